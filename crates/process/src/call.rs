@@ -1,0 +1,235 @@
+//! One start of a program.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use duct::Expression;
+
+use crate::{Error, Program};
+
+/// One start of a [`Program`]: arguments, folder, environment, input and time limit.
+///
+/// Its `Display` is the command line, quoted so that it can be pasted into a shell.
+/// Secrets go through [`Call::stdin`], never through arguments or the environment, which other users can read.
+#[derive(Clone)]
+#[must_use = "a call does nothing until it is run"]
+pub struct Call {
+    program: Program,
+    args: Vec<OsString>,
+    dir: Option<PathBuf>,
+    env: Vec<(OsString, Option<OsString>)>,
+    stdin: Vec<u8>,
+    timeout: Option<Duration>,
+}
+
+/// What a captured call printed, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// Standard output, with invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, with invalid UTF-8 replaced.
+    pub stderr: String,
+    /// The exit status; `None` when a signal ended the program.
+    pub status: Option<i32>,
+}
+
+impl Output {
+    /// Whether the program exited with status 0.
+    pub fn success(&self) -> bool {
+        self.status == Some(0)
+    }
+}
+
+impl Call {
+    pub(crate) fn new(program: Program, args: Vec<OsString>) -> Self {
+        Self {
+            program,
+            args,
+            dir: None,
+            // Messages are parsed and shown beside ours: one language, whatever the user's.
+            env: vec![("LC_ALL".into(), Some("C.UTF-8".into()))],
+            stdin: Vec::new(),
+            timeout: None,
+        }
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs in `dir` instead of the current folder.
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Takes an environment variable away.
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Gives the program `bytes` as its standard input; without this, the input is empty.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// Ends the program after `limit` and reports [`Error::TimedOut`]. Holds for [`Call::run`] and [`Call::output`].
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// The program to be started.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The folder to run in, if not the current one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
+    /// Runs the program to its end and returns what it printed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotStarted`], [`Error::TimedOut`], and [`Error::Failed`] for any exit status but 0.
+    pub fn run(self) -> Result<Output, Error> {
+        let output = self.clone().output()?;
+        if output.success() {
+            return Ok(output);
+        }
+        // Some programs explain themselves on standard output.
+        let said = if output.stderr.trim().is_empty() {
+            &output.stdout
+        } else {
+            &output.stderr
+        };
+        Err(Error::failed(&self, output.status, said, None))
+    }
+
+    /// Runs the program to its end and returns what it printed, whatever its exit status.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotStarted`] and [`Error::TimedOut`].
+    pub fn output(self) -> Result<Output, Error> {
+        let handle = self
+            .expression()
+            .stdout_capture()
+            .stderr_capture()
+            .unchecked()
+            .start()
+            .map_err(|source| Error::not_started(&self, source))?;
+        let ended = match self.timeout {
+            None => Some(
+                handle
+                    .wait()
+                    .map_err(|source| Error::not_started(&self, source))?,
+            ),
+            Some(limit) => handle
+                .wait_timeout(limit)
+                .map_err(|source| Error::not_started(&self, source))?,
+        };
+        match ended {
+            Some(output) => Ok(Output {
+                stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+                status: output.status.code(),
+            }),
+            None => {
+                // The process is gone or going; its grandchildren may hold the pipes, so they are not waited for.
+                drop(handle.kill());
+                Err(Error::TimedOut {
+                    command: self.to_string(),
+                    seconds: self.timeout.map_or(0, |limit| limit.as_secs()),
+                })
+            }
+        }
+    }
+
+    /// Runs the program on the user's terminal and returns its exit status (`None`: ended by a signal).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotStarted`].
+    pub fn interactive(self) -> Result<Option<i32>, Error> {
+        let mut expression = duct::cmd(self.program.path(), &self.args);
+        expression = self.settle(expression);
+        let output = expression
+            .unchecked()
+            .run()
+            .map_err(|source| Error::not_started(&self, source))?;
+        Ok(output.status.code())
+    }
+
+    /// The call as duct sees it, with the input given and the outputs inherited.
+    pub(crate) fn expression(&self) -> Expression {
+        let expression = duct::cmd(self.program.path(), &self.args).stdin_bytes(self.stdin.clone());
+        self.settle(expression)
+    }
+
+    fn settle(&self, mut expression: Expression) -> Expression {
+        // duct applies the outermost setting last, and a later setting here must win: hence the reverse order.
+        for (name, value) in self.env.iter().rev() {
+            expression = match value {
+                Some(value) => expression.env(name, value),
+                None => expression.env_remove(name),
+            };
+        }
+        match &self.dir {
+            Some(dir) => expression.dir(dir),
+            None => expression,
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quoted(self.program.name()))?;
+        for arg in &self.args {
+            write!(f, " {}", quoted(&arg.to_string_lossy()))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Call {
+    /// Shows the command line and the folder; the input may be secret and is not shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("command", &self.to_string())
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `word` as a POSIX shell takes it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,26 @@
+//! The one door through which any program is started.
+//!
+//! A [`Program`] is found once, by name on the search path or by an explicit path; a [`Call`] is one start of it.
+//! Whatever ends badly is an [`Error`] that holds the pasteable command line, the folder, the exit status and the tail
+//! of what the program said, so that no caller has to remember to report them.
+//!
+//! Four ways to run a call, by what becomes of its output:
+//!
+//! | method | output | for |
+//! |---|---|---|
+//! | [`Call::run`], [`Call::output`] | captured | short questions: `docker ps`, `go version` |
+//! | [`Call::logged`] | a log file, and each line to a callback | long work whose grandchildren may outlive it: `vagrant up` |
+//! | [`Call::follow`] | each line to a callback, in the background | endless output: a journal over ssh |
+//! | [`Call::interactive`] | the terminal | a shell for the user |
+
+mod call;
+mod error;
+mod follow;
+pub mod interrupt;
+mod logged;
+mod program;
+
+pub use call::{Call, Output};
+pub use error::Error;
+pub use follow::Following;
+pub use program::Program;

@@ -1,0 +1,1 @@
+//! Tests on real machines live in `tests/`.
