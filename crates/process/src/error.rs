@@ -1,5 +1,6 @@
 //! What can go wrong when a program is run.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -13,21 +14,8 @@ const TAIL_LINES: usize = 20;
 #[non_exhaustive]
 pub enum Error {
     /// It ran and ended with another status than 0.
-    #[error("`{command}` {ended}{}", tail_text(.tail))]
-    Failed {
-        /// The command line, pasteable.
-        command: String,
-        /// The folder it ran in, if not the current one.
-        dir: Option<PathBuf>,
-        /// The exit status; `None` when a signal ended it.
-        status: Option<i32>,
-        /// `status` in words.
-        ended: String,
-        /// The last lines that it printed.
-        tail: Vec<String>,
-        /// The file that holds all of them.
-        log: Option<PathBuf>,
-    },
+    #[error("{0}")]
+    Failed(Box<Failure>),
     /// The user interrupted the run (Ctrl-C).
     #[error("interrupted while `{command}` ran")]
     Interrupted {
@@ -72,6 +60,35 @@ pub enum Error {
     },
 }
 
+/// A program that ran and did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The command line, pasteable.
+    pub command: String,
+    /// The folder it ran in, if not the current one.
+    pub dir: Option<PathBuf>,
+    /// The exit status; `None` when a signal ended it.
+    pub status: Option<i32>,
+    /// The last lines that it printed.
+    pub tail: Vec<String>,
+    /// The file that holds all of them.
+    pub log: Option<PathBuf>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.command)?;
+        match self.status {
+            Some(status) => write!(f, " ended with status {status}")?,
+            None => f.write_str(" was ended by a signal")?,
+        }
+        for line in &self.tail {
+            write!(f, "\n    {line}")?;
+        }
+        Ok(())
+    }
+}
+
 impl Error {
     pub(crate) fn not_started(call: &Call, source: io::Error) -> Self {
         Self::NotStarted {
@@ -94,25 +111,22 @@ impl Error {
             .iter()
             .map(|&line| line.to_owned())
             .collect();
-        Self::Failed {
+        Self::Failed(Box::new(Failure {
             command: call.to_string(),
             dir: call.folder().map(ToOwned::to_owned),
             status,
-            ended: match status {
-                Some(status) => format!("ended with status {status}"),
-                None => "was ended by a signal".to_owned(),
-            },
             tail,
             log,
-        }
+        }))
     }
 
     /// The next thing to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Failed { log: Some(log), .. } => {
-                Some(format!("all of its output is in `{}`", log.display()))
-            }
+            Self::Failed(failure) => failure
+                .log
+                .as_ref()
+                .map(|log| format!("all of its output is in `{}`", log.display())),
             Self::NotFound { .. } => Some(
                 "`cargo xtask doctor` lists what is missing, `cargo xtask setup` installs it"
                     .to_owned(),
@@ -120,13 +134,4 @@ impl Error {
             _ => None,
         }
     }
-}
-
-fn tail_text(tail: &[String]) -> String {
-    let mut text = String::new();
-    for line in tail {
-        text.push_str("\n    ");
-        text.push_str(line);
-    }
-    text
 }

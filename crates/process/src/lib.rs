@@ -21,6 +21,6 @@ mod logged;
 mod program;
 
 pub use call::{Call, Output};
-pub use error::Error;
+pub use error::{Error, Failure};
 pub use follow::Following;
 pub use program::Program;
