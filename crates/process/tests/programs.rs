@@ -127,16 +127,10 @@ fn logged_ends_with_the_program_though_a_grandchild_holds_its_output() {
         .run()
         .unwrap();
     assert!(alive);
-    assert!(
-        matches!(
-            error,
-            Error::Failed {
-                status: Some(5),
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let Error::Failed(failure) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(failure.status, Some(5));
 }
 
 #[test]
