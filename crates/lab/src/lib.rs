@@ -1,0 +1,22 @@
+//! What is a lab? Parses a lab file, refuses what cannot work, derives what follows from it.
+//!
+//! A [`Lab`] in hand is valid: [`Lab::parse`] is the only way to make one, and it returns every [`Fault`] of the file at once, each with its place.
+//! What follows from the file (endpoint, certificate names, pod subnets, priorities) is a method of [`Lab`], so that no two files of a cluster can disagree about it.
+//! Nothing here does I/O: the caller reads the file and renders the faults.
+
+mod derived;
+mod fault;
+mod lab;
+mod machine;
+mod network;
+mod parse;
+mod server;
+mod versions;
+
+pub use fault::{Fault, Faults, Related};
+pub use ipnet::Ipv4Net;
+pub use lab::Lab;
+pub use machine::{Machine, Role};
+pub use network::PodNetwork;
+pub use server::{Provider, Server};
+pub use versions::{EtcdVersion, KubernetesVersion};

@@ -1,0 +1,91 @@
+//! Pod networks and the ranges of addresses inside the cluster.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::Serialize;
+
+/// What carries packets between pods on different nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PodNetwork {
+    /// A static VXLAN mesh that the machines set up themselves: no image, no daemon.
+    #[default]
+    Vxlan,
+    /// Flannel, from its own images.
+    Flannel,
+    /// Calico, from its own images.
+    Calico,
+}
+
+impl PodNetwork {
+    /// Every pod network, the default first.
+    pub const ALL: [PodNetwork; 3] = [PodNetwork::Vxlan, PodNetwork::Flannel, PodNetwork::Calico];
+
+    /// Returns the word for this pod network in a lab file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            PodNetwork::Vxlan => "vxlan",
+            PodNetwork::Flannel => "flannel",
+            PodNetwork::Calico => "calico",
+        }
+    }
+}
+
+impl fmt::Display for PodNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// The pod range where the lab file gives none; kubeadm's examples and flannel's manifest use it.
+pub(crate) const DEFAULT_POD_CIDR: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16);
+
+/// The service range where the lab file gives none: kubeadm's own default.
+pub(crate) const DEFAULT_SERVICE_CIDR: Ipv4Net =
+    Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 12);
+
+/// The prefix length of one node's pod subnet: the controller manager's default `--node-cidr-mask-size`.
+pub(crate) const POD_SUBNET_PREFIX: u8 = 24;
+
+/// Returns the address `offset` addresses after the start of `net`.
+pub(crate) fn nth_address(net: Ipv4Net, offset: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(net.network().to_bits().wrapping_add(offset))
+}
+
+/// Returns how many addresses `address` lies after the start of `net`.
+pub(crate) fn offset_in(net: Ipv4Net, address: Ipv4Addr) -> u32 {
+    address.to_bits().wrapping_sub(net.network().to_bits())
+}
+
+/// Returns how many pod subnets fit into the pod range.
+pub(crate) fn pod_subnet_count(pod_cidr: Ipv4Net) -> u32 {
+    1 << POD_SUBNET_PREFIX.saturating_sub(pod_cidr.prefix_len())
+}
+
+/// Gives each node its pod subnet, in the order of `addresses` (the nodes in file order).
+///
+/// A node takes the subnet numbered like its address in the lab (`192.168.29.51` has `10.244.51.0/24`), so that a subnet tells its node
+/// and editing the file moves no other node's pods. Where the numbers wrap round and meet, the later node takes the next free one.
+/// The caller has checked that there are no more nodes than subnets.
+pub(crate) fn pod_subnets(
+    pod_cidr: Ipv4Net,
+    lab: Ipv4Net,
+    addresses: impl Iterator<Item = Ipv4Addr>,
+) -> Vec<Ipv4Net> {
+    let count = pod_subnet_count(pod_cidr);
+    let mut taken = vec![false; count as usize];
+    addresses
+        .map(|address| {
+            let first = offset_in(lab, address) % count;
+            let number = (0..count)
+                .map(|step| (first + step) % count)
+                .find(|number| !taken[*number as usize])
+                .unwrap_or(first);
+            taken[number as usize] = true;
+            let start = nth_address(pod_cidr, number << (32 - POD_SUBNET_PREFIX));
+            Ipv4Net::new_assert(start, POD_SUBNET_PREFIX)
+        })
+        .collect()
+}

@@ -1,0 +1,49 @@
+//! The physical computers that machines run on, and what runs machines there.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A physical computer that runs a group of the lab's machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Server {
+    /// A DNS label, unique in the lab; also the name of the folder of its Vagrant project.
+    pub name: String,
+    /// Where the server is, as `ssh://[user@]host[:port]`; `None` means this computer.
+    pub host: Option<String>,
+    /// The network interface of the server that joins its machines to a LAN which other servers share.
+    pub bridge: Option<String>,
+}
+
+/// The Vagrant provider that makes the machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// Containers that run systemd.
+    Docker,
+    /// Virtual machines by KVM, or emulated by QEMU where there is no KVM.
+    Libvirt,
+    /// Virtual machines by VirtualBox.
+    VirtualBox,
+}
+
+impl Provider {
+    /// Every provider, in the order of the alphabet.
+    pub const ALL: [Provider; 3] = [Provider::Docker, Provider::Libvirt, Provider::VirtualBox];
+
+    /// Returns Vagrant's word for this provider, which is also the lab file's.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Provider::Docker => "docker",
+            Provider::Libvirt => "libvirt",
+            Provider::VirtualBox => "virtualbox",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
