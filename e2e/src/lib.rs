@@ -1,1 +1,9 @@
-//! Tests on real machines live in `tests/`.
+//! What the tests on real machines share: the tool under test, and the host it must leave as it found it.
+
+mod host;
+mod leaks;
+mod tool;
+
+pub use host::Host;
+pub use leaks::LeakWatch;
+pub use tool::{Ended, Tool};

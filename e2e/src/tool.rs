@@ -1,0 +1,141 @@
+//! The tool under test, run as a user runs it.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+
+use caravan_process::{Following, Program};
+use serde_json::Value;
+
+/// `cargo xtask` in this workspace, and Vagrant beside it.
+pub struct Tool {
+    root: PathBuf,
+    xtask: Program,
+}
+
+/// How a run of the tool ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit status.
+    pub status: Option<i32>,
+    /// Standard output: data.
+    pub stdout: String,
+    /// Standard error: progress.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    ///
+    /// When it is not JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}):\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+impl Tool {
+    /// Builds the tool.
+    ///
+    /// # Panics
+    ///
+    /// When it does not build.
+    pub fn build() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("e2e lies in the workspace")
+            .to_owned();
+        Program::find("cargo")
+            .and_then(|cargo| {
+                cargo
+                    .call(["build", "--quiet", "--package", "xtask"])
+                    .dir(&root)
+                    .run()
+            })
+            .unwrap_or_else(|error| panic!("{error}"));
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root.join("target"), |dir| root.join(dir));
+        Self {
+            xtask: Program::at(target.join("debug/xtask")),
+            root,
+        }
+    }
+
+    /// The workspace's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The state folder of a lab.
+    pub fn state(&self, lab: &str) -> PathBuf {
+        self.root.join(".lab").join(lab)
+    }
+
+    /// Runs a verb to its end, whatever its exit status, and shows what it printed.
+    ///
+    /// # Panics
+    ///
+    /// When the tool cannot be started.
+    pub fn run(&self, args: &[&str]) -> Ended {
+        println!("\n$ cargo xtask {}", args.join(" "));
+        let output = self
+            .xtask
+            .call(args)
+            .dir(&self.root)
+            .output()
+            .unwrap_or_else(|error| panic!("{error}"));
+        println!("{}{}", output.stderr, output.stdout);
+        println!("(status {:?})", output.status);
+        Ended {
+            status: output.status,
+            stdout: output.stdout,
+            stderr: output.stderr,
+        }
+    }
+
+    /// Runs a verb that must succeed.
+    ///
+    /// # Panics
+    ///
+    /// When it does not exit with status 0.
+    pub fn ok(&self, args: &[&str]) -> Ended {
+        let ended = self.run(args);
+        assert_eq!(ended.status, Some(0), "`cargo xtask {}`", args.join(" "));
+        ended
+    }
+
+    /// Starts a verb in the background; dropping the first value kills the tool as `kill -9` does.
+    ///
+    /// # Panics
+    ///
+    /// When the tool cannot be started.
+    pub fn start(&self, args: &[&str]) -> (Following, Receiver<String>) {
+        println!("\n$ cargo xtask {} &", args.join(" "));
+        let (lines, received) = channel();
+        let following = self
+            .xtask
+            .call(args)
+            .dir(&self.root)
+            .follow(move |line| {
+                println!("{line}");
+                // The test may have stopped listening; the tool goes on all the same.
+                drop(lines.send(line.to_owned()));
+            })
+            .unwrap_or_else(|error| panic!("{error}"));
+        (following, received)
+    }
+
+    /// Runs Vagrant itself in the folder of a lab's server, as a user without this tool does.
+    ///
+    /// # Panics
+    ///
+    /// When it fails.
+    pub fn vagrant(&self, lab: &str, server: &str, args: &[&str]) {
+        println!("\n$ cd .lab/{lab}/{server} && vagrant {}", args.join(" "));
+        let output = Program::find("vagrant")
+            .and_then(|vagrant| vagrant.call(args).dir(self.state(lab).join(server)).run())
+            .unwrap_or_else(|error| panic!("{error}"));
+        println!("{}{}", output.stdout, output.stderr);
+    }
+}

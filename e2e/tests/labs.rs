@@ -1,0 +1,216 @@
+//! Both labs on real machines: made, proven, broken, continued, and gone without a trace.
+//!
+//! `cargo test -p caravan-e2e -- --ignored --test-threads=1 --nocapture`
+//!
+//! The labs have the same addresses, so one runs at a time. What the host needs is installed by `cargo xtask setup`.
+#![allow(missing_docs)]
+
+use std::time::{Duration, Instant};
+
+use caravan_e2e::{Host, LeakWatch, Tool};
+use caravan_process::Program;
+
+/// Runs `story` with the tool, and holds that the host is then as it was and that no service address left a machine.
+fn on_a_clean_host(story: impl FnOnce(&Tool)) {
+    let tool = Tool::build();
+    let before = Host::now(tool.root());
+    let leaks = LeakWatch::start();
+    story(&tool);
+    leaks.assert_none();
+    Host::now(tool.root()).assert_as_before(&before);
+}
+
+fn assert_verified(tool: &Tool, lab: &str, more: &[&str]) {
+    let mut args = vec!["verify", lab, "--json"];
+    args.extend(more);
+    let ended = tool.ok(&args);
+    let report = ended.json();
+    let checks = report["checks"].as_array().expect("a list of checks");
+    assert!(checks.len() >= 15, "only {} checks ran", checks.len());
+    for check in checks {
+        assert_eq!(check["outcome"], "passed", "{check:#}");
+    }
+}
+
+/// Writes through one door of etcd's API by way of a ConfigMap, which a later read must find.
+fn kubectl(tool: &Tool, lab: &str, args: &[&str]) -> String {
+    let kubeconfig = tool.state(lab).join("kubeconfig");
+    let kubectl = bundled_kubectl(tool);
+    kubectl
+        .call(args)
+        .env("KUBECONFIG", kubeconfig)
+        .timeout(Duration::from_secs(60))
+        .run()
+        .unwrap_or_else(|error| panic!("{error}"))
+        .stdout
+}
+
+fn bundled_kubectl(tool: &Tool) -> Program {
+    let list = tool.ok(&["bundle", "list", "--json"]).json();
+    let folder = list[0]["dir"]
+        .as_str()
+        .expect("a bundle's folder")
+        .to_owned();
+    Program::at(format!("{folder}/bin/kubectl"))
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn ha_lives_its_whole_life() {
+    on_a_clean_host(|tool| {
+        tool.ok(&["up", "ha", "--yes", "--airgap"]);
+        assert_verified(tool, "ha", &["--disrupt"]);
+
+        // A second `up` finds nothing to do and starts no Vagrant.
+        let again = tool.ok(&["up", "ha", "--yes", "--airgap"]);
+        assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
+
+        kubectl(
+            tool,
+            "ha",
+            &["create", "configmap", "kept", "--from-literal=word=caravan"],
+        );
+        let cluster = kubectl(
+            tool,
+            "ha",
+            &[
+                "get",
+                "namespace",
+                "kube-system",
+                "-o",
+                "jsonpath={.metadata.uid}",
+            ],
+        );
+        tool.ok(&["halt", "ha"]);
+        assert_ne!(
+            tool.run(&["status", "ha"]).status,
+            Some(0),
+            "a halted lab is not healthy"
+        );
+        tool.ok(&["up", "ha", "--yes"]);
+        assert_eq!(
+            kubectl(
+                tool,
+                "ha",
+                &[
+                    "get",
+                    "namespace",
+                    "kube-system",
+                    "-o",
+                    "jsonpath={.metadata.uid}"
+                ]
+            ),
+            cluster,
+            "another cluster came up"
+        );
+        assert_eq!(
+            kubectl(
+                tool,
+                "ha",
+                &["get", "configmap", "kept", "-o", "jsonpath={.data.word}"]
+            ),
+            "caravan"
+        );
+        assert_verified(tool, "ha", &[]);
+        tool.ok(&["destroy", "ha", "--yes"]);
+    });
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn a_killed_runner_and_a_dead_machine_are_continued() {
+    on_a_clean_host(|tool| {
+        let (runner, lines) = tool.start(&["up", "ha", "--yes", "--airgap"]);
+        let limit = Instant::now() + Duration::from_secs(600);
+        loop {
+            let line = lines
+                .recv_timeout(limit.saturating_duration_since(Instant::now()))
+                .expect("a master begins its work before the runner is killed");
+            if line.contains("masterone") && line.contains("init") {
+                break;
+            }
+        }
+        drop(runner);
+        // One machine dies as well, in the middle of whatever it was doing.
+        Program::find("docker")
+            .and_then(|docker| docker.call(["kill", &container(tool, "mastertwo")]).run())
+            .unwrap_or_else(|error| panic!("{error}"));
+
+        tool.ok(&["up", "ha", "--yes", "--airgap"]);
+        assert_verified(tool, "ha", &[]);
+        tool.ok(&["destroy", "ha", "--yes"]);
+    });
+}
+
+fn container(tool: &Tool, machine: &str) -> String {
+    let list = tool.ok(&["list", "ha", "--json"]).json();
+    list.as_array()
+        .and_then(|machines| machines.iter().find(|found| found["name"] == machine))
+        .and_then(|found| found["id"].as_str())
+        .unwrap_or_else(|| panic!("no container of `{machine}` in {list:#}"))
+        .to_owned()
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn vagrant_alone_brings_up_the_same_cluster_in_any_order() {
+    on_a_clean_host(|tool| {
+        tool.ok(&["plan", "ha", "--write", "--airgap"]);
+        tool.vagrant("ha", "server2", &["up", "workerone", "lbone", "lbtwo"]);
+        tool.vagrant(
+            "ha",
+            "server1",
+            &["up", "masterone", "mastertwo", "masterthree"],
+        );
+        tool.vagrant("ha", "server2", &["up", "etcdone", "etcdtwo", "etcdthree"]);
+        assert_verified(tool, "ha", &["--wait"]);
+        tool.vagrant(
+            "ha",
+            "server2",
+            &["halt", "etcdone", "etcdtwo", "etcdthree"],
+        );
+        tool.vagrant(
+            "ha",
+            "server1",
+            &["halt", "masterone", "mastertwo", "masterthree"],
+        );
+        tool.vagrant("ha", "server2", &["halt", "workerone", "lbone", "lbtwo"]);
+        tool.vagrant(
+            "ha",
+            "server1",
+            &["up", "masterone", "mastertwo", "masterthree"],
+        );
+        tool.vagrant("ha", "server2", &["up", "etcdone", "etcdtwo", "etcdthree"]);
+        tool.vagrant("ha", "server2", &["up", "workerone", "lbone", "lbtwo"]);
+        assert_verified(tool, "ha", &["--wait"]);
+        tool.vagrant(
+            "ha",
+            "server1",
+            &["destroy", "-f", "masterone", "mastertwo", "masterthree"],
+        );
+        tool.vagrant(
+            "ha",
+            "server2",
+            &["destroy", "-f", "workerone", "lbone", "lbtwo"],
+        );
+        tool.vagrant(
+            "ha",
+            "server2",
+            &["destroy", "-f", "etcdone", "etcdtwo", "etcdthree"],
+        );
+        tool.ok(&["destroy", "ha", "--yes"]);
+    });
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn external_etcd_comes_up_without_a_load_balancer() {
+    on_a_clean_host(|tool| {
+        tool.ok(&["up", "external-etcd", "--yes", "--airgap"]);
+        assert_verified(tool, "external-etcd", &[]);
+        tool.ok(&["halt", "external-etcd"]);
+        tool.ok(&["up", "external-etcd", "--yes"]);
+        assert_verified(tool, "external-etcd", &[]);
+        tool.ok(&["destroy", "external-etcd", "--yes"]);
+    });
+}
