@@ -1,0 +1,157 @@
+//! What can go wrong, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use caravan_lab::Faults;
+
+use crate::exit::Exit;
+use crate::lock::Holder;
+
+/// Why a verb did not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    /// Another run holds the lab's lock.
+    #[error("another run is at work on lab `{lab}`{}", by(holder.as_ref()))]
+    Busy { lab: String, holder: Option<Holder> },
+    /// The lab file is wrong.
+    #[error("the lab file `{}` is not valid", .0.path.display())]
+    Faults(Box<LabFile>),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// A verb needs a lab and none, or several, have machines.
+    #[error("{}", which_lab(running))]
+    NoLabNamed { running: Vec<String> },
+    /// No lab file has this name.
+    #[error("there is no lab `{name}`")]
+    NoSuchLab { name: String, labs: Vec<String> },
+    /// The lab has no machine of this name.
+    #[error("lab `{lab}` has no machine `{name}`")]
+    NoSuchMachine {
+        lab: String,
+        name: String,
+        machines: Vec<String>,
+    },
+    /// The lab has no server of this name.
+    #[error("lab `{lab}` has no server `{name}`")]
+    NoSuchServer {
+        lab: String,
+        name: String,
+        servers: Vec<String>,
+    },
+    /// No folder with lab files is near.
+    #[error("no folder `labs` in `{}` or above it", from.display())]
+    NoWorkspace { from: PathBuf },
+    /// A program failed.
+    #[error(transparent)]
+    Process(#[from] caravan_process::Error),
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// A file or folder cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// A lab file that was refused.
+#[derive(Debug)]
+pub(crate) struct LabFile {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// What it says.
+    pub(crate) source: String,
+    /// What is wrong with it.
+    pub(crate) faults: Faults,
+}
+
+impl Error {
+    /// How the program exits with this error.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Faults(_)
+            | Self::NoLabNamed { .. }
+            | Self::NoSuchLab { .. }
+            | Self::NoSuchMachine { .. }
+            | Self::NoSuchServer { .. }
+            | Self::NoWorkspace { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+
+    /// The next thing to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Busy { holder, .. } => Some(match holder {
+                Some(holder) => format!(
+                    "wait for it to end, or stop it with `kill -INT {}`: the lab stays in a state that `up` and `destroy` accept",
+                    holder.pid
+                ),
+                None => "wait for it to end".to_owned(),
+            }),
+            Self::NoLabNamed { running } if running.is_empty() => {
+                Some("name a lab; `cargo xtask list` shows them".to_owned())
+            }
+            Self::NoLabNamed { .. } => Some("name the lab".to_owned()),
+            Self::NoSuchLab { name, labs } => Some(match nearest(name, labs) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if labs.is_empty() => "make a file in `labs/`".to_owned(),
+                None => format!("the labs are {}", listed(labs)),
+            }),
+            Self::NoSuchMachine { name, machines, .. } => Some(match nearest(name, machines) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its machines are {}", listed(machines)),
+            }),
+            Self::NoSuchServer { name, servers, .. } => Some(match nearest(name, servers) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its servers are {}", listed(servers)),
+            }),
+            Self::NoWorkspace { .. } => Some(
+                "go to the folder that holds `labs/`, or set `CARAVAN_ROOT` to it".to_owned(),
+            ),
+            Self::Process(error) => error.hint(),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
+                "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn by(holder: Option<&Holder>) -> String {
+    match holder {
+        Some(holder) => format!(
+            ": `{}`, process {}, since {}",
+            holder.verb, holder.pid, holder.since
+        ),
+        None => String::new(),
+    }
+}
+
+fn which_lab(running: &[String]) -> String {
+    match running {
+        [] => "no lab has machines".to_owned(),
+        labs => format!("several labs have machines: {}", listed(labs)),
+    }
+}
+
+/// `names` in backticks, with commas.
+pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
+    quoted.join(", ")
+}
+
+/// The name that was probably meant by `name`.
+fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
+    names
+        .iter()
+        .map(|known| (strsim::jaro_winkler(name, known), known))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}

@@ -1,0 +1,434 @@
+//! The command line. Every word of it is here; what a verb does is in the file of its name.
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Brings up production-shaped Kubernetes labs on Vagrant machines
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_version_flag = true
+)]
+pub(crate) struct Flags {
+    /// Print no progress, only data and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Bring a lab up, or whatever of it is missing or broken, and verify it
+    Up(Up),
+    /// Stop machines: workers, masters, load balancers, then etcd
+    Halt(Halt),
+    /// Remove machines, and the lab's state with the last of them
+    Destroy(Destroy),
+    /// Show what a lab's machines and its cluster are doing
+    Status(Status),
+    /// List labs, or the machines of one
+    List(List),
+    /// Open a shell on a machine, or run a command there
+    Ssh(Ssh),
+    /// Show a machine's bootstrap journal, or what Vagrant said
+    Logs(Logs),
+    /// Print the path of a lab's kubeconfig, or merge it into your own
+    Kubeconfig(Kubeconfig),
+    /// Test every promise of a lab live
+    Verify(Verify),
+    /// Show what a lab makes, what would change, and what each failure costs
+    Plan(Plan),
+    /// Say why each line of a rendered file is there
+    Explain(Explain),
+    /// Say what this computer lacks
+    Doctor(Doctor),
+    /// Install what this computer lacks
+    Setup(Setup),
+    /// Make, list and carry the software that machines run
+    Bundle(Bundle),
+    /// Make the machine image
+    Bake(Bake),
+    /// Measure
+    Bench(Bench),
+}
+
+/// Where software comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Source {
+    /// Downloads, and Go modules where the release hosts cannot be reached
+    Auto,
+    /// Published files, checked by sha256
+    Download,
+    /// Go modules, checked by go.sum
+    Go,
+}
+
+/// The operating system of machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Base {
+    /// Ubuntu, and Debian where its image cannot be reached
+    Auto,
+    /// Ubuntu 22.04 from a registry
+    Ubuntu,
+    /// Debian from its packages
+    Debian,
+}
+
+/// What runs machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Provider {
+    /// Containers that run systemd
+    Docker,
+    /// Virtual machines by KVM or QEMU
+    Libvirt,
+    /// Virtual machines by VirtualBox
+    Virtualbox,
+}
+
+/// Where what the machines run comes from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Origin {
+    /// Where software comes from
+    #[arg(
+        long,
+        value_enum,
+        env = "CARAVAN_SOURCE",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub(crate) source: Source,
+
+    /// The operating system of machines
+    #[arg(
+        long,
+        value_enum,
+        env = "CARAVAN_BASE",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub(crate) base: Base,
+}
+
+/// What is decided once, when a lab's machines are made.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Making {
+    /// What runs the machines [default: the lab's, or the first that works here]
+    #[arg(long, value_enum, env = "CARAVAN_PROVIDER", hide_env_values = true)]
+    pub(crate) provider: Option<Provider>,
+
+    /// Give the machines no way out of the lab
+    #[arg(long, env = "CARAVAN_AIRGAP", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    pub(crate) airgap: bool,
+
+    /// Use this machine image instead of baking one
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        env = "CARAVAN_IMAGE",
+        hide_env_values = true
+    )]
+    pub(crate) image: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// The lab: the name of a file in `labs/`
+    pub(crate) lab: String,
+    /// Only these machines
+    pub(crate) machines: Vec<String>,
+    /// Only the machines of this server
+    #[arg(long)]
+    pub(crate) server: Option<String>,
+    /// Install what is missing without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) making: Making,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Halt {
+    /// The lab [default: the one that has machines]
+    pub(crate) lab: Option<String>,
+    /// Only these machines
+    pub(crate) machines: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Destroy {
+    /// The lab; its file may be gone
+    pub(crate) lab: String,
+    /// Only these machines
+    pub(crate) machines: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The lab [default: the one that has machines]
+    pub(crate) lab: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The lab whose machines to list
+    pub(crate) lab: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ssh {
+    /// The lab
+    pub(crate) lab: String,
+    /// The machine
+    pub(crate) machine: String,
+    /// A command to run there instead of a shell
+    #[arg(last = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The lab [default: the one that has machines]
+    pub(crate) lab: Option<String>,
+    /// The machine whose bootstrap journal to show; without it, what Vagrant said
+    pub(crate) machine: Option<String>,
+    /// Go on as lines are added
+    #[arg(short, long, requires = "machine")]
+    pub(crate) follow: bool,
+    /// Show another unit's journal, such as `kubelet`
+    #[arg(short, long, requires = "machine", default_value = "caravan-bootstrap")]
+    pub(crate) unit: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Kubeconfig {
+    /// The lab [default: the one that has machines]
+    pub(crate) lab: Option<String>,
+    /// Add the lab's contexts to your own kubeconfig
+    #[arg(long, conflicts_with = "unmerge")]
+    pub(crate) merge: bool,
+    /// Take the lab's contexts out of your own kubeconfig
+    #[arg(long)]
+    pub(crate) unmerge: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The lab [default: the one that has machines]
+    pub(crate) lab: Option<String>,
+    /// Also break things for a moment: move the virtual address, stop an etcd member
+    #[arg(long)]
+    pub(crate) disrupt: bool,
+    /// Wait until the lab is ready first
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The lab
+    pub(crate) lab: String,
+    /// Write the Vagrant projects of all servers
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Show every changed line
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) making: Making,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The lab
+    pub(crate) lab: String,
+    /// The machine
+    pub(crate) machine: String,
+    /// The file on the machine, such as `/etc/haproxy/haproxy.cfg`; without it, the machine's files are listed
+    pub(crate) path: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Also look at what this lab needs
+    pub(crate) lab: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    /// Install without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Also install the programs that check rendered files in tests
+    #[arg(long)]
+    pub(crate) checkers: bool,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bundle {
+    #[command(subcommand)]
+    pub(crate) action: BundleAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleAction {
+    /// Make the bundle, by whichever source works
+    Build {
+        /// Where software comes from
+        #[arg(
+            long,
+            value_enum,
+            env = "CARAVAN_SOURCE",
+            hide_env_values = true,
+            default_value = "auto"
+        )]
+        source: Source,
+        /// The minor version of Kubernetes
+        #[arg(long, default_value = "1.36", value_parser = minor)]
+        kubernetes: u8,
+    },
+    /// Make the bundle from published files
+    Download {
+        /// The minor version of Kubernetes
+        #[arg(long, default_value = "1.36", value_parser = minor)]
+        kubernetes: u8,
+    },
+    /// List the bundles of the cache
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare every file of the cache's bundles with its checksum
+    Verify,
+    /// Write a bundle to one file, for a computer without a network
+    Export {
+        /// The file to write
+        file: std::path::PathBuf,
+        /// The minor version of Kubernetes
+        #[arg(long, default_value = "1.36", value_parser = minor)]
+        kubernetes: u8,
+    },
+    /// Read a bundle from such a file
+    Import {
+        /// The file to read
+        file: std::path::PathBuf,
+    },
+    /// Remove what no pin asks for any more
+    Prune,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bake {
+    /// The minor version of Kubernetes
+    #[arg(long, default_value = "1.36", value_parser = minor)]
+    pub(crate) kubernetes: u8,
+    /// Install what is missing without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) action: BenchAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchAction {
+    /// Bare machines against the whole of `up`, in one run
+    Up {
+        /// The lab; it must have no machines
+        #[arg(default_value = "ha")]
+        lab: String,
+        /// Leave the lab up afterwards
+        #[arg(long)]
+        keep: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        making: Making,
+        #[command(flatten)]
+        origin: Origin,
+    },
+    /// `plan` of ha and of a generated lab of 1,000 machines
+    Plan {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// A cold build of this tool
+    Compile {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Reads `1.36` as 36.
+fn minor(word: &str) -> Result<u8, String> {
+    word.strip_prefix("1.")
+        .and_then(|minor| minor.parse().ok())
+        .ok_or_else(|| format!("`{word}` is no minor version such as `1.36`"))
+}
+
+impl From<Provider> for caravan_lab::Provider {
+    fn from(provider: Provider) -> Self {
+        match provider {
+            Provider::Docker => Self::Docker,
+            Provider::Libvirt => Self::Libvirt,
+            Provider::Virtualbox => Self::VirtualBox,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn minor_versions() {
+        assert_eq!(minor("1.36"), Ok(36));
+        for word in ["36", "1.", "1.36.3", "v1.36", ""] {
+            assert!(minor(word).is_err(), "{word}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! kubeconfig
+pub(crate) mod merge;

@@ -1,0 +1,229 @@
+//! The one place that joins paths below `.lab/`; `docs/state.md` mirrors it.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// The state folder of one lab, `.lab/<lab>/`: 0700, like every folder below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabDir {
+    root: PathBuf,
+}
+
+impl LabDir {
+    /// The state folder of `lab` in the workspace at `workspace`; nothing is made yet.
+    pub(crate) fn new(workspace: &Path, lab: &str) -> Self {
+        Self {
+            root: all(workspace).join(lab),
+        }
+    }
+
+    /// Makes the folder where it is absent, and takes away what group and others may do in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`] where it cannot be made.
+    pub(crate) fn make(&self) -> Result<(), Error> {
+        if let Some(all) = self.root.parent() {
+            make_private(all)?;
+        }
+        make_private(&self.root)?;
+        make_private(&self.logs())?;
+        make_private(&self.timelines())
+    }
+
+    /// Whether there is any state of this lab.
+    pub(crate) fn exists(&self) -> bool {
+        self.root.is_dir()
+    }
+
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Who runs a verb on this lab now.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// What `up` was asked for.
+    pub(crate) fn choices(&self) -> PathBuf {
+        self.root.join("choices.toml")
+    }
+
+    /// The store of keys and certificates.
+    pub(crate) fn pki(&self) -> PathBuf {
+        self.root.join("pki")
+    }
+
+    /// The lab's own ssh key and the host keys of its machines.
+    pub(crate) fn ssh(&self) -> PathBuf {
+        self.root.join("ssh")
+    }
+
+    /// The private key that every machine lets in.
+    pub(crate) fn ssh_key(&self) -> PathBuf {
+        self.ssh().join("id_ecdsa")
+    }
+
+    /// The host keys seen so far.
+    pub(crate) fn known_hosts(&self) -> PathBuf {
+        self.ssh().join("known_hosts")
+    }
+
+    /// The Vagrant project of one server.
+    pub(crate) fn group(&self, server: &str) -> PathBuf {
+        self.root.join(server)
+    }
+
+    /// The Vagrantfile of one server.
+    pub(crate) fn vagrantfile(&self, server: &str) -> PathBuf {
+        self.group(server).join("Vagrantfile")
+    }
+
+    /// What Vagrant remembers of one server's machines.
+    pub(crate) fn vagrant_memory(&self, server: &str) -> PathBuf {
+        self.group(server).join(".vagrant")
+    }
+
+    /// What was given to the machines that exist.
+    pub(crate) fn deployed(&self) -> PathBuf {
+        self.root.join("deployed")
+    }
+
+    /// The lab file as it was when the machines were made.
+    pub(crate) fn deployed_lab(&self) -> PathBuf {
+        self.deployed().join("lab.toml")
+    }
+
+    /// The files of one machine as they were when it was made, in a tree shaped like its own.
+    pub(crate) fn deployed_files(&self, machine: &str) -> PathBuf {
+        self.deployed().join("machines").join(machine)
+    }
+
+    /// The operator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.root.join("kubeconfig")
+    }
+
+    /// The folder of timelines.
+    pub(crate) fn timelines(&self) -> PathBuf {
+        self.root.join("timeline")
+    }
+
+    /// The timeline of the run that began at `utc`, such as `20261121T120000Z`.
+    pub(crate) fn timeline(&self, utc: &str) -> PathBuf {
+        self.timelines().join(format!("{utc}.json"))
+    }
+
+    /// The folder of logs.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// Everything Vagrant said about one server.
+    pub(crate) fn log(&self, server: &str) -> PathBuf {
+        self.logs().join(format!("{server}.log"))
+    }
+}
+
+/// The folder that holds the state of all labs.
+pub(crate) fn all(workspace: &Path) -> PathBuf {
+    workspace.join(".lab")
+}
+
+/// The names of the labs that have state, sorted.
+pub(crate) fn names(workspace: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(all(workspace)) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Makes a folder, and those above it, that only its owner may enter.
+///
+/// # Errors
+///
+/// [`Error::Write`] where it cannot be made.
+pub(crate) fn make_private(dir: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Write {
+        path: dir.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(failed)?;
+    let mode = fs::metadata(dir).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("made").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn folders_are_the_owners_alone() {
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        assert!(!dir.exists());
+        dir.make().expect("made");
+        for path in [
+            all(workspace.path()),
+            dir.root().to_owned(),
+            dir.logs(),
+            dir.timelines(),
+        ] {
+            assert_eq!(mode(&path), 0o700, "{}", path.display());
+        }
+        assert_eq!(names(workspace.path()), ["ha"]);
+    }
+
+    #[test]
+    fn a_folder_that_was_open_is_closed() {
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        fs::create_dir_all(dir.root()).expect("made");
+        fs::set_permissions(dir.root(), Permissions::from_mode(0o755)).expect("opened");
+        dir.make().expect("made");
+        assert_eq!(mode(dir.root()), 0o700);
+    }
+
+    #[test]
+    fn every_path_is_inside() {
+        let dir = LabDir::new(Path::new("/w"), "ha");
+        for path in [
+            dir.lock(),
+            dir.choices(),
+            dir.pki(),
+            dir.ssh_key(),
+            dir.known_hosts(),
+            dir.vagrantfile("server1"),
+            dir.vagrant_memory("server1"),
+            dir.deployed_lab(),
+            dir.deployed_files("masterone"),
+            dir.kubeconfig(),
+            dir.timeline("20261121T120000Z"),
+            dir.log("server1"),
+        ] {
+            assert!(path.starts_with("/w/.lab/ha"), "{}", path.display());
+        }
+    }
+}

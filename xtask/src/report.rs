@@ -1,0 +1,84 @@
+//! Prints errors: the one place that does.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use caravan_lab::Fault;
+
+use crate::error::{Error, LabFile};
+
+/// Prints `error` to stderr: `error:`, its causes, a blank line, `hint:`.
+pub(crate) fn error(error: &Error) {
+    let text = match error {
+        Error::Faults(file) => faults(file),
+        _ => chain(error),
+    };
+    anstream::eprint!("{text}");
+}
+
+/// Prints what is legal in a lab file but hardly meant.
+pub(crate) fn warnings(path: &Path, source: &str, warnings: &[Fault]) {
+    for warning in warnings {
+        let text = snippet(Level::WARNING, path, source, warning);
+        anstream::eprintln!("{text}");
+    }
+}
+
+fn chain(error: &Error) -> String {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
+    let mut text = format!("{red}error:{red:#} {error}\n");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // A cause may have several lines; all of them stand under their error.
+        let said = error.to_string().replace('\n', "\n  ");
+        writeln!(text, "  {said}").expect("a string takes it");
+        cause = error.source();
+    }
+    if let Some(hint) = error.hint() {
+        write!(text, "\n{cyan}hint:{cyan:#} {hint}\n").expect("a string takes it");
+    }
+    text
+}
+
+fn faults(file: &LabFile) -> String {
+    let mut text: String = file
+        .faults
+        .iter()
+        .map(|fault| snippet(Level::ERROR, &file.path, &file.source, fault) + "\n\n")
+        .collect();
+    let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
+    let (count, things) = match file.faults.len() {
+        1 => (String::new(), "this"),
+        count => (format!("{count} "), "faults"),
+    };
+    writeln!(
+        text,
+        "{cyan}hint:{cyan:#} mend {count}{things} in `{}`; nothing was changed",
+        file.path.display()
+    )
+    .expect("a string takes it");
+    text
+}
+
+fn snippet(level: Level<'_>, path: &Path, source: &str, fault: &Fault) -> String {
+    let path = path.display().to_string();
+    let others = fault.related.iter().map(|related| {
+        AnnotationKind::Context
+            .span(related.span.clone())
+            .label(&related.message)
+    });
+    let mut group = Group::with_title(level.primary_title(&fault.message)).element(
+        Snippet::source(source)
+            .path(&path)
+            .annotation(AnnotationKind::Primary.span(fault.span.clone()))
+            .annotations(others),
+    );
+    if let Some(help) = &fault.help {
+        group = group.element(Level::HELP.message(help));
+    }
+    // anstream takes the colours away where they are not wanted.
+    Renderer::styled().render(&[group]).clone()
+}

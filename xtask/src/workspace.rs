@@ -1,0 +1,149 @@
+//! Finds the workspace, and reads lab files from it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use caravan_lab::Lab;
+
+use crate::error::{Error, LabFile};
+use crate::lab_dir::{self, LabDir};
+
+/// The folder that holds `labs/` and `.lab/`.
+#[derive(Debug, Clone)]
+pub(crate) struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// The folder that `CARAVAN_ROOT` names, else the nearest one, from the current folder upward, that holds `labs/`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoWorkspace`].
+    pub(crate) fn find() -> Result<Self, Error> {
+        if let Some(root) = std::env::var_os("CARAVAN_ROOT") {
+            let root = PathBuf::from(root);
+            return match root.join("labs").is_dir() {
+                true => Ok(Self { root }),
+                false => Err(Error::NoWorkspace { from: root }),
+            };
+        }
+        let from = std::env::current_dir().unwrap_or_default();
+        match from.ancestors().find(|dir| dir.join("labs").is_dir()) {
+            Some(root) => Ok(Self {
+                root: root.to_owned(),
+            }),
+            None => Err(Error::NoWorkspace { from }),
+        }
+    }
+
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file of the lab called `name`.
+    pub(crate) fn lab_file(&self, name: &str) -> PathBuf {
+        self.root.join("labs").join(format!("{name}.toml"))
+    }
+
+    /// The state folder of the lab called `name`.
+    pub(crate) fn state(&self, name: &str) -> LabDir {
+        LabDir::new(&self.root, name)
+    }
+
+    /// The names of all lab files, sorted.
+    pub(crate) fn labs(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.root.join("labs")) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                name.strip_suffix(".toml").map(str::to_owned)
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The names of the labs that have state, sorted.
+    pub(crate) fn labs_with_state(&self) -> Vec<String> {
+        lab_dir::names(&self.root)
+    }
+
+    /// Reads the lab called `name` and the text of its file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchLab`], [`Error::Faults`] with every fault of the file, [`Error::Read`].
+    pub(crate) fn lab(&self, name: &str) -> Result<(Lab, String), Error> {
+        let path = self.lab_file(name);
+        if !is_label(name) || !path.is_file() {
+            return Err(self.no_such_lab(name));
+        }
+        read_lab(name, &path)
+    }
+
+    /// The error for a name that no lab file has.
+    pub(crate) fn no_such_lab(&self, name: &str) -> Error {
+        Error::NoSuchLab {
+            name: name.to_owned(),
+            labs: self.labs(),
+        }
+    }
+
+    /// The template that the user may edit, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] where it is there and cannot be read.
+    pub(crate) fn vagrantfile_template(&self) -> Result<Option<String>, Error> {
+        let path = self.root.join("Vagrantfile.hbs");
+        if path.exists() {
+            read(&path).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// Reads a lab file, wherever it is.
+///
+/// # Errors
+///
+/// [`Error::Faults`], [`Error::Read`].
+pub(crate) fn read_lab(name: &str, path: &Path) -> Result<(Lab, String), Error> {
+    let source = read(path)?;
+    match Lab::parse(name, &source) {
+        Ok(lab) => Ok((lab, source)),
+        Err(faults) => Err(Error::Faults(Box::new(LabFile {
+            path: path.to_owned(),
+            source,
+            faults,
+        }))),
+    }
+}
+
+/// Reads a file to its end.
+///
+/// # Errors
+///
+/// [`Error::Read`].
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Whether `name` can be the name of a lab: a DNS label, so that it never leads out of `.lab/`.
+pub(crate) fn is_label(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
