@@ -7,6 +7,7 @@ use ipnet::Ipv4Net;
 use crate::lab::Lab;
 use crate::machine::{Machine, Role};
 use crate::network::nth_address;
+use crate::versions::{EtcdRefused, EtcdVersion};
 
 /// The port of the API, on masters and on the endpoint: kubeadm's default.
 pub(crate) const API_PORT: u16 = 6443;
@@ -123,6 +124,27 @@ impl Lab {
     /// Returns the number of etcd members that must agree before a write counts.
     pub fn etcd_quorum(&self) -> usize {
         self.of_role(Role::Etcd).count() / 2 + 1
+    }
+
+    /// Checks an etcd, such as the bundle's, against the lab's Kubernetes and what the lab file asks for.
+    ///
+    /// # Errors
+    ///
+    /// Returns who refuses it and what is needed.
+    pub fn check_etcd(&self, found: EtcdVersion) -> Result<(), EtcdRefused> {
+        let kubernetes = self.kubernetes;
+        let oldest = kubernetes.oldest_etcd();
+        if found < oldest {
+            return Err(EtcdRefused::ByKubernetes {
+                kubernetes,
+                oldest,
+                found,
+            });
+        }
+        match self.etcd {
+            Some(asked) if found < asked => Err(EtcdRefused::ByLab { asked, found }),
+            _ => Ok(()),
+        }
     }
 
     /// Returns a load balancer's VRRP priority: 101 for the first of the file, one less for each further one.

@@ -4,13 +4,22 @@
 //! What follows from the file (endpoint, certificate names, pod subnets, priorities) is a method of [`Lab`], so that no two files of a cluster can disagree about it.
 //! Nothing here does I/O: the caller reads the file and renders the faults.
 
+mod advice;
+mod check;
 mod derived;
+mod document;
+mod draft;
+pub mod failure;
 mod fault;
+pub mod generate;
 mod lab;
 mod machine;
+mod name;
 mod network;
 mod parse;
+mod problem;
 mod server;
+mod suggest;
 mod versions;
 
 pub use fault::{Fault, Faults, Related};
@@ -18,5 +27,6 @@ pub use ipnet::Ipv4Net;
 pub use lab::Lab;
 pub use machine::{Machine, Role};
 pub use network::PodNetwork;
+pub use problem::Problem;
 pub use server::{Provider, Server};
-pub use versions::{EtcdVersion, KubernetesVersion};
+pub use versions::{EtcdRefused, EtcdVersion, KubernetesVersion, NoEtcdVersion};

@@ -59,6 +59,11 @@ pub(crate) fn offset_in(net: Ipv4Net, address: Ipv4Addr) -> u32 {
     address.to_bits().wrapping_sub(net.network().to_bits())
 }
 
+/// Returns the VRRP router id of a lab whose file gives none: the last number of its virtual address, or 1 where that is 0.
+pub(crate) fn router_id(vip: Option<Ipv4Addr>) -> u8 {
+    vip.map_or(1, |vip| vip.octets()[3]).max(1)
+}
+
 /// Returns how many pod subnets fit into the pod range.
 pub(crate) fn pod_subnet_count(pod_cidr: Ipv4Net) -> u32 {
     1 << POD_SUBNET_PREFIX.saturating_sub(pod_cidr.prefix_len())

@@ -1,152 +1,117 @@
-//! From text to a lab. (First version: serde's first error only.)
+//! From text to a lab: reads all, checks all, and only then builds.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::ops::Range;
 
-use ipnet::Ipv4Net;
-use serde::Deserialize;
+use toml::de::DeTable;
 
-use crate::fault::{Fault, Faults};
+use crate::check::check;
+use crate::draft::{Draft, DraftMachine};
+use crate::fault::{Fault, Faults, Sink};
 use crate::lab::Lab;
-use crate::machine::{Machine, Role};
-use crate::network::{self, PodNetwork};
-use crate::server::{Provider, Server};
-use crate::versions::KubernetesVersion;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    domain: String,
-    kubernetes: String,
-    vip: Option<Ipv4Addr>,
-    subnet: Ipv4Net,
-    pod_cidr: Option<Ipv4Net>,
-    service_cidr: Option<Ipv4Net>,
-    pod_network: Option<String>,
-    provider: Option<String>,
-    #[serde(default)]
-    airgap: bool,
-    virtual_router_id: Option<u8>,
-    #[serde(default)]
-    operators: Vec<Ipv4Addr>,
-    servers: BTreeMap<String, FileServer>,
-    machines: Vec<FileMachine>,
-}
-
-#[derive(Deserialize)]
-struct FileServer {
-    host: Option<String>,
-    bridge: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct FileMachine {
-    name: String,
-    role: String,
-    server: String,
-    ip: Ipv4Addr,
-    memory_mib: u32,
-    cpus: u8,
-}
+use crate::machine::Machine;
+use crate::network::{self, DEFAULT_POD_CIDR, DEFAULT_SERVICE_CIDR};
+use crate::problem::Problem;
+use crate::server::Server;
 
 pub(crate) fn parse(name: &str, source: &str) -> Result<Lab, Faults> {
-    let refuse = |span: std::ops::Range<usize>, message: String| Faults {
-        lab: name.to_owned(),
-        faults: vec![Fault {
-            line: source[..span.start].matches('\n').count() + 1,
-            column: 1,
-            span,
-            message,
-            help: None,
-            related: Vec::new(),
-        }],
+    let mut sink = Sink::default();
+    let (document, errors) = DeTable::parse_recoverable(source);
+    for error in &errors {
+        syntax(error, source, &mut sink);
+    }
+    let draft = Draft::read(document.get_ref(), source, &mut sink);
+    check(name, &draft, &mut sink);
+    match sink.finish(name, source) {
+        (Some(faults), _) => Err(faults),
+        (None, warnings) => {
+            Ok(build(name, draft, warnings).expect("what cannot be read has a fault"))
+        }
+    }
+}
+
+/// Notes an error of the TOML parser, with advice where its reason can be seen.
+fn syntax(error: &toml::de::Error, source: &str, sink: &mut Sink) {
+    let span = error.span().unwrap_or(source.len()..source.len());
+    let written = source.get(span.clone()).unwrap_or_default();
+    let said = error.message();
+    let is_word = !written.is_empty()
+        && written
+            .chars()
+            .all(|c| c.is_alphanumeric() || ".-_/:@".contains(c));
+    let (detail, advice) = if said == "duplicate key" {
+        (format!("`{written}` is there twice"), None)
+    } else if is_word && is_value(source, &span) {
+        (
+            format!("`{written}` is no value"),
+            Some(format!("put text in quotes: `\"{written}\"`")),
+        )
+    } else {
+        (said.to_owned(), None)
     };
-    let file: File = toml::from_str(source)
-        .map_err(|error| refuse(error.span().unwrap_or(0..0), error.message().to_owned()))?;
-    let machines: Vec<Machine> = file
-        .machines
-        .into_iter()
-        .map(|machine| Machine {
-            role: *Role::ALL
-                .iter()
-                .find(|role| role.word() == machine.role)
-                .unwrap_or(&Role::Worker),
-            name: machine.name,
-            server: machine.server,
-            ip: machine.ip,
-            memory_mib: machine.memory_mib,
-            cpus: machine.cpus,
-        })
-        .collect();
-    let pod_cidr = file.pod_cidr.unwrap_or(network::DEFAULT_POD_CIDR);
+    sink.push(&span, Problem::Syntax { detail, advice });
+}
+
+/// Returns true if what is at `span` stands right of an equals sign.
+fn is_value(source: &str, span: &Range<usize>) -> bool {
+    let before = source.get(..span.start).unwrap_or_default();
+    before.trim_end_matches([' ', '\t']).ends_with('=')
+}
+
+/// Builds a lab of a draft without faults; `None` if something is missing all the same.
+fn build(name: &str, draft: Draft, warnings: Vec<Fault>) -> Option<Lab> {
+    let subnet = draft.subnet?.value;
+    let pod_cidr = draft.pod_cidr.map_or(DEFAULT_POD_CIDR, |it| it.value);
+    let vip = draft.vip.map(|it| it.value);
+    let servers = draft.servers?.into_iter().map(|server| Server {
+        name: server.name.value,
+        host: server.host.map(|it| it.value),
+        bridge: server.bridge.map(|it| it.value),
+    });
+    let machines: Option<Vec<Machine>> = draft.machines?.into_iter().map(machine).collect();
+    let machines = machines?;
     let nodes = machines.iter().filter(|machine| machine.role.is_node());
-    let mut subnets =
-        network::pod_subnets(pod_cidr, file.subnet, nodes.map(|node| node.ip)).into_iter();
-    Ok(Lab {
+    let mut subnets = network::pod_subnets(pod_cidr, subnet, nodes.map(|it| it.ip)).into_iter();
+    Some(Lab {
         name: name.to_owned(),
-        domain: file.domain,
-        kubernetes: KubernetesVersion {
-            minor: file
-                .kubernetes
-                .trim_start_matches("1.")
-                .parse()
-                .unwrap_or(36),
-        },
-        etcd: None,
-        vip: file.vip,
-        subnet: file.subnet,
+        domain: draft.domain?.value,
+        kubernetes: draft.kubernetes?.value,
+        etcd: draft.etcd.map(|it| it.value),
+        vip,
+        subnet,
         pod_cidr,
-        service_cidr: file.service_cidr.unwrap_or(network::DEFAULT_SERVICE_CIDR),
-        pod_network: PodNetwork::ALL
-            .into_iter()
-            .find(|it| Some(it.word()) == file.pod_network.as_deref())
-            .unwrap_or_default(),
-        provider: Provider::ALL
-            .into_iter()
-            .find(|it| Some(it.word()) == file.provider.as_deref()),
-        airgap: file.airgap,
-        virtual_router_id: file
+        service_cidr: draft
+            .service_cidr
+            .map_or(DEFAULT_SERVICE_CIDR, |it| it.value),
+        pod_network: draft.pod_network.map(|it| it.value).unwrap_or_default(),
+        provider: draft.provider.map(|it| it.value),
+        airgap: draft.airgap.unwrap_or_default(),
+        virtual_router_id: draft
             .virtual_router_id
-            .unwrap_or(file.vip.map_or(51, |vip| vip.octets()[3])),
-        operators: file.operators,
-        servers: file
-            .servers
-            .into_iter()
-            .map(|(name, server)| Server {
-                name,
-                host: server.host,
-                bridge: server.bridge,
-            })
-            .collect(),
+            .and_then(|it| u8::try_from(it.value).ok())
+            .unwrap_or_else(|| network::router_id(vip)),
+        operators: draft.operators.into_iter().map(|it| it.value).collect(),
+        servers: servers.collect(),
         places: machines
             .iter()
             .enumerate()
             .map(|(place, machine)| (machine.name.clone(), place))
-            .collect::<HashMap<_, _>>(),
+            .collect(),
         pod_subnets: machines
             .iter()
             .map(|machine| machine.role.is_node().then(|| subnets.next()).flatten())
             .collect(),
         machines,
-        warnings: Vec::new(),
+        warnings,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_labs_parse() {
-        for (name, source) in [
-            ("ha", include_str!("../../../labs/ha.toml")),
-            (
-                "external-etcd",
-                include_str!("../../../labs/external-etcd.toml"),
-            ),
-        ] {
-            let lab = Lab::parse(name, source).unwrap_or_else(|faults| panic!("{faults}"));
-            assert_eq!(lab.of_role(Role::Etcd).count(), 3);
-        }
-    }
+fn machine(draft: DraftMachine) -> Option<Machine> {
+    Some(Machine {
+        name: draft.name?.value,
+        role: draft.role?.value,
+        server: draft.server?.value,
+        ip: draft.ip?.value,
+        memory_mib: draft.memory_mib?.value,
+        cpus: u8::try_from(draft.cpus?.value).ok()?,
+    })
 }

@@ -1,0 +1,23 @@
+//! The rules that a lab's values keep together.
+//!
+//! Each rule skips what could not be read: that has its own fault already.
+
+mod addresses;
+mod names;
+mod ranges;
+mod roles;
+mod servers;
+
+pub(crate) use roles::MOST_LOAD_BALANCERS;
+
+use crate::draft::Draft;
+use crate::fault::Sink;
+
+/// Notes every broken rule of a lab.
+pub(crate) fn check(name: &str, draft: &Draft, sink: &mut Sink) {
+    names::check(name, draft, sink);
+    roles::check(draft, sink);
+    servers::check(draft, sink);
+    ranges::check(draft, sink);
+    addresses::check(draft, sink);
+}

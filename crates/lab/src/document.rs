@@ -1,0 +1,330 @@
+//! Reads tables of a TOML document key by key, noting what is unknown, missing or of the wrong kind.
+//!
+//! Serde stops at its first error; this goes on, because a file is mended quicker when all its faults are known.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::fault::{At, Sink};
+use crate::problem::Problem;
+use crate::suggest::{alternatives, nearest};
+
+/// One key of a table.
+pub(crate) struct Key {
+    /// The key as it is written.
+    pub(crate) name: &'static str,
+    /// What its value can be.
+    pub(crate) expected: &'static str,
+    /// A line to add where the key must be there and is not; `None` for optional keys.
+    pub(crate) required: Option<&'static str>,
+}
+
+/// A named table in a table.
+pub(crate) struct Entry<'t, 's> {
+    pub(crate) name: At<String>,
+    /// Where the table starts.
+    pub(crate) header: Range<usize>,
+    /// `None` if the value is no table, which is noted already.
+    pub(crate) table: Option<&'t DeTable<'s>>,
+}
+
+/// A table whose keys are being read.
+pub(crate) struct Fields<'t, 's> {
+    table: &'t DeTable<'s>,
+    source: &'s str,
+    /// What the table is called in messages.
+    place: &'static str,
+    /// Where the table starts.
+    pub(crate) header: Range<usize>,
+    keys: &'static [Key],
+    /// Keys that are there under a misspelled name, which is noted already.
+    misspelled: Vec<String>,
+}
+
+impl<'t, 's> Fields<'t, 's> {
+    /// Starts reading a table, and notes all keys that it should not have.
+    pub(crate) fn open(
+        table: &'t DeTable<'s>,
+        source: &'s str,
+        place: &'static str,
+        header: Range<usize>,
+        keys: &'static [Key],
+        sink: &mut Sink,
+    ) -> Self {
+        let mut misspelled = Vec::new();
+        for (key, _) in table.iter() {
+            let name = key.get_ref().as_ref();
+            let names = || keys.iter().map(|key| key.name);
+            if !names().any(|known| known == name) {
+                let absent = names().filter(|known| !table.contains_key(*known));
+                let suggestion = nearest(name, absent);
+                misspelled.extend(suggestion.clone());
+                let problem = Problem::UnknownKey {
+                    key: name.to_owned(),
+                    place,
+                    known: alternatives(names()),
+                    suggestion,
+                };
+                sink.push(&key.span(), problem);
+            }
+        }
+        Fields {
+            table,
+            source,
+            place,
+            header,
+            keys,
+            misspelled,
+        }
+    }
+
+    /// Returns a key's description and value; notes its absence where it must be there.
+    fn get(&self, name: &str, sink: &mut Sink) -> Option<(&'static Key, &'t Spanned<DeValue<'s>>)> {
+        let key = self.keys.iter().find(|key| key.name == name)?;
+        let value = self.table.get(name);
+        if let (None, Some(example)) = (value, key.required)
+            && !self.misspelled.iter().any(|meant| meant == key.name)
+        {
+            let problem = Problem::MissingKey {
+                place: self.place,
+                key: key.name,
+                example,
+            };
+            sink.push(&self.header, problem);
+        }
+        Some((key, value?))
+    }
+
+    /// Reads a string.
+    pub(crate) fn string(&self, name: &str, sink: &mut Sink) -> Option<At<String>> {
+        let (key, value) = self.get(name, sink)?;
+        match value.get_ref() {
+            DeValue::String(text) => Some(At {
+                value: text.clone().into_owned(),
+                span: value.span(),
+            }),
+            _ => self.refuse(key, value, sink),
+        }
+    }
+
+    /// Reads a string that means a value, such as an address.
+    pub(crate) fn parsed<T>(
+        &self,
+        name: &str,
+        sink: &mut Sink,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<At<T>> {
+        let text = self.string(name, sink)?;
+        let key = self.keys.iter().find(|key| key.name == name)?;
+        parse_text(&text, key, sink, parse)
+    }
+
+    /// Reads a list of strings that each mean a value; `None` unless all do.
+    pub(crate) fn list<T>(
+        &self,
+        name: &str,
+        sink: &mut Sink,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<At<T>>> {
+        let (key, value) = self.get(name, sink)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            return self.refuse(key, value, sink);
+        };
+        let items: Vec<_> = items
+            .iter()
+            .map(|item| match item.get_ref() {
+                DeValue::String(text) => {
+                    let text = At {
+                        value: text.clone().into_owned(),
+                        span: item.span(),
+                    };
+                    parse_text(&text, key, sink, &parse)
+                }
+                _ => self.refuse(key, item, sink),
+            })
+            .collect();
+        items.into_iter().collect()
+    }
+
+    /// Reads one of a few words.
+    pub(crate) fn word<T: Copy>(
+        &self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+        sink: &mut Sink,
+    ) -> Option<At<T>> {
+        let At { value: text, span } = self.string(name, sink)?;
+        let known = || words.iter().map(|(word, _)| *word);
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, value)) => Some(At {
+                value: *value,
+                span,
+            }),
+            None => {
+                let problem = Problem::UnknownWord {
+                    key: name,
+                    suggestion: nearest(&text, known()),
+                    known: alternatives(known()),
+                    found: text,
+                };
+                sink.push(&span, problem);
+                None
+            }
+        }
+    }
+
+    /// Reads a whole number.
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        least: u32,
+        most: u32,
+        sink: &mut Sink,
+    ) -> Option<At<u32>> {
+        let (key, value) = self.get(name, sink)?;
+        let span = value.span();
+        let DeValue::Integer(number) = value.get_ref() else {
+            return self.refuse(key, value, sink);
+        };
+        let read = i128::from_str_radix(number.as_str(), number.radix()).ok();
+        let fits = read
+            .and_then(|number| u32::try_from(number).ok())
+            .filter(|number| (least..=most).contains(number));
+        if fits.is_none() {
+            let problem = Problem::NumberOutOfRange {
+                key: key.name,
+                found: number.to_string(),
+                least,
+                most,
+            };
+            sink.push(&span, problem);
+        }
+        Some(At { value: fits?, span })
+    }
+
+    /// Reads `true` or `false`.
+    pub(crate) fn boolean(&self, name: &str, sink: &mut Sink) -> Option<bool> {
+        let (key, value) = self.get(name, sink)?;
+        match value.get_ref() {
+            DeValue::Boolean(yes) => Some(*yes),
+            _ => self.refuse(key, value, sink),
+        }
+    }
+
+    /// Reads a table of tables, in the order of their keys.
+    pub(crate) fn tables(&self, name: &str, sink: &mut Sink) -> Option<Vec<Entry<'t, 's>>> {
+        let (key, value) = self.get(name, sink)?;
+        let DeValue::Table(table) = value.get_ref() else {
+            return self.refuse(key, value, sink);
+        };
+        let read = table.iter().map(|(inner_key, inner)| {
+            let name = At {
+                value: inner_key.get_ref().to_string(),
+                span: inner_key.span(),
+            };
+            let table = match inner.get_ref() {
+                DeValue::Table(table) => Some(table),
+                _ => self.refuse(key, inner, sink),
+            };
+            Entry {
+                name,
+                header: inner.span(),
+                table,
+            }
+        });
+        Some(read.collect())
+    }
+
+    /// Reads a list of tables; each comes with the place of its start. `None` unless all are tables.
+    pub(crate) fn table_list(
+        &self,
+        name: &str,
+        sink: &mut Sink,
+    ) -> Option<Vec<(Range<usize>, &'t DeTable<'s>)>> {
+        let (key, value) = self.get(name, sink)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            return self.refuse(key, value, sink);
+        };
+        let items: Vec<_> = items
+            .iter()
+            .map(|item| match item.get_ref() {
+                DeValue::Table(table) => Some((item.span(), table)),
+                _ => self.refuse(key, item, sink),
+            })
+            .collect();
+        items.into_iter().collect()
+    }
+
+    /// Notes a value of the wrong kind.
+    fn refuse<T>(&self, key: &Key, value: &Spanned<DeValue<'s>>, sink: &mut Sink) -> Option<T> {
+        let written = self.source.get(value.span()).unwrap_or_default();
+        let wants_text = key.expected.starts_with("a string");
+        let name = key.name;
+        let suggestion = match value.get_ref() {
+            // Only what stands on one line without quotes of its own can be quoted as it is.
+            DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+                if wants_text =>
+            {
+                Some(format!("{name} = \"{written}\""))
+            }
+            DeValue::String(text) if !wants_text && is_bare(text) => {
+                Some(format!("{name} = {text}"))
+            }
+            DeValue::Table(_) if name == "machines" => Some("[[machines]]".to_owned()),
+            DeValue::Array(_) if name == "servers" => Some("[servers.NAME]".to_owned()),
+            _ => None,
+        };
+        let problem = Problem::WrongType {
+            key: name.to_owned(),
+            found: kind(value.get_ref()),
+            expected: key.expected,
+            suggestion,
+        };
+        sink.push(&value.span(), problem);
+        None
+    }
+}
+
+fn parse_text<T>(
+    text: &At<String>,
+    key: &Key,
+    sink: &mut Sink,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Option<At<T>> {
+    let value = parse(&text.value);
+    if value.is_none() {
+        let problem = Problem::InvalidValue {
+            key: key.name,
+            found: text.value.clone(),
+            expected: key.expected,
+        };
+        sink.push(&text.span, problem);
+    }
+    Some(At {
+        value: value?,
+        span: text.span.clone(),
+    })
+}
+
+/// Returns true for text that is a number or a boolean without its quotes.
+fn is_bare(text: &str) -> bool {
+    let digits = !text.is_empty() && text.len() < 10 && text.bytes().all(|b| b.is_ascii_digit());
+    digits || matches!(text, "true" | "false")
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,247 @@
+//! What a lab file says, each value with its place, before anything is known to fit together.
+
+use std::net::Ipv4Addr;
+use std::ops::Range;
+
+use ipnet::Ipv4Net;
+use toml::de::DeTable;
+
+use crate::document::{Fields, Key};
+use crate::fault::{At, Sink};
+use crate::machine::Role;
+use crate::network::PodNetwork;
+use crate::problem::Problem;
+use crate::server::Provider;
+use crate::versions::{EtcdVersion, KubernetesVersion, is_plain};
+
+const fn required(name: &'static str, expected: &'static str, example: &'static str) -> Key {
+    Key {
+        name,
+        expected,
+        required: Some(example),
+    }
+}
+
+const fn optional(name: &'static str, expected: &'static str) -> Key {
+    Key {
+        name,
+        expected,
+        required: None,
+    }
+}
+
+const ADDRESS: &str = "a string with an IPv4 address, such as `\"192.168.29.51\"`";
+const RANGE: &str = "a string with an IPv4 range, such as `\"192.168.29.0/24\"`";
+
+/// The keys of a lab.
+#[rustfmt::skip]
+pub(crate) const LAB_KEYS: &[Key] = &[
+    required("domain", "a string such as `\"example.com\"`", "domain = \"example.com\""),
+    required("kubernetes", "a string such as `\"1.36\"`", "kubernetes = \"1.36\""),
+    required("subnet", RANGE, "subnet = \"192.168.29.0/24\""),
+    required("servers", "a table for each server, `[servers.NAME]`", "[servers.server1]"),
+    required("machines", "a list of tables, `[[machines]]` each", "[[machines]]"),
+    optional("vip", ADDRESS),
+    optional("etcd", "a string with a version, such as `\"3.6.14\"`"),
+    optional("provider", "a string such as `\"docker\"`"),
+    optional("airgap", "`true` or `false`"),
+    optional("pod_network", "a string such as `\"vxlan\"`"),
+    optional("pod_cidr", RANGE),
+    optional("service_cidr", RANGE),
+    optional("virtual_router_id", "a whole number from 1 to 255"),
+    optional("operators", "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
+];
+
+/// The keys of a server.
+pub(crate) const SERVER_KEYS: &[Key] = &[
+    optional("host", "a string such as `\"ssh://user@host\"`"),
+    optional("bridge", "a string such as `\"enp3s0\"`"),
+];
+
+/// The keys of a machine.
+#[rustfmt::skip]
+pub(crate) const MACHINE_KEYS: &[Key] = &[
+    required("name", "a string such as `\"masterone\"`", "name = \"masterone\""),
+    required("role", "a string such as `\"worker\"`", "role = \"worker\""),
+    required("server", "a string such as `\"server1\"`", "server = \"server1\""),
+    required("ip", ADDRESS, "ip = \"192.168.29.51\""),
+    required("memory_mib", "a whole number of MiB, such as `2048`", "memory_mib = 2048"),
+    required("cpus", "a whole number such as `2`", "cpus = 2"),
+];
+
+/// The most memory a machine can ask for, 1 TiB: more means another unit than MiB.
+const MOST_MEMORY_MIB: u32 = 1024 * 1024;
+
+/// What a lab file says.
+pub(crate) struct Draft {
+    pub(crate) domain: Option<At<String>>,
+    pub(crate) kubernetes: Option<At<KubernetesVersion>>,
+    pub(crate) etcd: Option<At<EtcdVersion>>,
+    pub(crate) vip: Option<At<Ipv4Addr>>,
+    /// True if there is a `vip`, readable or not.
+    pub(crate) has_vip: bool,
+    pub(crate) subnet: Option<At<Ipv4Net>>,
+    pub(crate) pod_cidr: Option<At<Ipv4Net>>,
+    pub(crate) service_cidr: Option<At<Ipv4Net>>,
+    pub(crate) pod_network: Option<At<PodNetwork>>,
+    pub(crate) provider: Option<At<Provider>>,
+    pub(crate) airgap: Option<bool>,
+    pub(crate) virtual_router_id: Option<At<u32>>,
+    pub(crate) operators: Vec<At<Ipv4Addr>>,
+    /// In the order of their names; `None` if there are none or they cannot be read.
+    pub(crate) servers: Option<Vec<DraftServer>>,
+    /// In the order of the file; `None` if there are none or they cannot be read.
+    pub(crate) machines: Option<Vec<DraftMachine>>,
+}
+
+/// What a lab file says about a server.
+pub(crate) struct DraftServer {
+    pub(crate) name: At<String>,
+    pub(crate) header: Range<usize>,
+    pub(crate) host: Option<At<String>>,
+    pub(crate) bridge: Option<At<String>>,
+}
+
+/// What a lab file says about a machine.
+pub(crate) struct DraftMachine {
+    pub(crate) header: Range<usize>,
+    pub(crate) name: Option<At<String>>,
+    pub(crate) role: Option<At<Role>>,
+    pub(crate) server: Option<At<String>>,
+    pub(crate) ip: Option<At<Ipv4Addr>>,
+    pub(crate) memory_mib: Option<At<u32>>,
+    pub(crate) cpus: Option<At<u32>>,
+}
+
+impl Draft {
+    /// Reads a document, noting every key that cannot be read.
+    pub(crate) fn read(table: &DeTable<'_>, source: &str, sink: &mut Sink) -> Draft {
+        let lab = Fields::open(table, source, "the lab", 0..0, LAB_KEYS, sink);
+        let pod_networks = PodNetwork::ALL.map(|it| (it.word(), it));
+        let providers = Provider::ALL.map(|it| (it.word(), it));
+        Draft {
+            domain: lab.string("domain", sink),
+            kubernetes: kubernetes(&lab, sink),
+            etcd: lab.parsed("etcd", sink, |text| text.parse().ok()),
+            vip: lab.parsed("vip", sink, |text| text.parse().ok()),
+            has_vip: table.contains_key("vip"),
+            subnet: range(&lab, "subnet", sink),
+            pod_cidr: range(&lab, "pod_cidr", sink),
+            service_cidr: range(&lab, "service_cidr", sink),
+            pod_network: lab.word("pod_network", &pod_networks, sink),
+            provider: lab.word("provider", &providers, sink),
+            airgap: lab.boolean("airgap", sink),
+            virtual_router_id: lab.number("virtual_router_id", 1, 255, sink),
+            operators: lab
+                .list("operators", sink, |text| text.parse().ok())
+                .unwrap_or_default(),
+            servers: servers(&lab, source, sink),
+            machines: machines(&lab, source, sink),
+        }
+    }
+
+    /// Iterates over the machines that can be read.
+    pub(crate) fn machines(&self) -> impl Iterator<Item = &DraftMachine> + Clone {
+        self.machines.iter().flatten()
+    }
+
+    /// Iterates over the servers that can be read.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = &DraftServer> + Clone {
+        self.servers.iter().flatten()
+    }
+}
+
+fn kubernetes(lab: &Fields<'_, '_>, sink: &mut Sink) -> Option<At<KubernetesVersion>> {
+    let At { value: text, span } = lab.string("kubernetes", sink)?;
+    let plain = text.strip_prefix('v').unwrap_or(&text);
+    let minor = plain.strip_prefix("1.").map(|rest| {
+        let (minor, _patch) = rest.split_once('.').unwrap_or((rest, ""));
+        minor
+    });
+    let meant = KubernetesVersion::known().find(|known| {
+        minor.is_some_and(|minor| is_plain(minor) && minor.parse() == Ok(known.minor))
+    });
+    match meant {
+        Some(version) if version.to_string() == text => Some(At {
+            value: version,
+            span,
+        }),
+        _ => {
+            let problem = Problem::UnknownKubernetes {
+                found: text,
+                suggestion: meant.map(|version| version.to_string()),
+            };
+            sink.push(&span, problem);
+            None
+        }
+    }
+}
+
+/// Reads a range; one that starts between its borders is noted and mended, so that the rest can be checked.
+fn range(lab: &Fields<'_, '_>, name: &str, sink: &mut Sink) -> Option<At<Ipv4Net>> {
+    let found: At<Ipv4Net> = lab.parsed(name, sink, |text| text.parse().ok())?;
+    if found.value != found.value.trunc() {
+        let problem = Problem::HostBits { found: found.value };
+        sink.push(&found.span, problem);
+    }
+    Some(At {
+        value: found.value.trunc(),
+        span: found.span,
+    })
+}
+
+fn servers(lab: &Fields<'_, '_>, source: &str, sink: &mut Sink) -> Option<Vec<DraftServer>> {
+    let tables = lab.tables("servers", sink)?;
+    if tables.is_empty() {
+        let problem = Problem::MissingKey {
+            place: "the lab",
+            key: "servers",
+            example: "[servers.server1]",
+        };
+        sink.push(&lab.header, problem);
+        return None;
+    }
+    let empty = DeTable::new();
+    let servers = tables.into_iter().map(|entry| {
+        let table = entry.table.unwrap_or(&empty);
+        let place = "this server";
+        let fields = Fields::open(table, source, place, entry.header, SERVER_KEYS, sink);
+        DraftServer {
+            name: entry.name,
+            host: fields.string("host", sink),
+            bridge: fields.string("bridge", sink),
+            header: fields.header,
+        }
+    });
+    let mut servers: Vec<_> = servers.collect();
+    servers.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    Some(servers)
+}
+
+fn machines(lab: &Fields<'_, '_>, source: &str, sink: &mut Sink) -> Option<Vec<DraftMachine>> {
+    let tables = lab.table_list("machines", sink)?;
+    if tables.is_empty() {
+        let problem = Problem::MissingKey {
+            place: "the lab",
+            key: "machines",
+            example: "[[machines]]",
+        };
+        sink.push(&lab.header, problem);
+        return None;
+    }
+    let roles = Role::ALL.map(|role| (role.word(), role));
+    let machines = tables.into_iter().map(|(header, table)| {
+        let place = "this machine";
+        let fields = Fields::open(table, source, place, header, MACHINE_KEYS, sink);
+        DraftMachine {
+            name: fields.string("name", sink),
+            role: fields.word("role", &roles, sink),
+            server: fields.string("server", sink),
+            ip: fields.parsed("ip", sink, |text| text.parse().ok()),
+            memory_mib: fields.number("memory_mib", 1, MOST_MEMORY_MIB, sink),
+            cpus: fields.number("cpus", 1, u8::MAX.into(), sink),
+            header: fields.header,
+        }
+    });
+    Some(machines.collect())
+}

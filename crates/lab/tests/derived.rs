@@ -1,0 +1,137 @@
+//! What follows from the two labs, word for word.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use caravan_lab::{EtcdRefused, EtcdVersion, Lab, Role};
+use expect_test::expect_file;
+
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn lab(name: &str) -> Lab {
+    let path = folder().join(format!("../../labs/{name}.toml"));
+    let source = std::fs::read_to_string(path).unwrap();
+    Lab::parse(name, &source).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn tell(lab: &Lab) -> String {
+    let mut told = String::new();
+    let mut fact = |name: &str, value: String| writeln!(told, "{name}: {value}").unwrap();
+    fact("name", lab.name().to_owned());
+    fact("kubernetes", lab.kubernetes().to_string());
+    fact("subnet", lab.subnet().to_string());
+    fact("gateway", lab.gateway().to_string());
+    fact("vip", format!("{:?}", lab.vip()));
+    fact("api endpoint", lab.api_endpoint().to_string());
+    fact("api name", lab.api_name());
+    fact("api sans", lab.api_sans().join(" "));
+    fact("first master", lab.first_master().name.clone());
+    fact("pod network", lab.pod_network().to_string());
+    fact("pod cidr", lab.pod_cidr().to_string());
+    fact("service cidr", lab.service_cidr().to_string());
+    fact(
+        "kubernetes service",
+        lab.kubernetes_service_ip().to_string(),
+    );
+    fact("dns service", lab.dns_service_ip().to_string());
+    fact("cluster domain", lab.cluster_domain().to_owned());
+    fact("etcd endpoints", lab.etcd_endpoints().join(" "));
+    fact("etcd initial cluster", lab.etcd_initial_cluster());
+    fact("etcd quorum", lab.etcd_quorum().to_string());
+    fact("virtual router id", lab.virtual_router_id().to_string());
+    fact("operators", format!("{:?}", lab.operators()));
+    fact("airgap", lab.airgap().to_string());
+    fact("provider", format!("{:?}", lab.provider()));
+    fact("spans computers", lab.spans_computers().to_string());
+    fact("warnings", lab.warnings().len().to_string());
+    for server in lab.servers() {
+        let names: Vec<_> = lab.machines_on(server).map(|it| it.name.as_str()).collect();
+        fact(&server.name, names.join(" "));
+    }
+    for machine in lab.machines() {
+        let pods = lab.pod_subnet(machine);
+        let facts = format!(
+            "{} {} {} pods {} vrrp {}",
+            machine.role,
+            machine.ip,
+            lab.fqdn(machine),
+            pods.map_or("none".to_owned(), |net| net.to_string()),
+            lab.vrrp_priority(machine),
+        );
+        fact(&machine.name, facts);
+    }
+    told
+}
+
+#[test]
+fn facts_of_ha() {
+    expect_file![folder().join("tests/good/ha.txt")].assert_eq(&tell(&lab("ha")));
+}
+
+#[test]
+fn facts_of_external_etcd() {
+    let told = tell(&lab("external-etcd"));
+    expect_file![folder().join("tests/good/external-etcd.txt")].assert_eq(&told);
+}
+
+#[test]
+fn lookups_find_by_name() {
+    let lab = lab("ha");
+    assert_eq!(lab.machine("lbone").unwrap().role, Role::LoadBalancer);
+    assert_eq!(lab.machine("lbfour"), None);
+    assert_eq!(lab.server("server2").unwrap().name, "server2");
+    assert_eq!(lab.server("server3"), None);
+}
+
+#[test]
+fn optional_keys_take_the_place_of_defaults() {
+    let source = std::fs::read_to_string(folder().join("../../labs/ha.toml")).unwrap();
+    let keys = r#"
+        provider = "libvirt"
+        airgap = true
+        etcd = "3.6.10"
+        pod_network = "calico"
+        pod_cidr = "10.0.0.0/20"
+        service_cidr = "10.1.0.0/24"
+        virtual_router_id = 7
+        operators = ["10.9.0.1", "192.168.29.1"]
+    "#;
+    let lab = Lab::parse("ha", &format!("{keys}\n{source}")).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(lab.provider().unwrap().to_string(), "libvirt");
+    assert!(lab.airgap());
+    assert_eq!(lab.pod_network().to_string(), "calico");
+    assert_eq!(lab.kubernetes_service_ip().to_string(), "10.1.0.1");
+    assert_eq!(lab.dns_service_ip().to_string(), "10.1.0.10");
+    assert_eq!(lab.virtual_router_id(), 7);
+    let operators: Vec<_> = lab.operators().iter().map(ToString::to_string).collect();
+    assert_eq!(operators, ["192.168.29.1", "10.9.0.1"], "the gateway once");
+    // Sixteen pod subnets: 51 is 3 after three rounds.
+    let first = lab.pod_subnet(lab.machine("masterone").unwrap()).unwrap();
+    assert_eq!(first.to_string(), "10.0.3.0/24");
+    assert_eq!(lab.check_etcd(EtcdVersion::new(3, 6, 14)), Ok(()));
+    assert!(matches!(
+        lab.check_etcd(EtcdVersion::new(3, 6, 9)),
+        Err(EtcdRefused::ByLab { .. })
+    ));
+    assert!(matches!(
+        lab.check_etcd(EtcdVersion::new(3, 5, 23)),
+        Err(EtcdRefused::ByKubernetes { .. })
+    ));
+}
+
+#[test]
+fn servers_elsewhere_span_computers() {
+    let source = std::fs::read_to_string(folder().join("../../labs/ha.toml")).unwrap();
+    let host = "[servers.server2]\nhost = \"ssh://lab@there\"\nbridge = \"enp3s0\"";
+    let source = source
+        .replace(
+            "[servers.server1]\n",
+            "[servers.server1]\nbridge = \"enp4s0\"\n",
+        )
+        .replace("[servers.server2]", host);
+    let lab = Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(lab.spans_computers());
+    assert_eq!(lab.servers()[1].bridge.as_deref(), Some("enp3s0"));
+}

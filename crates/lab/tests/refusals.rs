@@ -1,0 +1,149 @@
+//! One bad lab file per rule: what is said about it, word for word, and where.
+//!
+//! `tests/bad/<rule>.toml`, or `<rule>--<variant>.toml`, breaks the rule it is named after; beside it stands what is said.
+//! To add a rule's test, write its file and run with `UPDATE_EXPECT=1`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use caravan_lab::{Fault, Lab};
+use expect_test::expect_file;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+/// Tells faults in plain lines, with the text at each place.
+fn tell<'f>(source: &str, faults: impl IntoIterator<Item = &'f Fault>) -> String {
+    let mut told = String::new();
+    for fault in faults {
+        let kind = if fault.problem.is_warning() {
+            "warning"
+        } else {
+            "error"
+        };
+        let at = |line: usize, column: usize, span: &std::ops::Range<usize>| {
+            format!("{line}:{column} {:?}", &source[span.clone()])
+        };
+        let rule = fault.rule();
+        writeln!(told, "{kind}[{rule}]: {}", fault.message).unwrap();
+        writeln!(told, "  at {}", at(fault.line, fault.column, &fault.span)).unwrap();
+        if let Some(label) = &fault.label {
+            writeln!(told, "  {label}").unwrap();
+        }
+        for other in &fault.related {
+            let place = at(other.line, other.column, &other.span);
+            writeln!(told, "  see {place}: {}", other.message).unwrap();
+        }
+        if let Some(help) = &fault.help {
+            writeln!(told, "  help: {help}").unwrap();
+        }
+    }
+    told
+}
+
+/// Parses a file that has faults or warnings, and returns both as text with the rules' names.
+fn refuse(path: &Path) -> (String, BTreeSet<&'static str>) {
+    let source = fs::read_to_string(path).unwrap();
+    let faults: Vec<Fault> = match Lab::parse("lab", &source) {
+        Ok(lab) => lab.warnings().to_vec(),
+        Err(faults) => faults.into_iter().collect(),
+    };
+    let rules = faults.iter().map(Fault::rule).collect();
+    (tell(&source, &faults), rules)
+}
+
+fn bad_files() -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder().join("bad"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Returns the rule that a file is named after.
+fn rule_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap().to_str().unwrap();
+    stem.split("--").next().unwrap().to_owned()
+}
+
+#[test]
+fn each_bad_file_breaks_the_rule_it_is_named_after() {
+    let files = bad_files();
+    assert!(!files.is_empty());
+    for path in files {
+        let (told, rules) = refuse(&path);
+        let rule = rule_of(&path);
+        assert!(rules.contains(rule.as_str()), "{}:\n{told}", path.display());
+        expect_file![path.with_extension("txt")].assert_eq(&told);
+    }
+}
+
+#[test]
+fn each_file_breaks_one_rule_only() {
+    // These show what happens when several meet.
+    let several = [
+        "missing-key--empty-file",
+        "syntax--and-more",
+        "special-range",
+        "range-size--subnet",
+    ];
+    for path in bad_files() {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let (told, rules) = refuse(&path);
+        if !several.contains(&stem) {
+            assert_eq!(rules.len(), 1, "{stem}:\n{told}");
+        }
+    }
+}
+
+#[test]
+fn each_rule_has_a_bad_file_and_a_line_in_the_docs() {
+    // The rules are named in one place of the source: the lines `Problem::X { .. } => "rule",`.
+    let source = fs::read_to_string(folder().join("../src/advice.rs")).unwrap();
+    let named: BTreeSet<String> = source
+        .lines()
+        .filter(|line| line.trim_start().starts_with("Problem::"))
+        .filter_map(|line| line.trim().strip_suffix("\",")?.split_once("=> \""))
+        .map(|(_, rule)| rule.to_owned())
+        .collect();
+    let tested: BTreeSet<String> = bad_files().iter().map(|path| rule_of(path)).collect();
+    assert_eq!(named, tested);
+
+    let page = fs::read_to_string(folder().join("../../../docs/lab-file.md")).unwrap();
+    let told: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .map(|(rule, _)| rule.to_owned())
+        .filter(|rule| tested.contains(rule))
+        .collect();
+    assert_eq!(tested, told, "docs/lab-file.md lists each rule");
+}
+
+#[test]
+fn all_faults_come_at_once_in_the_order_of_the_file() {
+    let path = folder().join("several.toml");
+    let source = fs::read_to_string(&path).unwrap();
+    let faults = Lab::parse("lab", &source).unwrap_err();
+    expect_file![path.with_extension("txt")].assert_eq(&tell(&source, &faults));
+    let places: Vec<_> = faults.iter().map(|fault| fault.span.start).collect();
+    assert!(places.is_sorted());
+}
+
+#[test]
+fn a_lab_is_named_after_its_file_and_that_must_be_a_label() {
+    let source = fs::read_to_string(folder().join("../../../labs/ha.toml")).unwrap();
+    let faults = Lab::parse("My Lab", &source).unwrap_err();
+    assert_eq!(
+        faults.to_string(),
+        "My Lab:1:1: `My Lab` is no name for a lab: it has capital letters"
+    );
+    assert_eq!(
+        faults.iter().next().unwrap().help.as_deref(),
+        Some("did you mean `my-lab`?")
+    );
+}
