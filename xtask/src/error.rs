@@ -15,6 +15,21 @@ pub(crate) enum Error {
     /// Another run holds the lab's lock.
     #[error("another run is at work on lab `{lab}`{}", by(holder.as_ref()))]
     Busy { lab: String, holder: Option<Holder> },
+    /// Nothing here may install it.
+    #[error("{what} must be installed, and there is neither `sudo` nor an administrator here")]
+    CannotInstall { what: String, command: String },
+    /// The user said no, or could not be asked.
+    #[error("{what} needs your word")]
+    Declined { what: String },
+    /// The container engine runs and does not let this user in.
+    #[error("the container engine does not let you in")]
+    EngineForbidden,
+    /// The container engine was started and does not answer.
+    #[error(
+        "the container engine, started by {how}, does not answer{}",
+        indented(tail)
+    )]
+    EngineSilent { how: String, tail: Vec<String> },
     /// The lab file is wrong.
     #[error("the lab file `{}` is not valid", .0.path.display())]
     Faults(Box<LabFile>),
@@ -24,6 +39,9 @@ pub(crate) enum Error {
     /// A verb needs a lab and none, or several, have machines.
     #[error("{}", which_lab(running))]
     NoLabNamed { running: Vec<String> },
+    /// No package manager here has it.
+    #[error("{what} must be installed, and no package manager here has it")]
+    NoPackage { what: String, pages: String },
     /// No lab file has this name.
     #[error("there is no lab `{name}`")]
     NoSuchLab { name: String, labs: Vec<String> },
@@ -80,6 +98,14 @@ impl Error {
         }
     }
 
+    /// Whether the user stopped it.
+    pub(crate) fn is_interrupt(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted | Self::Process(caravan_process::Error::Interrupted { .. })
+        )
+    }
+
     /// The next thing to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
@@ -90,6 +116,17 @@ impl Error {
                 ),
                 None => "wait for it to end".to_owned(),
             }),
+            Self::CannotInstall { command, .. } => {
+                Some(format!("as an administrator: `{command}`"))
+            }
+            Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
+            Self::Declined { .. } => Some("say so with `--yes`".to_owned()),
+            Self::EngineForbidden => Some(
+                "`sudo usermod --append --groups docker $USER`, then log in again".to_owned(),
+            ),
+            Self::EngineSilent { .. } => Some(
+                "mend what it says, or start it yourself; then run the same command again".to_owned(),
+            ),
             Self::NoLabNamed { running } if running.is_empty() => {
                 Some("name a lab; `cargo xtask list` shows them".to_owned())
             }
@@ -128,6 +165,10 @@ fn by(holder: Option<&Holder>) -> String {
         ),
         None => String::new(),
     }
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n    {line}")).collect()
 }
 
 fn which_lab(running: &[String]) -> String {

@@ -1,12 +1,21 @@
 //! The lab tool: parses the command line, goes to the workspace, runs one verb.
 
+mod doctor;
+mod engine;
 mod error;
 mod exit;
 mod flags;
+mod go;
 mod kubeconfig;
 mod lab_dir;
 mod lock;
+mod needs;
+mod packages;
 mod report;
+mod run;
+mod screen;
+mod setup;
+mod timeline;
 mod workspace;
 mod write;
 
@@ -30,8 +39,11 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: Flags) -> Result<Exit, Error> {
+    let screen = screen::Screen::new(flags.quiet);
     let workspace = workspace::Workspace::find()?;
     match flags.verb {
+        Verb::Doctor(doctor) => doctor::run(&doctor, &workspace),
+        Verb::Setup(setup) => setup::run(&setup, &screen),
         Verb::Plan(plan) => {
             workspace.lab(&plan.lab)?;
             Ok(Exit::Done)

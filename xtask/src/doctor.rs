@@ -1,0 +1,252 @@
+//! `cargo xtask doctor`: says what this computer lacks, and how strong it is.
+
+use std::fs;
+use std::path::Path;
+
+use caravan_lab::Lab;
+use serde::Serialize;
+
+use crate::engine::{self, Engine};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::flags;
+use crate::needs::{self, Purpose};
+use crate::workspace::Workspace;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    name: &'static str,
+    verdict: Verdict,
+    evidence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    /// As it should be.
+    Good,
+    /// A lab works, with less comfort.
+    Weak,
+    /// No lab works.
+    Missing,
+}
+
+/// Runs the verb.
+pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, Error> {
+    let lab = match &flags.lab {
+        Some(name) => Some(workspace.lab(name)?.0),
+        None => None,
+    };
+    let purpose = Purpose::making(flags.origin.source, flags.origin.base);
+    let mut findings: Vec<Finding> = needs::of(purpose).map(program).collect();
+    findings.push(container_engine());
+    findings.push(memory(lab.as_ref()));
+    findings.push(disk(workspace.root()));
+    findings.push(cgroups());
+    findings.push(hypervisor());
+
+    if flags.json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&findings).expect("plain data")
+        );
+    } else {
+        print(&findings);
+    }
+    let lacks = findings
+        .iter()
+        .any(|finding| finding.verdict == Verdict::Missing);
+    Ok(if lacks { Exit::Failed } else { Exit::Done })
+}
+
+fn print(findings: &[Finding]) {
+    for finding in findings {
+        let (mark, colour) = match finding.verdict {
+            Verdict::Good => ("ok", anstyle::AnsiColor::Green),
+            Verdict::Weak => ("weak", anstyle::AnsiColor::Yellow),
+            Verdict::Missing => ("missing", anstyle::AnsiColor::Red),
+        };
+        let style = colour.on_default();
+        anstream::println!(
+            "{style}{mark:<8}{style:#}{:<20} {}",
+            finding.name,
+            finding.evidence
+        );
+        if let Some(remedy) = &finding.remedy {
+            anstream::println!("{:<28} -> {remedy}", "");
+        }
+    }
+}
+
+fn program(need: &'static needs::Need) -> Finding {
+    match need.found() {
+        Some(path) => Finding {
+            name: need.name,
+            verdict: Verdict::Good,
+            evidence: path,
+            remedy: None,
+        },
+        None => Finding {
+            name: need.name,
+            verdict: Verdict::Missing,
+            evidence: format!("not here; {}", need.why),
+            remedy: Some("`cargo xtask setup`".to_owned()),
+        },
+    }
+}
+
+fn container_engine() -> Finding {
+    let (verdict, evidence, remedy) = match engine::look() {
+        Engine::Running(version) => (Verdict::Good, format!("answers, version {version}"), None),
+        Engine::Stopped => (
+            Verdict::Weak,
+            "installed, does not answer".to_owned(),
+            Some("`up` starts it; by hand: `cargo xtask setup`".to_owned()),
+        ),
+        Engine::Forbidden => (
+            Verdict::Missing,
+            "does not let you in".to_owned(),
+            Error::EngineForbidden.hint(),
+        ),
+        Engine::Absent => (
+            Verdict::Missing,
+            "not installed".to_owned(),
+            Some("`cargo xtask setup`".to_owned()),
+        ),
+    };
+    Finding {
+        name: "engine answers",
+        verdict,
+        evidence,
+        remedy,
+    }
+}
+
+/// The memory that the machines of `ha` were measured to use once it is up, in MiB; an idle lab of another size has its share.
+const IDLE_MIB_PER_MACHINE: u64 = 170;
+
+fn memory(lab: Option<&Lab>) -> Finding {
+    let free = available_mib();
+    let machines = lab.map_or(9, |lab| lab.machines().len() as u64);
+    let wanted = machines * IDLE_MIB_PER_MACHINE;
+    Finding {
+        name: "memory",
+        verdict: if free.is_none_or(|free| free >= wanted) {
+            Verdict::Good
+        } else {
+            Verdict::Weak
+        },
+        evidence: match free {
+            Some(free) => {
+                format!("{free} MiB free; {machines} machines use about {wanted} MiB when idle")
+            }
+            None => "unknown".to_owned(),
+        },
+        remedy: None,
+    }
+}
+
+/// What the kernel says is available, in MiB.
+pub(crate) fn available_mib() -> Option<u64> {
+    parse_available(&fs::read_to_string("/proc/meminfo").ok()?)
+}
+
+fn parse_available(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
+}
+
+/// The disk that a first `up` uses: bundle, image, and what machines write.
+const WANTED_DISK_MIB: u64 = 8 * 1024;
+
+fn disk(root: &Path) -> Finding {
+    let free = free_disk_mib(root);
+    Finding {
+        name: "disk",
+        verdict: if free.is_none_or(|free| free >= WANTED_DISK_MIB) {
+            Verdict::Good
+        } else {
+            Verdict::Weak
+        },
+        evidence: match free {
+            Some(free) => format!("{free} MiB free; a first `up` uses about {WANTED_DISK_MIB} MiB"),
+            None => "unknown".to_owned(),
+        },
+        remedy: None,
+    }
+}
+
+/// What is free for this user where `path` lies, in MiB.
+pub(crate) fn free_disk_mib(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    Some(found.f_bavail * found.f_frsize / (1024 * 1024))
+}
+
+fn cgroups() -> Finding {
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    Finding {
+        name: "cgroups",
+        verdict: if unified {
+            Verdict::Good
+        } else {
+            Verdict::Weak
+        },
+        evidence: if unified {
+            "version 2".to_owned()
+        } else {
+            "version 1; containers work around it".to_owned()
+        },
+        remedy: None,
+    }
+}
+
+fn hypervisor() -> Finding {
+    let writable = fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/kvm")
+        .is_ok();
+    let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let shown = flags
+        .lines()
+        .filter(|line| line.starts_with("flags"))
+        .any(|line| {
+            line.split_whitespace()
+                .any(|flag| flag == "vmx" || flag == "svm")
+        });
+    let works = writable && shown;
+    Finding {
+        name: "hypervisor",
+        verdict: if works { Verdict::Good } else { Verdict::Weak },
+        evidence: match (writable, shown) {
+            (true, true) => "KVM works",
+            (true, false) => {
+                "/dev/kvm is there, but the CPU shows neither vmx nor svm; containers do"
+            }
+            (false, true) => "the CPU could, but /dev/kvm cannot be opened; containers do",
+            (false, false) => "none; containers do",
+        }
+        .to_owned(),
+        remedy: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meminfo() {
+        let text = "MemTotal:       24000000 kB\nMemAvailable:   2048000 kB\nCached: 1 kB\n";
+        assert_eq!(parse_available(text), Some(2000));
+        assert_eq!(parse_available("MemTotal: 1 kB\n"), None);
+        assert_eq!(parse_available("MemAvailable: many kB\n"), None);
+    }
+}

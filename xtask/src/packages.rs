@@ -1,0 +1,134 @@
+//! The package managers: which one is here, and the exact commands that install.
+
+use std::collections::BTreeSet;
+
+use caravan_process::{Call, Program};
+
+use crate::needs::Need;
+
+/// A package manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manager {
+    /// Debian, Ubuntu.
+    Apt,
+    /// Fedora, RHEL.
+    Dnf,
+    /// Arch.
+    Pacman,
+    /// openSUSE.
+    Zypper,
+}
+
+impl Manager {
+    /// All, in the order of the packages of a [`Need`].
+    pub(crate) const ALL: [Self; 4] = [Self::Apt, Self::Dnf, Self::Pacman, Self::Zypper];
+
+    /// The one that is on the search path.
+    pub(crate) fn here() -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|manager| Program::find(manager.program()).is_ok())
+    }
+
+    /// Its program.
+    pub(crate) fn program(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get",
+            Self::Dnf => "dnf",
+            Self::Pacman => "pacman",
+            Self::Zypper => "zypper",
+        }
+    }
+
+    /// The packages of `needs`, each once, sorted; and the needs that it has no package for.
+    pub(crate) fn packages<'a>(
+        self,
+        needs: &[&'a Need],
+    ) -> (BTreeSet<&'static str>, Vec<&'a Need>) {
+        let mut packages = BTreeSet::new();
+        let mut without = Vec::new();
+        for need in needs {
+            let named = need.packages[self as usize];
+            if named.is_empty() {
+                without.push(*need);
+            }
+            packages.extend(named.split_whitespace());
+        }
+        (packages, without)
+    }
+
+    /// The commands that install `packages`, in order, as words after the program's name.
+    pub(crate) fn commands(self, packages: &BTreeSet<&'static str>) -> Vec<Vec<&'static str>> {
+        let with = |words: &[&'static str]| -> Vec<&'static str> {
+            words
+                .iter()
+                .copied()
+                .chain(packages.iter().copied())
+                .collect()
+        };
+        match self {
+            // Recommended packages would bring a hypervisor with Vagrant.
+            Self::Apt => vec![
+                vec!["update"],
+                with(&["install", "--yes", "--no-install-recommends"]),
+            ],
+            Self::Dnf => vec![with(&[
+                "install",
+                "--assumeyes",
+                "--setopt=install_weak_deps=False",
+            ])],
+            Self::Pacman => vec![with(&["-Sy", "--noconfirm", "--needed"])],
+            Self::Zypper => vec![with(&["--non-interactive", "install", "--no-recommends"])],
+        }
+    }
+}
+
+/// `program args...` with an administrator's rights, by `sudo` where the user has none.
+///
+/// # Errors
+///
+/// [`caravan_process::Error::NotFound`] for the program, or for `sudo` where it is needed.
+pub(crate) fn as_root(program: &str, args: &[&str]) -> Result<Call, caravan_process::Error> {
+    let program = Program::find_also_in(program, &crate::needs::SBIN)?;
+    if rustix::process::geteuid().is_root() {
+        return Ok(program.call(args).env("DEBIAN_FRONTEND", "noninteractive"));
+    }
+    let sudo = Program::find("sudo")?;
+    // sudo drops the environment; `env` sets what the package manager must know.
+    Ok(sudo
+        .call(["env", "DEBIAN_FRONTEND=noninteractive"])
+        .arg(program.path())
+        .args(args))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::needs::NEEDS;
+
+    #[test]
+    fn commands() {
+        let needs: Vec<&Need> = NEEDS.iter().take(9).collect();
+        let mut text = String::new();
+        for manager in Manager::ALL {
+            let (packages, without) = manager.packages(&needs);
+            for words in manager.commands(&packages) {
+                text += &format!("{} {}\n", manager.program(), words.join(" "));
+            }
+            for need in without {
+                text += &format!("  by hand: {}\n", need.name);
+            }
+        }
+        expect![[r#"
+            apt-get update
+            apt-get install --yes --no-install-recommends docker.io gcc golang-go libc6-dev libseccomp-dev mmdebstrap openssh-client pkg-config vagrant
+            dnf install --assumeyes --setopt=install_weak_deps=False gcc glibc-static golang libseccomp-devel libseccomp-static mmdebstrap moby-engine openssh-clients pkgconf-pkg-config vagrant
+            pacman -Sy --noconfirm --needed docker gcc glibc go libseccomp openssh pkgconf vagrant
+              by hand: mmdebstrap
+            zypper --non-interactive install --no-recommends docker gcc glibc-devel-static go libseccomp-devel openssh-clients pkg-config vagrant
+              by hand: mmdebstrap
+        "#]].assert_eq(&text);
+    }
+}

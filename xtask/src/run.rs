@@ -1,0 +1,123 @@
+//! One run of a verb on a lab: its timeline, written as it happens, and what of it the screen shows.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::error::Error;
+use crate::lab_dir::LabDir;
+use crate::screen::Screen;
+use crate::timeline::{Outcome, RUN, Timeline, seconds};
+use crate::write;
+
+/// One run of a verb on a lab; every thread of it may report.
+pub(crate) struct Run<'a> {
+    /// Where progress is shown.
+    pub(crate) screen: &'a Screen,
+    began: Instant,
+    began_unix_ms: i64,
+    timeline: Mutex<Timeline>,
+    path: PathBuf,
+}
+
+impl<'a> Run<'a> {
+    /// Begins a run; the lab's folder must exist.
+    pub(crate) fn begin(verb: &str, lab: &str, dir: &LabDir, screen: &'a Screen) -> Self {
+        let now = Timestamp::now();
+        let began_unix_ms = now.as_millisecond();
+        Self {
+            screen,
+            began: Instant::now(),
+            began_unix_ms,
+            timeline: Mutex::new(Timeline::begin(verb, lab, began_unix_ms)),
+            path: dir.timeline(&now.strftime("%Y%m%dT%H%M%S.%3fZ").to_string()),
+        }
+    }
+
+    /// Does one step of the run under the name `phase`.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns.
+    pub(crate) fn step<T>(
+        &self,
+        phase: &str,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.start(RUN, phase, false, "");
+        let result = work();
+        let outcome = match &result {
+            Ok(_) => Outcome::Done,
+            Err(error) => outcome_of(error),
+        };
+        self.end(RUN, phase, outcome, "");
+        result
+    }
+
+    /// `subject` begins `phase`, now.
+    pub(crate) fn start(&self, subject: &str, phase: &str, waits: bool, note: &str) {
+        self.timeline()
+            .start(subject, phase, self.now_ms(), waits, note);
+        self.save();
+    }
+
+    /// `subject` ends `phase`, now.
+    pub(crate) fn end(&self, subject: &str, phase: &str, outcome: Outcome, note: &str) {
+        self.timeline()
+            .end(subject, phase, self.now_ms(), outcome, note);
+        self.save();
+    }
+
+    /// A machine reports, by its own clock, in milliseconds since 1970.
+    pub(crate) fn report(&self, unix_ms: i64, change: impl FnOnce(&mut Timeline, i64)) {
+        // What a machine did before this run began (an earlier boot) counts as its beginning.
+        change(&mut self.timeline(), (unix_ms - self.began_unix_ms).max(0));
+        self.save();
+    }
+
+    /// Ends the run and returns what happened in it.
+    pub(crate) fn finish(self, outcome: Outcome) -> Timeline {
+        self.timeline().close(self.now_ms(), outcome);
+        self.save();
+        self.timeline
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the run has taken so far, in words.
+    pub(crate) fn so_far(&self) -> String {
+        seconds(self.now_ms())
+    }
+
+    /// The file that keeps the timeline.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Writes the file after each change, so that a killed run leaves what it knew.
+    fn save(&self) {
+        let text = serde_json::to_vec_pretty(&*self.timeline()).expect("a timeline is plain data");
+        // A timeline that cannot be kept (full disk) must not stop the work that it tells of; the next file that
+        // matters will say so.
+        drop(write::if_changed(&self.path, 0o600, &text));
+    }
+
+    fn timeline(&self) -> MutexGuard<'_, Timeline> {
+        self.timeline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a phase that returned `error` ended.
+pub(crate) fn outcome_of(error: &Error) -> Outcome {
+    if error.is_interrupt() {
+        Outcome::Interrupted
+    } else {
+        Outcome::Failed
+    }
+}

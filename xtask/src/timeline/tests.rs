@@ -1,0 +1,147 @@
+use expect_test::expect;
+
+use super::*;
+
+fn span(subject: &str, phase: &str, from: i64, to: i64, waits: bool) -> Span {
+    Span {
+        subject: subject.to_owned(),
+        phase: phase.to_owned(),
+        from_ms: from,
+        to_ms: Some(to),
+        waits,
+        outcome: Outcome::Done,
+        note: String::new(),
+    }
+}
+
+/// A run like those measured: machines at 18 s, etcd, init, joins.
+fn run() -> Timeline {
+    let mut timeline = Timeline::begin("up", "ha", 1_000);
+    timeline.spans = vec![
+        span(RUN, "files", 0, 200, false),
+        span(RUN, "machines", 200, 18_000, false),
+        span("etcdone", "create", 300, 15_000, false),
+        span("etcdone", "etcd-start", 15_000, 15_900, false),
+        span("etcdone", "etcd-quorum", 15_900, 16_400, false),
+        span("lbone", "create", 300, 14_000, false),
+        span("lbone", "vip", 14_000, 15_200, false),
+        span("masterone", "create", 300, 16_000, false),
+        span("masterone", "prepare", 16_000, 16_300, false),
+        span("masterone", "wait-etcd", 16_300, 16_500, true),
+        span("masterone", "init", 16_500, 23_000, false),
+        span("mastertwo", "create", 300, 17_900, false),
+        span("mastertwo", "wait-endpoint", 17_950, 23_200, true),
+        span("mastertwo", "join", 23_200, 36_000, false),
+        span("mastertwo", "node-ready", 36_000, 37_000, true),
+        span(RUN, "watch", 18_000, 37_100, true),
+        span(RUN, "verify", 37_100, 38_000, false),
+    ];
+    timeline
+}
+
+#[test]
+fn the_critical_path_follows_what_was_waited_for() {
+    expect![[r#"
+        critical path   phase         from     took
+        run             files          0.0 s    0.2 s
+        etcdone         create         0.3 s   14.7 s
+        etcdone         etcd-start    15.0 s    0.9 s
+        etcdone         etcd-quorum   15.9 s    0.5 s
+        masterone       init          16.5 s    6.5 s
+        mastertwo       join          23.2 s   12.8 s
+        run             verify        37.1 s    0.9 s"#]]
+    .assert_eq(&table::critical(&critical::path(&run().spans)));
+}
+
+#[test]
+fn tables() {
+    let timeline = run();
+    expect![[r#"
+        step       from     took
+        files       0.0 s    0.2 s
+        machines    0.2 s   17.8 s
+        watch      18.0 s   19.1 s
+        verify     37.1 s    0.9 s
+        all         0.0 s   38.0 s"#]]
+    .assert_eq(&table::steps(&timeline));
+    expect![[r#"
+        machine     phases (seconds)                                    at
+        etcdone     create 14.7  etcd-start 0.9  etcd-quorum 0.5        16.4 s
+        masterone   create 15.7  prepare 0.3  wait-etcd 0.2  init 6.5   23.0 s"#]]
+    .assert_eq(&table::machines(
+        &timeline,
+        &["etcdone", "masterone", "nobody"],
+    ));
+}
+
+#[test]
+fn no_spans_no_path() {
+    assert!(critical::path(&[]).is_empty());
+    assert_eq!(Timeline::begin("up", "ha", 0).length_ms(), 0);
+}
+
+#[test]
+fn phases_begin_go_on_and_end() {
+    let mut timeline = Timeline::begin("up", "ha", 0);
+    timeline.start("m", "prepare", 10, false, "");
+    timeline.start("m", "prepare", 20, false, "sysctls");
+    timeline.end("m", "prepare", 30, Outcome::Done, "");
+    // Only its end was heard of, as after a reconnect.
+    timeline.end("m", "init", 90, Outcome::Done, "");
+    // It began before, and again after a restart of the unit.
+    timeline.start("m", "join", 100, false, "");
+    timeline.close(120, Outcome::Interrupted);
+    let told: Vec<_> = timeline
+        .spans
+        .iter()
+        .map(|span| (span.phase.as_str(), span.from_ms, span.to_ms, span.outcome))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("prepare", 10, Some(30), Outcome::Done),
+            ("init", 30, Some(90), Outcome::Done),
+            ("join", 100, Some(120), Outcome::Interrupted),
+        ]
+    );
+    assert_eq!(timeline.spans[0].note, "sysctls");
+    assert_eq!(timeline.outcome, Outcome::Interrupted);
+}
+
+#[test]
+fn a_clock_that_is_behind_makes_no_negative_span() {
+    let mut timeline = Timeline::begin("up", "ha", 0);
+    timeline.start("m", "init", 100, false, "");
+    timeline.end("m", "init", 90, Outcome::Done, "");
+    assert_eq!(timeline.spans[0].to_ms, Some(100));
+}
+
+#[test]
+fn what_waits_is_work_once_it_works() {
+    let mut timeline = Timeline::begin("up", "ha", 0);
+    timeline.start("m", "vip", 0, true, "for haproxy");
+    timeline.start("m", "vip", 5, false, "asking keepalived");
+    assert!(!timeline.spans[0].waits);
+}
+
+proptest::proptest! {
+    #[test]
+    fn the_path_is_a_chain_inside_the_run(
+        raw in proptest::collection::vec((0..5_usize, 0..6_usize, 0..50_000_i64, 0..9_000_i64, proptest::bool::ANY), 0..60)
+    ) {
+        let phases = ["create", "etcd-quorum", "wait-etcd", "init", "join", "ready"];
+        let spans: Vec<Span> = raw
+            .into_iter()
+            .map(|(subject, phase, from, took, waits)| {
+                span(&format!("m{subject}"), phases[phase], from, from + took, waits)
+            })
+            .collect();
+        let path = critical::path(&spans);
+        for pair in path.windows(2) {
+            proptest::prop_assert!(pair[0].from_ms < pair[1].from_ms);
+        }
+        for link in &path {
+            proptest::prop_assert!(link.from_ms < link.to_ms);
+        }
+    }
+}
