@@ -245,3 +245,21 @@ fn machines(lab: &Fields<'_, '_>, source: &str, sink: &mut Sink) -> Option<Vec<D
     });
     Some(machines.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_in_the_docs() {
+        let page = include_str!("../../../docs/lab-file.md");
+        for key in LAB_KEYS.iter().chain(SERVER_KEYS).chain(MACHINE_KEYS) {
+            let row = format!("| `{}` |", key.name);
+            assert!(
+                page.contains(&row),
+                "docs/lab-file.md tells of `{}`",
+                key.name
+            );
+        }
+    }
+}

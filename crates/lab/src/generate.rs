@@ -41,13 +41,13 @@ const SUBNET: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 0);
 /// The place of the virtual address in the subnet.
 const VIP: u32 = 5;
 
-/// The place of the first machine's address in the subnet; one lab has at most 65,000 machines.
+/// The place of the first machine's address in the subnet.
 const FIRST_MACHINE: u32 = 10;
 
 /// Writes the lab file of a shape: nothing but `shape` decides what it says.
 ///
 /// The result is valid if the shape is: an odd number of etcd members, at least one master, load balancers before several masters,
-/// at most 20 of them, and no more than 65,000 machines.
+/// at most 20 of them, and no more than 32,768 masters and workers, for each of which there is a pod subnet.
 pub fn lab_file(shape: &Shape) -> String {
     let mut text = String::from("# Generated, for tests and measurements.\n\n");
     let mut line = |args: std::fmt::Arguments<'_>| {

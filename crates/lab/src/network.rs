@@ -94,3 +94,42 @@ pub(crate) fn pod_subnets(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnets(pod_cidr: &str, lab: &str, addresses: &[&str]) -> Vec<String> {
+        let addresses = addresses.iter().map(|ip| ip.parse().unwrap());
+        pod_subnets(pod_cidr.parse().unwrap(), lab.parse().unwrap(), addresses)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_pod_subnet_has_the_number_of_its_node() {
+        let nodes = ["192.168.29.71", "192.168.29.51"];
+        assert_eq!(
+            subnets("10.244.0.0/16", "192.168.29.0/24", &nodes),
+            ["10.244.71.0/24", "10.244.51.0/24"]
+        );
+    }
+
+    #[test]
+    fn numbers_that_meet_give_way_to_the_next_free_one() {
+        // Four subnets: 7 and 11 are both number 3, so the second takes 0, and the one whose number that is takes 1.
+        let nodes = ["10.9.0.7", "10.9.0.11", "10.9.0.12", "10.9.0.14"];
+        assert_eq!(
+            subnets("10.0.0.0/22", "10.9.0.0/24", &nodes),
+            ["10.0.3.0/24", "10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"]
+        );
+    }
+
+    #[test]
+    fn router_ids_are_never_zero() {
+        assert_eq!(router_id(Some(Ipv4Addr::new(192, 168, 29, 80))), 80);
+        assert_eq!(router_id(Some(Ipv4Addr::new(10, 0, 1, 0))), 1);
+        assert_eq!(router_id(None), 1);
+    }
+}
