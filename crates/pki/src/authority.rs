@@ -1,0 +1,419 @@
+//! Authorities: they sign certificates.
+
+use std::time::SystemTime;
+
+use p256::ecdsa::DerSignature;
+use x509_cert::builder::profile::BuilderProfile;
+use x509_cert::builder::{Builder, CertificateBuilder};
+use x509_cert::certificate::TbsCertificate;
+use x509_cert::ext::Extension;
+use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
+use x509_cert::spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
+use zeroize::Zeroizing;
+
+use crate::{
+    Certificate, CommonName, Error, Identity, Leaf, Lifetime, Organization, PrivateKey, PublicKey,
+    Subject, Validity, profile, secret,
+};
+
+/// The description of an authority: data, without key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthoritySpec {
+    subject: Subject,
+    lifetime: Lifetime,
+    path_length: Option<u8>,
+}
+
+impl AuthoritySpec {
+    /// An authority that may sign leaves but no other authorities (path length 0), valid for [`Lifetime::AUTHORITY`].
+    pub fn new(common_name: CommonName) -> Self {
+        Self {
+            subject: Subject::new(common_name),
+            lifetime: Lifetime::AUTHORITY,
+            path_length: Some(0),
+        }
+    }
+
+    /// Adds an organization.
+    #[must_use]
+    pub fn with_organization(mut self, organization: Organization) -> Self {
+        self.subject = self.subject.with_organization(organization);
+        self
+    }
+
+    /// Sets how long it is valid.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Sets how many authorities may stand between this one and a leaf: 1 for a root with intermediates.
+    #[must_use]
+    pub fn with_path_length(mut self, path_length: u8) -> Self {
+        self.path_length = Some(path_length);
+        self
+    }
+
+    /// Who it is.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// How long it is valid.
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// How many authorities may stand between this one and a leaf.
+    pub fn path_length(&self) -> Option<u8> {
+        self.path_length
+    }
+}
+
+/// An authority with its private key, ready to sign.
+///
+/// A value of this type is a certificate authority in fact: loading checks everything that signing relies on.
+#[derive(Debug)]
+pub struct Authority {
+    certificate: Certificate,
+    key: PrivateKey,
+    key_identifier: Vec<u8>,
+    /// The authorities above, nearest first, without the root; empty for a root.
+    chain: Vec<Certificate>,
+}
+
+impl Authority {
+    /// Makes a self-signed authority with a new key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for an impossible lifetime, [`Error::Randomness`].
+    pub fn create(spec: &AuthoritySpec, now: SystemTime) -> Result<Self, Error> {
+        Self::create_with_key(spec, PrivateKey::generate()?, now)
+    }
+
+    /// Makes a self-signed authority of an existing key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for an impossible lifetime, [`Error::Randomness`].
+    pub fn create_with_key(
+        spec: &AuthoritySpec,
+        key: PrivateKey,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
+        let name = spec.subject.to_name()?;
+        let validity = Validity::starting(now, spec.lifetime)?;
+        let identifier = key.public_key().identifier();
+        let mut extensions = profile::authority_extensions(spec.path_length)?;
+        // Also in a self-signed certificate: some verifiers look for the issuer by it.
+        extensions.extend(profile::identifiers(&identifier, &identifier)?);
+        let certificate = sign(&key, &name, &name, key.public_key(), validity, extensions)?;
+        Self::trusted(certificate, key, Vec::new())
+    }
+
+    /// Joins a certificate and its key in PEM, and checks that they make an authority that is valid at `now`.
+    ///
+    /// The certificate may come from any tool: its name and key identifier are used as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] unless there is exactly one certificate and one key; [`Error::NotACa`] unless
+    /// basicConstraints, keyUsage and subjectKeyIdentifier are those of an authority; [`Error::Mismatch`];
+    /// [`Error::Expired`] and [`Error::NotYetValid`]; [`Error::UnsupportedKey`] for keys other than ECDSA P-256.
+    pub fn load(certificate: &[u8], key: &[u8], now: SystemTime) -> Result<Self, Error> {
+        let certificate = Certificate::from_pem(certificate)?;
+        let algorithm = certificate.key_algorithm();
+        // Before the key is read: `RSA` is the better message than whatever the key's form brings up.
+        certificate.public_key().map_err(|error| match error {
+            Error::UnsupportedKey { .. } => Error::UnsupportedKey {
+                algorithm,
+                purpose: "signing",
+            },
+            other => other,
+        })?;
+        Self::new(certificate, PrivateKey::from_pem(key)?, now)
+    }
+
+    /// Like [`Authority::load`], of parsed parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authority::load`].
+    pub fn new(certificate: Certificate, key: PrivateKey, now: SystemTime) -> Result<Self, Error> {
+        require_valid(&certificate, now)?;
+        Self::trusted(certificate, key, Vec::new())
+    }
+
+    /// Makes an authority below this one, with a new key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotACa`] when this authority's path length allows none below, or the new one's is not shorter;
+    /// [`Error::OutlivesIssuer`], [`Error::Invalid`], [`Error::Randomness`].
+    pub fn intermediate(&self, spec: &AuthoritySpec, now: SystemTime) -> Result<Self, Error> {
+        self.intermediate_with_key(spec, PrivateKey::generate()?, now)
+    }
+
+    /// Makes an authority of an existing key below this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authority::intermediate`].
+    pub fn intermediate_with_key(
+        &self,
+        spec: &AuthoritySpec,
+        key: PrivateKey,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
+        if let Some(limit) = self.certificate.path_length() {
+            if spec.path_length.is_none_or(|length| length >= limit) {
+                return Err(Error::NotACa {
+                    subject: self.certificate.subject_shown(),
+                    problem: format!(
+                        "its path length {limit} leaves no room for an authority below with {}",
+                        match spec.path_length {
+                            Some(length) => format!("path length {length}"),
+                            None => "no path length".to_owned(),
+                        }
+                    ),
+                });
+            }
+        }
+        let validity = self.validity_inside(&spec.subject, spec.lifetime, now)?;
+        let mut extensions = profile::authority_extensions(spec.path_length)?;
+        let identifier = key.public_key().identifier();
+        extensions.extend(profile::identifiers(&identifier, &self.key_identifier)?);
+        let name = spec.subject.to_name()?;
+        let certificate = self.sign(&name, key.public_key(), validity, extensions)?;
+        Self::trusted(certificate, key, self.full_chain())
+    }
+
+    pub(crate) fn trusted(
+        certificate: Certificate,
+        key: PrivateKey,
+        chain: Vec<Certificate>,
+    ) -> Result<Self, Error> {
+        let not_a_ca = |problem: &str| Error::NotACa {
+            subject: certificate.subject_shown(),
+            problem: problem.to_owned(),
+        };
+        if !certificate.is_authority() {
+            return Err(not_a_ca("basicConstraints do not say cA"));
+        }
+        match certificate.key_usage() {
+            Some(usage) if usage.key_cert_sign() => {}
+            Some(_) => return Err(not_a_ca("keyUsage lacks keyCertSign")),
+            None => return Err(not_a_ca("it has no keyUsage")),
+        }
+        let key_identifier = certificate
+            .subject_key_id()
+            .ok_or_else(|| not_a_ca("it has no subjectKeyIdentifier"))?;
+        certificate.require_key(&key)?;
+        Ok(Self {
+            certificate,
+            key,
+            key_identifier,
+            chain,
+        })
+    }
+
+    /// Makes a key and a certificate for `leaf`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutlivesIssuer`] when it would be valid longer than this authority, [`Error::Invalid`],
+    /// [`Error::Randomness`].
+    pub fn issue(&self, leaf: &Leaf, now: SystemTime) -> Result<Identity, Error> {
+        let key = PrivateKey::generate()?;
+        self.issue_with_key(leaf, key, now)
+    }
+
+    /// Makes a certificate for `leaf` and an existing key: renewal that a running server does not notice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authority::issue`].
+    pub fn issue_with_key(
+        &self,
+        leaf: &Leaf,
+        key: PrivateKey,
+        now: SystemTime,
+    ) -> Result<Identity, Error> {
+        let certificate = self.certify(leaf, key.public_key(), now)?;
+        Ok(Identity::new(certificate, key)?.with_chain(self.full_chain()))
+    }
+
+    /// Makes a certificate for `leaf` and a public key whose private half is elsewhere.
+    ///
+    /// Possession of the private half is not proved here: see certificate signing requests for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authority::issue`].
+    pub fn certify(
+        &self,
+        leaf: &Leaf,
+        key: &PublicKey,
+        now: SystemTime,
+    ) -> Result<Certificate, Error> {
+        let validity = self.validity_inside(leaf.subject(), leaf.lifetime(), now)?;
+        let mut extensions = leaf.usage_extensions()?;
+        extensions.extend(profile::identifiers(
+            &key.identifier(),
+            &self.key_identifier,
+        )?);
+        if let Some(sans) = leaf.sans() {
+            extensions.push(profile::alternative_names(sans)?);
+        }
+        let subject = leaf.subject().to_name()?;
+        self.sign(&subject, key, validity, extensions)
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The key.
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// The certificate in PEM.
+    pub fn certificate_pem(&self) -> String {
+        self.certificate.to_pem()
+    }
+
+    /// The key as PKCS#8 PEM.
+    pub fn key_pem(&self) -> Zeroizing<String> {
+        self.key.to_pkcs8_pem()
+    }
+
+    /// This authority and those above it, without the root: what a holder of its certificates must send along.
+    pub(crate) fn full_chain(&self) -> Vec<Certificate> {
+        if self.certificate.subject() == self.certificate.issuer() {
+            return Vec::new();
+        }
+        let mut chain = vec![self.certificate.clone()];
+        chain.extend(self.chain.iter().cloned());
+        chain
+    }
+
+    /// The period of something signed at `now`, refused if it ends after this authority does.
+    pub(crate) fn validity_inside(
+        &self,
+        subject: &Subject,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<Validity, Error> {
+        require_valid(&self.certificate, now)?;
+        let own = self.certificate.validity();
+        let validity = Validity::starting(now, lifetime)?.clamped_to_start(own.not_before());
+        if validity.not_after() > own.not_after() {
+            return Err(Error::OutlivesIssuer {
+                subject: subject.common_name().to_string(),
+                not_after: validity.not_after(),
+                issuer: self.certificate.subject_shown(),
+                issuer_not_after: own.not_after(),
+            });
+        }
+        Ok(validity)
+    }
+
+    pub(crate) fn sign(
+        &self,
+        subject: &Name,
+        key: &PublicKey,
+        validity: Validity,
+        extensions: Vec<Extension>,
+    ) -> Result<Certificate, Error> {
+        sign(
+            &self.key,
+            // The name as it stands, octet for octet: verifiers compare encodings (RFC 5280 4.1.2.4).
+            self.certificate.subject(),
+            subject,
+            key,
+            validity,
+            extensions,
+        )
+    }
+}
+
+pub(crate) fn require_valid(certificate: &Certificate, now: SystemTime) -> Result<(), Error> {
+    let validity = certificate.validity();
+    if validity.contains(now) {
+        return Ok(());
+    }
+    let subject = certificate.subject_shown();
+    Err(if now < validity.not_before() {
+        Error::NotYetValid {
+            subject,
+            not_before: validity.not_before(),
+        }
+    } else {
+        Error::Expired {
+            subject,
+            not_after: validity.not_after(),
+        }
+    })
+}
+
+/// Hands prepared parts to the builder, which adds nothing of its own.
+struct Prepared {
+    issuer: Name,
+    subject: Name,
+    extensions: Vec<Extension>,
+}
+
+impl BuilderProfile for Prepared {
+    fn get_issuer(&self, _subject: &Name) -> Name {
+        self.issuer.clone()
+    }
+
+    fn get_subject(&self) -> Name {
+        self.subject.clone()
+    }
+
+    fn build_extensions(
+        &self,
+        _spk: SubjectPublicKeyInfoRef<'_>,
+        _issuer_spk: SubjectPublicKeyInfoRef<'_>,
+        _tbs: &TbsCertificate,
+    ) -> x509_cert::builder::Result<Vec<Extension>> {
+        Ok(self.extensions.clone())
+    }
+}
+
+fn sign(
+    signer: &PrivateKey,
+    issuer: &Name,
+    subject: &Name,
+    key: &PublicKey,
+    validity: Validity,
+    extensions: Vec<Extension>,
+) -> Result<Certificate, Error> {
+    let prepared = Prepared {
+        issuer: issuer.clone(),
+        subject: subject.clone(),
+        extensions,
+    };
+    let spki = SubjectPublicKeyInfo::try_from(&key.to_der()[..])
+        .map_err(|error| Error::malformed("public key", error))?;
+    let certificate = CertificateBuilder::new(prepared, serial()?, validity.to_x509()?, spki)
+        // Deterministic (RFC 6979): a weak random source cannot leak the key.
+        .and_then(|builder| builder.build::<_, DerSignature>(signer.signer()))
+        .map_err(|error| Error::malformed("certificate", error))?;
+    Certificate::from_parsed(certificate)
+}
+
+/// A random serial number of 16 octets with 126 random bits: never derived from the key, so that a renewal with the
+/// same key gets a new one (RFC 5280 4.1.2.2; etcd's revocation check compares serial numbers only).
+pub(crate) fn serial() -> Result<SerialNumber, Error> {
+    let mut bytes = secret::random(16)?;
+    // Positive, and no leading zero octet that would make the length vary.
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    SerialNumber::new(&bytes).map_err(|error| Error::malformed("serial number", error))
+}

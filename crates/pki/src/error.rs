@@ -1,0 +1,223 @@
+//! What can go wrong, one variant per cause.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::validity::rfc3339;
+
+/// Everything this crate can refuse or fail at.
+///
+/// Every variant names its subject: a field, a certificate, a path.
+/// None ever holds key bytes, not even of a key that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file that was to be created is there already.
+    #[error("`{}` exists already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A certificate is past its end.
+    #[error("certificate of `{subject}` expired at {}", rfc3339(*.not_after))]
+    Expired {
+        /// Whose certificate.
+        subject: String,
+        /// Its last valid second.
+        not_after: SystemTime,
+    },
+
+    /// Something is wrong inside a file.
+    #[error("cannot use `{}`", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong in it.
+        #[source]
+        source: Box<Error>,
+    },
+
+    /// A file or folder could be read or changed by someone else.
+    #[error("`{}` {problem} (mode {mode:04o})", path.display())]
+    InsecurePermissions {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// What is wrong with them.
+        problem: &'static str,
+    },
+
+    /// A value that does not follow the rules of its field.
+    #[error("invalid {field} `{value}`: {problem}")]
+    Invalid {
+        /// Which kind of value, for example `DNS name`.
+        field: &'static str,
+        /// What was given.
+        value: String,
+        /// Which rule it breaks.
+        problem: String,
+    },
+
+    /// The operating system refused a file operation.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+
+    /// A certificate has no private key beside it.
+    #[error("`{}` has no private key `{}`", certificate.display(), key.display())]
+    KeyMissing {
+        /// The certificate that is there.
+        certificate: PathBuf,
+        /// The key that is not.
+        key: PathBuf,
+    },
+
+    /// Another process holds the store.
+    #[error("store `{}` is in use by another process", path.display())]
+    Locked {
+        /// The store's folder.
+        path: PathBuf,
+    },
+
+    /// Bytes that are not what they should be.
+    #[error("malformed {what}: {problem}")]
+    Malformed {
+        /// What they should be, for example `certificate`.
+        what: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// A private key does not belong to the certificate beside it.
+    #[error("private key does not belong to the certificate of `{subject}`")]
+    Mismatch {
+        /// Whose certificate.
+        subject: String,
+    },
+
+    /// A certificate that may not sign others was used as an authority.
+    #[error("certificate of `{subject}` is no certificate authority: {problem}")]
+    NotACa {
+        /// Whose certificate.
+        subject: String,
+        /// What is missing.
+        problem: String,
+    },
+
+    /// Nothing of that name is there.
+    #[error("no {what} named `{name}`")]
+    NotFound {
+        /// What was looked for, for example `plan entry`.
+        what: &'static str,
+        /// By which name.
+        name: String,
+    },
+
+    /// A certificate is not valid yet.
+    #[error("certificate of `{subject}` is not valid before {}", rfc3339(*.not_before))]
+    NotYetValid {
+        /// Whose certificate.
+        subject: String,
+        /// Its first valid second.
+        not_before: SystemTime,
+    },
+
+    /// A certificate would be valid longer than the authority that signs it.
+    #[error(
+        "certificate of `{subject}` would be valid until {}, longer than its issuer `{issuer}` ({})",
+        rfc3339(*.not_after),
+        rfc3339(*.issuer_not_after)
+    )]
+    OutlivesIssuer {
+        /// Whose certificate.
+        subject: String,
+        /// Its last valid second.
+        not_after: SystemTime,
+        /// The authority.
+        issuer: String,
+        /// The authority's last valid second.
+        issuer_not_after: SystemTime,
+    },
+
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes: {problem}")]
+    Randomness {
+        /// What it said.
+        problem: String,
+    },
+
+    /// A key of an algorithm that cannot be used here.
+    #[error("cannot use {algorithm} keys for {purpose}")]
+    UnsupportedKey {
+        /// Its algorithm.
+        algorithm: String,
+        /// What it was to be used for, for example `signing`.
+        purpose: &'static str,
+    },
+}
+
+impl Error {
+    /// The next step that makes sense, as a sentence or a command.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Exists { .. } => Some("use `replace` to overwrite it on purpose".to_owned()),
+            Self::Expired { .. } => Some("renew the certificate with the same key".to_owned()),
+            Self::InFile { source, .. } => source.hint(),
+            Self::InsecurePermissions { path, .. } => {
+                Some(format!("chmod go= '{}'", path.display()))
+            }
+            Self::KeyMissing { certificate, .. } => Some(format!(
+                "put the key back from a backup, or remove `{}` to have a new pair made",
+                certificate.display()
+            )),
+            Self::Locked { path } => Some(format!("fuser -v '{}'", path.join(".lock").display())),
+            Self::Mismatch { .. } => {
+                Some("put back the certificate and the key that were made together".to_owned())
+            }
+            Self::NotYetValid { .. } => Some("compare the clocks: `date --utc`".to_owned()),
+            Self::OutlivesIssuer { issuer, .. } => Some(format!(
+                "renew `{issuer}` first, or ask for a shorter lifetime"
+            )),
+            Self::UnsupportedKey { .. } => {
+                Some("only ECDSA P-256 keys can sign; other algorithms can be inspected".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn invalid(
+        field: &'static str,
+        value: impl Into<String>,
+        problem: impl Into<String>,
+    ) -> Self {
+        Self::Invalid {
+            field,
+            value: value.into(),
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn malformed(what: &'static str, problem: impl ToString) -> Self {
+        Self::Malformed {
+            what,
+            problem: problem.to_string(),
+        }
+    }
+
+    /// Says in which file the error was found.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        Self::InFile {
+            path: path.to_owned(),
+            source: Box::new(self),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! From the facts of a cluster to a plan.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::table::{Copies, Kind, Name, On, Row, SanRule, TABLE};
+use super::{Cluster, EtcdTopology, Node, RowId};
+use crate::{
+    AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Plan, San, Sans, Secret,
+};
+
+/// The plan entry of the token that kubelets join with.
+pub const BOOTSTRAP_TOKEN: &str = "secrets/bootstrap-token";
+/// The plan entry of the key that `kubeadm init --upload-certs` encrypts with.
+pub const CERTIFICATE_KEY: &str = "secrets/certificate-key";
+/// The plan entry of the operator's own client certificate: the same user as [`RowId::Admin`], another key.
+pub const OPERATOR: &str = "operator";
+
+impl Cluster {
+    /// The plan of everything the cluster needs: the whole [`TABLE`], the operator's certificate, the bootstrap token
+    /// and the certificate key. Further entries may be added to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when there is no control plane node, or two nodes have one name.
+    pub fn plan(&self) -> Result<Plan, Error> {
+        self.plan_of(|_| true)
+    }
+
+    /// The plan of those rows that `wanted` picks, with the authorities that sign them; kubeadm makes others itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::plan`].
+    pub fn plan_of(&self, wanted: impl Fn(&Row) -> bool) -> Result<Plan, Error> {
+        if self.control_plane.is_empty() {
+            let problem = "at least one is needed";
+            return Err(Error::invalid("control plane nodes", "", problem));
+        }
+        let mut names = HashSet::new();
+        for node in self.control_plane.iter().chain(&self.etcd) {
+            if !names.insert(node.name()) {
+                return Err(Error::invalid("node name", node.name(), "is used twice"));
+            }
+        }
+        let mut plan = Plan::new();
+        for row in &TABLE {
+            if row.kind == Kind::Authority || wanted(row) {
+                self.plan_row(&mut plan, row)?;
+            }
+        }
+        let operator = self.leaf(RowId::Admin.row(), &self.control_plane[0])?;
+        plan.leaf(&RowId::Ca.entry(""), OPERATOR, operator)?;
+        plan.secret(BOOTSTRAP_TOKEN, Secret::BootstrapToken)?;
+        plan.secret(CERTIFICATE_KEY, Secret::Hex(32))?;
+        Ok(plan)
+    }
+
+    fn plan_row(&self, plan: &mut Plan, row: &Row) -> Result<(), Error> {
+        let nodes = match row.copies {
+            Copies::PerCluster => &self.control_plane[..1],
+            Copies::PerNode => self.nodes(row.on),
+        };
+        for node in nodes {
+            let id = row.id.entry(node.name());
+            match (row.kind, row.signer, row.common_name) {
+                (Kind::Authority, _, Name::Fixed(name)) => {
+                    let spec = AuthoritySpec::new(CommonName::try_from(name)?)
+                        .with_lifetime(self.authority_lifetime);
+                    plan.authority(&id, spec)?;
+                }
+                (_, Some(signer), _) => {
+                    plan.leaf(&signer.entry(""), &id, self.leaf(row, node)?)?;
+                }
+                (_, None, _) => {
+                    plan.key_pair(&id)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The nodes that have rows of this kind for themselves.
+    pub(crate) fn nodes(&self, on: On) -> &[Node] {
+        match on {
+            On::ControlPlane => &self.control_plane,
+            On::FirstControlPlane => &self.control_plane[..1],
+            On::Etcd | On::EtcdAndControlPlane => self.etcd(),
+        }
+    }
+
+    /// The certificate of `row` on `node`.
+    fn leaf(&self, row: &Row, node: &Node) -> Result<Leaf, Error> {
+        let common_name = match row.common_name {
+            Name::Fixed(name) => CommonName::try_from(name)?,
+            Name::Node | Name::None => node.common_name()?,
+            Name::SystemNode => {
+                CommonName::try_from(format!("system:node:{}", node.name()).as_str())?
+            }
+        };
+        let leaf = match row.kind {
+            Kind::Server => Leaf::server(common_name, self.sans(row.sans, node)?),
+            Kind::Peer => Leaf::peer(common_name, self.sans(row.sans, node)?),
+            Kind::Client | Kind::Authority | Kind::KeyPair => Leaf::client(common_name),
+        }
+        .with_lifetime(self.leaf_lifetime);
+        Ok(match row.organization {
+            Some(organization) => leaf.with_organization(Organization::try_from(organization)?),
+            None => leaf,
+        })
+    }
+
+    /// The alternative names that `rule` gives `node`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when the cluster's domain makes a name too long, or the rule gives none.
+    pub fn sans(&self, rule: SanRule, node: &Node) -> Result<Sans, Error> {
+        let mut sans: Vec<San> = match rule {
+            SanRule::None => Vec::new(),
+            SanRule::EtcdMember => self.etcd_sans(node)?,
+            SanRule::Apiserver => self.apiserver_sans(node)?,
+        };
+        if rule != SanRule::None {
+            sans.push(node.dns_name().clone().into());
+        }
+        Sans::new(sans)
+    }
+
+    fn etcd_sans(&self, node: &Node) -> Result<Vec<San>, Error> {
+        let addresses = node.addresses().iter().copied();
+        let loopback = [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            IpAddr::from(Ipv6Addr::LOCALHOST),
+        ];
+        let mut sans: Vec<San> = addresses.chain(loopback).map(San::from).collect();
+        sans.push(DnsName::try_from("localhost")?.into());
+        sans.extend(node.fqdn().cloned().map(San::from));
+        Ok(sans)
+    }
+
+    fn apiserver_sans(&self, node: &Node) -> Result<Vec<San>, Error> {
+        let in_domain = format!("kubernetes.default.svc.{}", self.dns_domain);
+        let mut sans = Vec::new();
+        for name in [
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            in_domain.as_str(),
+        ] {
+            sans.push(DnsName::try_from(name)?.into());
+        }
+        sans.extend(self.service_addresses.iter().copied().map(San::from));
+        sans.push(node.address().into());
+        sans.push(self.endpoint.host().clone());
+        sans.extend(self.extra_sans.iter().cloned());
+        Ok(sans)
+    }
+
+    /// Whether the key of the authority `row` belongs on nodes: not that of an external etcd.
+    pub(crate) fn key_travels(&self, row: &Row) -> bool {
+        row.id != RowId::EtcdCa || self.topology() == EtcdTopology::Stacked
+    }
+}

@@ -1,0 +1,445 @@
+//! Every certificate and key pair of a cluster, as data.
+//!
+//! The values are those of kubeadm (`cmd/kubeadm/app/phases/certs/certlist.go`, `phases/kubeconfig/kubeconfig.go`),
+//! not of the website's table, whose `O=system:masters` on etcd and kubelet clients is from before 1.29.
+
+use std::fmt;
+
+use super::EtcdTopology;
+
+/// One row of the [`TABLE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RowId {
+    /// The authority of the Kubernetes API.
+    Ca,
+    /// The authority of the aggregation layer.
+    FrontProxyCa,
+    /// The authority of etcd.
+    EtcdCa,
+    /// The key pair that signs service account tokens.
+    ServiceAccount,
+    /// What an etcd member shows to its clients.
+    EtcdServer,
+    /// What an etcd member shows to its peers.
+    EtcdPeer,
+    /// What health checks show to etcd.
+    EtcdHealthcheckClient,
+    /// What all API servers show to etcd.
+    ApiserverEtcdClient,
+    /// What an API server shows to its clients.
+    Apiserver,
+    /// What an API server shows to kubelets.
+    ApiserverKubeletClient,
+    /// What an API server shows to extension API servers.
+    FrontProxyClient,
+    /// The administrator's kubeconfig.
+    Admin,
+    /// The kubeconfig that bypasses authorization.
+    SuperAdmin,
+    /// The controller manager's kubeconfig.
+    ControllerManager,
+    /// The scheduler's kubeconfig.
+    Scheduler,
+    /// A control plane node's kubelet's kubeconfig.
+    Kubelet,
+}
+
+/// Which folder of a node a file is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Folder {
+    /// `/etc/kubernetes`.
+    Config,
+    /// `/etc/kubernetes/pki`.
+    Kubernetes,
+    /// `/etc/etcd/pki` of an external etcd's members, `/etc/kubernetes/pki/etcd` of a stacked one's.
+    Etcd,
+}
+
+impl Folder {
+    /// The absolute path.
+    pub fn path(self, topology: EtcdTopology) -> &'static str {
+        match (self, topology) {
+            (Self::Config, _) => "/etc/kubernetes",
+            (Self::Kubernetes, _) => "/etc/kubernetes/pki",
+            (Self::Etcd, EtcdTopology::External) => "/etc/etcd/pki",
+            (Self::Etcd, EtcdTopology::Stacked) => "/etc/kubernetes/pki/etcd",
+        }
+    }
+}
+
+/// In which files a row ends up on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// `.crt` and `.key`.
+    Pair,
+    /// `.pub` and `.key`.
+    KeyPair,
+    /// `.conf` with certificate and key inside.
+    Kubeconfig,
+}
+
+/// What a row may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Signs the others.
+    Authority,
+    /// Server only.
+    Server,
+    /// Client only.
+    Client,
+    /// Both. etcd's server certificate is a client's too, since its gateway dials itself with it (etcd #9785).
+    Peer,
+    /// No certificate at all.
+    KeyPair,
+}
+
+/// What a row's common name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Name {
+    /// Always this.
+    Fixed(&'static str),
+    /// The node's name.
+    Node,
+    /// `system:node:` and the node's name.
+    SystemNode,
+    /// There is no certificate.
+    None,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed(name) => name,
+            Self::Node => "<node>",
+            Self::SystemNode => "system:node:<node>",
+            Self::None => "-",
+        })
+    }
+}
+
+/// Which alternative names a row has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SanRule {
+    /// None: clients are known by their subject.
+    None,
+    /// Of an etcd member: name, FQDN, `localhost`, all its addresses, both loopback addresses.
+    ///
+    /// etcd's peer listener compares the remote address with them (`listener_tls.go`, checkCertSAN).
+    EtcdMember,
+    /// Of an API server: what kubeadm computes (`GetAPIServerAltNames`), plus the cluster's extra names.
+    Apiserver,
+}
+
+/// How many of a row there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Copies {
+    /// One in the whole cluster.
+    PerCluster,
+    /// One on each node that has it, each with its own key.
+    PerNode,
+}
+
+/// Which nodes have a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum On {
+    /// All control plane nodes.
+    ControlPlane,
+    /// The first control plane node alone.
+    FirstControlPlane,
+    /// All nodes that run etcd.
+    Etcd,
+    /// Nodes that run etcd and control plane nodes: its certificate; nobody else's keys are safe if they have its key.
+    EtcdAndControlPlane,
+}
+
+/// One certificate or key pair: who it is, who signs it, where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Which one.
+    pub id: RowId,
+    /// What it is for, in half a sentence.
+    pub about: &'static str,
+    /// The file's folder on a node.
+    pub folder: Folder,
+    /// The file's name there, without extension.
+    pub file: &'static str,
+    /// In which files it ends up.
+    pub form: Form,
+    /// Who signs it; `None` for authorities, which sign themselves, and key pairs.
+    pub signer: Option<RowId>,
+    /// Its common name.
+    pub common_name: Name,
+    /// Its organization, which Kubernetes reads as a group.
+    pub organization: Option<&'static str>,
+    /// What it may be used for.
+    pub kind: Kind,
+    /// Its alternative names.
+    pub sans: SanRule,
+    /// How many there are.
+    pub copies: Copies,
+    /// Which nodes have it.
+    pub on: On,
+}
+
+impl RowId {
+    /// The row.
+    pub fn row(self) -> &'static Row {
+        // The table lists the rows in the order of the variants, which a test holds.
+        &TABLE[self as usize]
+    }
+
+    /// The name of the plan entry of this row, on `node` for rows of which each node has its own.
+    pub fn entry(self, node: &str) -> String {
+        let row = self.row();
+        match row.copies {
+            Copies::PerNode => format!("nodes/{node}/{}", self.slug()),
+            Copies::PerCluster => self.slug().to_owned(),
+        }
+    }
+
+    /// The row's name in paths and tables.
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::Ca => "ca",
+            Self::FrontProxyCa => "front-proxy-ca",
+            Self::EtcdCa => "etcd-ca",
+            Self::ServiceAccount => "sa",
+            Self::EtcdServer => "etcd-server",
+            Self::EtcdPeer => "etcd-peer",
+            Self::EtcdHealthcheckClient => "etcd-healthcheck-client",
+            Self::ApiserverEtcdClient => "apiserver-etcd-client",
+            Self::Apiserver => "apiserver",
+            Self::ApiserverKubeletClient => "apiserver-kubelet-client",
+            Self::FrontProxyClient => "front-proxy-client",
+            Self::Admin => "admin",
+            Self::SuperAdmin => "super-admin",
+            Self::ControllerManager => "controller-manager",
+            Self::Scheduler => "scheduler",
+            Self::Kubelet => "kubelet",
+        }
+    }
+}
+
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.slug())
+    }
+}
+
+/// A client that every control plane node has for itself.
+const CLIENT: Row = Row {
+    id: RowId::Admin,
+    about: "",
+    folder: Folder::Config,
+    file: "",
+    form: Form::Kubeconfig,
+    signer: Some(RowId::Ca),
+    common_name: Name::None,
+    organization: None,
+    kind: Kind::Client,
+    sans: SanRule::None,
+    copies: Copies::PerNode,
+    on: On::ControlPlane,
+};
+
+const AUTHORITY: Row = Row {
+    folder: Folder::Kubernetes,
+    form: Form::Pair,
+    signer: None,
+    kind: Kind::Authority,
+    copies: Copies::PerCluster,
+    ..CLIENT
+};
+
+const ETCD_MEMBER: Row = Row {
+    folder: Folder::Etcd,
+    form: Form::Pair,
+    signer: Some(RowId::EtcdCa),
+    common_name: Name::Node,
+    kind: Kind::Peer,
+    sans: SanRule::EtcdMember,
+    on: On::Etcd,
+    ..CLIENT
+};
+
+/// All rows, authorities first.
+pub const TABLE: [Row; 16] = [
+    Row {
+        id: RowId::Ca,
+        about: "signs everything that talks to the Kubernetes API",
+        file: "ca",
+        common_name: Name::Fixed("kubernetes"),
+        ..AUTHORITY
+    },
+    Row {
+        id: RowId::FrontProxyCa,
+        about: "signs what API servers show to extension API servers",
+        file: "front-proxy-ca",
+        common_name: Name::Fixed("front-proxy-ca"),
+        ..AUTHORITY
+    },
+    Row {
+        id: RowId::EtcdCa,
+        about: "signs everything that talks to etcd",
+        folder: Folder::Etcd,
+        file: "ca",
+        common_name: Name::Fixed("etcd-ca"),
+        on: On::EtcdAndControlPlane,
+        ..AUTHORITY
+    },
+    Row {
+        id: RowId::ServiceAccount,
+        about: "signs service account tokens",
+        file: "sa",
+        form: Form::KeyPair,
+        kind: Kind::KeyPair,
+        ..AUTHORITY
+    },
+    Row {
+        id: RowId::EtcdServer,
+        about: "what an etcd member shows to its clients",
+        file: "server",
+        ..ETCD_MEMBER
+    },
+    Row {
+        id: RowId::EtcdPeer,
+        about: "what etcd members show to each other",
+        file: "peer",
+        ..ETCD_MEMBER
+    },
+    Row {
+        id: RowId::EtcdHealthcheckClient,
+        about: "what health checks show to etcd",
+        file: "healthcheck-client",
+        common_name: Name::Fixed("kube-etcd-healthcheck-client"),
+        kind: Kind::Client,
+        sans: SanRule::None,
+        ..ETCD_MEMBER
+    },
+    Row {
+        id: RowId::ApiserverEtcdClient,
+        about: "what all API servers show to etcd",
+        folder: Folder::Kubernetes,
+        file: "apiserver-etcd-client",
+        form: Form::Pair,
+        signer: Some(RowId::EtcdCa),
+        common_name: Name::Fixed("kube-apiserver-etcd-client"),
+        copies: Copies::PerCluster,
+        ..CLIENT
+    },
+    Row {
+        id: RowId::Apiserver,
+        about: "what an API server shows to its clients",
+        folder: Folder::Kubernetes,
+        file: "apiserver",
+        form: Form::Pair,
+        common_name: Name::Fixed("kube-apiserver"),
+        kind: Kind::Server,
+        sans: SanRule::Apiserver,
+        ..CLIENT
+    },
+    Row {
+        id: RowId::ApiserverKubeletClient,
+        about: "what an API server shows to kubelets",
+        folder: Folder::Kubernetes,
+        file: "apiserver-kubelet-client",
+        form: Form::Pair,
+        common_name: Name::Fixed("kube-apiserver-kubelet-client"),
+        // kubernetes #121837; since #138957 kubeadm binds the user itself, and the group is no longer needed.
+        organization: Some("kubeadm:cluster-admins"),
+        ..CLIENT
+    },
+    Row {
+        id: RowId::FrontProxyClient,
+        about: "what an API server shows to extension API servers",
+        folder: Folder::Kubernetes,
+        file: "front-proxy-client",
+        form: Form::Pair,
+        signer: Some(RowId::FrontProxyCa),
+        common_name: Name::Fixed("front-proxy-client"),
+        ..CLIENT
+    },
+    Row {
+        id: RowId::Admin,
+        about: "the administrator's way in; its group can be unbound",
+        file: "admin",
+        common_name: Name::Fixed("kubernetes-admin"),
+        organization: Some("kubeadm:cluster-admins"),
+        ..CLIENT
+    },
+    Row {
+        id: RowId::SuperAdmin,
+        about: "the way in that no authorization rule can close; kubeadm #2414",
+        file: "super-admin",
+        common_name: Name::Fixed("kubernetes-super-admin"),
+        organization: Some("system:masters"),
+        on: On::FirstControlPlane,
+        ..CLIENT
+    },
+    Row {
+        id: RowId::ControllerManager,
+        about: "the controller manager's way to its own API server",
+        file: "controller-manager",
+        common_name: Name::Fixed("system:kube-controller-manager"),
+        ..CLIENT
+    },
+    Row {
+        id: RowId::Scheduler,
+        about: "the scheduler's way to its own API server",
+        file: "scheduler",
+        common_name: Name::Fixed("system:kube-scheduler"),
+        ..CLIENT
+    },
+    Row {
+        id: RowId::Kubelet,
+        about: "a control plane node's kubelet's way in; workers get theirs by token",
+        file: "kubelet",
+        common_name: Name::SystemNode,
+        organization: Some("system:nodes"),
+        ..CLIENT
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_by_their_id() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.id as usize, index);
+            assert_eq!(row.id.row(), row);
+            assert!(!row.about.is_empty() && !row.file.is_empty());
+        }
+    }
+
+    #[test]
+    fn signers_are_authorities_and_come_first() {
+        for row in &TABLE {
+            match (row.kind, row.signer) {
+                (Kind::Authority | Kind::KeyPair, signer) => assert_eq!(signer, None),
+                (_, signer) => {
+                    let signer = signer.unwrap();
+                    assert_eq!(signer.row().kind, Kind::Authority);
+                    assert!(signer < row.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_servers_have_names_and_only_one_row_is_almighty() {
+        for row in &TABLE {
+            let serves = matches!(row.kind, Kind::Server | Kind::Peer);
+            assert_eq!(serves, row.sans != SanRule::None, "{}", row.id);
+        }
+        let almighty = TABLE
+            .iter()
+            .filter(|row| row.organization == Some("system:masters"));
+        assert_eq!(
+            almighty.map(|row| row.id).collect::<Vec<_>>(),
+            [RowId::SuperAdmin]
+        );
+    }
+}

@@ -1,0 +1,277 @@
+//! What to ask an authority for: certificates of servers, clients and peers.
+
+use std::fmt;
+
+use x509_cert::der::oid::AssociatedOid;
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::SubjectAltName;
+use zeroize::Zeroizing;
+
+use crate::{
+    Certificate, CommonName, Error, Lifetime, Organization, PrivateKey, Sans, Subject, Usage,
+    profile,
+};
+
+/// Whether a renewal keeps the private key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum KeyPolicy {
+    /// The same key: only the certificate file changes, by one rename, so a running server never loads a pair that
+    /// does not match.
+    #[default]
+    Keep,
+    /// A new key: two files change, so the server must be restarted.
+    New,
+}
+
+/// The description of a certificate that signs no others.
+///
+/// It is data: it can be printed, compared and kept in a [`Plan`](crate::Plan) without any key.
+///
+/// ```
+/// use caravan_pki::{CommonName, Leaf, Lifetime, Sans};
+/// # fn main() -> Result<(), caravan_pki::Error> {
+/// let server = Leaf::server(
+///     CommonName::try_from("api")?,
+///     Sans::parse(["api.example.com", "10.0.0.7"])?,
+/// )
+/// .with_lifetime(Lifetime::days(90));
+/// assert_eq!(server.to_string(), "CN=api; serverAuth; api.example.com, 10.0.0.7");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaf {
+    subject: Subject,
+    usages: Vec<Usage>,
+    sans: Option<Sans>,
+    lifetime: Lifetime,
+    key_policy: KeyPolicy,
+}
+
+impl Leaf {
+    /// A server: clients reach it by one of `sans`.
+    ///
+    /// The common name identifies nobody to a TLS client; it is for people who read logs.
+    pub fn server(common_name: CommonName, sans: Sans) -> Self {
+        Self::new(common_name, vec![Usage::ServerAuth], Some(sans))
+    }
+
+    /// A client: servers know it by its common name and organizations.
+    pub fn client(common_name: CommonName) -> Self {
+        Self::new(common_name, vec![Usage::ClientAuth], None)
+    }
+
+    /// A server that is a client of its like too, as members of an etcd cluster are.
+    pub fn peer(common_name: CommonName, sans: Sans) -> Self {
+        let usages = vec![Usage::ServerAuth, Usage::ClientAuth];
+        Self::new(common_name, usages, Some(sans))
+    }
+
+    /// Anything else: the purposes are listed one by one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when there is no purpose, or [`Usage::ServerAuth`] without names.
+    pub fn custom(
+        common_name: CommonName,
+        usages: impl IntoIterator<Item = Usage>,
+        sans: Option<Sans>,
+    ) -> Result<Self, Error> {
+        let mut usages: Vec<Usage> = usages.into_iter().collect();
+        usages.sort();
+        usages.dedup();
+        let shown = common_name.as_str();
+        if usages.is_empty() {
+            return Err(Error::invalid("usages of", shown, "at least one is needed"));
+        }
+        if usages.contains(&Usage::ServerAuth) && sans.is_none() {
+            return Err(Error::invalid(
+                "usages of",
+                shown,
+                "a server needs subject alternative names: clients ignore the common name",
+            ));
+        }
+        Ok(Self::new(common_name, usages, sans))
+    }
+
+    fn new(common_name: CommonName, usages: Vec<Usage>, sans: Option<Sans>) -> Self {
+        Self {
+            subject: Subject::new(common_name),
+            usages,
+            sans,
+            lifetime: Lifetime::LEAF,
+            key_policy: KeyPolicy::Keep,
+        }
+    }
+
+    /// Adds an organization.
+    #[must_use]
+    pub fn with_organization(mut self, organization: Organization) -> Self {
+        self.subject = self.subject.with_organization(organization);
+        self
+    }
+
+    /// Adds alternative names, or replaces those there are.
+    #[must_use]
+    pub fn with_sans(mut self, sans: Sans) -> Self {
+        self.sans = Some(sans);
+        self
+    }
+
+    /// Sets how long it is valid; [`Lifetime::LEAF`] if not called.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Sets what becomes of the key when the certificate is made anew; [`KeyPolicy::Keep`] if not called.
+    #[must_use]
+    pub fn with_key_policy(mut self, key_policy: KeyPolicy) -> Self {
+        self.key_policy = key_policy;
+        self
+    }
+
+    /// Who it is about.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Its purposes, sorted.
+    pub fn usages(&self) -> &[Usage] {
+        &self.usages
+    }
+
+    /// What it may be reached as.
+    pub fn sans(&self) -> Option<&Sans> {
+        self.sans.as_ref()
+    }
+
+    /// How long it is valid.
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// What becomes of the key when the certificate is made anew.
+    pub fn key_policy(&self) -> KeyPolicy {
+        self.key_policy
+    }
+
+    /// How `certificate` differs from this description; `None` when it could have been made from it.
+    ///
+    /// The lifetime is not compared: a new one takes effect at the next renewal.
+    pub(crate) fn difference(
+        &self,
+        certificate: &Certificate,
+    ) -> Result<Option<Difference>, Error> {
+        if certificate.subject() != &self.subject.to_name()? {
+            return Ok(Some(Difference::Subject));
+        }
+        let mut expected = self.usage_extensions()?;
+        let names = match &self.sans {
+            Some(sans) => vec![profile::alternative_names(sans)?],
+            None => Vec::new(),
+        };
+        let (found_names, rest): (Vec<&Extension>, Vec<&Extension>) = certificate
+            .extensions()
+            .iter()
+            .partition(|extension| extension.extn_id == SubjectAltName::OID);
+        if !found_names.into_iter().eq(&names) {
+            return Ok(Some(Difference::Sans));
+        }
+        let mut found: Vec<Extension> = rest
+            .into_iter()
+            .filter(|extension| !profile::is_identifier(extension))
+            .cloned()
+            .collect();
+        expected.sort_by_key(|extension| extension.extn_id);
+        found.sort_by_key(|extension| extension.extn_id);
+        Ok((found != expected).then_some(Difference::Profile))
+    }
+
+    /// keyUsage and extendedKeyUsage.
+    pub(crate) fn usage_extensions(&self) -> Result<Vec<Extension>, Error> {
+        profile::leaf_extensions(&self.usages)
+    }
+}
+
+impl fmt::Display for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; ", self.subject)?;
+        for (index, usage) in self.usages.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "+" };
+            write!(f, "{separator}{usage}")?;
+        }
+        match &self.sans {
+            Some(sans) => write!(f, "; {sans}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// In what a certificate differs from its description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Difference {
+    Profile,
+    Sans,
+    Subject,
+}
+
+/// A certificate and its private key.
+#[derive(Debug)]
+pub struct Identity {
+    certificate: Certificate,
+    key: PrivateKey,
+    /// The authorities between the certificate and its root, nearest first.
+    chain: Vec<Certificate>,
+}
+
+impl Identity {
+    /// Joins a certificate and its key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mismatch`] when they do not belong together.
+    pub fn new(certificate: Certificate, key: PrivateKey) -> Result<Self, Error> {
+        certificate.require_key(&key)?;
+        Ok(Self {
+            certificate,
+            key,
+            chain: Vec::new(),
+        })
+    }
+
+    pub(crate) fn with_chain(mut self, chain: Vec<Certificate>) -> Self {
+        self.chain = chain;
+        self
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The key.
+    pub fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    /// The certificate alone, in PEM.
+    pub fn certificate_pem(&self) -> String {
+        self.certificate.to_pem()
+    }
+
+    /// The certificate, then the intermediate authorities up to but without the root, in PEM: what a TLS server sends.
+    pub fn chain_pem(&self) -> String {
+        let mut text = self.certificate.to_pem();
+        for certificate in &self.chain {
+            text.push_str(&certificate.to_pem());
+        }
+        text
+    }
+
+    /// The key as PKCS#8 PEM.
+    pub fn key_pem(&self) -> Zeroizing<String> {
+        self.key.to_pkcs8_pem()
+    }
+}

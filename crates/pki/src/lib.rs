@@ -1,0 +1,32 @@
+//! Certificates, keys and their store, for Kubernetes, etcd and any service that speaks mutual TLS.
+#![forbid(unsafe_code)]
+
+mod algorithm;
+mod authority;
+mod certificate;
+mod error;
+mod key;
+pub mod kubernetes;
+mod leaf;
+mod names;
+mod pem;
+mod plan;
+mod profile;
+mod secret;
+mod ssh;
+pub mod store;
+mod subject;
+mod validity;
+
+pub use authority::{Authority, AuthoritySpec};
+pub use certificate::Certificate;
+pub use error::Error;
+pub use key::{PrivateKey, PublicKey};
+pub use leaf::{Identity, KeyPolicy, Leaf};
+pub use names::{CommonName, DnsName, Organization, San, Sans, Uri};
+pub use plan::{Entry, EntryFiles, EntryId, Item, Plan};
+pub use profile::Usage;
+pub use secret::Secret;
+pub use ssh::SshKey;
+pub use subject::Subject;
+pub use validity::{BACKDATE, Lifetime, Validity, rfc3339};

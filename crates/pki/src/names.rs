@@ -1,0 +1,419 @@
+//! Names that are known to be valid: what a certificate is about, and what it may be reached as.
+//!
+//! No function of this crate takes a distinguished name as text: in `CN=x,O=system:masters` the comma makes a
+//! second attribute out of what was meant as one name.
+//! A [`CommonName`] is one value, whatever characters it holds.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use crate::Error;
+
+/// The upper bound of common and organization names, in characters (RFC 5280 appendix A).
+const MAX_ATTRIBUTE_CHARS: usize = 64;
+
+fn attribute(field: &'static str, value: &str) -> Result<String, Error> {
+    let problem = if value.is_empty() {
+        "is empty"
+    } else if value.chars().count() > MAX_ATTRIBUTE_CHARS {
+        "is longer than 64 characters"
+    } else if value.chars().any(char::is_control) {
+        "holds a control character"
+    } else if value.trim() != value {
+        "starts or ends with a space"
+    } else {
+        return Ok(value.to_owned());
+    };
+    Err(Error::invalid(
+        field,
+        value.escape_debug().to_string(),
+        problem,
+    ))
+}
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident, $parse:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = Error;
+
+            fn try_from(value: &str) -> Result<Self, Error> {
+                $parse(value).map(Self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(value: &str) -> Result<Self, Error> {
+                Self::try_from(value)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_newtype! {
+    /// A common name (CN): 1 to 64 characters, no control characters.
+    ///
+    /// ```
+    /// use caravan_pki::CommonName;
+    /// assert!(CommonName::try_from("system:node:worker,one").is_ok());
+    /// assert!(CommonName::try_from("two\nlines").is_err());
+    /// ```
+    CommonName, |value| attribute("common name", value)
+}
+
+text_newtype! {
+    /// An organization name (O): 1 to 64 characters, no control characters.
+    ///
+    /// Kubernetes reads organizations as groups.
+    Organization, |value| attribute("organization", value)
+}
+
+text_newtype! {
+    /// A DNS name as certificates hold it: lower-case letters, digits and hyphens, without trailing dot.
+    ///
+    /// Upper case is folded, since DNS does not tell it apart.
+    /// A leftmost label `*` is a wildcard.
+    /// Ports, underscores and a numeric last label (which would be read as an address) are refused: RFC 5280 4.2.1.6,
+    /// RFC 1123 2.1.
+    ///
+    /// ```
+    /// use caravan_pki::DnsName;
+    /// assert_eq!(DnsName::try_from("API.example.com").unwrap().as_str(), "api.example.com");
+    /// assert!(DnsName::try_from("10.0.0.1").is_err());
+    /// ```
+    DnsName, dns_name
+}
+
+fn dns_name(value: &str) -> Result<String, Error> {
+    let invalid = |problem| {
+        Err(Error::invalid(
+            "DNS name",
+            value.escape_debug().to_string(),
+            problem,
+        ))
+    };
+    if value.is_empty() {
+        return invalid("is empty");
+    }
+    if value.len() > 253 {
+        return invalid("is longer than 253 characters");
+    }
+    let name = value.to_ascii_lowercase();
+    let (wildcard, rest) = match name.strip_prefix("*.") {
+        Some(rest) => (true, rest),
+        None => (false, name.as_str()),
+    };
+    for label in rest.split('.') {
+        if label.is_empty() {
+            return invalid("has an empty label");
+        }
+        if label.len() > 63 {
+            return invalid("has a label longer than 63 characters");
+        }
+        if !label
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        {
+            return invalid("may hold letters, digits and hyphens only");
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return invalid("has a label that starts or ends with a hyphen");
+        }
+    }
+    let labels = rest.split('.').count();
+    if wildcard && labels < 2 {
+        return invalid("is a wildcard for a whole top-level domain");
+    }
+    let last = rest.rsplit('.').next().unwrap_or_default();
+    if last.bytes().all(|byte| byte.is_ascii_digit()) {
+        return invalid("ends in a number and would be read as an address");
+    }
+    Ok(name)
+}
+
+text_newtype! {
+    /// An absolute URI, for example a SPIFFE identity `spiffe://example.com/api`.
+    Uri, uri
+}
+
+fn uri(value: &str) -> Result<String, Error> {
+    let invalid = |problem| {
+        Err(Error::invalid(
+            "URI",
+            value.escape_debug().to_string(),
+            problem,
+        ))
+    };
+    let Some((scheme, rest)) = value.split_once(':') else {
+        return invalid("has no scheme");
+    };
+    let mut scheme_bytes = scheme.bytes();
+    if !scheme_bytes
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic())
+        || !scheme_bytes.all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    {
+        return invalid("has an invalid scheme");
+    }
+    let Some(rest) = rest.strip_prefix("//") else {
+        return invalid("has no host");
+    };
+    if rest.is_empty() || rest.starts_with('/') {
+        return invalid("has no host");
+    }
+    // RFC 3986: printable ASCII without the characters that no part of a URI may hold.
+    if value
+        .bytes()
+        .any(|byte| !byte.is_ascii_graphic() || b"\"<>\\^`{|}".contains(&byte))
+    {
+        return invalid("holds a character that must be percent-encoded");
+    }
+    Ok(value.to_owned())
+}
+
+/// One subject alternative name: what a peer may reach the holder as.
+///
+/// From text, the kind is found by shape: an address, a URI (`://`), else a DNS name.
+///
+/// ```
+/// use caravan_pki::San;
+/// assert!(matches!(San::try_from("::1").unwrap(), San::Ip(_)));
+/// assert!(matches!(San::try_from("spiffe://example.com/api").unwrap(), San::Uri(_)));
+/// assert!(matches!(San::try_from("localhost").unwrap(), San::Dns(_)));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum San {
+    /// A host name.
+    Dns(DnsName),
+    /// An address, written as 4 or 16 octets.
+    Ip(IpAddr),
+    /// A URI.
+    Uri(Uri),
+}
+
+impl TryFrom<&str> for San {
+    type Error = Error;
+
+    fn try_from(value: &str) -> Result<Self, Error> {
+        if let Ok(address) = value.parse::<IpAddr>() {
+            return Ok(Self::from(address));
+        }
+        if value.contains("://") {
+            return Uri::try_from(value).map(Self::Uri);
+        }
+        DnsName::try_from(value).map(Self::Dns)
+    }
+}
+
+impl FromStr for San {
+    type Err = Error;
+
+    fn from_str(value: &str) -> Result<Self, Error> {
+        Self::try_from(value)
+    }
+}
+
+impl From<IpAddr> for San {
+    fn from(address: IpAddr) -> Self {
+        // `::ffff:10.0.0.1` and `10.0.0.1` are one address to every TLS library, and must be one here too.
+        Self::Ip(address.to_canonical())
+    }
+}
+
+impl From<DnsName> for San {
+    fn from(name: DnsName) -> Self {
+        Self::Dns(name)
+    }
+}
+
+impl fmt::Display for San {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => name.fmt(f),
+            Self::Ip(address) => address.fmt(f),
+            Self::Uri(uri) => uri.fmt(f),
+        }
+    }
+}
+
+/// At least one subject alternative name, sorted and without repetition.
+///
+/// Two lists of the same names are equal, in whatever order they were written.
+///
+/// ```
+/// use caravan_pki::Sans;
+/// let one = Sans::parse(["localhost", "127.0.0.1"]).unwrap();
+/// let two = Sans::parse(["127.0.0.1", "localhost", "LOCALHOST"]).unwrap();
+/// assert_eq!(one, two);
+/// assert!(Sans::parse([]).is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sans(Vec<San>);
+
+impl Sans {
+    /// Sorts `names` and drops repetitions.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when there is none.
+    pub fn new(names: impl IntoIterator<Item = San>) -> Result<Self, Error> {
+        let mut names: Vec<San> = names.into_iter().collect();
+        names.sort();
+        names.dedup();
+        if names.is_empty() {
+            return Err(Error::invalid(
+                "subject alternative names",
+                "",
+                "at least one is needed",
+            ));
+        }
+        Ok(Self(names))
+    }
+
+    /// Parses each of `names` as [`San`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for the first name that is neither address, URI nor DNS name, or when there is none.
+    pub fn parse<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
+        let names: Result<Vec<San>, Error> = names.into_iter().map(San::try_from).collect();
+        Self::new(names?)
+    }
+
+    /// The names: DNS names first, then addresses, then URIs, each sorted.
+    pub fn iter(&self) -> impl Iterator<Item = &San> {
+        self.0.iter()
+    }
+
+    /// Whether `name` is one of them, compared exactly: a wildcard contains only itself.
+    pub fn contains(&self, name: &San) -> bool {
+        self.0.binary_search(name).is_ok()
+    }
+}
+
+impl fmt::Display for Sans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{name}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dns_names() {
+        let long_label = "a".repeat(64);
+        let long_name = format!("{}.com", vec!["a".repeat(60); 5].join("."));
+        for (name, problem) in [
+            ("", "is empty"),
+            ("a b", "letters, digits and hyphens"),
+            ("a:443", "letters, digits and hyphens"),
+            ("under_score.com", "letters, digits and hyphens"),
+            ("bücher.de", "letters, digits and hyphens"),
+            ("example.com.", "empty label"),
+            (".example.com", "empty label"),
+            ("a..b", "empty label"),
+            ("-a.com", "hyphen"),
+            ("a-.com", "hyphen"),
+            ("10.0.0.1", "read as an address"),
+            ("host.123", "read as an address"),
+            ("*.com", "top-level"),
+            ("*", "letters, digits and hyphens"),
+            ("a.*.com", "letters, digits and hyphens"),
+            (long_label.as_str(), "longer than 63"),
+            (long_name.as_str(), "longer than 253"),
+        ] {
+            let error = DnsName::try_from(name).unwrap_err().to_string();
+            assert!(error.contains(problem), "{name}: {error}");
+        }
+        for name in [
+            "localhost",
+            "a",
+            "1a.example.com",
+            "xn--bcher-kva.de",
+            "*.example.com",
+            "a--b",
+        ] {
+            assert_eq!(DnsName::try_from(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn attributes() {
+        assert!(CommonName::try_from("é".repeat(64).as_str()).is_ok());
+        for (name, problem) in [
+            ("", "is empty"),
+            ("a\u{0}b", "control character"),
+            ("a\u{85}b", "control character"),
+            (" a", "space"),
+        ] {
+            let error = CommonName::try_from(name).unwrap_err().to_string();
+            assert!(error.contains(problem), "{name:?}: {error}");
+        }
+        let error = Organization::try_from("a".repeat(65).as_str()).unwrap_err();
+        assert!(error.to_string().contains("longer than 64"), "{error}");
+    }
+
+    #[test]
+    fn uris() {
+        for uri in [
+            "spiffe://example.com/ns/default",
+            "https://10.0.0.1:6443/a?b=c#d",
+        ] {
+            assert_eq!(Uri::try_from(uri).unwrap().as_str(), uri);
+        }
+        for uri in [
+            "",
+            "example.com",
+            "1http://x",
+            "urn:x",
+            "http:///x",
+            "http://a b",
+            "http://é",
+        ] {
+            assert!(Uri::try_from(uri).is_err(), "{uri}");
+        }
+    }
+
+    #[test]
+    fn mapped_addresses_are_one_name() {
+        assert_eq!(
+            San::try_from("::ffff:10.0.0.1").unwrap(),
+            San::try_from("10.0.0.1").unwrap()
+        );
+    }
+
+    #[test]
+    fn errors_show_control_characters_escaped() {
+        let error = DnsName::try_from("a\nb").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            r"invalid DNS name `a\nb`: may hold letters, digits and hyphens only"
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! What a certificate may be used for, and the extensions that say so.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use x509_cert::der::asn1::{Ia5String, ObjectIdentifier, OctetString};
+use x509_cert::der::oid::AssociatedOid;
+use x509_cert::der::{Decode, Encode};
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
+    SubjectAltName, SubjectKeyIdentifier,
+};
+
+use crate::{DnsName, Error, San, Sans, Uri};
+
+/// One purpose of an extended key usage (RFC 5280 4.2.1.12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Usage {
+    /// Proves a server's identity to clients.
+    ServerAuth,
+    /// Proves a client's identity to servers.
+    ClientAuth,
+    /// Signs code.
+    CodeSigning,
+    /// Signs or protects email.
+    EmailProtection,
+    /// Binds a hash to a time.
+    TimeStamping,
+    /// Signs OCSP responses.
+    OcspSigning,
+}
+
+impl Usage {
+    /// All of them, in the order of their object identifiers.
+    pub const ALL: [Self; 6] = [
+        Self::ServerAuth,
+        Self::ClientAuth,
+        Self::CodeSigning,
+        Self::EmailProtection,
+        Self::TimeStamping,
+        Self::OcspSigning,
+    ];
+
+    pub(crate) fn oid(self) -> ObjectIdentifier {
+        ObjectIdentifier::new_unwrap(match self {
+            Self::ServerAuth => "1.3.6.1.5.5.7.3.1",
+            Self::ClientAuth => "1.3.6.1.5.5.7.3.2",
+            Self::CodeSigning => "1.3.6.1.5.5.7.3.3",
+            Self::EmailProtection => "1.3.6.1.5.5.7.3.4",
+            Self::TimeStamping => "1.3.6.1.5.5.7.3.8",
+            Self::OcspSigning => "1.3.6.1.5.5.7.3.9",
+        })
+    }
+
+    pub(crate) fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
+        Self::ALL.into_iter().find(|usage| usage.oid() == oid)
+    }
+
+    /// The name RFC 5280 gives it, for example `serverAuth`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ServerAuth => "serverAuth",
+            Self::ClientAuth => "clientAuth",
+            Self::CodeSigning => "codeSigning",
+            Self::EmailProtection => "emailProtection",
+            Self::TimeStamping => "timeStamping",
+            Self::OcspSigning => "OCSPSigning",
+        }
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Builds one extension of standard criticality.
+fn extension<T: Encode + AssociatedOid>(critical: bool, value: &T) -> Result<Extension, Error> {
+    let encode = || -> x509_cert::der::Result<Extension> {
+        Ok(Extension {
+            extn_id: T::OID,
+            critical,
+            extn_value: OctetString::new(value.to_der()?)?,
+        })
+    };
+    encode().map_err(|error| Error::malformed("certificate extension", error))
+}
+
+/// keyUsage and extendedKeyUsage of a leaf.
+///
+/// Elliptic curve keys sign and never encipher: kubeadm, cfssl and mkcert set keyEncipherment all the same (RFC 8813 3).
+pub(crate) fn leaf_extensions(usages: &[Usage]) -> Result<Vec<Extension>, Error> {
+    let oids = usages.iter().map(|usage| usage.oid()).collect();
+    Ok(vec![
+        extension(true, &KeyUsage(KeyUsages::DigitalSignature.into()))?,
+        extension(false, &ExtendedKeyUsage(oids))?,
+    ])
+}
+
+/// keyUsage and basicConstraints of an authority. Both are critical (RFC 5280 4.2.1.3, 4.2.1.9).
+pub(crate) fn authority_extensions(path_length: Option<u8>) -> Result<Vec<Extension>, Error> {
+    Ok(vec![
+        extension(true, &KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign))?,
+        extension(
+            true,
+            &BasicConstraints {
+                ca: true,
+                path_len_constraint: path_length,
+            },
+        )?,
+    ])
+}
+
+/// subjectKeyIdentifier and authorityKeyIdentifier; both non-critical (RFC 5280 4.2.1.1, 4.2.1.2).
+///
+/// The second is a copy of the issuer's identifier, whatever hash once made it: recomputing it is how other tools
+/// come to certificates that OpenSSL refuses.
+pub(crate) fn identifiers(subject: &[u8], issuer: &[u8]) -> Result<[Extension; 2], Error> {
+    let octets = |bytes: &[u8]| {
+        OctetString::new(bytes).map_err(|error| Error::malformed("key identifier", error))
+    };
+    Ok([
+        extension(false, &SubjectKeyIdentifier(octets(subject)?))?,
+        extension(
+            false,
+            &AuthorityKeyIdentifier {
+                key_identifier: Some(octets(issuer)?),
+                authority_cert_issuer: None,
+                authority_cert_serial_number: None,
+            },
+        )?,
+    ])
+}
+
+/// Whether it is one of [`identifiers`].
+pub(crate) fn is_identifier(extension: &Extension) -> bool {
+    [SubjectKeyIdentifier::OID, AuthorityKeyIdentifier::OID].contains(&extension.extn_id)
+}
+
+/// subjectAltName; not critical, since our subjects are never empty (RFC 5280 4.2.1.6).
+pub(crate) fn alternative_names(sans: &Sans) -> Result<Extension, Error> {
+    let text = |text: &str| {
+        Ia5String::new(text).map_err(|error| Error::malformed("subject alternative name", error))
+    };
+    let names: Result<Vec<GeneralName>, Error> = sans
+        .iter()
+        .map(|san| {
+            Ok(match san {
+                San::Dns(name) => GeneralName::DnsName(text(name.as_str())?),
+                San::Ip(address) => GeneralName::from(*address),
+                San::Uri(uri) => GeneralName::UniformResourceIdentifier(text(uri.as_str())?),
+            })
+        })
+        .collect();
+    extension(false, &SubjectAltName(names?))
+}
+
+/// Reads the names of ours back; `None` for a kind or form of name that [`San`] does not have.
+pub(crate) fn san_of(name: &GeneralName) -> Option<San> {
+    match name {
+        GeneralName::DnsName(name) => DnsName::try_from(name.as_str()).ok().map(San::Dns),
+        GeneralName::UniformResourceIdentifier(uri) => {
+            Uri::try_from(uri.as_str()).ok().map(San::Uri)
+        }
+        GeneralName::IpAddress(octets) => ip_of(octets.as_bytes()).map(San::from),
+        _ => None,
+    }
+}
+
+pub(crate) fn ip_of(octets: &[u8]) -> Option<IpAddr> {
+    if let Ok(four) = <[u8; 4]>::try_from(octets) {
+        return Some(IpAddr::from(four));
+    }
+    <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
+}
+
+/// Decodes the extension of type `T`, if there is exactly one.
+pub(crate) fn find<'a, T: Decode<'a> + AssociatedOid>(extensions: &'a [Extension]) -> Option<T> {
+    let mut all = extensions
+        .iter()
+        .filter(|extension| extension.extn_id == T::OID);
+    let first = all.next()?;
+    if all.next().is_some() {
+        return None;
+    }
+    T::from_der(first.extn_value.as_bytes()).ok()
+}

@@ -1,0 +1,151 @@
+//! What a store holds of one entry, read and checked.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::files::{self, Privacy};
+use super::material::Material;
+use crate::plan::{Entry, Item};
+use crate::{Authority, Certificate, Error, Identity, Plan, PrivateKey, Secret, SshKey};
+
+/// One entry in memory.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Authority(Authority),
+    Identity(Identity),
+    KeyPair(PrivateKey),
+    Secret(SecretText),
+    SshKey(SshKey),
+}
+
+/// Text that no Debug output shows.
+pub(crate) struct SecretText(pub(crate) Zeroizing<String>);
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}
+
+/// Where an entry's files are.
+pub(crate) struct Paths {
+    pub(crate) public: Option<PathBuf>,
+    pub(crate) private: PathBuf,
+}
+
+/// A public file's place and content.
+type PublicFile<'a> = (&'a Path, Zeroizing<Vec<u8>>);
+
+impl Paths {
+    pub(crate) fn of(root: &Path, entry: &Entry) -> Self {
+        let files = entry.files();
+        Self {
+            public: files.public.map(|file| root.join(file)),
+            private: root.join(files.private),
+        }
+    }
+
+    /// The private key, if it is there.
+    pub(crate) fn read_key(&self) -> Result<Option<PrivateKey>, Error> {
+        match files::read(&self.private, Privacy::Private)? {
+            Some(bytes) => PrivateKey::from_pem(&bytes)
+                .map(Some)
+                .map_err(|error| error.in_file(&self.private)),
+            None => Ok(None),
+        }
+    }
+
+    /// The public file's bytes, if there are any.
+    pub(crate) fn read_public(&self) -> Result<Option<PublicFile<'_>>, Error> {
+        let Some(path) = &self.public else {
+            return Ok(None);
+        };
+        Ok(files::read(path, Privacy::Public)?.map(|bytes| (path.as_path(), bytes)))
+    }
+
+    /// Certificate and key, as far as they are there. A certificate whose key is gone is an error: to make a new key
+    /// would be to lose the old one silently.
+    pub(crate) fn read_pair(&self) -> Result<(Option<Certificate>, Option<PrivateKey>), Error> {
+        let key = self.read_key()?;
+        let Some((path, bytes)) = self.read_public()? else {
+            return Ok((None, key));
+        };
+        if key.is_none() {
+            return Err(self.key_missing(path));
+        }
+        let certificate = Certificate::from_pem(&bytes).map_err(|error| error.in_file(path))?;
+        Ok((Some(certificate), key))
+    }
+
+    pub(crate) fn key_missing(&self, public: &Path) -> Error {
+        Error::KeyMissing {
+            certificate: public.to_owned(),
+            key: self.private.clone(),
+        }
+    }
+
+    /// A secret of the given form, if it is there.
+    pub(crate) fn read_secret(&self, form: Secret) -> Result<Option<Zeroizing<String>>, Error> {
+        let Some(bytes) = files::read(&self.private, Privacy::Private)? else {
+            return Ok(None);
+        };
+        let text = std::str::from_utf8(&bytes).unwrap_or_default();
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        if !form.matches(text) {
+            let problem = format!("is not of the form {form:?}");
+            return Err(Error::malformed("secret", problem).in_file(&self.private));
+        }
+        Ok(Some(Zeroizing::new(text.to_owned())))
+    }
+}
+
+/// Reads every entry of `plan`; all of them must be there.
+pub(crate) fn load_all(root: &Path, plan: &Plan) -> Result<Material, Error> {
+    let mut material = Material::default();
+    for entry in plan.entries() {
+        let paths = Paths::of(root, entry);
+        let held = load(entry, &paths, &material)?.ok_or_else(|| Error::NotFound {
+            what: "complete entry in the store",
+            name: entry.id().to_string(),
+        })?;
+        material.insert(entry.id().clone(), held);
+    }
+    Ok(material)
+}
+
+fn load(entry: &Entry, paths: &Paths, material: &Material) -> Result<Option<Held>, Error> {
+    Ok(match entry.item() {
+        Item::Authority { issuer, .. } => {
+            let (Some(certificate), Some(key)) = paths.read_pair()? else {
+                return Ok(None);
+            };
+            let chain = match issuer {
+                Some(issuer) => material.authority(issuer.as_str())?.full_chain(),
+                None => Vec::new(),
+            };
+            let authority = Authority::trusted(certificate, key, chain)
+                .map_err(|error| error.in_file(&paths.private.with_extension("crt")))?;
+            Some(Held::Authority(authority))
+        }
+        Item::Leaf { issuer, .. } => {
+            let (Some(certificate), Some(key)) = paths.read_pair()? else {
+                return Ok(None);
+            };
+            let chain = material.authority(issuer.as_str())?.full_chain();
+            let identity = Identity::new(certificate, key)
+                .map_err(|error| error.in_file(&paths.private))?
+                .with_chain(chain);
+            Some(Held::Identity(identity))
+        }
+        Item::KeyPair => paths.read_key()?.map(Held::KeyPair),
+        Item::Secret(form) => paths
+            .read_secret(*form)?
+            .map(|text| Held::Secret(SecretText(text))),
+        Item::SshKey { comment } => match paths.read_key()? {
+            Some(key) => Some(Held::SshKey(SshKey::from_key(key, comment)?)),
+            None => None,
+        },
+    })
+}

@@ -1,0 +1,103 @@
+//! Authorities, certificates, keys and secrets in a folder.
+//!
+//! The store is optional: everything else in this crate works on bytes.
+//! What it adds is care:
+//!
+//! - Files appear whole or not at all: each is written under another name, synced, and renamed.
+//! - Private files are created with mode 0600 and never had any other; folders are 0700.
+//! - A key is on disk before its certificate. A process killed between any two steps leaves a store that the next
+//!   [`Store::ensure`] completes, with the keys that are already there.
+//! - Nothing is overwritten that was not checked, and a second run writes nothing at all.
+//! - One process at a time: the folder holds a lock file.
+//!
+//! ```
+//! use std::time::SystemTime;
+//! use caravan_pki::store::{Outcome, Store};
+//! use caravan_pki::{AuthoritySpec, CommonName, Leaf, Plan, Sans};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let mut plan = Plan::new();
+//! plan.authority("ca", AuthoritySpec::new(CommonName::try_from("example ca")?))?;
+//! plan.leaf("ca", "web", Leaf::server(CommonName::try_from("web")?, Sans::parse(["web.example.com"])?))?;
+//!
+//! let store = Store::open(folder.path().join("pki"))?;
+//! let made = store.ensure(&plan, SystemTime::now())?;
+//! assert_eq!(made.changes().count(), 2);
+//! let web = made.material().identity("web")?;
+//! println!("{}", web.chain_pem());
+//!
+//! let again = store.ensure(&plan, SystemTime::now())?;
+//! assert_eq!(again.changes().count(), 0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch;
+mod ensure;
+mod files;
+mod held;
+#[cfg(test)]
+mod kill_tests;
+mod lock;
+mod material;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use ensure::{Change, Ensured, Outcome, Reason};
+pub use material::Material;
+
+use crate::{Error, Plan};
+
+/// A folder of authorities, certificates, keys and secrets.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Uses the folder `root`, which is made (mode 0700) if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InsecurePermissions`] when the folder belongs to someone else or others may write to it;
+    /// [`Error::Io`].
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, Error> {
+        let root = root.into();
+        files::make_folder(&root)?;
+        Ok(Self { root })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Makes what `plan` asks for and the folder lacks, renews what is due or differs, and leaves the rest alone.
+    ///
+    /// Private keys that are there are used, also those an interrupted run left without certificate.
+    /// An authority that is there is never touched: it may have come from elsewhere, and replacing it would make
+    /// every certificate it signed worthless.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`]; of those about the content of a file, as [`Error::InFile`].
+    /// Nothing is written unless everything could be made; a failed write leaves what the next call completes.
+    pub fn ensure(&self, plan: &Plan, now: SystemTime) -> Result<Ensured, Error> {
+        let _lock = lock::Lock::exclusive(&self.root)?;
+        batch::sweep(&self.root, plan)?;
+        ensure::ensure(&self.root, plan, now)
+    }
+
+    /// Reads what `plan` asks for, without making anything.
+    ///
+    /// Certificates that are due for renewal or past their end are read too: whoever reads, judges.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] for the first entry that is not there, and errors as of [`Store::ensure`].
+    pub fn load(&self, plan: &Plan) -> Result<Material, Error> {
+        let _lock = lock::Lock::shared(&self.root)?;
+        held::load_all(&self.root, plan)
+    }
+}

@@ -1,0 +1,40 @@
+//! Other implementations judge what this crate makes.
+//!
+//! A judge that is not installed is skipped, unless `CARAVAN_REQUIRE_CHECKERS=1` makes all of them mandatory.
+
+mod openssh;
+mod openssl;
+
+use std::path::{Path, PathBuf};
+
+/// The program's path, if it is installed; panics if it is not but must be.
+fn judge(program: &str) -> Option<PathBuf> {
+    match which::which(program) {
+        Ok(path) => Some(path),
+        Err(_)
+            if std::env::var_os("CARAVAN_REQUIRE_CHECKERS").is_some_and(|value| value == "1") =>
+        {
+            panic!("`{program}` is not installed, and CARAVAN_REQUIRE_CHECKERS=1 requires it")
+        }
+        Err(_) => {
+            eprintln!("skipped: `{program}` is not installed");
+            None
+        }
+    }
+}
+
+/// What a program answered: whether it exited with 0, and both outputs.
+fn run(program: &Path, args: &[&str], input: &str) -> (bool, String) {
+    let output = duct::cmd(program, args)
+        .stdin_bytes(input.as_bytes())
+        .env("LC_ALL", "C")
+        .stderr_to_stdout()
+        .stdout_capture()
+        .unchecked()
+        .run()
+        .unwrap();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}

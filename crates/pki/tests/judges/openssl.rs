@@ -1,0 +1,151 @@
+//! OpenSSL judges certificates, in its strict mode.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use caravan_pki::kubernetes::{Cluster, Kind, Node, RowId, TABLE};
+use caravan_pki::store::{Material, Store};
+
+use super::{judge, run};
+
+fn cluster() -> Cluster {
+    Cluster::new("192.168.29.80:6443")
+        .unwrap()
+        .with_control_plane(Node::new("masterone", [192, 168, 29, 51].into()).unwrap())
+        .with_etcd(Node::new("etcdone", [192, 168, 29, 61].into()).unwrap())
+}
+
+fn made(folder: &Path) -> Material {
+    let store = Store::open(folder.join("pki")).unwrap();
+    let plan = cluster().plan().unwrap();
+    store
+        .ensure(&plan, SystemTime::now())
+        .unwrap()
+        .into_material()
+}
+
+/// One strict verification; `more` are further arguments.
+fn verify(openssl: &Path, folder: &Path, ca: &str, leaf: &str, more: &[&str]) -> (bool, String) {
+    let (ca_file, leaf_file) = (folder.join("ca.pem"), folder.join("leaf.pem"));
+    std::fs::write(&ca_file, ca).unwrap();
+    std::fs::write(&leaf_file, leaf).unwrap();
+    let mut args = vec![
+        "verify",
+        "-x509_strict",
+        "-check_ss_sig",
+        "-no-CApath",
+        "-no-CAstore",
+        "-CAfile",
+    ];
+    args.push(ca_file.to_str().unwrap());
+    args.extend(more);
+    args.push(leaf_file.to_str().unwrap());
+    run(openssl, &args, "")
+}
+
+#[test]
+fn every_row_is_accepted_in_its_role_and_no_other() {
+    let Some(openssl) = judge("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pki = made(folder.path());
+    let check =
+        |ca: &str, leaf: &str, more: &[&str]| verify(&openssl, folder.path(), ca, leaf, more);
+    for row in TABLE
+        .iter()
+        .filter(|row| !matches!(row.kind, Kind::KeyPair))
+    {
+        let node = if row.id.entry("x").contains("etcd-") {
+            "etcdone"
+        } else {
+            "masterone"
+        };
+        let id = row.id.entry(node);
+        if row.kind == Kind::Authority {
+            let pem = pki.authority(&id).unwrap().certificate_pem();
+            let (accepted, said) = check(&pem, &pem, &[]);
+            assert!(accepted, "{id}: {said}");
+            continue;
+        }
+        let ca = pki
+            .authority(&row.signer.unwrap().entry(""))
+            .unwrap()
+            .certificate_pem();
+        let leaf = pki.identity(&id).unwrap().chain_pem();
+        let roles = match row.kind {
+            Kind::Server => (true, false),
+            Kind::Client => (false, true),
+            _ => (true, true),
+        };
+        for (purpose, expected) in [("sslserver", roles.0), ("sslclient", roles.1)] {
+            let (accepted, said) = check(&ca, &leaf, &["-purpose", purpose]);
+            assert_eq!(accepted, expected, "{id} as {purpose}: {said}");
+        }
+        let other = if row.signer == Some(RowId::Ca) {
+            RowId::EtcdCa
+        } else {
+            RowId::Ca
+        };
+        let wrong = pki.authority(&other.entry("")).unwrap().certificate_pem();
+        assert!(!check(&wrong, &leaf, &[]).0, "{id} by another authority");
+    }
+}
+
+#[test]
+fn names_and_addresses_are_matched() {
+    let Some(openssl) = judge("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pki = made(folder.path());
+    let ca = pki.authority("ca").unwrap().certificate_pem();
+    let leaf = pki
+        .identity("nodes/masterone/apiserver")
+        .unwrap()
+        .chain_pem();
+    for (flag, name, expected) in [
+        ("-verify_hostname", "kubernetes.default.svc", true),
+        ("-verify_hostname", "masterone", true),
+        ("-verify_hostname", "mastertwo", false),
+        ("-verify_ip", "192.168.29.80", true),
+        ("-verify_ip", "10.96.0.1", true),
+        ("-verify_ip", "192.168.29.52", false),
+    ] {
+        let more = ["-purpose", "sslserver", flag, name];
+        let (accepted, said) = verify(&openssl, folder.path(), &ca, &leaf, &more);
+        assert_eq!(accepted, expected, "{name}: {said}");
+    }
+}
+
+#[test]
+fn keys_are_read_and_the_discovery_hash_agrees() {
+    let Some(openssl) = judge("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pki = made(folder.path());
+    let (accepted, said) = run(
+        &openssl,
+        &["pkey", "-check", "-noout"],
+        &pki.identity("operator").unwrap().key_pem(),
+    );
+    assert!(accepted && said.contains("Key is valid"), "{said}");
+
+    // The pipeline of kubeadm's documentation.
+    let ca = pki.authority("ca").unwrap().certificate_pem();
+    let (_, public) = run(&openssl, &["x509", "-pubkey", "-noout"], &ca);
+    let der = folder.path().join("public.der");
+    let der = der.to_str().unwrap();
+    run(
+        &openssl,
+        &["pkey", "-pubin", "-outform", "der", "-out", der],
+        &public,
+    );
+    let (_, digest) = run(&openssl, &["dgst", "-sha256", "-hex", der], "");
+    let hash = cluster().discovery_hash(&pki).unwrap();
+    assert!(
+        digest.trim().ends_with(&hash["sha256:".len()..]),
+        "{digest} {hash}"
+    );
+}

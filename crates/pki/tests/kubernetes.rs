@@ -1,0 +1,341 @@
+//! From the facts of a cluster to its files: the flow that a provisioning tool follows.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use caravan_pki::kubernetes::{Cluster, Kind, Node, RowId, TABLE};
+use caravan_pki::store::{Outcome, Reason, Store};
+use caravan_pki::{DnsName, San, Secret};
+use expect_test::expect;
+
+fn node(name: &str, last: u8) -> Node {
+    Node::new(name, IpAddr::from([192, 168, 29, last]))
+        .unwrap()
+        .with_domain("example.com")
+        .unwrap()
+}
+
+/// Three masters behind a virtual address, three etcd members.
+fn ha() -> Cluster {
+    let mut cluster = Cluster::new("192.168.29.80:6443").unwrap();
+    for (name, last) in [("masterone", 51), ("mastertwo", 52), ("masterthree", 53)] {
+        cluster = cluster.with_control_plane(node(name, last));
+    }
+    for (name, last) in [("etcdone", 61), ("etcdtwo", 62), ("etcdthree", 63)] {
+        cluster = cluster.with_etcd(node(name, last));
+    }
+    cluster
+}
+
+fn stacked() -> Cluster {
+    Cluster::new("api.example.com:6443")
+        .unwrap()
+        .with_control_plane(node("one", 51))
+        .with_dns_domain(DnsName::try_from("cluster.example").unwrap())
+        .with_service_addresses(["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()])
+        .with_extra_san(San::try_from("localhost").unwrap())
+}
+
+#[test]
+fn the_plan_is_data() {
+    let plan = ha().plan().unwrap().to_string();
+    expect![[r#"
+        ca                                          authority  CN=kubernetes; 3650 days; path length 0
+        front-proxy-ca                              authority  CN=front-proxy-ca; 3650 days; path length 0
+        etcd-ca                                     authority  CN=etcd-ca; 3650 days; path length 0
+        sa                                          key pair
+    "#]]
+    .assert_eq(&plan.split_inclusive('\n').take(4).collect::<String>());
+    for expected in [
+        "etcd-ca signs CN=etcdone; serverAuth+clientAuth; etcdone, etcdone.example.com, localhost, 127.0.0.1, 192.168.29.61, ::1; 365 days",
+        "etcd-ca signs CN=kube-apiserver-etcd-client; clientAuth; 365 days",
+        "ca signs CN=kube-apiserver; serverAuth; kubernetes, kubernetes.default, kubernetes.default.svc, kubernetes.default.svc.cluster.local, mastertwo, 10.96.0.1, 192.168.29.52, 192.168.29.80; 365 days",
+        "ca signs CN=system:node:masterthree, O=system:nodes; clientAuth; 365 days",
+    ] {
+        assert!(plan.contains(expected), "{expected}\n{plan}");
+    }
+    // 3 authorities; 3 x 3 of etcd; the shared client; 3 x 7 of masters; super-admin; operator; sa; 2 secrets.
+    assert_eq!(
+        ha().plan().unwrap().entries().len(),
+        3 + 9 + 1 + 21 + 1 + 1 + 1 + 2
+    );
+
+    let plan = stacked().plan().unwrap().to_string();
+    for expected in [
+        "kubernetes.default.svc.cluster.example, localhost, one, 10.0.0.1, 192.168.29.51, fd00::1; 365 days",
+        "ca signs CN=kube-apiserver; serverAuth; api.example.com, kubernetes,",
+        "nodes/one/etcd-peer",
+    ] {
+        assert!(plan.contains(expected), "{expected}\n{plan}");
+    }
+}
+
+#[test]
+fn a_cluster_needs_a_control_plane_and_distinct_names() {
+    let none = Cluster::new("10.0.0.1:6443").unwrap();
+    assert!(
+        none.plan()
+            .unwrap_err()
+            .to_string()
+            .contains("control plane nodes")
+    );
+    let twice = none
+        .with_control_plane(node("one", 1))
+        .with_control_plane(node("one", 2));
+    let error = twice.plan().unwrap_err().to_string();
+    assert_eq!(error, "invalid node name `one`: is used twice");
+}
+
+#[test]
+fn files_of_each_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = ha();
+    let store = Store::open(folder.path().join("pki")).unwrap();
+    let made = store
+        .ensure(&cluster.plan().unwrap(), SystemTime::now())
+        .unwrap();
+    let list = |name: &str| {
+        let files = cluster.node_files(name, made.material()).unwrap();
+        files
+            .iter()
+            .map(|file| format!("{:04o} {}\n", file.mode, file.path))
+            .collect::<String>()
+    };
+    let first = expect![[r#"
+        0644 /etc/kubernetes/pki/ca.crt
+        0600 /etc/kubernetes/pki/ca.key
+        0644 /etc/kubernetes/pki/front-proxy-ca.crt
+        0600 /etc/kubernetes/pki/front-proxy-ca.key
+        0644 /etc/kubernetes/pki/etcd/ca.crt
+        0644 /etc/kubernetes/pki/sa.pub
+        0600 /etc/kubernetes/pki/sa.key
+        0644 /etc/kubernetes/pki/apiserver-etcd-client.crt
+        0600 /etc/kubernetes/pki/apiserver-etcd-client.key
+        0644 /etc/kubernetes/pki/apiserver.crt
+        0600 /etc/kubernetes/pki/apiserver.key
+        0644 /etc/kubernetes/pki/apiserver-kubelet-client.crt
+        0600 /etc/kubernetes/pki/apiserver-kubelet-client.key
+        0644 /etc/kubernetes/pki/front-proxy-client.crt
+        0600 /etc/kubernetes/pki/front-proxy-client.key
+        0600 /etc/kubernetes/admin.conf
+        0600 /etc/kubernetes/super-admin.conf
+        0600 /etc/kubernetes/controller-manager.conf
+        0600 /etc/kubernetes/scheduler.conf
+        0600 /etc/kubernetes/kubelet.conf
+    "#]];
+    first.assert_eq(&list("masterone"));
+    let without_super_admin =
+        list("masterone").replace("0600 /etc/kubernetes/super-admin.conf\n", "");
+    assert_eq!(list("mastertwo"), without_super_admin);
+    expect![[r#"
+        0644 /etc/etcd/pki/ca.crt
+        0644 /etc/etcd/pki/server.crt
+        0600 /etc/etcd/pki/server.key
+        0644 /etc/etcd/pki/peer.crt
+        0600 /etc/etcd/pki/peer.key
+        0644 /etc/etcd/pki/healthcheck-client.crt
+        0600 /etc/etcd/pki/healthcheck-client.key
+    "#]]
+    .assert_eq(&list("etcdtwo"));
+    assert!(cluster.node_files("nobody", made.material()).is_err());
+
+    let contents = |name: &str| -> BTreeMap<String, String> {
+        let files = cluster.node_files(name, made.material()).unwrap();
+        files
+            .into_iter()
+            .map(|file| (file.path.clone(), file.content.to_string()))
+            .collect()
+    };
+    let (one, two) = (contents("masterone"), contents("mastertwo"));
+    let scheduler = &two["/etc/kubernetes/scheduler.conf"];
+    assert!(scheduler.contains("server: \"https://192.168.29.52:6443\""));
+    assert!(scheduler.contains("current-context: \"system:kube-scheduler@kubernetes\""));
+    let admin = &two["/etc/kubernetes/admin.conf"];
+    assert!(admin.contains("server: \"https://192.168.29.80:6443\""));
+    for (path, shared) in [
+        ("/etc/kubernetes/pki/apiserver-etcd-client.key", true),
+        ("/etc/kubernetes/pki/sa.key", true),
+        ("/etc/kubernetes/pki/apiserver.key", false),
+        ("/etc/kubernetes/admin.conf", false),
+    ] {
+        assert_eq!(one[path] == two[path], shared, "{path}");
+    }
+}
+
+#[test]
+fn stacked_etcd_lives_with_kubernetes() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = stacked();
+    let store = Store::open(folder.path()).unwrap();
+    let made = store
+        .ensure(&cluster.plan().unwrap(), SystemTime::now())
+        .unwrap();
+    let files = cluster.node_files("one", made.material()).unwrap();
+    let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    for expected in [
+        "ca.crt",
+        "ca.key",
+        "server.key",
+        "peer.crt",
+        "healthcheck-client.key",
+    ] {
+        let path = format!("/etc/kubernetes/pki/etcd/{expected}");
+        assert!(paths.contains(&path.as_str()), "{path}");
+    }
+}
+
+#[test]
+fn every_certificate_says_what_its_row_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = ha();
+    let store = Store::open(folder.path()).unwrap();
+    let made = store
+        .ensure(&cluster.plan().unwrap(), SystemTime::now())
+        .unwrap();
+    let pki = made.material();
+    let mut serials = Vec::new();
+    for row in TABLE.iter().filter(|row| row.kind != Kind::KeyPair) {
+        let node = if matches!(
+            row.id,
+            RowId::EtcdServer | RowId::EtcdPeer | RowId::EtcdHealthcheckClient
+        ) {
+            "etcdone"
+        } else {
+            "masterone"
+        };
+        let id = row.id.entry(node);
+        if row.kind == Kind::Authority {
+            let authority = pki.authority(&id).unwrap();
+            let certificate = authority.certificate();
+            assert!(certificate.is_authority());
+            assert_eq!(certificate.path_length(), Some(0));
+            assert!(certificate.is_signed_by(certificate).unwrap());
+            serials.push(certificate.serial());
+            continue;
+        }
+        let certificate = pki.identity(&id).unwrap().certificate();
+        assert!(!certificate.is_authority());
+        let organizations: Vec<&str> = row.organization.into_iter().collect();
+        assert_eq!(certificate.organizations(), organizations, "{id}");
+        let signer = pki.authority(&row.signer.unwrap().entry("")).unwrap();
+        assert!(
+            certificate.is_signed_by(signer.certificate()).unwrap(),
+            "{id}"
+        );
+        let other = pki.authority("front-proxy-ca").unwrap();
+        let by_other = certificate.is_signed_by(other.certificate()).unwrap();
+        assert_eq!(by_other, row.signer == Some(RowId::FrontProxyCa), "{id}");
+        let validity = certificate.validity();
+        let life = validity
+            .not_after()
+            .duration_since(validity.not_before())
+            .unwrap();
+        assert_eq!(life, Duration::from_secs(365 * 86_400 - 1), "{id}");
+        serials.push(certificate.serial());
+    }
+    serials.sort();
+    serials.dedup();
+    assert_eq!(serials.len(), TABLE.len() - 1, "serial numbers are unique");
+    assert!(serials.iter().all(|serial| serial.len() == 32));
+}
+
+#[test]
+fn the_operator_gets_in_without_a_masters_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = ha().with_name("ha").unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let made = store
+        .ensure(&cluster.plan().unwrap(), SystemTime::now())
+        .unwrap();
+    let pki = made.material();
+    let text = cluster
+        .admin_kubeconfig(pki, "https://10.1.2.3:6443")
+        .unwrap();
+    assert!(text.contains("server: \"https://10.1.2.3:6443\""));
+    let operator = pki.identity("operator").unwrap().certificate();
+    assert_eq!(operator.common_names(), ["kubernetes-admin"]);
+    assert_eq!(operator.organizations(), ["kubeadm:cluster-admins"]);
+    assert!(
+        cluster
+            .admin_kubeconfig(pki, "http://10.1.2.3:6443")
+            .is_err()
+    );
+    assert_eq!(cluster.discovery_hash(pki).unwrap().len(), 7 + 64);
+    assert_eq!(cluster.bootstrap_token(pki).unwrap().len(), 23);
+    assert_eq!(cluster.certificate_key(pki).unwrap().len(), 64);
+}
+
+/// Path, inode and modification time of every file below `folder`.
+fn fingerprint(folder: &Path) -> Vec<(String, u64, i64, i64, u32)> {
+    let mut all = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = path.symlink_metadata().unwrap();
+            if metadata.is_dir() {
+                folders.push(path.clone());
+            }
+            all.push((
+                path.display().to_string(),
+                metadata.ino(),
+                metadata.mtime(),
+                metadata.mtime_nsec(),
+                metadata.mode() & 0o7777,
+            ));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn a_second_run_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = ha().plan().unwrap();
+    plan.secret("secrets/vrrp", Secret::Alphanumeric(8))
+        .unwrap();
+    plan.ssh_key("ssh/id_ecdsa", "ha").unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let now = SystemTime::now();
+    let made = store.ensure(&plan, now).unwrap();
+    assert!(
+        made.entries()
+            .iter()
+            .all(|entry| entry.outcome == Outcome::Made(Reason::Missing))
+    );
+    let before = fingerprint(folder.path());
+    for (path, _, _, _, mode) in &before {
+        let public = path.ends_with(".crt") || path.ends_with(".pub");
+        let folder = Path::new(path).is_dir();
+        let expected = if folder {
+            0o700
+        } else if public {
+            0o644
+        } else {
+            0o600
+        };
+        assert_eq!(*mode, expected, "{path}");
+    }
+
+    let again = store
+        .ensure(&plan, now + Duration::from_secs(86_400))
+        .unwrap();
+    assert_eq!(again.changes().collect::<Vec<_>>(), Vec::<&_>::new());
+    assert_eq!(fingerprint(folder.path()), before);
+    let loaded = store.load(&plan).unwrap();
+    assert_eq!(
+        *loaded
+            .identity("nodes/etcdone/etcd-peer")
+            .unwrap()
+            .key_pem(),
+        *made
+            .material()
+            .identity("nodes/etcdone/etcd-peer")
+            .unwrap()
+            .key_pem()
+    );
+}
