@@ -18,6 +18,14 @@ pub(crate) enum Error {
     /// Nothing here may install it.
     #[error("{what} must be installed, and there is neither `sudo` nor an administrator here")]
     CannotInstall { what: String, command: String },
+    /// The lab's machines were made otherwise than is asked for now.
+    #[error("lab `{lab}` was made with {what} `{was}`, and `{asked}` is asked for")]
+    ChosenOtherwise {
+        lab: String,
+        what: String,
+        was: String,
+        asked: String,
+    },
     /// The user said no, or could not be asked.
     #[error("{what} needs your word")]
     Declined { what: String },
@@ -88,7 +96,8 @@ impl Error {
     /// How the program exits with this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Faults(_)
+            Self::ChosenOtherwise { .. }
+            | Self::Faults(_)
             | Self::NoLabNamed { .. }
             | Self::NoSuchLab { .. }
             | Self::NoSuchMachine { .. }
@@ -120,6 +129,9 @@ impl Error {
                 Some(format!("as an administrator: `{command}`"))
             }
             Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
+            Self::ChosenOtherwise { lab, .. } => Some(format!(
+                "leave the flag out to go on with the machines there are, or `cargo xtask destroy {lab}` first"
+            )),
             Self::Declined { .. } => Some("say so with `--yes`".to_owned()),
             Self::EngineForbidden => Some(
                 "`sudo usermod --append --groups docker $USER`, then log in again".to_owned(),

@@ -1,5 +1,6 @@
 //! The lab tool: parses the command line, goes to the workspace, runs one verb.
 
+mod choices;
 mod doctor;
 mod engine;
 mod error;
@@ -7,10 +8,12 @@ mod exit;
 mod flags;
 mod go;
 mod kubeconfig;
+mod lab_changes;
 mod lab_dir;
 mod lock;
 mod needs;
 mod packages;
+mod plan;
 mod report;
 mod run;
 mod screen;
@@ -44,10 +47,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
     match flags.verb {
         Verb::Doctor(doctor) => doctor::run(&doctor, &workspace),
         Verb::Setup(setup) => setup::run(&setup, &screen),
-        Verb::Plan(plan) => {
-            workspace.lab(&plan.lab)?;
-            Ok(Exit::Done)
-        }
+        Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
         _ => Ok(Exit::Done),
     }
 }
