@@ -1,0 +1,467 @@
+//! The container engine, asked directly.
+//!
+//! `vagrant status` starts a Ruby program and reads every Vagrantfile, which takes a second for each group; the engine
+//! answers in hundredths. Only labels are trusted: what carries a lab's label is the lab's, whoever made it, and nothing
+//! else is ever removed.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use caravan_process::Program;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, MachineState};
+
+mod conflict;
+
+pub use conflict::{Conflict, Route, Wish, conflicts, routes};
+
+/// The label that names the lab, on containers, networks and volumes.
+pub const LAB_LABEL: &str = "caravan.lab";
+
+/// The label that names the machine, on containers.
+pub const MACHINE_LABEL: &str = "caravan.machine";
+
+/// The label that names the server, on containers.
+pub const SERVER_LABEL: &str = "caravan.server";
+
+/// How long the engine may take for a question.
+const QUESTION: Duration = Duration::from_secs(15);
+
+/// How long it may take to remove something.
+const REMOVAL: Duration = Duration::from_secs(120);
+
+/// The engine's client.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    docker: Program,
+}
+
+/// A container that is a machine of a lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// The engine's id, 64 hex digits.
+    pub id: String,
+    /// The lab it belongs to.
+    pub lab: String,
+    /// The machine's name.
+    pub machine: String,
+    /// The server it belongs to.
+    pub server: String,
+    /// Whether it runs.
+    pub state: MachineState,
+    /// The image it was made from, as it was named then.
+    pub image: String,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// Its address; also while it does not run, if it was given one by hand.
+    pub ip: Option<Ipv4Addr>,
+    /// The names of its volumes.
+    pub volumes: Vec<String>,
+}
+
+/// A network of the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Network {
+    /// The engine's id, 64 hex digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The lab it belongs to, if any.
+    pub lab: Option<String>,
+    /// Whether it has no way out.
+    pub internal: bool,
+    /// Its IPv4 subnets.
+    pub subnets: Vec<Ipv4Net>,
+    /// The device on this computer that it hangs on.
+    pub bridge: Option<String>,
+    /// The running containers on it.
+    pub members: Vec<Member>,
+}
+
+/// A running container on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// The engine's id, 64 hex digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its address there.
+    pub address: Ipv4Addr,
+}
+
+/// What was removed, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Containers, by their machine's name.
+    pub containers: Vec<String>,
+    /// Networks.
+    pub networks: Vec<String>,
+    /// Labelled volumes; a container's anonymous ones go with it and are not listed.
+    pub volumes: Vec<String>,
+}
+
+impl Removed {
+    /// Whether there was nothing to remove.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Engine {
+    /// Finds the engine's client on the search path.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when there is none.
+    pub fn find() -> Result<Self, Error> {
+        Ok(Self {
+            docker: Program::find("docker")?,
+        })
+    }
+
+    /// Takes `docker` as the engine's client.
+    pub fn with(docker: Program) -> Self {
+        Self { docker }
+    }
+
+    /// The version of the engine that answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`] when none does, [`Error::Process`].
+    pub fn version(&self) -> Result<String, Error> {
+        self.ask(&["version", "--format", "{{.Server.Version}}"])
+            .map(|said| said.trim().to_owned())
+    }
+
+    /// The machines of `lab`, or of all labs, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`], [`Error::EngineAnswer`], [`Error::Process`].
+    pub fn machines(&self, lab: Option<&str>) -> Result<Vec<Container>, Error> {
+        let label = label(lab);
+        let ids = self.ask(&["ps", "-aq", "--no-trunc", "--filter", &label])?;
+        let mut found: Vec<Container> = self
+            .inspect::<RawContainer>("container", &ids)?
+            .into_iter()
+            .map(Container::from)
+            .collect();
+        found.sort_by(|a, b| (&a.lab, &a.machine).cmp(&(&b.lab, &b.machine)));
+        Ok(found)
+    }
+
+    /// All networks of the engine, by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::machines`].
+    pub fn networks(&self) -> Result<Vec<Network>, Error> {
+        let ids = self.ask(&["network", "ls", "-q", "--no-trunc"])?;
+        let mut found: Vec<Network> = self
+            .inspect::<RawNetwork>("network", &ids)?
+            .into_iter()
+            .map(Network::from)
+            .collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// The networks labelled with `lab`, by name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::machines`].
+    pub fn networks_of(&self, lab: &str) -> Result<Vec<Network>, Error> {
+        let mut all = self.networks()?;
+        all.retain(|network| network.lab.as_deref() == Some(lab));
+        Ok(all)
+    }
+
+    /// The names of the volumes labelled with `lab`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`], [`Error::Process`].
+    pub fn volumes_of(&self, lab: &str) -> Result<Vec<String>, Error> {
+        let label = label(Some(lab));
+        let said = self.ask(&["volume", "ls", "-q", "--filter", &label])?;
+        Ok(said.lines().map(ToOwned::to_owned).collect())
+    }
+
+    /// Who stands in the way of `lab` taking `subnet`, and of its machines taking `addresses` in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::machines`].
+    pub fn conflicts(
+        &self,
+        lab: &str,
+        subnet: Ipv4Net,
+        addresses: &[(String, Ipv4Addr)],
+    ) -> Result<Vec<Conflict>, Error> {
+        let own = self.machines(Some(lab))?;
+        let wish = Wish {
+            lab,
+            subnet,
+            addresses,
+        };
+        Ok(conflicts(
+            &wish,
+            &own,
+            &self.networks()?,
+            &conflict::host_routes()?,
+        ))
+    }
+
+    /// Removes what carries the label of `lab`: containers with their anonymous volumes, networks, volumes.
+    ///
+    /// For what Vagrant no longer knows of, as after its state was lost. Nothing without the label is touched.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`] and [`Error::Process`]: what was removed until then is gone.
+    pub fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
+        let mut removed = Removed::default();
+        let containers = self.machines(Some(lab))?;
+        if !containers.is_empty() {
+            let ids = containers.iter().map(|container| container.id.as_str());
+            self.remove(&["rm", "--force", "--volumes"], ids)?;
+            removed.containers = containers.into_iter().map(|it| it.machine).collect();
+        }
+        let networks = self.networks_of(lab)?;
+        if !networks.is_empty() {
+            self.remove(
+                &["network", "rm"],
+                networks.iter().map(|network| network.id.as_str()),
+            )?;
+            removed.networks = networks.into_iter().map(|it| it.name).collect();
+        }
+        let volumes = self.volumes_of(lab)?;
+        if !volumes.is_empty() {
+            self.remove(&["volume", "rm"], volumes.iter().map(String::as_str))?;
+            removed.volumes = volumes;
+        }
+        Ok(removed)
+    }
+
+    fn remove<'a>(&self, verb: &[&str], names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+        self.docker
+            .call(verb)
+            .args(names)
+            .timeout(REMOVAL)
+            .run()
+            .map(drop)
+            .map_err(down)
+    }
+
+    fn ask(&self, args: &[&str]) -> Result<String, Error> {
+        let output = self.docker.call(args).timeout(QUESTION).run();
+        output.map(|it| it.stdout).map_err(down)
+    }
+
+    /// Inspects what `ids` lists, line by line. What has gone meanwhile is left out.
+    fn inspect<T: for<'a> Deserialize<'a>>(&self, kind: &str, ids: &str) -> Result<Vec<T>, Error> {
+        if ids.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = self.docker.call([kind, "inspect"]).args(ids.lines());
+        // It prints what it found and fails when one id is gone, so its status says nothing.
+        let output = call.timeout(QUESTION).output()?;
+        serde_json::from_str(&output.stdout).map_err(|source| Error::EngineAnswer {
+            command: format!("docker {kind} inspect"),
+            source,
+        })
+    }
+}
+
+fn label(lab: Option<&str>) -> String {
+    match lab {
+        Some(lab) => format!("label={LAB_LABEL}={lab}"),
+        None => format!("label={LAB_LABEL}"),
+    }
+}
+
+/// Tells an engine that is not there from one that says no.
+fn down(error: caravan_process::Error) -> Error {
+    if let caravan_process::Error::Failed(failure) = &error {
+        let said = failure.tail.join(" ");
+        if said.contains("Cannot connect to the Docker daemon")
+            || said.contains("failed to connect to the docker API")
+            || said.contains("permission denied while trying to connect")
+        {
+            return Error::EngineDown { said };
+        }
+    }
+    error.into()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawContainer {
+    id: String,
+    created: String,
+    state: RawState,
+    config: RawConfig,
+    network_settings: RawSettings,
+    #[serde(default)]
+    mounts: Vec<RawMount>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawState {
+    status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawConfig {
+    image: String,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawSettings {
+    #[serde(default)]
+    networks: BTreeMap<String, RawEndpoint>,
+}
+
+#[derive(Deserialize)]
+struct RawEndpoint {
+    #[serde(rename = "IPAddress", default)]
+    address: String,
+    #[serde(rename = "IPAMConfig")]
+    asked: Option<RawAsked>,
+}
+
+#[derive(Deserialize)]
+struct RawAsked {
+    #[serde(rename = "IPv4Address", default)]
+    address: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawMount {
+    r#type: String,
+    #[serde(default)]
+    name: String,
+}
+
+impl From<RawContainer> for Container {
+    fn from(raw: RawContainer) -> Self {
+        let mut labels = raw.config.labels.unwrap_or_default();
+        let mut label = |name| labels.remove(name).unwrap_or_default();
+        let ip = raw.network_settings.networks.values().find_map(|endpoint| {
+            // Stopped containers have no address, but keep the one they were given by hand.
+            let asked = endpoint.asked.as_ref().map(|asked| asked.address.as_str());
+            [endpoint.address.as_str(), asked.unwrap_or_default()]
+                .iter()
+                .find_map(|address| address.parse().ok())
+        });
+        Self {
+            lab: label(LAB_LABEL),
+            machine: label(MACHINE_LABEL),
+            server: label(SERVER_LABEL),
+            state: match raw.state.status.as_str() {
+                "running" => MachineState::Running,
+                "exited" | "created" | "dead" => MachineState::Stopped,
+                other => MachineState::Other(other.to_owned()),
+            },
+            id: raw.id,
+            image: raw.config.image,
+            created: raw.created,
+            ip,
+            volumes: raw
+                .mounts
+                .into_iter()
+                .filter(|mount| mount.r#type == "volume")
+                .map(|mount| mount.name)
+                .collect(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawNetwork {
+    id: String,
+    name: String,
+    #[serde(default)]
+    internal: bool,
+    driver: String,
+    #[serde(rename = "IPAM")]
+    ipam: RawIpam,
+    labels: Option<BTreeMap<String, String>>,
+    options: Option<BTreeMap<String, String>>,
+    containers: Option<BTreeMap<String, RawMember>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawIpam {
+    config: Option<Vec<RawRange>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawRange {
+    #[serde(default)]
+    subnet: String,
+}
+
+#[derive(Deserialize)]
+struct RawMember {
+    #[serde(rename = "Name", default)]
+    name: String,
+    #[serde(rename = "IPv4Address", default)]
+    address: String,
+}
+
+impl From<RawNetwork> for Network {
+    fn from(raw: RawNetwork) -> Self {
+        let options = raw.options.unwrap_or_default();
+        let bridge = (raw.driver == "bridge").then(|| {
+            options
+                .get("com.docker.network.bridge.name")
+                .cloned()
+                // The engine's own rule for a network that names no device.
+                .unwrap_or_else(|| format!("br-{}", &raw.id[..raw.id.len().min(12)]))
+        });
+        Self {
+            lab: raw.labels.unwrap_or_default().remove(LAB_LABEL),
+            internal: raw.internal,
+            subnets: raw
+                .ipam
+                .config
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|range| range.subnet.parse().ok())
+                .collect(),
+            bridge,
+            members: raw
+                .containers
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|(id, member)| {
+                    let net: Ipv4Net = member.address.parse().ok()?;
+                    Some(Member {
+                        id,
+                        name: member.name,
+                        address: net.addr(),
+                    })
+                })
+                .collect(),
+            id: raw.id,
+            name: raw.name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Who already has a subnet or an address on this computer.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use ipnet::Ipv4Net;
+use serde::Serialize;
+
+use super::{Container, Network};
+use crate::Error;
+
+/// Something that stands in the way of a lab's network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Conflict {
+    /// A container that is not the lab's has a machine's address.
+    Address {
+        /// The machine.
+        machine: String,
+        /// Its address.
+        address: Ipv4Addr,
+        /// The container that has it.
+        owner: String,
+    },
+    /// A network of the engine overlaps.
+    Network {
+        /// The subnet asked for.
+        subnet: Ipv4Net,
+        /// The network's name.
+        name: String,
+        /// What it has.
+        has: Ipv4Net,
+        /// The lab that the network belongs to, if any.
+        lab: Option<String>,
+    },
+    /// The network of the lab exists, with another subnet.
+    Moved {
+        /// The subnet asked for.
+        subnet: Ipv4Net,
+        /// The network's name.
+        name: String,
+        /// What it has.
+        has: Ipv4Net,
+    },
+    /// This computer already sends packets for a part of the subnet elsewhere.
+    Route {
+        /// The subnet asked for.
+        subnet: Ipv4Net,
+        /// The route.
+        route: Route,
+    },
+}
+
+/// A route of this computer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// Where to.
+    pub to: Ipv4Net,
+    /// The device it goes through.
+    pub device: String,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address {
+                machine,
+                address,
+                owner,
+            } => write!(
+                f,
+                "the address `{address}` of `{machine}` is taken by the container `{owner}`"
+            ),
+            Self::Network {
+                subnet,
+                name,
+                has,
+                lab: Some(lab),
+            } => write!(
+                f,
+                "the lab `{lab}` runs on the network `{name}` with `{has}`, which overlaps `{subnet}`"
+            ),
+            Self::Network {
+                subnet,
+                name,
+                has,
+                lab: None,
+            } => write!(
+                f,
+                "the engine's network `{name}` has `{has}`, which overlaps `{subnet}`"
+            ),
+            Self::Moved { subnet, name, has } => write!(
+                f,
+                "the lab's network `{name}` was made for `{has}`, and the lab file now says `{subnet}`"
+            ),
+            Self::Route { subnet, route } => write!(
+                f,
+                "this computer reaches `{}` through `{}`, which overlaps `{subnet}`",
+                route.to, route.device
+            ),
+        }
+    }
+}
+
+impl Conflict {
+    /// The next thing to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Address { owner, .. } => Some(format!("`docker rm -f {owner}`, if it is yours")),
+            Self::Network { lab: Some(lab), .. } => Some(format!(
+                "`cargo xtask destroy {lab}`, or give one of the labs another `subnet`"
+            )),
+            Self::Network { name, .. } => Some(format!(
+                "`docker network rm {name}`, if nobody needs it, or give the lab another `subnet`"
+            )),
+            Self::Moved { .. } => {
+                Some("`cargo xtask destroy` the lab first, then `up` again".to_owned())
+            }
+            Self::Route { .. } => Some(
+                "give the lab another `subnet`; `ip route` shows what is taken here".to_owned(),
+            ),
+        }
+    }
+}
+
+/// What a lab wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// Its name.
+    pub lab: &'a str,
+    /// Its subnet.
+    pub subnet: Ipv4Net,
+    /// Its machines' names and addresses.
+    pub addresses: &'a [(String, Ipv4Addr)],
+}
+
+/// Compares what a lab wants with its own containers, the engine's networks and this computer's routes.
+pub fn conflicts(
+    wish: &Wish<'_>,
+    own: &[Container],
+    networks: &[Network],
+    routes: &[Route],
+) -> Vec<Conflict> {
+    let subnet = wish.subnet;
+    let overlaps =
+        |other: &Ipv4Net| other.contains(&subnet.network()) || subnet.contains(&other.network());
+    let mut found = Vec::new();
+    for network in networks {
+        let labs_own = network.lab.as_deref() == Some(wish.lab);
+        for has in &network.subnets {
+            let name = network.name.clone();
+            let has = *has;
+            if labs_own && has.trunc() != subnet.trunc() {
+                found.push(Conflict::Moved { subnet, name, has });
+            } else if !labs_own && overlaps(&has) {
+                let lab = network.lab.clone();
+                found.push(Conflict::Network {
+                    subnet,
+                    name,
+                    has,
+                    lab,
+                });
+            }
+        }
+        if !labs_own {
+            continue;
+        }
+        let strangers = network
+            .members
+            .iter()
+            .filter(|member| own.iter().all(|container| container.id != member.id));
+        for stranger in strangers {
+            let taken = wish
+                .addresses
+                .iter()
+                .find(|(_, address)| *address == stranger.address);
+            if let Some((machine, address)) = taken {
+                found.push(Conflict::Address {
+                    machine: machine.clone(),
+                    address: *address,
+                    owner: stranger.name.clone(),
+                });
+            }
+        }
+    }
+    for route in routes {
+        let of_engine = networks
+            .iter()
+            .any(|network| network.bridge.as_deref() == Some(route.device.as_str()));
+        // The default route covers everything and stands in nobody's way.
+        if !of_engine && route.to.prefix_len() > 0 && overlaps(&route.to) {
+            found.push(Conflict::Route {
+                subnet,
+                route: route.clone(),
+            });
+        }
+    }
+    found
+}
+
+/// This computer's IPv4 routes; none where the kernel does not list them in `/proc/net/route`.
+pub(super) fn host_routes() -> Result<Vec<Route>, Error> {
+    let path = Path::new("/proc/net/route");
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(routes(&text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(Error::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Reads `/proc/net/route`: columns of hexadecimal numbers in the byte order of the machine
+/// (<https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html> for its kin).
+pub fn routes(text: &str) -> Vec<Route> {
+    text.lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut columns = line.split_ascii_whitespace();
+            let device = columns.next()?.to_owned();
+            let to = address(columns.next()?)?;
+            let mask = address(columns.nth(5)?)?;
+            let to = Ipv4Net::with_netmask(to, mask).ok()?;
+            Some(Route { to, device })
+        })
+        .collect()
+}
+
+fn address(hex: &str) -> Option<Ipv4Addr> {
+    let number = u32::from_str_radix(hex, 16).ok()?;
+    Some(Ipv4Addr::from(number.to_ne_bytes()))
+}

@@ -1,0 +1,150 @@
+//! What can go wrong between here and a machine.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use crate::{FLOOR, Version};
+
+/// Why Vagrant, the container engine or ssh did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The engine printed what is not understood.
+    #[error("cannot read what `{command}` printed")]
+    EngineAnswer {
+        /// The command line, pasteable.
+        command: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The engine does not answer.
+    #[error("the container engine does not answer: {said}")]
+    EngineDown {
+        /// What its client says.
+        said: String,
+    },
+    /// A file of ours could not be read or written.
+    #[error("cannot use `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A machine's host key is not the one it had before.
+    #[error(
+        "the machine at `{address}` shows another host key than before, as a machine made anew does"
+    )]
+    HostKeyChanged {
+        /// The machine.
+        address: Ipv4Addr,
+        /// The file that holds the key it had.
+        known_hosts: PathBuf,
+    },
+    /// Another Vagrant works on the machine, and did not end in time.
+    #[error("another `vagrant` works on the machines in `{}`, and did not end within {seconds} s", dir.display())]
+    Locked {
+        /// The group's folder.
+        dir: PathBuf,
+        /// How long it was waited for, in seconds.
+        seconds: u64,
+    },
+    /// `vagrant --version` did not print one.
+    #[error("cannot find a version in what `vagrant --version` printed: `{said}`")]
+    NoVersion {
+        /// What it printed.
+        said: String,
+    },
+    /// ssh did not get in.
+    #[error("cannot get into the machine at `{address}` by ssh: {said}")]
+    NotReached {
+        /// The machine.
+        address: Ipv4Addr,
+        /// What ssh says.
+        said: String,
+    },
+    /// A program could not be found, started or ended badly.
+    #[error(transparent)]
+    Process(#[from] caravan_process::Error),
+    /// Vagrant ran and gave up.
+    #[error("`{command}` gave up in `{}`: {text}", dir.display())]
+    Refused {
+        /// The command line, pasteable.
+        command: String,
+        /// The group's folder.
+        dir: PathBuf,
+        /// The class of Vagrant's error, such as `Vagrant::Errors::VagrantError`.
+        class: String,
+        /// What Vagrant says about it.
+        text: String,
+        /// What was said just before, by machine: the script's own words among them.
+        said: Vec<String>,
+        /// The file that holds all of its output.
+        log: Option<PathBuf>,
+    },
+    /// A port of a machine could not be brought here.
+    #[error("cannot reach `{target}` through `{address}`")]
+    Forward {
+        /// The machine that dials.
+        address: Ipv4Addr,
+        /// The address and port behind it.
+        target: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Vagrant is too old.
+    #[error("Vagrant {found} is installed, and {FLOOR} or later is needed")]
+    TooOld {
+        /// What is installed.
+        found: Version,
+    },
+}
+
+impl Error {
+    /// The next thing to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::HostKeyChanged {
+                address,
+                known_hosts,
+            } => Some(format!(
+                "if you have made it anew: `ssh-keygen -R {address} -f {}`",
+                known_hosts.display()
+            )),
+            Self::Locked { dir, .. } => Some(format!(
+                "see which one: `pgrep -af vagrant`; then again, or `cd {} && vagrant status`",
+                dir.display()
+            )),
+            Self::NoVersion { .. } => Some("`vagrant --version` shows more".to_owned()),
+            Self::Process(error) => error.hint(),
+            Self::Refused { log: Some(log), .. } => {
+                Some(format!("all of its output is in `{}`", log.display()))
+            }
+            Self::Refused { dir, command, .. } => Some(format!(
+                "see for yourself: `cd {} && {command}`",
+                dir.display()
+            )),
+            Self::TooOld { .. } => {
+                Some("`cargo xtask setup` installs what is missing or too old".to_owned())
+            }
+            Self::EngineAnswer { command, .. } => Some(format!("`{command}` shows it")),
+            Self::EngineDown { .. } => Some(
+                "`docker info` shows more; `cargo xtask setup` starts it where nothing else does"
+                    .to_owned(),
+            ),
+            Self::File { .. } | Self::NotReached { .. } | Self::Forward { .. } => None,
+        }
+    }
+
+    /// The class of Vagrant's own error, if it was Vagrant that gave up.
+    pub fn class(&self) -> Option<&str> {
+        match self {
+            Self::Refused { class, .. } => Some(class),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Vagrant as it is installed here.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use caravan_process::{Call, Program};
+
+use crate::{Error, Group};
+
+/// The oldest Vagrant that is accepted.
+///
+/// | version | why it matters |
+/// |---|---|
+/// | 2.3.4 | what every sample in the tests and every real run was made with (Debian 12) |
+/// | 2.3.0 | the first of the line in which the Docker provider's methods have the shape that the Vagrantfile's mended ones need |
+pub const FLOOR: Version = Version::new(2, 3, 0);
+
+/// Variables that point Vagrant elsewhere than at the folder it runs in, or change the Ruby that it runs on.
+///
+/// People set them for a project of their own and forget; a lab would then act on that project.
+const MISLEADING: [&str; 10] = [
+    "VAGRANT_CWD",
+    "VAGRANT_DOTFILE_PATH",
+    "VAGRANT_VAGRANTFILE",
+    "VAGRANT_DEFAULT_PROVIDER",
+    "VAGRANT_PREFERRED_PROVIDERS",
+    "VAGRANT_FORCE_COLOR",
+    "VAGRANT_NO_PARALLEL",
+    "VAGRANT_DEFAULT_TEMPLATE",
+    "BUNDLE_GEMFILE",
+    "RUBYOPT",
+];
+
+/// Vagrant, found and recent enough.
+#[derive(Debug, Clone)]
+pub struct Vagrant {
+    program: Program,
+    version: Version,
+}
+
+impl Vagrant {
+    /// Finds Vagrant on the search path and asks for its version, which takes a tenth of a second.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when it is not there or does not run, [`Error::TooOld`], [`Error::NoVersion`].
+    pub fn find() -> Result<Self, Error> {
+        Self::of(Program::find("vagrant")?)
+    }
+
+    /// Takes the Vagrant at `path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vagrant::find`].
+    pub fn at(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::of(Program::at(path))
+    }
+
+    fn of(program: Program) -> Result<Self, Error> {
+        let output = scrubbed(program.call(["--version"]))
+            .timeout(Duration::from_secs(30))
+            .run()?;
+        let version = Version::parse(&output.stdout).ok_or_else(|| Error::NoVersion {
+            said: output.stdout.trim().to_owned(),
+        })?;
+        if version < FLOOR {
+            return Err(Error::TooOld { found: version });
+        }
+        Ok(Self { program, version })
+    }
+
+    /// Its version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The group of machines whose Vagrantfile is in the folder `dir`.
+    pub fn group(&self, dir: impl Into<PathBuf>) -> Group {
+        Group::new(self.clone(), dir.into())
+    }
+
+    /// The one place where a Vagrant command is put together.
+    pub(crate) fn create_call(&self, group: &Group, args: &[&str]) -> Call {
+        scrubbed(self.program.call(args)).dir(group.dir())
+    }
+}
+
+/// Takes the user's settings away and gives the ones that every call needs.
+fn scrubbed(mut call: Call) -> Call {
+    for name in MISLEADING {
+        call = call.env_remove(name);
+    }
+    call
+        // Without these Vagrant asks a server on the internet whether it, or a box, is out of date.
+        .env("VAGRANT_CHECKPOINT_DISABLE", "1")
+        .env("VAGRANT_BOX_UPDATE_CHECK_DISABLE", "1")
+        // The output is parsed and kept in a file; escape codes would be in both.
+        .env("VAGRANT_NO_COLOR", "1")
+}
+
+/// A version of Vagrant, such as `2.3.4`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    major: u16,
+    minor: u16,
+    patch: u16,
+}
+
+impl Version {
+    /// A version of its three numbers.
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Self {
+            major,
+            minor,
+            patch,
+        }
+    }
+
+    /// Reads what `vagrant --version` prints, such as `Vagrant 2.3.4` or `Vagrant 2.4.1.dev`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let line = text.lines().find(|line| line.starts_with("Vagrant "))?;
+        let mut numbers = line["Vagrant ".len()..].trim().splitn(4, '.');
+        let mut next = || numbers.next()?.parse().ok();
+        Some(Self::new(next()?, next()?, next()?))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        let check = |text: &str, version| assert_eq!(Version::parse(text), version, "{text}");
+        check("Vagrant 2.3.4\n", Some(Version::new(2, 3, 4)));
+        check(
+            "a warning of Ruby\nVagrant 2.4.1\n",
+            Some(Version::new(2, 4, 1)),
+        );
+        check("Vagrant 2.4.2.dev\n", Some(Version::new(2, 4, 2)));
+        check("Vagrant 2.3", None);
+        check("vagrant: command not found", None);
+        check("", None);
+        assert!(Version::new(2, 2, 19) < FLOOR && Version::new(2, 10, 0) > FLOOR);
+    }
+}

@@ -1,0 +1,22 @@
+//! How do machines start? The Vagrant command line, its output, the container engine and ssh.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`Vagrant`], [`Group`] | what does Vagrant do, and what does it say meanwhile? |
+//! | [`output`] | what does a line of `--machine-readable` output mean? |
+//! | [`engine`] | which containers and networks are labelled as a lab's, without the seconds that Vagrant takes? |
+//! | [`ssh`] | how is a machine reached? |
+//!
+//! Nothing here knows what a machine is for.
+
+mod error;
+mod group;
+mod installed;
+
+pub mod engine;
+pub mod output;
+pub mod ssh;
+
+pub use error::Error;
+pub use group::{Group, MachineState, MachineStatus, Up};
+pub use installed::{FLOOR, Vagrant, Version};

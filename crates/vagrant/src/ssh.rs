@@ -1,0 +1,436 @@
+//! The way into a machine: one place where an `ssh` command is put together.
+
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use caravan_process::{Call, Following, Output, Program};
+use tempfile::TempDir;
+
+use crate::Error;
+
+/// How long a connection may take to be made, in seconds.
+const CONNECT_SECONDS: u8 = 4;
+
+/// What a lab's machines are reached with.
+#[derive(Debug, Clone)]
+pub struct Ssh {
+    program: Program,
+    identity: PathBuf,
+    known_hosts: PathBuf,
+}
+
+/// One machine, to be reached.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    ssh: Ssh,
+    address: Ipv4Addr,
+    /// `ssh://user@host` of the computer that the machine runs on, when it is another.
+    through: Option<String>,
+}
+
+impl Ssh {
+    /// Finds `ssh`, to be used with the lab's private key and its own list of host keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when there is no `ssh`.
+    pub fn find(
+        identity: impl Into<PathBuf>,
+        known_hosts: impl Into<PathBuf>,
+    ) -> Result<Self, Error> {
+        Ok(Self::with(Program::find("ssh")?, identity, known_hosts))
+    }
+
+    /// Uses `program` as `ssh`.
+    pub fn with(
+        program: Program,
+        identity: impl Into<PathBuf>,
+        known_hosts: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            program,
+            identity: identity.into(),
+            known_hosts: known_hosts.into(),
+        }
+    }
+
+    /// The same, with another private key: to see that it is refused.
+    #[must_use]
+    pub fn with_identity(&self, identity: impl Into<PathBuf>) -> Self {
+        Self {
+            identity: identity.into(),
+            ..self.clone()
+        }
+    }
+
+    /// The machine at `address`, through `through` (`ssh://user@host`) when it runs on another computer.
+    pub fn to(&self, address: Ipv4Addr, through: Option<&str>) -> Remote {
+        Remote {
+            ssh: self.clone(),
+            address,
+            through: through.map(ToOwned::to_owned),
+        }
+    }
+
+    /// Forgets the host key of `address`, as after its machine was destroyed. It need not have one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`].
+    pub fn forget(&self, address: Ipv4Addr) -> Result<(), Error> {
+        let failed = |source| Error::File {
+            path: self.known_hosts.clone(),
+            source,
+        };
+        let text = match std::fs::read_to_string(&self.known_hosts) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let kept = without(&text, address);
+        if kept == text {
+            return Ok(());
+        }
+        let folder = self.known_hosts.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        std::io::Write::write_all(&mut file, kept.as_bytes()).map_err(failed)?;
+        file.persist(&self.known_hosts)
+            .map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+}
+
+/// The lines of a `known_hosts` file that are not about `address`.
+fn without(text: &str, address: Ipv4Addr) -> String {
+    let address = address.to_string();
+    text.lines()
+        .filter(|line| line.split_ascii_whitespace().next() != Some(&address))
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+impl Remote {
+    /// The machine's address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// The computer to go through, if any.
+    pub fn through(&self) -> Option<&str> {
+        self.through.as_deref()
+    }
+
+    /// The options that every way of calling has.
+    fn options(&self) -> Vec<String> {
+        let mut options = vec![
+            // The user's own settings are for the user's own machines.
+            "-F".to_owned(),
+            "none".to_owned(),
+            "-i".to_owned(),
+            self.ssh.identity.display().to_string(),
+        ];
+        let mut set = |option: String| options.extend(["-o".to_owned(), option]);
+        // Neither the agent's keys nor the default ones: too many wrong keys and the server hangs up.
+        set("IdentitiesOnly=yes".to_owned());
+        set("IdentityAgent=none".to_owned());
+        set(format!(
+            "UserKnownHostsFile={}",
+            self.ssh.known_hosts.display()
+        ));
+        set("GlobalKnownHostsFile=none".to_owned());
+        // Machines are new, so nobody knows their keys yet; from the first time on they may not change.
+        set("StrictHostKeyChecking=accept-new".to_owned());
+        // Hashed, an address could not be found again to be forgotten.
+        set("HashKnownHosts=no".to_owned());
+        set("UpdateHostKeys=no".to_owned());
+        set(format!("ConnectTimeout={CONNECT_SECONDS}"));
+        set("ServerAliveInterval=2".to_owned());
+        set("ServerAliveCountMax=3".to_owned());
+        set("LogLevel=ERROR".to_owned());
+        if let Some(through) = &self.through {
+            // Not ProxyJump: that would inherit `-F none`, and the user reaches that computer with the user's own settings.
+            set(format!(
+                "ProxyCommand={} -o BatchMode=yes -W %h:%p {through}",
+                self.ssh.program.path().display()
+            ));
+        }
+        options
+    }
+
+    fn destination(&self) -> String {
+        format!("vagrant@{}", self.address)
+    }
+
+    /// A call of `ssh` that runs `command` there, without a terminal and without questions.
+    fn call(&self, command: &[&str]) -> Call {
+        self.ssh
+            .program
+            .call(self.options())
+            .args(["-o", "BatchMode=yes", "-T"])
+            .arg(self.destination())
+            .arg("--")
+            .args(command)
+    }
+
+    /// Runs a Bash script there as root and returns what it printed, whatever its exit status.
+    ///
+    /// The script goes through the standard input, so it may hold what others must not see, and its own commands find
+    /// an empty input.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReached`], [`Error::HostKeyChanged`], and [`Error::Process`] when it took longer than `limit`.
+    pub fn script(&self, script: &str, limit: Duration) -> Result<Output, Error> {
+        // Bash reads a group as a whole before it runs it, so nothing in it can swallow the rest of the script.
+        let input = format!("{{\n{script}\n}} </dev/null\n");
+        self.finished(self.call(&["sudo", "-n", "bash", "-s"]).stdin(input), limit)
+    }
+
+    /// Runs a program there as the user `vagrant` and returns what it printed, whatever its exit status.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::script`].
+    pub fn run(&self, command: &[&str], limit: Duration) -> Result<Output, Error> {
+        self.finished(self.call(command), limit)
+    }
+
+    fn finished(&self, call: Call, limit: Duration) -> Result<Output, Error> {
+        let output = call.timeout(limit).output()?;
+        match self.refusal(&output) {
+            Some(error) => Err(error),
+            None => Ok(output),
+        }
+    }
+
+    /// Status 255 is ssh's own, about not getting in.
+    fn refusal(&self, output: &Output) -> Option<Error> {
+        if output.status != Some(255) {
+            return None;
+        }
+        Some(self.not_reached(&output.stderr))
+    }
+
+    /// The error that ssh's last words mean.
+    pub fn not_reached(&self, said: &str) -> Error {
+        if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
+            || said.contains("Host key verification failed")
+        {
+            return Error::HostKeyChanged {
+                address: self.address,
+                known_hosts: self.ssh.known_hosts.clone(),
+            };
+        }
+        let said: Vec<&str> = said.lines().map(str::trim).collect();
+        Error::NotReached {
+            address: self.address,
+            said: said.join("; "),
+        }
+    }
+
+    /// Runs a program there as root and hands on each line that it prints, until it ends or the result is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when ssh does not start.
+    pub fn follow(
+        &self,
+        command: &[&str],
+        on_line: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Following, Error> {
+        let mut words = vec!["sudo", "-n"];
+        words.extend(command);
+        Ok(self.call(&words).follow(on_line)?)
+    }
+
+    /// Gives the user's terminal to the machine: a shell, or `command`, whose words its shell reads.
+    ///
+    /// Returns the exit status; `None` when a signal ended it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when ssh does not start.
+    pub fn interactive(&self, command: &[String]) -> Result<Option<i32>, Error> {
+        let call = self
+            .ssh
+            .program
+            .call(self.options())
+            .arg(self.destination())
+            .args(command);
+        Ok(call.interactive()?)
+    }
+
+    /// The command that a person types for the same.
+    pub fn shown(&self) -> String {
+        self.ssh
+            .program
+            .call(self.options())
+            .arg(self.destination())
+            .to_string()
+    }
+
+    /// Opens a way to `target` (`address:port`) as the machine itself reaches it.
+    ///
+    /// What goes through it is sealed end to end by its users: a TLS key of this computer stays here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forward`] and [`Error::Process`].
+    pub fn forward(&self, target: &str) -> Result<Forward, Error> {
+        let failed = |source| Error::Forward {
+            address: self.address,
+            target: target.to_owned(),
+            source,
+        };
+        // A socket file in a folder of our own: a port could be taken by, or used by, others of this computer.
+        let folder = tempfile::Builder::new()
+            .prefix("caravan-")
+            .tempdir()
+            .map_err(failed)?;
+        let socket = folder.path().join("s");
+        let said = Arc::new(Mutex::new(String::new()));
+        let call = self
+            .ssh
+            .program
+            .call(self.options())
+            .args([
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "ExitOnForwardFailure=yes",
+                "-N",
+                "-L",
+            ])
+            .arg(format!("{}:{target}", socket.display()))
+            .arg(self.destination());
+        let following = call.follow({
+            let said = Arc::clone(&said);
+            move |line| {
+                if let Ok(mut said) = said.lock() {
+                    said.push_str(line);
+                    said.push('\n');
+                }
+            }
+        })?;
+        let began = Instant::now();
+        while !socket.exists() {
+            let limit = Duration::from_secs(u64::from(CONNECT_SECONDS) + 2);
+            if following.ended() || began.elapsed() > limit {
+                let said = said.lock().map(|said| said.clone()).unwrap_or_default();
+                return Err(self.not_reached(&said));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Forward {
+            socket,
+            _following: following,
+            _folder: folder,
+        })
+    }
+}
+
+/// A way to an address and port behind a machine, open until this is dropped.
+pub struct Forward {
+    socket: PathBuf,
+    // Dropped in this order: the program that holds the socket, then the folder that holds it.
+    _following: Following,
+    _folder: TempDir,
+}
+
+impl Forward {
+    /// Connects. That nobody listens at the other end shows only when the first bytes are read.
+    ///
+    /// # Errors
+    ///
+    /// That of the operating system.
+    pub fn connect(&self) -> std::io::Result<UnixStream> {
+        UnixStream::connect(&self.socket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(through: Option<&str>) -> Remote {
+        Ssh::with(Program::at("/usr/bin/ssh"), "/lab/id", "/lab/known")
+            .to(Ipv4Addr::new(192, 168, 29, 61), through)
+    }
+
+    #[test]
+    fn nothing_of_the_users_own_is_used() {
+        let shown = remote(None).call(&["true"]).to_string();
+        for part in [
+            "-F none",
+            "-i /lab/id",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+            "UserKnownHostsFile=/lab/known",
+            "StrictHostKeyChecking=accept-new",
+            "BatchMode=yes",
+            "vagrant@192.168.29.61 -- true",
+        ] {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        assert!(!shown.contains("Proxy"));
+    }
+
+    #[test]
+    fn another_computer_is_gone_through_with_the_users_settings() {
+        let shown = remote(Some("ssh://me@server2:2222"))
+            .call(&["true"])
+            .to_string();
+        assert!(
+            shown.contains(
+                "'ProxyCommand=/usr/bin/ssh -o BatchMode=yes -W %h:%p ssh://me@server2:2222'"
+            ),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_host_key_is_forgotten_and_no_other() {
+        let known = "192.168.29.6 ecdsa A\n192.168.29.61 ecdsa B\n\n# 192.168.29.61\n";
+        assert_eq!(
+            without(known, Ipv4Addr::new(192, 168, 29, 61)),
+            "192.168.29.6 ecdsa A\n\n# 192.168.29.61\n"
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let ssh = Ssh::with(Program::at("ssh"), "id", folder.path().join("known"));
+        ssh.forget(Ipv4Addr::LOCALHOST).expect("no file, no key");
+        std::fs::write(folder.path().join("known"), known).expect("a file");
+        ssh.forget(Ipv4Addr::new(192, 168, 29, 6)).expect("forgets");
+        let left = std::fs::read_to_string(folder.path().join("known")).expect("a file");
+        assert_eq!(left, "192.168.29.61 ecdsa B\n\n# 192.168.29.61\n");
+    }
+
+    #[test]
+    fn what_ssh_says_is_understood() {
+        let said = |status, stderr: &str| {
+            remote(None).refusal(&Output {
+                stdout: String::new(),
+                stderr: stderr.to_owned(),
+                status,
+            })
+        };
+        assert!(said(Some(1), "Connection refused").is_none());
+        assert!(matches!(
+            said(
+                Some(255),
+                "ssh: connect to host 192.168.29.61 port 22: Connection refused"
+            ),
+            Some(Error::NotReached { .. })
+        ));
+        assert!(matches!(
+            said(
+                Some(255),
+                "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.",
+            ),
+            Some(Error::HostKeyChanged { .. })
+        ));
+    }
+}
