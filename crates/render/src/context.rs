@@ -1,0 +1,280 @@
+//! What templates may say. Every field is there for every machine; one that does not apply is empty.
+
+use std::net::Ipv4Addr;
+
+use caravan_lab::{Lab, Machine, PodNetwork, Provider, Role};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::material::Material;
+use crate::settings::{Settings, Software};
+
+/// Where CoreDNS would send names outside the lab when there is nobody to ask. The address belongs to nobody (RFC 5737),
+/// an airgapped machine has no route to it, and so the answer comes at once: no.
+const NO_NAMESERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// VXLAN puts 50 bytes round each packet of the lab's network (1500).
+const POD_MTU: u16 = 1450;
+
+/// A machine among others.
+#[derive(Clone, Serialize)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) fqdn: String,
+    pub(crate) ip: String,
+    pub(crate) pod_subnet: String,
+}
+
+impl Named {
+    fn new(lab: &Lab, machine: &Machine) -> Named {
+        Named {
+            name: machine.name.clone(),
+            fqdn: lab.fqdn(machine),
+            ip: machine.ip.to_string(),
+            pod_subnet: pod_subnet(lab, machine),
+        }
+    }
+}
+
+/// A setting with its value.
+#[derive(Clone, Serialize)]
+pub(crate) struct Pair {
+    key: &'static str,
+    value: &'static str,
+}
+
+#[derive(Clone, Serialize)]
+struct Etcd {
+    initial_cluster: String,
+    cluster_token: String,
+    member_names: String,
+    endpoints: Vec<String>,
+    quorum: usize,
+}
+
+/// What all machines of a lab have in common.
+#[derive(Clone, Serialize)]
+pub(crate) struct LabContext {
+    pub(crate) lab: String,
+    pub(crate) lab_file: String,
+    domain: String,
+    airgap: &'static str,
+    endpoint: String,
+    vip: String,
+    prefix: u8,
+    first_master: String,
+    kubernetes_version: String,
+    coredns_repository: String,
+    coredns_tag: String,
+    pause_image: String,
+    cluster_domain: String,
+    pod_network: &'static str,
+    pod_cidr: String,
+    pod_mtu: u16,
+    service_cidr: String,
+    allocate_node_cidrs: bool,
+    kube_proxy_mode: &'static str,
+    conntrack: Vec<Pair>,
+    api_sans: Vec<String>,
+    nameservers: Vec<String>,
+    operators: Vec<String>,
+    masters: Vec<Named>,
+    members: Vec<Named>,
+    etcd: Etcd,
+    virtual_router_id: u8,
+    haproxy_ca: &'static str,
+    bootstrap_token: String,
+    token_id: String,
+    token_secret: String,
+}
+
+impl LabContext {
+    pub(crate) fn new(
+        lab: &Lab,
+        software: &Software,
+        settings: &Settings,
+        material: &Material,
+    ) -> Result<LabContext, Error> {
+        let named = |role| lab.of_role(role).map(|machine| Named::new(lab, machine));
+        let members: Vec<_> = named(Role::Etcd).collect();
+        let member_names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
+        let (token_id, token_secret) = halves(&material.bootstrap_token.0)?;
+        Ok(LabContext {
+            lab: lab.name().into(),
+            lab_file: format!("labs/{}.toml", lab.name()),
+            domain: lab.domain().into(),
+            airgap: yes_no(settings.airgap),
+            endpoint: lab.api_endpoint().to_string(),
+            vip: lab.vip().map(|vip| vip.to_string()).unwrap_or_default(),
+            prefix: lab.subnet().prefix_len(),
+            first_master: lab.first_master().name.clone(),
+            kubernetes_version: software.kubernetes.clone(),
+            coredns_repository: software.coredns_repository.clone(),
+            coredns_tag: software.coredns_tag.clone(),
+            pause_image: software.pause_image.clone(),
+            cluster_domain: lab.cluster_domain().into(),
+            pod_network: lab.pod_network().word(),
+            pod_cidr: lab.pod_cidr().to_string(),
+            pod_mtu: POD_MTU,
+            service_cidr: lab.service_cidr().to_string(),
+            allocate_node_cidrs: allocate_node_cidrs(lab.pod_network()),
+            kube_proxy_mode: "nftables",
+            conntrack: conntrack(settings.provider),
+            api_sans: lab.api_sans(),
+            nameservers: nameservers(settings),
+            operators: lab.operators().iter().map(Ipv4Addr::to_string).collect(),
+            masters: named(Role::ControlPlane).collect(),
+            etcd: Etcd {
+                initial_cluster: lab.etcd_initial_cluster(),
+                cluster_token: material.etcd_cluster_token.0.clone(),
+                member_names: member_names.join(","),
+                endpoints: lab.etcd_endpoints(),
+                quorum: lab.etcd_quorum(),
+            },
+            members,
+            virtual_router_id: lab.virtual_router_id(),
+            haproxy_ca: "/etc/haproxy/k8s-ca.crt",
+            bootstrap_token: material.bootstrap_token.0.clone(),
+            token_id: token_id.into(),
+            token_secret: token_secret.into(),
+        })
+    }
+}
+
+/// The lists whose length is that of the lab, kept out of [`LabContext`], which each machine's context repeats.
+#[derive(Serialize)]
+pub(crate) struct ListsContext<'a> {
+    #[serde(flatten)]
+    lab: &'a LabContext,
+    /// Every name of the lab with its address: what /etc/hosts says.
+    names: Vec<Named>,
+    /// The machines that run pods.
+    nodes: Vec<Named>,
+}
+
+impl<'a> ListsContext<'a> {
+    pub(crate) fn new(lab: &Lab, context: &'a LabContext) -> ListsContext<'a> {
+        let mut names: Vec<_> = lab
+            .machines()
+            .iter()
+            .map(|machine| Named::new(lab, machine))
+            .collect();
+        if let Some(vip) = lab.vip() {
+            let fqdn = lab.api_name();
+            let name = fqdn.split('.').next().unwrap_or_default().into();
+            let ip = vip.to_string();
+            names.push(Named {
+                name,
+                fqdn,
+                ip,
+                pod_subnet: String::new(),
+            });
+        }
+        let nodes = lab
+            .machines()
+            .iter()
+            .filter(|machine| machine.role.is_node());
+        ListsContext {
+            lab: context,
+            names,
+            nodes: nodes.map(|machine| Named::new(lab, machine)).collect(),
+        }
+    }
+}
+
+/// What one machine's files may say.
+#[derive(Serialize)]
+pub(crate) struct MachineContext<'a> {
+    #[serde(flatten)]
+    lab: &'a LabContext,
+    name: &'a str,
+    role: &'static str,
+    ip: String,
+    memory_mib: u32,
+    cpus: u8,
+    pod_subnet: String,
+    vrrp_priority: u8,
+    vrrp_peers: Vec<Named>,
+}
+
+impl<'a> MachineContext<'a> {
+    pub(crate) fn new(lab: &Lab, machine: &'a Machine, context: &'a LabContext) -> Self {
+        let peers = lab
+            .of_role(Role::LoadBalancer)
+            .filter(|peer| machine.role == Role::LoadBalancer && peer.name != machine.name);
+        MachineContext {
+            lab: context,
+            name: &machine.name,
+            role: machine.role.word(),
+            ip: machine.ip.to_string(),
+            memory_mib: machine.memory_mib,
+            cpus: machine.cpus,
+            pod_subnet: pod_subnet(lab, machine),
+            vrrp_priority: lab.vrrp_priority(machine),
+            vrrp_peers: peers.map(|peer| Named::new(lab, peer)).collect(),
+        }
+    }
+}
+
+fn yes_no(yes: bool) -> &'static str {
+    if yes { "yes" } else { "no" }
+}
+
+fn pod_subnet(lab: &Lab, machine: &Machine) -> String {
+    lab.pod_subnet(machine)
+        .map(|subnet| subnet.to_string())
+        .unwrap_or_default()
+}
+
+/// flannel and Calico take a node's pod subnet from its Node object, where the controller manager writes it.
+fn allocate_node_cidrs(pod_network: PodNetwork) -> bool {
+    match pod_network {
+        PodNetwork::Vxlan => false,
+        PodNetwork::Flannel | PodNetwork::Calico => true,
+    }
+}
+
+/// The table of connections belongs to a container's host: zeros leave it as it is.
+fn conntrack(provider: Provider) -> Vec<Pair> {
+    let values = match provider {
+        Provider::Docker => ["0", "0", "0s", "0s"],
+        // kube-proxy's own defaults.
+        Provider::Libvirt | Provider::VirtualBox => ["32768", "131072", "24h0m0s", "1h0m0s"],
+    };
+    let keys = [
+        "maxPerCore",
+        "min",
+        "tcpEstablishedTimeout",
+        "tcpCloseWaitTimeout",
+    ];
+    keys.into_iter()
+        .zip(values)
+        .map(|(key, value)| Pair { key, value })
+        .collect()
+}
+
+fn nameservers(settings: &Settings) -> Vec<String> {
+    if settings.airgap || settings.nameservers.is_empty() {
+        vec![NO_NAMESERVER.to_string()]
+    } else {
+        settings
+            .nameservers
+            .iter()
+            .map(Ipv4Addr::to_string)
+            .collect()
+    }
+}
+
+/// Splits a join token into its id and its secret.
+fn halves(token: &str) -> Result<(&str, &str), Error> {
+    let plain = |text: &str, length| {
+        text.len() == length
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    token
+        .split_once('.')
+        .filter(|(id, secret)| plain(id, 6) && plain(secret, 16))
+        .ok_or(Error::TokenShape)
+}

@@ -1,0 +1,48 @@
+//! What can be wrong with rendering: nothing but the templates and material handed in.
+
+use thiserror::Error;
+
+/// Why files could not be rendered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A template has a fault: the caller's own Vagrantfile template, or a bug here.
+    #[error("cannot render template `{template}`")]
+    Template {
+        /// The template's path below `templates/`, or `Vagrantfile.hbs`.
+        template: String,
+        /// What Handlebars says, with line and column.
+        #[source]
+        source: Box<handlebars::RenderError>,
+    },
+    /// The caller's Vagrantfile template cannot be read as a template.
+    #[error("cannot parse template `{template}`")]
+    Syntax {
+        /// The template's path.
+        template: String,
+        /// What Handlebars says, with line and column.
+        #[source]
+        source: Box<handlebars::TemplateError>,
+    },
+    /// The material holds no certificates for an etcd member of the lab.
+    #[error("no etcd certificates for machine `{machine}`")]
+    MissingMember {
+        /// The etcd machine's name.
+        machine: String,
+    },
+    /// The join token is not of the form `[a-z0-9]{6}.[a-z0-9]{16}`.
+    #[error("the join token is not of the form `abcdef.0123456789abcdef`")]
+    TokenShape,
+}
+
+impl Error {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Template { template, .. } | Error::Syntax { template, .. } => Some(format!(
+                "restore `{template}` with `git checkout {template}`"
+            )),
+            Error::MissingMember { .. } | Error::TokenShape => None,
+        }
+    }
+}

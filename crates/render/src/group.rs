@@ -1,0 +1,165 @@
+//! The Vagrant project of one server: a Vagrantfile, and an archive for each of its machines.
+
+use caravan_lab::{Lab, Machine, Provider, Server};
+use handlebars::Context;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::file::HostFile;
+use crate::material::Material;
+use crate::renderer::{Renderer, wrap};
+use crate::settings::{Settings, Software};
+use crate::{archive, templates};
+
+/// The name that faults of the Vagrantfile's template carry.
+pub(crate) const TEMPLATE_NAME: &str = "Vagrantfile.hbs";
+
+/// The Vagrantfile's template, as it was when this was compiled.
+pub const VAGRANTFILE_TEMPLATE: &str = include_str!("../../../Vagrantfile.hbs");
+
+/// A loop over one of these, or none, is how a template includes lines: it cannot decide.
+#[derive(Serialize)]
+struct Included<'a> {
+    image: &'a str,
+}
+
+#[derive(Serialize)]
+struct GroupMachine<'a> {
+    name: &'a str,
+    ip: String,
+    role: &'static str,
+    memory_mib: u32,
+    cpus: u8,
+}
+
+impl<'a> GroupMachine<'a> {
+    fn new(machine: &'a Machine) -> GroupMachine<'a> {
+        GroupMachine {
+            name: &machine.name,
+            ip: machine.ip.to_string(),
+            role: machine.role.word(),
+            memory_mib: machine.memory_mib,
+            cpus: machine.cpus,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct GroupContext<'a> {
+    lab: &'a str,
+    lab_file: String,
+    server: &'a str,
+    provider: &'static str,
+    subnet: String,
+    airgap: bool,
+    /// Ruby for the bridge's name: a string, or `nil`.
+    bridge: String,
+    machines: Vec<GroupMachine<'a>>,
+    docker: Vec<Included<'a>>,
+    libvirt: Vec<Included<'a>>,
+    virtualbox: Vec<Included<'a>>,
+    /// libvirt or virtualbox.
+    r#virtual: Vec<Included<'a>>,
+}
+
+impl<'a> GroupContext<'a> {
+    fn new(lab: &'a Lab, server: &'a Server, settings: &'a Settings) -> GroupContext<'a> {
+        let only = |wanted: &[Provider]| {
+            let image = &settings.image;
+            let included = wanted.contains(&settings.provider);
+            included.then_some(Included { image }).into_iter().collect()
+        };
+        let mut machines: Vec<_> = lab.machines_on(server).collect();
+        // What others wait for is created first, where a provider creates one machine after the other.
+        machines.sort_by_key(|machine| machine.role);
+        GroupContext {
+            lab: lab.name(),
+            lab_file: format!("labs/{}.toml", lab.name()),
+            server: &server.name,
+            provider: settings.provider.word(),
+            subnet: lab.subnet().to_string(),
+            airgap: settings.airgap,
+            bridge: ruby(server.bridge.as_deref()),
+            machines: machines.into_iter().map(GroupMachine::new).collect(),
+            docker: only(&[Provider::Docker]),
+            libvirt: only(&[Provider::Libvirt]),
+            virtualbox: only(&[Provider::VirtualBox]),
+            r#virtual: only(&[Provider::Libvirt, Provider::VirtualBox]),
+        }
+    }
+}
+
+/// Returns the Ruby literal for a name of an interface, which has neither quotes nor backslashes.
+fn ruby(text: Option<&str>) -> String {
+    text.map_or_else(|| "nil".into(), |text| format!("\"{text}\""))
+}
+
+/// Returns what lies in a server's folder: `Vagrantfile` and `machines/<name>.sh`.
+///
+/// `template` replaces [`VAGRANTFILE_TEMPLATE`], for a user who edits `Vagrantfile.hbs`.
+///
+/// # Errors
+///
+/// Fails if the template has a fault, or if the material lacks something of the group's machines.
+pub fn group_files(
+    lab: &Lab,
+    server: &Server,
+    software: &Software,
+    settings: &Settings,
+    material: &Material,
+    template: Option<&str>,
+) -> Result<Vec<HostFile>, Error> {
+    let renderer = Renderer::new(lab, software, settings, material)?;
+    let mut files = vec![vagrantfile(lab, server, settings, template)?];
+    for machine in lab.machines_on(server) {
+        files.push(renderer.archive(machine)?);
+    }
+    Ok(files)
+}
+
+impl Renderer<'_> {
+    /// Returns `machines/<name>.sh`, the self-extracting archive of a machine.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the material lacks the machine's certificates.
+    pub fn archive(&self, machine: &Machine) -> Result<HostFile, Error> {
+        let files = self.guest_files(machine)?;
+        archive::script(self.lab(), self.lab_context(), machine, &files)
+    }
+}
+
+/// Returns a server's Vagrantfile.
+fn vagrantfile(
+    lab: &Lab,
+    server: &Server,
+    settings: &Settings,
+    template: Option<&str>,
+) -> Result<HostFile, Error> {
+    let context = wrap(&GroupContext::new(lab, server, settings));
+    let text = match template {
+        None => templates::render(TEMPLATE_NAME, &context)?,
+        Some(template) => custom(template, &context)?,
+    };
+    Ok(HostFile {
+        path: "Vagrantfile".into(),
+        mode: 0o644,
+        content: text.into_bytes(),
+    })
+}
+
+fn custom(template: &str, context: &Context) -> Result<String, Error> {
+    let mut handlebars = templates::empty();
+    handlebars
+        .register_template_string(TEMPLATE_NAME, template)
+        .map_err(|source| Error::Syntax {
+            template: TEMPLATE_NAME.into(),
+            source: Box::new(source),
+        })?;
+    handlebars
+        .render_with_context(TEMPLATE_NAME, context)
+        .map_err(|source| Error::Template {
+            template: TEMPLATE_NAME.into(),
+            source: Box::new(source),
+        })
+}

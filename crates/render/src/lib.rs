@@ -1,0 +1,32 @@
+//! What do the files say? A lab and its key material in, every file of every machine out.
+//!
+//! Nothing here reads a clock, the environment, a file or a random number: the same lab, software, settings and material
+//! give the same bytes. Templates lie in `templates/`, shaped like a machine's file system; they hold values and loops
+//! only, and every decision is made here.
+//!
+//! - [`guest_files`] is what a machine gets: configuration, keys, units, scripts.
+//! - [`group_files`] is what lies in a server's folder on the host: a Vagrantfile and one self-extracting archive per
+//!   machine, an ordinary Vagrant project.
+//! - [`explain`] says for a guest file who reads it and why its lines are there.
+//!
+//! For many machines of one lab make one [`Renderer`], which renders once what they all share.
+
+mod archive;
+mod context;
+mod error;
+pub mod explain;
+mod file;
+mod group;
+mod keys;
+mod material;
+mod renderer;
+mod settings;
+mod table;
+mod templates;
+
+pub use error::Error;
+pub use file::{GuestFile, HostFile, Owner};
+pub use group::{VAGRANTFILE_TEMPLATE, group_files};
+pub use material::{KeyPair, Material, MemberPairs, Secret};
+pub use renderer::{Renderer, guest_files};
+pub use settings::{Settings, Software};

@@ -1,0 +1,53 @@
+//! What the caller decides or knows, beyond the lab file: provider, image, versions of the software.
+
+use std::net::Ipv4Addr;
+
+use caravan_lab::Provider;
+
+/// Versions and names of the software in the machine image, as the bundle has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Software {
+    /// Kubernetes, with the `v`: `v1.36.3`.
+    pub kubernetes: String,
+    /// etcd without a `v`: `3.6.14`.
+    pub etcd: String,
+    /// containerd without a `v`: `2.3.4`.
+    pub containerd: String,
+    /// Where CoreDNS's image is, without its last part: `registry.k8s.io/coredns`.
+    pub coredns_repository: String,
+    /// CoreDNS's image tag: `v1.14.3`.
+    pub coredns_tag: String,
+    /// The image of a pod's first container, with its tag: `registry.k8s.io/pause:3.10.2`.
+    pub pause_image: String,
+    /// The manifest of the pod network that is no part of the machines (flannel, Calico), where the bundle has it; the
+    /// first master applies it.
+    pub pod_network_manifest: Option<String>,
+}
+
+impl Software {
+    /// Returns fixed versions, for golden files and examples.
+    pub fn example() -> Software {
+        Software {
+            kubernetes: "v1.36.3".into(),
+            etcd: "3.6.14".into(),
+            containerd: "2.3.4".into(),
+            coredns_repository: "registry.k8s.io/coredns".into(),
+            coredns_tag: "v1.14.3".into(),
+            pause_image: "registry.k8s.io/pause:3.10.2".into(),
+            pod_network_manifest: None,
+        }
+    }
+}
+
+/// How the machines are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What makes them.
+    pub provider: Provider,
+    /// True if they have no way out of the lab.
+    pub airgap: bool,
+    /// The engine's name of the machine image, or the name of the box.
+    pub image: String,
+    /// Resolvers for names outside the lab, which CoreDNS asks. Empty, or with `airgap`, none is asked.
+    pub nameservers: Vec<Ipv4Addr>,
+}

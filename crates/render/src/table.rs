@@ -1,0 +1,164 @@
+//! Which files a machine gets, as a table: one row is one file, in the order of its path.
+
+use caravan_lab::{PodNetwork, Role};
+
+/// Where a file's content comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// The same on every machine of every lab.
+    Fixed(&'static str),
+    /// A template whose result is the same on every machine of a lab.
+    Lab(&'static str),
+    /// A template that is rendered for each machine.
+    Machine(&'static str),
+}
+
+/// Which machines get a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    /// All of them.
+    Every,
+    /// One role.
+    Role(Role),
+    /// Machines that run pods.
+    Nodes,
+    /// Machines that run pods, where pods talk through the machines' own mesh.
+    MeshNodes,
+}
+
+impl On {
+    pub(crate) fn holds(self, role: Role, pod_network: PodNetwork) -> bool {
+        match self {
+            On::Every => true,
+            On::Role(wanted) => role == wanted,
+            On::Nodes => role.is_node(),
+            On::MeshNodes => role.is_node() && pod_network == PodNetwork::Vxlan,
+        }
+    }
+}
+
+/// One file.
+pub(crate) struct Entry {
+    /// Absolute path on the machine.
+    pub(crate) path: &'static str,
+    /// The file below `templates/`.
+    pub(crate) template: &'static str,
+    pub(crate) source: Source,
+    pub(crate) mode: u32,
+    pub(crate) on: On,
+}
+
+/// A row whose template is the path plus `.hbs`, or the path itself where the file is the same everywhere.
+macro_rules! row {
+    (fixed $path:literal, $mode:literal, $on:expr) => {
+        Entry {
+            path: concat!("/", $path),
+            template: $path,
+            source: Source::Fixed(include_str!(concat!("../templates/", $path))),
+            mode: $mode,
+            on: $on,
+        }
+    };
+    ($kind:ident $path:literal, $mode:literal, $on:expr) => {
+        row!($kind $path, $mode, $on, $path)
+    };
+    ($kind:ident $path:literal, $mode:literal, $on:expr, $template:literal) => {
+        Entry {
+            path: concat!("/", $path),
+            template: concat!($template, ".hbs"),
+            source: row!(@source $kind include_str!(concat!("../templates/", $template, ".hbs"))),
+            mode: $mode,
+            on: $on,
+        }
+    };
+    (@source lab $text:expr) => { Source::Lab($text) };
+    (@source machine $text:expr) => { Source::Machine($text) };
+}
+
+const ETCD: On = On::Role(Role::Etcd);
+const BALANCER: On = On::Role(Role::LoadBalancer);
+const MASTER: On = On::Role(Role::ControlPlane);
+const WORKER: On = On::Role(Role::Worker);
+
+/// Every file that is made from `templates/`. Keys are in `keys.rs`.
+#[rustfmt::skip]
+pub(crate) const FILES: &[Entry] = &[
+    row!(machine "etc/caravan/filter.nft", 0o644, ETCD),
+    row!(machine "etc/caravan/guard.nft", 0o644, On::Nodes),
+    row!(lab "etc/caravan/hosts", 0o644, On::Every),
+    row!(machine "etc/caravan/machine.env", 0o644, On::Every),
+    row!(lab "etc/caravan/mesh", 0o644, On::MeshNodes),
+    row!(lab "etc/caravan/resolv.conf", 0o644, On::Every),
+    row!(machine "etc/cni/net.d/10-caravan.conflist", 0o644, On::MeshNodes),
+    row!(lab "etc/containerd/config.toml", 0o644, On::Nodes),
+    row!(lab "etc/etcd/cluster.env", 0o600, ETCD),
+    row!(lab "etc/haproxy/haproxy.cfg", 0o644, BALANCER),
+    row!(machine "etc/keepalived/keepalived.conf", 0o644, BALANCER),
+    row!(lab "etc/kubernetes/caravan/discovery.conf", 0o644, On::Nodes),
+    row!(lab "etc/kubernetes/caravan/join-token.curl", 0o600, On::Nodes),
+    row!(lab "etc/kubernetes/caravan/join-token.env", 0o600, MASTER),
+    row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, MASTER),
+    row!(machine "etc/kubernetes/caravan/kubeadm-join.yaml", 0o600, MASTER, "etc/kubernetes/caravan/kubeadm-join-control-plane.yaml"),
+    row!(machine "etc/kubernetes/caravan/kubeadm-join.yaml", 0o600, WORKER),
+    row!(fixed "etc/kubernetes/patches/corednsdeployment0+strategic.yaml", 0o644, On::Nodes),
+    row!(fixed "etc/kubernetes/patches/kube-apiserver0+strategic.yaml", 0o644, On::Nodes),
+    row!(fixed "etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", 0o644, On::Nodes),
+    row!(fixed "etc/kubernetes/patches/kube-scheduler0+strategic.yaml", 0o644, On::Nodes),
+    row!(lab "etc/kubernetes/resolv.conf", 0o644, On::Nodes),
+    row!(fixed "etc/modules-load.d/caravan.conf", 0o644, On::Nodes),
+    row!(fixed "etc/sysctl.d/90-caravan.conf", 0o644, On::Nodes),
+    row!(fixed "etc/systemd/system/caravan-bootstrap.service", 0o644, On::Every),
+    row!(fixed "etc/systemd/system/caravan-join-token.service", 0o644, MASTER),
+    row!(fixed "etc/systemd/system/caravan-join-token.timer", 0o644, MASTER),
+    row!(fixed "etc/systemd/system/caravan-network.service", 0o644, On::Every),
+    row!(fixed "etc/systemd/system/container-compat.service", 0o644, On::Nodes),
+    row!(fixed "etc/systemd/system/containerd.service", 0o644, On::Nodes),
+    row!(machine "etc/systemd/system/etcd.service", 0o644, ETCD),
+    row!(fixed "etc/systemd/system/haproxy.service", 0o644, BALANCER),
+    row!(fixed "etc/systemd/system/keepalived.service", 0o644, BALANCER),
+    row!(fixed "etc/systemd/system/kubelet.service", 0o644, On::Nodes),
+    row!(fixed "etc/systemd/system/kubelet.service.d/10-kubeadm.conf", 0o644, On::Nodes),
+    row!(fixed "usr/lib/caravan/bootstrap", 0o755, On::Every),
+    row!(fixed "usr/lib/caravan/bootstrap-control-plane", 0o644, MASTER),
+    row!(fixed "usr/lib/caravan/bootstrap-etcd", 0o644, ETCD),
+    row!(fixed "usr/lib/caravan/bootstrap-load-balancer", 0o644, BALANCER),
+    row!(fixed "usr/lib/caravan/bootstrap-worker", 0o644, WORKER),
+    row!(fixed "usr/lib/caravan/check-api", 0o755, BALANCER),
+    row!(fixed "usr/lib/caravan/container-compat", 0o755, On::Nodes),
+    row!(fixed "usr/lib/caravan/join-token", 0o755, MASTER),
+    row!(fixed "usr/lib/caravan/lib.sh", 0o644, On::Every),
+    row!(fixed "usr/lib/caravan/network", 0o755, On::Every),
+    row!(fixed "usr/lib/caravan/node.sh", 0o644, On::Nodes),
+];
+
+/// Units that start by themselves on every boot of a machine of this role.
+pub(crate) fn enabled_units(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::Etcd => &[
+            "caravan-bootstrap.service",
+            "caravan-network.service",
+            "etcd.service",
+        ],
+        Role::LoadBalancer => &[
+            "caravan-bootstrap.service",
+            "caravan-network.service",
+            "haproxy.service",
+            "keepalived.service",
+        ],
+        Role::ControlPlane => &[
+            "caravan-bootstrap.service",
+            "caravan-join-token.timer",
+            "caravan-network.service",
+            "container-compat.service",
+            "containerd.service",
+            "kubelet.service",
+        ],
+        Role::Worker => &[
+            "caravan-bootstrap.service",
+            "caravan-network.service",
+            "container-compat.service",
+            "containerd.service",
+            "kubelet.service",
+        ],
+    }
+}

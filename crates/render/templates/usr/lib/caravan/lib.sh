@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# What the scripts of a machine share: progress lines, waits that say what they wait for, and cheap questions.
+# Sourced by the other files of this folder; nothing here depends on the lab.
+
+# shellcheck source=/dev/null
+source /etc/caravan/machine.env
+
+STATE=/var/lib/caravan
+
+# Prints one progress line. `cargo xtask up` reads these from the journal of caravan-bootstrap:
+# CARAVAN <unix time in ms> <phase> <start|wait|done|fail> <text>
+say() {
+    local now=${EPOCHREALTIME/[.,]/}
+    printf 'CARAVAN %s %s\n' "${now%???}" "$*"
+}
+
+# Ends the script; systemd starts it again and it goes on where it was.
+fail() {
+    local phase=$1
+    shift
+    say "$phase" fail "$*"
+    exit 1
+}
+
+# Sleeps for $1 seconds without starting a process: reading from a pipe that nobody writes to.
+exec {nobody}<> <(:)
+pause() {
+    read -r -t "$1" -u "$nobody" || true
+}
+
+# await PHASE SECONDS WHAT COMMAND...: runs COMMAND four times a second until it succeeds; says WHAT it waits for at
+# once, then every ten seconds; after SECONDS it gives up, so that the unit shows as failed in `systemctl status`.
+await() {
+    local phase=$1 limit=$2 what=$3 begun=$SECONDS next=0 waited
+    shift 3
+    until "$@"; do
+        waited=$((SECONDS - begun))
+        if ((waited >= limit)); then
+            fail "$phase" "$what: not within ${limit}s; more: journalctl -b"
+        fi
+        if ((waited >= next)); then
+            say "$phase" wait "$what (${waited}s)"
+            next=$((waited + 10))
+        fi
+        pause 0.25
+    done
+}
+
+# Fetches a URL quietly; fails on anything but a good answer. Further arguments go to curl.
+fetch() {
+    curl --silent --fail --max-time 3 "$@"
+}
+
+# Installs the content of file $1 as $2 without replacing the file itself, because the container engine mounts
+# /etc/hosts and /etc/resolv.conf; writes only when something changes.
+overwrite() {
+    cmp --quiet "$1" "$2" || cat "$1" >"$2"
+}
+
+# True if the unit is not running with the files in $2... as they are now; remembers them when told to.
+changed_since_start() {
+    local unit=$1
+    shift
+    local sum
+    sum=$(sha256sum "$@")
+    if [[ $(<"/run/caravan/$unit.sum") == "$sum" ]] 2>/dev/null; then
+        return 1
+    fi
+    mkdir -p /run/caravan
+    printf '%s' "$sum" >"/run/caravan/$unit.sum"
+}

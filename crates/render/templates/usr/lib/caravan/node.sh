@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# What masters and workers share: the API through the endpoint, and a node's way to Ready.
+
+API=https://$CARAVAN_ENDPOINT
+CA=/etc/kubernetes/pki/ca.crt
+KUBELET_PAIR=/var/lib/kubelet/pki/kubelet-client-current.pem
+
+start_runtime() {
+    # Also started by its own enablement; this only makes sure, and does not wait.
+    systemctl start --no-block containerd.service
+}
+
+# Everything a joining machine needs is published after the control plane is up; the cluster's address book comes last.
+address_book() {
+    fetch --output /dev/null --cacert "$CA" "$API/api/v1/namespaces/kube-public/configmaps/cluster-info"
+}
+
+# Prints this machine's Node object, asking with the kubelet's own certificate.
+node_object() {
+    fetch --cacert "$CA" --cert "$KUBELET_PAIR" --key "$KUBELET_PAIR" "$API/api/v1/nodes/$CARAVAN_MACHINE"
+}
+
+# True if the Node object on standard input has the condition Ready=True. Conditions come as
+# {"type":"Ready","status":"True",...}, spread over lines or not.
+says_ready() {
+    tr -d ' \n' | grep --quiet '"type":"Ready","status":"True"'
+}
+
+node_ready() {
+    node_object | says_ready
+}
+
+wait_node_ready() {
+    say node-ready start
+    await node-ready 600 "node $CARAVAN_MACHINE to be Ready" node_ready
+    say node-ready done
+}
+
+# A new machine may have the name of one that is gone, which the cluster still counts as Ready for up to a minute; joining
+# before that would end in two kubelets under one name. Asked with the join token, which may read nodes.
+predecessor_gone() {
+    ! fetch --cacert "$CA" --config /etc/kubernetes/caravan/join-token.curl \
+        "$API/api/v1/nodes/$CARAVAN_MACHINE" | says_ready
+}
+
+# Joins, or finishes a join that was cut off. `kubelet.conf` is what a finished exchange of the token for a certificate
+# leaves; from there on the kubelet needs no token, and the phases that are left repeat without harm.
+join() {
+    local skip=preflight
+    if [[ -e $STATE/joined ]]; then
+        return
+    fi
+    say join start
+    if [[ -e /etc/kubernetes/kubelet.conf && -e $KUBELET_PAIR ]]; then
+        say join wait "finishing a join that was cut off"
+        skip=$skip,kubelet-start
+        systemctl start kubelet.service
+    else
+        await join 90 "the cluster to notice that the former $CARAVAN_MACHINE is gone" predecessor_gone
+    fi
+    if ! kubeadm join --config /etc/kubernetes/caravan/kubeadm-join.yaml --skip-phases "$skip"; then
+        repair join
+        fail join "kubeadm join: see above"
+    fi
+    touch "$STATE/joined"
+    say join done
+}
+
+# After three failures in a row this node forgets what kubeadm made on it, and starts anew. What came with the machine
+# (CAs, client certificate of etcd) stays, and so does everything on other machines.
+repair() {
+    local count=0 file=$STATE/failures-$1
+    [[ -e $file ]] && count=$(<"$file")
+    count=$((count + 1))
+    if ((count < 3)); then
+        printf '%s' "$count" >"$file"
+        return
+    fi
+    rm -f "$file"
+    say "$1" wait "failed $count times: forgetting what kubeadm made on this machine"
+    systemctl stop kubelet.service || true
+    rm -rf /etc/kubernetes/manifests /var/lib/kubelet/pki
+    rm -f /etc/kubernetes/{admin,super-admin,kubelet,bootstrap-kubelet,controller-manager,scheduler}.conf \
+        /var/lib/kubelet/{config.yaml,kubeadm-flags.env} \
+        /etc/kubernetes/pki/{apiserver,apiserver-kubelet-client,front-proxy-client}.{crt,key}
+}
