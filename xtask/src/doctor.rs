@@ -6,11 +6,11 @@ use std::path::Path;
 use caravan_lab::Lab;
 use serde::Serialize;
 
-use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::needs::{self, Purpose};
+use crate::host::engine::{self, Engine};
+use crate::host::needs::{self, Purpose};
 use crate::workspace::Workspace;
 
 /// One thing that was looked at.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use caravan_lab::Faults;
 
 use crate::exit::Exit;
-use crate::lock::Holder;
+use crate::state::lock::Holder;
 
 /// Why a verb did not do its work.
 #[derive(Debug, thiserror::Error)]

@@ -1,30 +1,20 @@
 //! The lab tool: parses the command line, goes to the workspace, runs one verb.
 
-mod choices;
 mod doctor;
-mod engine;
 mod error;
 mod exit;
 mod flags;
-mod go;
+mod host;
 mod kubeconfig;
-mod lab_changes;
 mod lab_dir;
-mod lock;
-mod needs;
-mod packages;
 mod plan;
-mod report;
-mod run;
-mod screen;
 mod setup;
-mod timeline;
+mod show;
+mod state;
 mod workspace;
-mod write;
-
-use std::process::ExitCode;
 
 use clap::Parser;
+use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -35,14 +25,14 @@ fn main() -> ExitCode {
     match run(flags) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            report::error(&error);
+            show::report::error(&error);
             error.exit().into()
         }
     }
 }
 
 fn run(flags: Flags) -> Result<Exit, Error> {
-    let screen = screen::Screen::new(flags.quiet);
+    let screen = show::screen::Screen::new(flags.quiet);
     let workspace = workspace::Workspace::find()?;
     match flags.verb {
         Verb::Doctor(doctor) => doctor::run(&doctor, &workspace),

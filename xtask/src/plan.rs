@@ -7,8 +7,8 @@ use caravan_lab::Lab;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::screen::Screen;
-use crate::timeline::table;
+use crate::show::screen::Screen;
+use crate::show::timeline::table;
 use crate::workspace::Workspace;
 
 /// Runs the verb.
@@ -18,7 +18,7 @@ pub(crate) fn run(
     screen: &Screen,
 ) -> Result<Exit, Error> {
     let (lab, source) = workspace.lab(&flags.lab)?;
-    crate::report::warnings(&workspace.lab_file(lab.name()), &source, lab.warnings());
+    crate::show::report::warnings(&workspace.lab_file(lab.name()), &source, lab.warnings());
     let analysis = caravan_lab::failure::analyse(&lab);
     let _ = screen;
     println!("{}\n", machines(&lab));

@@ -2,16 +2,16 @@
 
 use caravan_process::Error as ProcessError;
 
-use crate::engine;
 use crate::error::{Error, listed};
 use crate::exit::Exit;
 use crate::flags;
-use crate::go;
+use crate::host::engine;
+use crate::host::go;
+use crate::host::needs::{self, Need, Purpose};
+use crate::host::packages::{self, Manager};
 use crate::lab_dir;
-use crate::needs::{self, Need, Purpose};
-use crate::packages::{self, Manager};
-use crate::screen::{self, Screen};
-use crate::timeline::RUN;
+use crate::show::screen::{self, Screen};
+use crate::show::timeline::RUN;
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Setup, screen: &Screen) -> Result<Exit, Error> {

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use caravan_process::Program;
 use serde::Deserialize;
 
-use crate::engine;
 use crate::error::Error;
-use crate::packages;
-use crate::screen::{self, Screen};
-use crate::timeline::RUN;
+use crate::host::engine;
+use crate::host::packages;
+use crate::show::screen::{self, Screen};
+use crate::show::timeline::RUN;
 
 /// The first minor version that switches toolchains by itself: <https://go.dev/doc/toolchain>.
 const SWITCHES: u32 = 21;

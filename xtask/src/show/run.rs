@@ -8,9 +8,9 @@ use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::lab_dir::LabDir;
-use crate::screen::Screen;
-use crate::timeline::{Outcome, RUN, Timeline, seconds};
-use crate::write;
+use crate::show::screen::Screen;
+use crate::show::timeline::{Outcome, RUN, Timeline, seconds};
+use crate::state::write;
 
 /// One run of a verb on a lab; every thread of it may report.
 pub(crate) struct Run<'a> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::flags::Making;
 use crate::lab_dir::LabDir;
-use crate::write;
+use crate::state::write;
 
 /// The choices of one lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ mod tests {
     use crate::flags;
 
     fn lab() -> Lab {
-        Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid")
+        Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid")
     }
 
     const NOTHING: Making = Making {

@@ -92,7 +92,7 @@ fn machine_change(then: &Machine, now: &Machine) -> String {
 mod tests {
     use super::*;
 
-    const HA: &str = include_str!("../../labs/ha.toml");
+    const HA: &str = include_str!("../../../labs/ha.toml");
 
     fn changes(edit: impl Fn(&str) -> String) -> Vec<String> {
         let then = Lab::parse("ha", HA).expect("valid");

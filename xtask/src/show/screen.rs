@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anstyle::AnsiColor;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::timeline::{RUN, seconds};
+use crate::show::timeline::{RUN, seconds};
 
 /// Where progress goes.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use caravan_process::{Program, interrupt};
 
 use crate::error::Error;
+use crate::host::packages;
 use crate::lab_dir;
-use crate::packages;
 
 /// How long the engine may take to answer after it was started.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -91,7 +91,7 @@ fn start_by_itself() -> Result<PathBuf, Error> {
     let folder = state_folder();
     lab_dir::make_private(&folder)?;
     let log = folder.join("dockerd.log");
-    let dockerd = Program::find_also_in("dockerd", &crate::needs::SBIN)?;
+    let dockerd = Program::find_also_in("dockerd", &crate::host::needs::SBIN)?;
     let pid_file = format!("--pidfile={}", folder.join("dockerd.pid").display());
     let dockerd = dockerd.path().display().to_string();
     packages::as_root("setsid", &["--fork", &dockerd, &pid_file])?.logged(&log, &mut |_| {})?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use caravan_process::{Call, Program};
 
-use crate::needs::Need;
+use crate::host::needs::Need;
 
 /// A package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Manager {
 ///
 /// [`caravan_process::Error::NotFound`] for the program, or for `sudo` where it is needed.
 pub(crate) fn as_root(program: &str, args: &[&str]) -> Result<Call, caravan_process::Error> {
-    let program = Program::find_also_in(program, &crate::needs::SBIN)?;
+    let program = Program::find_also_in(program, &crate::host::needs::SBIN)?;
     if rustix::process::geteuid().is_root() {
         return Ok(program.call(args).env("DEBIAN_FRONTEND", "noninteractive"));
     }
@@ -106,7 +106,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::needs::NEEDS;
+    use crate::host::needs::NEEDS;
 
     #[test]
     fn commands() {

@@ -1,0 +1,6 @@
+//! What the user sees, and what is kept of it.
+
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod screen;
+pub(crate) mod timeline;

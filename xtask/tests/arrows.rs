@@ -1,0 +1,126 @@
+//! Holds the arrows between the crates: what each may use is decided in `docs/architecture.md`, not by a `use` line.
+#![allow(missing_docs)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use caravan_process::Program;
+use serde_json::Value;
+
+/// Which of our packages each package may use, tests included.
+const ARROWS: [(&str, &[&str]); 10] = [
+    ("caravan-bundle", &["caravan-process"]),
+    (
+        "caravan-cluster",
+        &["caravan-lab", "caravan-process", "caravan-vagrant"],
+    ),
+    ("caravan-e2e", &["caravan-process"]),
+    ("caravan-lab", &[]),
+    ("caravan-pki", &[]),
+    ("caravan-pki-cli", &["caravan-pki"]),
+    ("caravan-process", &[]),
+    // Its tests run the native checkers, through the one door.
+    ("caravan-render", &["caravan-lab", "caravan-process"]),
+    ("caravan-vagrant", &["caravan-process"]),
+    (
+        "xtask",
+        &[
+            "caravan-bundle",
+            "caravan-cluster",
+            "caravan-lab",
+            "caravan-pki",
+            "caravan-process",
+            "caravan-render",
+            "caravan-vagrant",
+        ],
+    ),
+];
+
+fn packages() -> Vec<Value> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let output = Program::at(env!("CARGO"))
+        .call([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version=1",
+            "--manifest-path",
+            manifest,
+        ])
+        .run()
+        .unwrap_or_else(|error| panic!("{error}"));
+    let metadata: Value = serde_json::from_str(&output.stdout).expect("cargo prints JSON");
+    metadata["packages"].as_array().expect("a list").clone()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().expect("text")
+}
+
+#[test]
+fn crates_use_only_what_they_may() {
+    let allowed: BTreeMap<_, _> = ARROWS.into_iter().collect();
+    for package in packages() {
+        let name = text(&package, "name");
+        let may = allowed
+            .get(name)
+            .unwrap_or_else(|| panic!("`{name}` is not in the table of arrows"));
+        for dependency in package["dependencies"].as_array().expect("a list") {
+            let used = text(dependency, "name");
+            if allowed.contains_key(used) {
+                assert!(may.contains(&used), "`{name}` may not use `{used}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn render_is_pure_but_for_its_tests() {
+    for package in packages() {
+        if text(&package, "name") == "caravan-render" {
+            for dependency in package["dependencies"].as_array().expect("a list") {
+                let used = text(dependency, "name");
+                let tests_only = dependency["kind"] == "dev";
+                assert!(
+                    used != "caravan-process" || tests_only,
+                    "render starts programs"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_package_takes_the_lints() {
+    for package in packages() {
+        let manifest = text(&package, "manifest_path");
+        let source = std::fs::read_to_string(manifest).expect("a manifest");
+        let table: toml::Table = source.parse().expect("TOML");
+        let takes = table
+            .get("lints")
+            .and_then(|lints| lints.get("workspace"))
+            .and_then(toml::Value::as_bool);
+        assert_eq!(
+            takes,
+            Some(true),
+            "`[lints] workspace = true` is missing in {manifest}"
+        );
+    }
+}
+
+#[test]
+fn the_table_names_packages_that_exist() {
+    let names: Vec<String> = packages()
+        .iter()
+        .map(|package| text(package, "name").to_owned())
+        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (name, _) in ARROWS {
+        // pki's command line is a package of its own that may be absent.
+        let optional = name == "caravan-pki-cli" && !root.join("crates/pki-cli").exists();
+        assert!(
+            optional || names.iter().any(|known| known == name),
+            "no package `{name}`"
+        );
+    }
+}
