@@ -1,0 +1,124 @@
+//! What can go wrong between an operator and a lab.
+
+use crate::ready::Missing;
+
+/// Why a lab could not be asked, or is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A server answered, and not with what was asked for.
+    #[error("{server} answered `{request}` with status {status}: {message}")]
+    Answered {
+        /// Who: the endpoint, a master, an etcd member.
+        server: String,
+        /// Method and path.
+        request: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says about it.
+        message: String,
+    },
+    /// A key or certificate of the store cannot be used.
+    #[error("cannot use {what}: {reason}")]
+    Credentials {
+        /// Which one.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted while waiting for the lab")]
+    Interrupted,
+    /// A machine could not be entered, or a program not be run.
+    #[error(transparent)]
+    Machine(#[from] caravan_vagrant::Error),
+    /// The lab is not ready in time.
+    #[error("the lab is not ready after {seconds} s: {}", listed(missing))]
+    NotReady {
+        /// How long it was waited for, in seconds.
+        seconds: u64,
+        /// What is missing.
+        missing: Vec<Missing>,
+    },
+    /// A script on a machine ended badly.
+    #[error("a question to `{machine}` ended with status {status:?}: {said}")]
+    Script {
+        /// The machine.
+        machine: String,
+        /// The exit status; `None` when a signal ended it.
+        status: Option<i32>,
+        /// Its last words.
+        said: String,
+    },
+    /// A server could not be reached, or the connection failed.
+    #[error("cannot ask {server} for `{request}`")]
+    Unreachable {
+        /// Who: the endpoint, a master, an etcd member.
+        server: String,
+        /// Method and path.
+        request: String,
+        /// Why.
+        #[source]
+        source: Box<ureq::Error>,
+    },
+    /// A server's answer is not of the known form.
+    #[error("cannot read the answer of {server} to `{request}`")]
+    Unreadable {
+        /// Who: the endpoint, a master, an etcd member.
+        server: String,
+        /// Method and path.
+        request: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+fn listed(missing: &[Missing]) -> String {
+    let all: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    all.join("; ")
+}
+
+impl Error {
+    /// The next thing to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Credentials { .. } => {
+                Some("`cargo xtask up` makes what is missing in the lab's store".to_owned())
+            }
+            Self::Machine(error) => error.hint(),
+            Self::NotReady { .. } => Some(
+                "`cargo xtask status` shows the lab, `cargo xtask logs` what its machines say; `up` again goes on"
+                    .to_owned(),
+            ),
+            Self::Unreachable { .. } => {
+                Some("`cargo xtask status` shows which machines run".to_owned())
+            }
+            Self::Answered { status: 401 | 403, .. } => Some(
+                "the lab's certificates are not those of the cluster that answers: was it made with another store?"
+                    .to_owned(),
+            ),
+            Self::Answered { .. }
+            | Self::Interrupted
+            | Self::Script { .. }
+            | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// Whether the server answered with `status`.
+    pub fn is_status(&self, wanted: u16) -> bool {
+        matches!(self, Self::Answered { status, .. } if *status == wanted)
+    }
+
+    /// The error with its causes, in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,212 @@
+//! etcd, through the JSON gateway that each member has on its client port
+//! (<https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/>). Numbers of 64 bits come as text.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use caravan_lab::{Lab, Machine, Role};
+use serde::Serialize;
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use crate::web::Server;
+use crate::{Access, Error};
+
+/// How long one request may take.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// One member.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its machine's name.
+    pub name: String,
+    server: Server,
+}
+
+/// What a member says of itself and its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The cluster it belongs to.
+    pub cluster_id: u64,
+    /// Itself.
+    pub member_id: u64,
+    /// Who leads, as it sees it; 0 for nobody.
+    pub leader: u64,
+    /// The last revision of the data that it has.
+    pub revision: u64,
+    /// Its version, such as `3.6.14`.
+    pub version: String,
+    /// The size of its data, in bytes.
+    pub db_size: u64,
+    /// Whether it only learns and does not vote.
+    pub learner: bool,
+    /// What it complains about, such as a quota.
+    pub errors: Vec<String>,
+}
+
+/// A hash over all data at one revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Hash {
+    /// The hash.
+    pub hash: u64,
+    /// The revision that older data was compacted at, which the hash depends on.
+    pub compact_revision: u64,
+}
+
+/// All members of the lab, in the order of its file.
+///
+/// # Errors
+///
+/// [`Error::Credentials`].
+pub fn members(lab: &Lab, access: &Access) -> Result<Vec<Member>, Error> {
+    lab.of_role(Role::Etcd)
+        .map(|machine| Member::of(machine, access))
+        .collect()
+}
+
+impl Member {
+    /// The member on `machine`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Credentials`].
+    pub fn of(machine: &Machine, access: &Access) -> Result<Self, Error> {
+        Self::at(
+            &machine.name,
+            &format!("https://{}:2379", machine.ip),
+            access,
+        )
+    }
+
+    /// The member called `name` at `base` (`https://address:port`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Credentials`].
+    pub fn at(name: &str, base: &str, access: &Access) -> Result<Self, Error> {
+        let server = Server::new(
+            format!("the etcd member `{name}`"),
+            base.to_owned(),
+            &access.etcd_ca,
+            Some(&access.etcd_client),
+            LIMIT,
+        )?;
+        Ok(Self {
+            name: name.to_owned(),
+            server,
+        })
+    }
+
+    fn ask(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        self.server.json(&Method::POST, path, Some(body))
+    }
+
+    /// Whether a read goes through, which a majority of members must confirm; else why not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`]; [`Error::Answered`] with its reason when it is not healthy.
+    pub fn health(&self) -> Result<(), Error> {
+        self.server.text(&Method::GET, "/health", None).map(drop)
+    }
+
+    /// What it says of itself and its cluster.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`], [`Error::Answered`], [`Error::Unreadable`].
+    pub fn status(&self) -> Result<Status, Error> {
+        Ok(status(&self.ask("/v3/maintenance/status", &json!({}))?))
+    }
+
+    /// The members that it knows: name and id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`].
+    pub fn known_members(&self) -> Result<Vec<(String, u64)>, Error> {
+        let list = self.ask("/v3/cluster/member/list", &json!({}))?;
+        let all = list["members"].as_array().into_iter().flatten();
+        Ok(all
+            .map(|member| {
+                let name = member["name"].as_str().unwrap_or_default();
+                (name.to_owned(), number(&member["ID"]))
+            })
+            .collect())
+    }
+
+    /// The hash of its data at `revision`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`]; a revision that it does not have yet, or no more, is [`Error::Answered`].
+    pub fn hash(&self, revision: u64) -> Result<Hash, Error> {
+        let answer = self.ask(
+            "/v3/maintenance/hashkv",
+            &json!({ "revision": revision.to_string() }),
+        )?;
+        Ok(Hash {
+            hash: number(&answer["hash"]),
+            compact_revision: number(&answer["compact_revision"]),
+        })
+    }
+
+    /// Writes a key. Kubernetes' own keys begin with `/registry/`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`].
+    pub fn put(&self, key: &str, value: &str) -> Result<(), Error> {
+        let body = json!({ "key": BASE64.encode(key), "value": BASE64.encode(value) });
+        self.ask("/v3/kv/put", &body).map(drop)
+    }
+
+    /// Reads a key, confirmed by a majority.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`].
+    pub fn get(&self, key: &str) -> Result<Option<String>, Error> {
+        let answer = self.ask("/v3/kv/range", &json!({ "key": BASE64.encode(key) }))?;
+        Ok(answer["kvs"][0]["value"]
+            .as_str()
+            .and_then(|value| BASE64.decode(value).ok())
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Deletes a key, which need not be there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`].
+    pub fn delete(&self, key: &str) -> Result<(), Error> {
+        let body = json!({ "key": BASE64.encode(key) });
+        self.ask("/v3/kv/deleterange", &body).map(drop)
+    }
+}
+
+/// A number that may come as text, or not at all when it is zero.
+fn number(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.parse().unwrap_or(0),
+        other => other.as_u64().unwrap_or(0),
+    }
+}
+
+fn status(answer: &Value) -> Status {
+    let header = &answer["header"];
+    let errors = answer["errors"].as_array().into_iter().flatten();
+    Status {
+        cluster_id: number(&header["cluster_id"]),
+        member_id: number(&header["member_id"]),
+        leader: number(&answer["leader"]),
+        revision: number(&header["revision"]),
+        version: answer["version"].as_str().unwrap_or_default().to_owned(),
+        db_size: number(&answer["dbSize"]),
+        learner: answer["isLearner"].as_bool().unwrap_or(false),
+        errors: errors
+            .filter_map(|error| error.as_str().map(ToOwned::to_owned))
+            .collect(),
+    }
+}

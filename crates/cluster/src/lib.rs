@@ -1,0 +1,23 @@
+//! Is it what the lab says? Watches, inspects and verifies live machines.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`watch`], [`progress`], [`convergence`] | how far are the machines on their way? |
+//! | [`ready`] | is the cluster there? |
+//! | [`kube`], [`etcd`] | what do servers answer? |
+//!
+//! What the lab is comes from [`caravan_lab::Lab`]; the keys to it come from the caller, as [`Access`].
+
+mod access;
+pub mod convergence;
+mod error;
+pub mod etcd;
+pub mod kube;
+mod parallel;
+pub mod progress;
+pub mod ready;
+pub mod watch;
+mod web;
+
+pub use access::{Access, Certificate, Foreign, Inspect, Pair, remote};
+pub use error::Error;

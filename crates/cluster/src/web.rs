@@ -1,0 +1,151 @@
+//! JSON over mutual TLS, which is all that the API and etcd's gateway need.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http::{Method, Request};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+
+use crate::{Error, Pair};
+
+/// How long a connection may take to be made; machines are near, so one that does not answer by then is not there.
+const CONNECT: Duration = Duration::from_millis(800);
+
+/// One server, reached with one identity.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    agent: Agent,
+    name: String,
+    base: String,
+}
+
+impl Server {
+    /// The server called `name` in messages, at `base` (`https://address:port`), whose certificate comes from `ca`;
+    /// one request may take up to `limit`.
+    pub(crate) fn new(
+        name: String,
+        base: String,
+        ca: &str,
+        pair: Option<&Pair>,
+        limit: Duration,
+    ) -> Result<Self, Error> {
+        let roots = certificates("the certificate authority", ca)?;
+        let client = pair.map(client).transpose()?;
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::Specific(Arc::new(roots)))
+            .client_cert(client)
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            // The lab's addresses are here; a proxy of the user's leads away from them.
+            .proxy(None)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(limit))
+            .build();
+        Ok(Self {
+            agent: config.new_agent(),
+            name,
+            base,
+        })
+    }
+
+    /// Sends `body` to `path` and returns status and text, whatever the status.
+    pub(crate) fn raw(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, String), Error> {
+        let unreachable = |error: ureq::Error| Error::Unreachable {
+            server: self.name.clone(),
+            request: format!("{method} {path}"),
+            source: Box::new(error),
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, */*;q=0.5")
+            .body(body.map(Value::to_string).unwrap_or_default())
+            .map_err(|error| unreachable(error.into()))?;
+        let mut response = self.agent.run(request).map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let text = response.body_mut().read_to_string().map_err(unreachable)?;
+        Ok((status, text))
+    }
+
+    /// Sends `body` to `path` and returns the text of a good answer.
+    pub(crate) fn text(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<String, Error> {
+        let (status, text) = self.raw(method, path, body)?;
+        if (200..300).contains(&status) {
+            return Ok(text);
+        }
+        Err(Error::Answered {
+            server: self.name.clone(),
+            request: format!("{method} {path}"),
+            status,
+            message: message(&text),
+        })
+    }
+
+    /// Sends `body` to `path` and returns the JSON of a good answer.
+    pub(crate) fn json(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Error> {
+        let text = self.text(method, path, body)?;
+        serde_json::from_str(&text).map_err(|source| Error::Unreadable {
+            server: self.name.clone(),
+            request: format!("{method} {path}"),
+            source,
+        })
+    }
+}
+
+/// What a bad answer says: the message of its JSON, or its first line.
+fn message(text: &str) -> String {
+    let json: Option<Value> = serde_json::from_str(text).ok();
+    let said = json.as_ref().and_then(|json| {
+        ["message", "error"]
+            .iter()
+            .find_map(|key| json[key].as_str())
+    });
+    said.unwrap_or_else(|| text.lines().next().unwrap_or_default())
+        .to_owned()
+}
+
+fn certificates(what: &'static str, pem: &str) -> Result<Vec<Certificate<'static>>, Error> {
+    let broken = |reason: String| Error::Credentials { what, reason };
+    let mut found = Vec::new();
+    for item in parse_pem(pem.as_bytes()) {
+        if let PemItem::Certificate(certificate) =
+            item.map_err(|error| broken(error.to_string()))?
+        {
+            found.push(certificate);
+        }
+    }
+    if found.is_empty() {
+        return Err(broken("there is no certificate in it".to_owned()));
+    }
+    Ok(found)
+}
+
+fn client(pair: &Pair) -> Result<ClientCert, Error> {
+    let chain = certificates("a client's certificate", &pair.certificate)?;
+    let key = PrivateKey::from_pem(pair.key.as_bytes()).map_err(|error| Error::Credentials {
+        what: "a client's private key",
+        reason: error.to_string(),
+    })?;
+    Ok(ClientCert::new_with_certs(&chain, key))
+}
