@@ -2,16 +2,22 @@
 
 use std::time::SystemTime;
 
-use p256::ecdsa::DerSignature;
+use p256::ecdsa::signature::Keypair;
 use x509_cert::builder::profile::BuilderProfile;
 use x509_cert::builder::{Builder, CertificateBuilder};
 use x509_cert::certificate::TbsCertificate;
+use x509_cert::der::Document;
+use x509_cert::der::asn1::BitString;
 use x509_cert::ext::Extension;
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
-use x509_cert::spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
+use x509_cert::spki::{
+    AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey,
+    SubjectPublicKeyInfo, SubjectPublicKeyInfoRef,
+};
 use zeroize::Zeroizing;
 
+use crate::certificate::ECDSA_WITH_SHA256;
 use crate::{
     Certificate, CommonName, Error, Identity, Leaf, Lifetime, Organization, PrivateKey, PublicKey,
     Subject, Validity, profile, secret,
@@ -111,6 +117,24 @@ impl Authority {
         // Also in a self-signed certificate: some verifiers look for the issuer by it.
         extensions.extend(profile::identifiers(&identifier, &identifier)?);
         let certificate = sign(&key, &name, &name, key.public_key(), validity, extensions)?;
+        Self::trusted(certificate, key, Vec::new())
+    }
+
+    /// Makes a self-signed authority of another key with the subject of `old`, octet for octet.
+    #[cfg(all(feature = "store", unix))]
+    pub(crate) fn create_like(
+        old: &Certificate,
+        spec: &AuthoritySpec,
+        key: PrivateKey,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
+        let validity = Validity::starting(now, lifetime)?;
+        let identifier = key.public_key().identifier();
+        let mut extensions = profile::authority_extensions(spec.path_length)?;
+        extensions.extend(profile::identifiers(&identifier, &identifier)?);
+        let name = old.subject();
+        let certificate = sign(&key, name, name, key.public_key(), validity, extensions)?;
         Self::trusted(certificate, key, Vec::new())
     }
 
@@ -272,6 +296,33 @@ impl Authority {
         self.sign(&subject, key, validity, extensions)
     }
 
+    /// Makes a new certificate for this self-signed authority: same key, subject and extensions, new serial number and
+    /// validity. Everything the old one signed stays valid, and so does a pin of the key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotACa`] when it is not self-signed: then its issuer renews it; [`Error::Invalid`],
+    /// [`Error::Randomness`].
+    pub fn renew(&self, lifetime: Lifetime, now: SystemTime) -> Result<Certificate, Error> {
+        let old = &self.certificate;
+        if !old.is_signed_by(old)? {
+            return Err(Error::NotACa {
+                subject: old.subject_shown(),
+                problem: "it is not self-signed, so its issuer must renew it".to_owned(),
+            });
+        }
+        let validity = Validity::starting(now, lifetime)?;
+        let key = self.key.public_key();
+        sign(
+            &self.key,
+            old.subject(),
+            old.subject(),
+            key,
+            validity,
+            old.extensions().to_vec(),
+        )
+    }
+
     /// The certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
@@ -300,6 +351,10 @@ impl Authority {
         let mut chain = vec![self.certificate.clone()];
         chain.extend(self.chain.iter().cloned());
         chain
+    }
+
+    pub(crate) fn key_identifier(&self) -> &[u8] {
+        &self.key_identifier
     }
 
     /// The period of something signed at `now`, refused if it ends after this authority does.
@@ -402,11 +457,45 @@ fn sign(
     };
     let spki = SubjectPublicKeyInfo::try_from(&key.to_der()[..])
         .map_err(|error| Error::malformed("public key", error))?;
-    let certificate = CertificateBuilder::new(prepared, serial()?, validity.to_x509()?, spki)
-        // Deterministic (RFC 6979): a weak random source cannot leak the key.
-        .and_then(|builder| builder.build::<_, DerSignature>(signer.signer()))
-        .map_err(|error| Error::malformed("certificate", error))?;
+    let malformed = |error| Error::malformed("certificate", error);
+    let announced = Announced(signer.public_key());
+    let mut builder = CertificateBuilder::new(prepared, serial()?, validity.to_x509()?, spki)
+        .map_err(malformed)?;
+    let signed = builder.finalize(&announced).map_err(malformed)?;
+    let signature = BitString::from_bytes(&signer.sign(&signed)?)
+        .map_err(|error| Error::malformed("signature", error))?;
+    let certificate = builder.assemble(signature, &announced).map_err(malformed)?;
     Certificate::from_parsed(certificate)
+}
+
+/// Tells the builder who will sign; the signature itself is made by [`PrivateKey::sign`].
+struct Announced<'a>(&'a PublicKey);
+
+impl Keypair for Announced<'_> {
+    type VerifyingKey = AnnouncedKey;
+
+    fn verifying_key(&self) -> AnnouncedKey {
+        AnnouncedKey(self.0.clone())
+    }
+}
+
+impl DynSignatureAlgorithmIdentifier for Announced<'_> {
+    fn signature_algorithm_identifier(&self) -> x509_cert::spki::Result<AlgorithmIdentifierOwned> {
+        Ok(AlgorithmIdentifierOwned {
+            oid: ECDSA_WITH_SHA256,
+            // Absent, not NULL (RFC 5758 3.2).
+            parameters: None,
+        })
+    }
+}
+
+#[derive(Clone)]
+struct AnnouncedKey(PublicKey);
+
+impl EncodePublicKey for AnnouncedKey {
+    fn to_public_key_der(&self) -> x509_cert::spki::Result<Document> {
+        Ok(Document::try_from(self.0.to_der())?)
+    }
 }
 
 /// A random serial number of 16 octets with 126 random bits: never derived from the key, so that a renewal with the

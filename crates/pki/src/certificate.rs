@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use p256::ecdsa::DerSignature;
-use p256::ecdsa::signature::Verifier;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::referenced::OwnedToRef;
 use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader};
@@ -18,7 +16,8 @@ use crate::key::hex;
 use crate::{Error, PrivateKey, PublicKey, San, Usage, Validity, pem, profile, subject};
 
 /// ecdsa-with-SHA256 (RFC 5758 3.2).
-const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+pub(crate) const ECDSA_WITH_SHA256: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 
 /// A certificate: its DER bytes, and what they say.
 ///
@@ -121,7 +120,11 @@ impl Certificate {
 
     /// The serial number in lower-case hex, as `openssl x509 -serial` but for case.
     pub fn serial(&self) -> String {
-        hex(self.parsed.tbs_certificate().serial_number().as_bytes())
+        hex(self.serial_bytes())
+    }
+
+    pub(crate) fn serial_bytes(&self) -> &[u8] {
+        self.parsed.tbs_certificate().serial_number().as_bytes()
     }
 
     /// From when to when it is valid.
@@ -149,6 +152,27 @@ impl Certificate {
             .flat_map(|usages| usages.0.iter())
             .filter_map(|oid| Usage::from_oid(*oid))
             .collect()
+    }
+
+    /// How many attributes the subject has, of whatever type.
+    pub(crate) fn subject_attribute_count(&self) -> usize {
+        subject::attribute_count(self.subject())
+    }
+
+    /// How many purposes it lists, known or not.
+    pub(crate) fn usage_count(&self) -> usize {
+        profile::find::<ExtendedKeyUsage>(self.extensions()).map_or(0, |usages| usages.0.len())
+    }
+
+    /// How many alternative names it lists, of whatever kind.
+    pub(crate) fn name_count(&self) -> usize {
+        profile::find::<SubjectAltName>(self.extensions()).map_or(0, |names| names.0.len())
+    }
+
+    /// The certificate as rustls takes it.
+    #[cfg(feature = "rustls")]
+    pub fn to_rustls(&self) -> rustls_pki_types::CertificateDer<'static> {
+        rustls_pki_types::CertificateDer::from(self.der.clone())
     }
 
     /// Whether basicConstraints make it an authority.
@@ -212,13 +236,7 @@ impl Certificate {
             return Ok(false);
         }
         let signature = self.parsed.signature().as_bytes().unwrap_or_default();
-        let Ok(signature) = DerSignature::from_bytes(signature) else {
-            return Ok(false);
-        };
-        Ok(key
-            .verifying_key()?
-            .verify(self.signed_bytes()?, &signature)
-            .is_ok())
+        Ok(key.verifies(self.signed_bytes()?, signature))
     }
 
     /// The bytes that were signed, as they came: encoding them again might not give the same.

@@ -1,6 +1,8 @@
 //! What can go wrong, one variant per cause.
 
-use std::path::{Path, PathBuf};
+#[cfg(all(feature = "store", unix))]
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::validity::rfc3339;
@@ -155,6 +157,29 @@ pub enum Error {
         problem: String,
     },
 
+    /// A policy does not allow what was asked for.
+    #[error("refused `{subject}`: {field} `{value}` is not allowed")]
+    Refused {
+        /// Who asked.
+        subject: String,
+        /// What was asked for, for example `alternative name`.
+        field: &'static str,
+        /// Which one.
+        value: String,
+    },
+
+    /// A chain was judged and refused.
+    #[cfg(feature = "verify")]
+    #[error("certificate of `{subject}` is not trusted as {purpose}: {refusal}")]
+    Untrusted {
+        /// Whose certificate.
+        subject: String,
+        /// What it was presented for.
+        purpose: String,
+        /// Why not.
+        refusal: crate::verify::Refusal,
+    },
+
     /// A key of an algorithm that cannot be used here.
     #[error("cannot use {algorithm} keys for {purpose}")]
     UnsupportedKey {
@@ -214,6 +239,7 @@ impl Error {
     }
 
     /// Says in which file the error was found.
+    #[cfg(all(feature = "store", unix))]
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Self::InFile {
             path: path.to_owned(),

@@ -4,8 +4,7 @@
 
 use std::fmt;
 
-use p256::ecdsa::{SigningKey, VerifyingKey};
-use p256::elliptic_curve::Generate;
+use p256::ecdsa::VerifyingKey;
 use sec1::EcPrivateKey;
 use sha2::{Digest, Sha256};
 use x509_cert::der::asn1::{AnyRef, OctetStringRef};
@@ -13,8 +12,8 @@ use x509_cert::der::{Decode, Reader, SliceReader};
 use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
-use crate::algorithm;
-use crate::{Error, pem};
+use crate::backend::{self, Point, Scalar, Signer};
+use crate::{Error, algorithm, pem};
 
 /// `SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING` before the 65 octets of a point (RFC 5480 2).
 const SPKI_PREFIX: [u8; 26] = [
@@ -38,21 +37,13 @@ const SEC1_CURVE: [u8; 12] = [
 /// `[1] BIT STRING` before the 65 octets of the point, in both forms.
 const POINT_PREFIX: [u8; 5] = [0xa1, 0x44, 0x03, 0x42, 0x00];
 
-const POINT_LENGTH: usize = 65;
-
 /// A public key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PublicKey {
-    point: [u8; POINT_LENGTH],
+    point: Point,
 }
 
 impl PublicKey {
-    pub(crate) fn of(key: &VerifyingKey) -> Self {
-        let mut point = [0; POINT_LENGTH];
-        point.copy_from_slice(key.to_sec1_point(false).as_bytes());
-        Self { point }
-    }
-
     /// Reads a SubjectPublicKeyInfo (RFC 5280 4.1.2.7).
     ///
     /// # Errors
@@ -65,7 +56,9 @@ impl PublicKey {
         let point = info.subject_public_key.as_bytes().unwrap_or_default();
         let key = VerifyingKey::from_sec1_bytes(point)
             .map_err(|_| Error::malformed("public key", "is no point of the curve"))?;
-        Ok(Self::of(&key))
+        Ok(Self {
+            point: backend::point_of(&key),
+        })
     }
 
     /// Reads the first `PUBLIC KEY` block of `text`.
@@ -107,13 +100,13 @@ impl PublicKey {
     }
 
     /// The uncompressed point: 0x04, then both coordinates.
-    pub(crate) fn point(&self) -> &[u8; POINT_LENGTH] {
+    pub(crate) fn point(&self) -> &Point {
         &self.point
     }
 
-    pub(crate) fn verifying_key(&self) -> Result<VerifyingKey, Error> {
-        VerifyingKey::from_sec1_bytes(&self.point)
-            .map_err(|_| Error::malformed("public key", "is no point of the curve"))
+    /// Whether `signature` (ECDSA-Sig-Value in DER) is that of `message`, hashed with SHA-256.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        backend::verify(&self.point, message, signature)
     }
 }
 
@@ -128,7 +121,8 @@ impl fmt::Debug for PublicKey {
 /// It cannot be cloned, printed or serialized; its memory is wiped when it is dropped.
 /// The only ways out are [`PrivateKey::to_pkcs8_pem`] and [`PrivateKey::to_sec1_pem`], whose text is wiped too.
 pub struct PrivateKey {
-    signing: SigningKey,
+    signer: Signer,
+    scalar: Scalar,
     public: PublicKey,
 }
 
@@ -139,15 +133,12 @@ impl PrivateKey {
     ///
     /// [`Error::Randomness`] when there is none.
     pub fn generate() -> Result<Self, Error> {
-        let signing = SigningKey::try_generate().map_err(|error| Error::Randomness {
-            problem: error.to_string(),
-        })?;
-        Ok(Self::new(signing))
-    }
-
-    fn new(signing: SigningKey) -> Self {
-        let public = PublicKey::of(signing.verifying_key());
-        Self { signing, public }
+        let (signer, scalar, point) = Signer::generate()?;
+        Ok(Self {
+            signer,
+            scalar,
+            public: PublicKey { point },
+        })
     }
 
     /// Reads the one private key in `text`: PKCS#8 (`PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`).
@@ -205,9 +196,18 @@ impl PrivateKey {
             None => return Err(malformed("does not name its curve")),
             Some(curve) => return Err(unsupported(&algorithm::curve_name(curve))),
         }
-        let signing = SigningKey::from_slice(key.private_key)
-            .map_err(|_| malformed("is no scalar of the curve"))?;
-        let private = Self::new(signing);
+        let not_of_curve = || malformed("is no scalar of the curve");
+        let mut scalar = Scalar::default();
+        if key.private_key.len() != scalar.len() {
+            return Err(not_of_curve());
+        }
+        scalar.copy_from_slice(key.private_key);
+        let (signer, point) = Signer::from_scalar(&scalar).ok_or_else(not_of_curve)?;
+        let private = Self {
+            signer,
+            scalar,
+            public: PublicKey { point },
+        };
         match key.public_key {
             Some(point) if point != private.public.point => {
                 Err(malformed("its public half does not belong to it"))
@@ -239,13 +239,12 @@ impl PrivateKey {
 
     /// Puts the scalar between `before` and `between`, and the point, which is known and not computed again, last.
     fn assemble(&self, before: &[&[u8]], between: &[&[u8]]) -> Zeroizing<Vec<u8>> {
-        let scalar = Zeroizing::new(self.signing.to_bytes());
         // Capacity for all of it: growing would leave a copy of the scalar behind.
         let mut der = Zeroizing::new(Vec::with_capacity(160));
         for part in before {
             der.extend_from_slice(part);
         }
-        der.extend_from_slice(&scalar[..]);
+        der.extend_from_slice(&self.scalar[..]);
         for part in between {
             der.extend_from_slice(part);
         }
@@ -253,8 +252,9 @@ impl PrivateKey {
         der
     }
 
-    pub(crate) fn signer(&self) -> &SigningKey {
-        &self.signing
+    /// Signs the SHA-256 of `message`: an ECDSA-Sig-Value in DER.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.signer.sign(message)
     }
 }
 
@@ -313,24 +313,26 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use p256::ecdsa::SigningKey;
     use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 
     #[test]
     fn templates_equal_the_general_encoders() {
         let key = PrivateKey::generate().unwrap();
+        let signing = SigningKey::from_slice(&key.scalar[..]).unwrap();
         assert_eq!(
             *key.to_pkcs8_pem(),
-            *key.signing.to_pkcs8_pem(LineEnding::LF).unwrap()
+            *signing.to_pkcs8_pem(LineEnding::LF).unwrap()
         );
         assert_eq!(
             key.public.to_der(),
-            key.signing
+            signing
                 .verifying_key()
                 .to_public_key_der()
                 .unwrap()
                 .as_bytes()
         );
-        let secret = p256::SecretKey::from(&key.signing);
+        let secret = p256::SecretKey::from(&signing);
         let sec1 = secret.to_sec1_der().unwrap();
         let pem = key.to_sec1_pem();
         let ours = pem::blocks(pem.as_bytes()).unwrap();
@@ -361,7 +363,7 @@ mod tests {
         let key = PrivateKey::generate().unwrap();
         let other = PrivateKey::generate().unwrap();
         let mut swapped = key.to_pkcs8_der();
-        let at = swapped.len() - POINT_LENGTH;
+        let at = swapped.len() - 65;
         swapped[at..].copy_from_slice(other.public.point());
         let swapped = pem::encode_secret("PRIVATE KEY", &swapped);
         let twice = format!("{}{}", *key.to_pkcs8_pem(), *other.to_pkcs8_pem());

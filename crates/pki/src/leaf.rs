@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+#[cfg(all(feature = "store", unix))]
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::Extension;
+#[cfg(all(feature = "store", unix))]
 use x509_cert::ext::pkix::SubjectAltName;
 use zeroize::Zeroizing;
 
@@ -94,6 +96,50 @@ impl Leaf {
         Ok(Self::new(common_name, usages, sans))
     }
 
+    /// The description of an existing certificate, to have it made again: subject, uses, names and lifetime are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] when something in it would be lost: a subject attribute other than O and CN, a purpose or
+    /// kind of name that this crate does not write, a missing EKU.
+    pub fn from_certificate(certificate: &Certificate) -> Result<Self, Error> {
+        let lost = |what: &str| {
+            let subject = certificate.subject_shown();
+            Error::malformed(
+                "certificate",
+                format!("{what} of `{subject}` cannot be kept"),
+            )
+        };
+        let (common_names, organizations) =
+            (certificate.common_names(), certificate.organizations());
+        let [common_name] = &common_names[..] else {
+            return Err(lost("no or several common names"));
+        };
+        if certificate.subject_attribute_count() != 1 + organizations.len() {
+            return Err(lost("further attributes"));
+        }
+        if certificate.is_authority() {
+            return Err(lost("the power to sign"));
+        }
+        let (usages, sans) = (certificate.usages(), certificate.sans());
+        if certificate.usage_count() != usages.len() {
+            return Err(lost("further purposes"));
+        }
+        if certificate.name_count() != sans.len() {
+            return Err(lost("further alternative names"));
+        }
+        let sans = if sans.is_empty() {
+            None
+        } else {
+            Some(Sans::new(sans)?)
+        };
+        let leaf = Self::custom(CommonName::try_from(common_name.as_str())?, usages, sans)?
+            .with_lifetime(certificate.validity().lifetime());
+        organizations.iter().try_fold(leaf, |leaf, name| {
+            Ok(leaf.with_organization(Organization::try_from(name.as_str())?))
+        })
+    }
+
     fn new(common_name: CommonName, usages: Vec<Usage>, sans: Option<Sans>) -> Self {
         Self {
             subject: Subject::new(common_name),
@@ -160,6 +206,7 @@ impl Leaf {
     /// How `certificate` differs from this description; `None` when it could have been made from it.
     ///
     /// The lifetime is not compared: a new one takes effect at the next renewal.
+    #[cfg(all(feature = "store", unix))]
     pub(crate) fn difference(
         &self,
         certificate: &Certificate,
@@ -210,6 +257,7 @@ impl fmt::Display for Leaf {
 }
 
 /// In what a certificate differs from its description.
+#[cfg(all(feature = "store", unix))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Difference {
     Profile,
@@ -268,6 +316,19 @@ impl Identity {
             text.push_str(&certificate.to_pem());
         }
         text
+    }
+
+    /// The chain and the key as rustls takes them.
+    #[cfg(feature = "rustls")]
+    pub fn to_rustls(
+        &self,
+    ) -> (
+        Vec<rustls_pki_types::CertificateDer<'static>>,
+        rustls_pki_types::PrivateKeyDer<'static>,
+    ) {
+        let chain = [&self.certificate].into_iter().chain(&self.chain);
+        let key = rustls_pki_types::PrivatePkcs8KeyDer::from(self.key.to_pkcs8_der().to_vec());
+        (chain.map(Certificate::to_rustls).collect(), key.into())
     }
 
     /// The key as PKCS#8 PEM.

@@ -110,7 +110,24 @@ impl Entry {
         };
         EntryFiles { public, private }
     }
+
+    /// These, and those that an authority has while its key changes.
+    fn all_files(&self) -> Vec<String> {
+        let files = self.files();
+        let mut all: Vec<String> = files.public.into_iter().chain([files.private]).collect();
+        if let Item::Authority { .. } = self.item {
+            let id = &self.id;
+            all.push(format!("{id}.{NEXT}.crt"));
+            all.push(format!("{id}.{NEXT}.key"));
+            all.push(format!("{id}.{PREVIOUS}.crt"));
+        }
+        all
+    }
 }
+
+/// What is added to an authority's name while its key changes: the coming pair, and the certificate that was.
+pub(crate) const NEXT: &str = "next";
+pub(crate) const PREVIOUS: &str = "previous";
 
 /// The files of one entry, relative to the store's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,8 +246,8 @@ impl Plan {
             id: EntryId::try_from(id)?,
             item,
         };
-        let files = entry.files();
-        for file in files.public.iter().chain([&files.private]) {
+        let files = entry.all_files();
+        for file in &files {
             // One entry's file must not be another's file, or its folder.
             let clash = self.files.contains(file)
                 || self.folders.contains(file)
@@ -243,7 +260,7 @@ impl Plan {
                 ));
             }
         }
-        for file in files.public.into_iter().chain([files.private]) {
+        for file in files {
             self.folders.extend(parents(&file).map(str::to_owned));
             self.files.insert(file);
         }

@@ -116,27 +116,34 @@ pub(crate) fn authority_extensions(path_length: Option<u8>) -> Result<Vec<Extens
 }
 
 /// subjectKeyIdentifier and authorityKeyIdentifier; both non-critical (RFC 5280 4.2.1.1, 4.2.1.2).
-///
-/// The second is a copy of the issuer's identifier, whatever hash once made it: recomputing it is how other tools
-/// come to certificates that OpenSSL refuses.
 pub(crate) fn identifiers(subject: &[u8], issuer: &[u8]) -> Result<[Extension; 2], Error> {
-    let octets = |bytes: &[u8]| {
-        OctetString::new(bytes).map_err(|error| Error::malformed("key identifier", error))
-    };
     Ok([
         extension(false, &SubjectKeyIdentifier(octets(subject)?))?,
-        extension(
-            false,
-            &AuthorityKeyIdentifier {
-                key_identifier: Some(octets(issuer)?),
-                authority_cert_issuer: None,
-                authority_cert_serial_number: None,
-            },
-        )?,
+        authority_identifier(issuer)?,
     ])
 }
 
+/// authorityKeyIdentifier.
+///
+/// It is a copy of the issuer's own identifier, whatever hash once made it: recomputing it is how other tools come to
+/// certificates that OpenSSL refuses.
+pub(crate) fn authority_identifier(issuer: &[u8]) -> Result<Extension, Error> {
+    extension(
+        false,
+        &AuthorityKeyIdentifier {
+            key_identifier: Some(octets(issuer)?),
+            authority_cert_issuer: None,
+            authority_cert_serial_number: None,
+        },
+    )
+}
+
+fn octets(bytes: &[u8]) -> Result<OctetString, Error> {
+    OctetString::new(bytes).map_err(|error| Error::malformed("key identifier", error))
+}
+
 /// Whether it is one of [`identifiers`].
+#[cfg(all(feature = "store", unix))]
 pub(crate) fn is_identifier(extension: &Extension) -> bool {
     [SubjectKeyIdentifier::OID, AuthorityKeyIdentifier::OID].contains(&extension.extn_id)
 }

@@ -113,6 +113,12 @@ pub(crate) fn organizations(name: &Name) -> Vec<String> {
     values(name, ORGANIZATION)
 }
 
+/// How many attributes there are, of whatever type.
+pub(crate) fn attribute_count(name: &Name) -> usize {
+    let rdns: &RdnSequence = name.as_ref();
+    rdns.iter().map(|rdn| rdn.len()).sum()
+}
+
 /// A short form for messages: the common name, else the whole name as RFC 4514 writes it.
 pub(crate) fn shown(name: &Name) -> String {
     let text = match common_names(name).pop() {

@@ -101,10 +101,13 @@ impl Validity {
     }
 
     pub(crate) fn to_x509(self) -> Result<X509Validity, Error> {
-        Ok(X509Validity::new(
-            x509_time(self.not_before)?,
-            x509_time(self.not_after)?,
-        ))
+        let (start, end) = self.times()?;
+        Ok(X509Validity::new(start, end))
+    }
+
+    /// Both ends as X.509 writes them.
+    pub(crate) fn times(self) -> Result<(Time, Time), Error> {
+        Ok((x509_time(self.not_before)?, x509_time(self.not_after)?))
     }
 
     /// The first second.
@@ -115,6 +118,14 @@ impl Validity {
     /// The last second.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
+    }
+
+    /// The whole length, both ends included.
+    pub(crate) fn lifetime(&self) -> Lifetime {
+        let between = self.not_after.duration_since(self.not_before);
+        Lifetime {
+            seconds: between.unwrap_or_default().as_secs() + 1,
+        }
     }
 
     /// Whether `now` lies inside.

@@ -83,7 +83,7 @@ impl Cluster {
                 let Ok(authority) = pki.authority(&id) else {
                     return Ok(());
                 };
-                add("crt", 0o644, authority.certificate_pem().into());
+                add("crt", 0o644, pki.trust_pem(&id)?.into());
                 if self.key_travels(row) {
                     add("key", 0o600, authority.key_pem());
                 }
@@ -115,6 +115,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// Whether the key of the authority `row` belongs on nodes: not that of an external etcd.
+    fn key_travels(&self, row: &Row) -> bool {
+        row.id != RowId::EtcdCa || self.topology() == EtcdTopology::Stacked
+    }
+
     /// Where a row's files are on `node`. Control plane nodes of an external etcd keep its authority where kubeadm
     /// keeps that of a stacked one.
     fn folder(&self, row: &Row, node: &Node) -> &'static str {
@@ -139,7 +144,7 @@ impl Cluster {
             _ => self.endpoint.url(),
         };
         let identity = pki.identity(&row.id.entry(node.name()))?;
-        let authority = pki.authority(&RowId::Ca.entry(""))?.certificate_pem();
+        let authority = pki.trust_pem(&RowId::Ca.entry(""))?;
         let user = identity.certificate().subject_shown();
         let context = format!("{user}@{}", self.name);
         Kubeconfig::new(&user, &authority, identity)?
@@ -169,7 +174,7 @@ impl Cluster {
     ///
     /// [`Error::NotFound`] when `pki` is of another plan.
     pub fn operator_kubeconfig(&self, pki: &Material) -> Result<Kubeconfig, Error> {
-        let authority = pki.authority(&RowId::Ca.entry(""))?.certificate_pem();
+        let authority = pki.trust_pem(&RowId::Ca.entry(""))?;
         // Named after the cluster, so that files of several clusters can be merged.
         let user = format!("{}-admin", self.name);
         Kubeconfig::new(&user, &authority, pki.identity(OPERATOR)?)

@@ -45,12 +45,14 @@
 //! ```
 
 mod cluster;
+#[cfg(all(feature = "store", unix))]
 mod files;
 mod kubeconfig;
 mod plan;
 mod table;
 
 pub use cluster::{Cluster, Endpoint, EtcdTopology, Node};
+#[cfg(all(feature = "store", unix))]
 pub use files::NodeFile;
 pub use kubeconfig::Kubeconfig;
 pub use plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::table::{Copies, Kind, Name, On, Row, SanRule, TABLE};
-use super::{Cluster, EtcdTopology, Node, RowId};
+use super::{Cluster, Node, RowId};
 use crate::{
     AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Plan, San, Sans, Secret,
 };
@@ -155,10 +155,5 @@ impl Cluster {
         sans.push(self.endpoint.host().clone());
         sans.extend(self.extra_sans.iter().cloned());
         Ok(sans)
-    }
-
-    /// Whether the key of the authority `row` belongs on nodes: not that of an external etcd.
-    pub(crate) fn key_travels(&self, row: &Row) -> bool {
-        row.id != RowId::EtcdCa || self.topology() == EtcdTopology::Stacked
     }
 }

@@ -167,6 +167,11 @@ fn link_to_new(from: &Path, to: &Path) -> io::Result<()> {
     fs::remove_file(from)
 }
 
+/// Makes what happened to the name `path` durable.
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), Error> {
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
 fn sync_folder(folder: &Path) -> Result<(), Error> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
@@ -215,7 +220,7 @@ pub(crate) fn sweep(root: &Path, plan: &Plan) -> Result<(), Error> {
 
 /// Marks a point at which tests kill the process.
 #[cfg(not(test))]
-fn step() {}
+pub(crate) fn step() {}
 
 #[cfg(test)]
-use super::kill_tests::step;
+pub(crate) use super::kill_tests::step;

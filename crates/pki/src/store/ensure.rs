@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::batch::{self, Verb, Write};
 use super::files::Privacy;
-use super::held::{Held, Paths, SecretText};
+use super::held::{Held, Paths, SecretText, Trusted};
 use super::material::Material;
+use super::rotation;
 use crate::leaf::Difference;
 use crate::plan::{Entry, EntryId, Item};
 use crate::{
@@ -32,6 +33,8 @@ pub enum Reason {
     KeyMismatch,
     /// It was not there.
     Missing,
+    /// The caller asked for it.
+    Requested,
     /// It is for other uses than asked for.
     ProfileChanged,
     /// It holds other alternative names than asked for.
@@ -49,6 +52,7 @@ impl fmt::Display for Reason {
             Self::Interrupted => f.write_str("only its key was there"),
             Self::KeyMismatch => f.write_str("did not belong to its key"),
             Self::Missing => f.write_str("was not there"),
+            Self::Requested => f.write_str("as requested"),
             Self::ProfileChanged => f.write_str("its uses changed"),
             Self::SansChanged => f.write_str("its alternative names changed"),
             Self::SubjectChanged => f.write_str("its subject changed"),
@@ -108,15 +112,27 @@ impl Ensured {
     }
 }
 
-pub(crate) fn ensure(root: &Path, plan: &Plan, now: SystemTime) -> Result<Ensured, Error> {
+/// Which leaves to make anew though nothing is wrong with them, and what becomes of their keys.
+pub(crate) type Request<'a> = &'a dyn Fn(&EntryId) -> Option<KeyPolicy>;
+
+pub(crate) fn ensure(
+    root: &Path,
+    plan: &Plan,
+    now: SystemTime,
+    request: Request<'_>,
+) -> Result<Ensured, Error> {
     let mut work = Work {
         now,
+        request,
         entries: Vec::with_capacity(plan.entries().len()),
         material: Material::default(),
         writes: Vec::new(),
     };
     for entry in plan.entries() {
         let paths = Paths::of(root, entry);
+        if let Item::Authority { .. } = entry.item() {
+            rotation::recover(&paths)?;
+        }
         let held = match entry.item() {
             Item::Authority { issuer: None, spec } => work.root(entry, &paths, spec)?,
             Item::Authority {
@@ -138,21 +154,22 @@ pub(crate) fn ensure(root: &Path, plan: &Plan, now: SystemTime) -> Result<Ensure
 }
 
 /// One run: what was decided so far, and what is to be written at its end.
-struct Work {
+struct Work<'a> {
     now: SystemTime,
+    request: Request<'a>,
     entries: Vec<Change>,
     material: Material,
     writes: Vec<Write>,
 }
 
-impl Work {
+impl Work<'_> {
     fn root(&mut self, entry: &Entry, paths: &Paths, spec: &AuthoritySpec) -> Result<Held, Error> {
         let (key, reason) = match paths.read_pair()? {
             (Some(certificate), Some(key)) => {
                 let authority = Authority::new(certificate, key, self.now)
                     .map_err(|error| in_public_file(error, paths))?;
                 self.unchanged(entry);
-                return Ok(Held::Authority(authority));
+                return trusted(authority, paths);
             }
             (_, key) => usable(key)?,
         };
@@ -165,7 +182,7 @@ impl Work {
             false,
         );
         self.made(entry, reason, new_key);
-        Ok(Held::Authority(authority))
+        trusted(authority, paths)
     }
 
     fn intermediate(
@@ -186,7 +203,7 @@ impl Work {
                     let authority = Authority::trusted(certificate, key, above.full_chain())
                         .map_err(|error| in_public_file(error, paths))?;
                     self.unchanged(entry);
-                    return Ok(Held::Authority(authority));
+                    return trusted(authority, paths);
                 };
                 certificate
                     .require_key(&key)
@@ -207,7 +224,7 @@ impl Work {
             replace,
         );
         self.made(entry, reason, new_key);
-        Ok(Held::Authority(authority))
+        trusted(authority, paths)
     }
 
     fn leaf(
@@ -218,9 +235,11 @@ impl Work {
         leaf: &Leaf,
     ) -> Result<Held, Error> {
         let authority = self.material.authority(issuer.as_str())?;
+        let requested = (self.request)(entry.id());
         let (key, reason, replace) = match paths.read_pair()? {
             (Some(certificate), Some(key)) => {
-                match reason_to_renew(&certificate, &key, leaf, authority, self.now)? {
+                let reason = reason_to_renew(&certificate, &key, leaf, authority, self.now)?;
+                match reason.or(requested.map(|_| Reason::Requested)) {
                     Some(reason) => (key, reason, true),
                     None => {
                         let identity =
@@ -236,8 +255,8 @@ impl Work {
             }
         };
         // A key that has no matching certificate yet is the new one that an interrupted run was about to use.
-        let change_key =
-            replace && leaf.key_policy() == KeyPolicy::New && reason != Reason::KeyMismatch;
+        let policy = requested.unwrap_or(leaf.key_policy());
+        let change_key = replace && policy == KeyPolicy::New && reason != Reason::KeyMismatch;
         let key = if change_key {
             PrivateKey::generate()?
         } else {
@@ -368,6 +387,11 @@ impl Work {
             new_key,
         });
     }
+}
+
+fn trusted(authority: Authority, paths: &Paths) -> Result<Held, Error> {
+    let beside = rotation::trusted_beside(paths)?;
+    Ok(Held::Authority(Trusted { authority, beside }))
 }
 
 /// The key that is there, else a new one.

@@ -7,17 +7,25 @@ use zeroize::Zeroizing;
 
 use super::files::{self, Privacy};
 use super::material::Material;
+use super::rotation;
 use crate::plan::{Entry, Item};
 use crate::{Authority, Certificate, Error, Identity, Plan, PrivateKey, Secret, SshKey};
 
 /// One entry in memory.
 #[derive(Debug)]
 pub(crate) enum Held {
-    Authority(Authority),
+    Authority(Trusted),
     Identity(Identity),
     KeyPair(PrivateKey),
     Secret(SecretText),
     SshKey(SshKey),
+}
+
+/// An authority, and the certificates that are trusted beside its own while its key changes.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    pub(crate) authority: Authority,
+    pub(crate) beside: Vec<Certificate>,
 }
 
 /// Text that no Debug output shows.
@@ -127,7 +135,8 @@ fn load(entry: &Entry, paths: &Paths, material: &Material) -> Result<Option<Held
             };
             let authority = Authority::trusted(certificate, key, chain)
                 .map_err(|error| error.in_file(&paths.private.with_extension("crt")))?;
-            Some(Held::Authority(authority))
+            let beside = rotation::trusted_beside(paths)?;
+            Some(Held::Authority(Trusted { authority, beside }))
         }
         Item::Leaf { issuer, .. } => {
             let (Some(certificate), Some(key)) = paths.read_pair()? else {

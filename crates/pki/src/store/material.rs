@@ -36,7 +36,24 @@ impl Material {
     /// [`Error::NotFound`].
     pub fn authority(&self, id: &str) -> Result<&Authority, Error> {
         match self.get(id) {
-            Some(Held::Authority(authority)) => Ok(authority),
+            Some(Held::Authority(trusted)) => Ok(&trusted.authority),
+            _ => Err(not_found("authority", id)),
+        }
+    }
+
+    /// What to trust in the name of the authority `id`, in PEM: its certificate, and while its key changes, the coming
+    /// or the previous one after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    pub fn trust_pem(&self, id: &str) -> Result<String, Error> {
+        match self.get(id) {
+            Some(Held::Authority(trusted)) => {
+                let own = trusted.authority.certificate_pem();
+                let beside = trusted.beside.iter().map(crate::Certificate::to_pem);
+                Ok([own].into_iter().chain(beside).collect())
+            }
             _ => Err(not_found("authority", id)),
         }
     }

@@ -40,14 +40,17 @@ mod held;
 mod kill_tests;
 mod lock;
 mod material;
+mod rotation;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use ensure::{Change, Ensured, Outcome, Reason};
 pub use material::Material;
+pub use rotation::Rotation;
 
-use crate::{Error, Plan};
+use crate::plan::Item;
+use crate::{Authority, EntryId, Error, KeyPolicy, Lifetime, Plan};
 
 /// A folder of authorities, certificates, keys and secrets.
 #[derive(Debug, Clone)]
@@ -86,7 +89,127 @@ impl Store {
     pub fn ensure(&self, plan: &Plan, now: SystemTime) -> Result<Ensured, Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
         batch::sweep(&self.root, plan)?;
-        ensure::ensure(&self.root, plan, now)
+        ensure::ensure(&self.root, plan, now, &|_| None)
+    }
+
+    /// Like [`Store::ensure`], and makes the leaves that `pick` picks anew though nothing is wrong with them, with the
+    /// same or a new key as it says.
+    ///
+    /// Authorities are never picked: see [`Store::renew_authority`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::ensure`].
+    pub fn renew(
+        &self,
+        plan: &Plan,
+        now: SystemTime,
+        pick: impl Fn(&EntryId) -> Option<KeyPolicy>,
+    ) -> Result<Ensured, Error> {
+        let _lock = lock::Lock::exclusive(&self.root)?;
+        batch::sweep(&self.root, plan)?;
+        ensure::ensure(&self.root, plan, now, &pick)
+    }
+
+    /// Gives the self-signed authority `id` a new certificate with the same key and subject.
+    ///
+    /// What it signed stays valid and is not touched; those who trust it need the new certificate before the old one
+    /// ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when `plan` has no such authority or the store does not hold it; errors as of
+    /// [`Store::ensure`].
+    pub fn renew_authority(
+        &self,
+        plan: &Plan,
+        id: &str,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<(), Error> {
+        let _lock = lock::Lock::exclusive(&self.root)?;
+        rotation::renew(&self.paths_of_authority(plan, id)?, id, lifetime, now)
+    }
+
+    /// Puts an authority from elsewhere in the place of the plan's `id`, which must still be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] when the store has that authority already; [`Error::NotFound`].
+    pub fn import_authority(
+        &self,
+        plan: &Plan,
+        id: &str,
+        authority: &Authority,
+    ) -> Result<(), Error> {
+        let _lock = lock::Lock::exclusive(&self.root)?;
+        rotation::import(&self.paths_of_authority(plan, id)?, authority)
+    }
+
+    /// How far the change of the authority `id` to another key has come.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when `plan` has no such authority.
+    pub fn rotation(&self, plan: &Plan, id: &str) -> Result<Rotation, Error> {
+        let _lock = lock::Lock::shared(&self.root)?;
+        rotation::state(&self.paths_of_authority(plan, id)?)
+    }
+
+    /// First of three steps to another key: makes the coming authority, so that it can be trusted beside the old one
+    /// ([`Material::trust_pem`] holds both) before anything is signed by it.
+    ///
+    /// Deploy that trust everywhere and restart what reads it only once, as etcd does; then
+    /// [`Store::switch_rotation`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`]; [`Error::Exists`] when an earlier rotation is not finished.
+    pub fn start_rotation(&self, plan: &Plan, id: &str, now: SystemTime) -> Result<(), Error> {
+        let _lock = lock::Lock::exclusive(&self.root)?;
+        batch::sweep(&self.root, plan)?;
+        rotation::start(plan, &self.paths_of_authority(plan, id)?, id, now)
+    }
+
+    /// Second step: the coming authority takes over, and makes everything of `plan` that the old one signed anew.
+    ///
+    /// Deploy the new certificates; the trust still holds both. Then [`Store::finish_rotation`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when no rotation was started; errors as of [`Store::ensure`].
+    pub fn switch_rotation(
+        &self,
+        plan: &Plan,
+        id: &str,
+        now: SystemTime,
+    ) -> Result<Ensured, Error> {
+        let _lock = lock::Lock::exclusive(&self.root)?;
+        batch::sweep(&self.root, plan)?;
+        rotation::switch(&self.paths_of_authority(plan, id)?, id)?;
+        ensure::ensure(&self.root, plan, now, &|_| None)
+    }
+
+    /// Third step: the old authority is no longer trusted. Deploy the trust once more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when the second step was not taken.
+    pub fn finish_rotation(&self, plan: &Plan, id: &str) -> Result<(), Error> {
+        let _lock = lock::Lock::exclusive(&self.root)?;
+        rotation::finish(&self.paths_of_authority(plan, id)?, id)
+    }
+
+    fn paths_of_authority(&self, plan: &Plan, id: &str) -> Result<held::Paths, Error> {
+        match plan.entry(id) {
+            Some(entry) if matches!(entry.item(), Item::Authority { .. }) => {
+                Ok(held::Paths::of(&self.root, entry))
+            }
+            _ => Err(Error::NotFound {
+                what: "authority in the plan",
+                name: id.to_owned(),
+            }),
+        }
     }
 
     /// Reads what `plan` asks for, without making anything.

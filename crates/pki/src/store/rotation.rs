@@ -1,0 +1,236 @@
+//! Changing an authority: its certificate, or its key in three resumable steps.
+//!
+//! | files beside `ca.crt` and `ca.key` | state | trusted | signs |
+//! |---|---|---|---|
+//! | none | idle | current | current |
+//! | `ca.next.crt`, `ca.next.key` | started | current, next | current |
+//! | `ca.previous.crt` | switched | current, previous | current (was next) |
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use zeroize::Zeroizing;
+
+use super::batch::{self, Verb, Write};
+use super::files::{self, Privacy, io_error};
+use super::held::Paths;
+use crate::plan::{Item, NEXT, PREVIOUS};
+use crate::{Authority, Certificate, Error, Lifetime, Plan, PrivateKey};
+
+/// How far an authority's change to another key has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rotation {
+    /// Not begun, or finished.
+    Idle,
+    /// The coming authority is there to be trusted; the old one signs.
+    Started,
+    /// The new authority signs; the old one is still trusted.
+    Switched,
+}
+
+/// The files that are there while a rotation is under way.
+struct Extra {
+    next_certificate: PathBuf,
+    next_key: PathBuf,
+    previous: PathBuf,
+}
+
+impl Extra {
+    fn of(paths: &Paths) -> Self {
+        let beside = |name: &str, extension: &str| {
+            let mut file = paths.private.clone();
+            file.set_extension(format!("{name}.{extension}"));
+            file
+        };
+        Self {
+            next_certificate: beside(NEXT, "crt"),
+            next_key: beside(NEXT, "key"),
+            previous: beside(PREVIOUS, "crt"),
+        }
+    }
+}
+
+fn current(paths: &Paths) -> &Path {
+    // Authorities always have a public file.
+    paths.public.as_deref().unwrap_or(&paths.private)
+}
+
+fn read_certificate(path: &Path) -> Result<Option<Certificate>, Error> {
+    match files::read(path, Privacy::Public)? {
+        Some(bytes) => Certificate::from_pem(&bytes)
+            .map(Some)
+            .map_err(|error| error.in_file(path)),
+        None => Ok(None),
+    }
+}
+
+/// What is trusted beside the current certificate.
+pub(crate) fn trusted_beside(paths: &Paths) -> Result<Vec<Certificate>, Error> {
+    let extra = Extra::of(paths);
+    let next = read_certificate(&extra.next_certificate)?;
+    Ok(next
+        .into_iter()
+        .chain(read_certificate(&extra.previous)?)
+        .collect())
+}
+
+pub(crate) fn state(paths: &Paths) -> Result<Rotation, Error> {
+    let extra = Extra::of(paths);
+    Ok(if extra.next_certificate.exists() {
+        Rotation::Started
+    } else if extra.previous.exists() {
+        Rotation::Switched
+    } else {
+        Rotation::Idle
+    })
+}
+
+/// Completes a switch that was interrupted between its two renames: the new key is in place, its certificate is not.
+pub(crate) fn recover(paths: &Paths) -> Result<(), Error> {
+    let extra = Extra::of(paths);
+    if extra.next_key.exists() || !extra.previous.exists() {
+        return Ok(());
+    }
+    let (Some(next), Some(key)) = (
+        read_certificate(&extra.next_certificate)?,
+        paths.read_key()?,
+    ) else {
+        return Ok(());
+    };
+    if next.require_key(&key).is_ok() {
+        rename(&extra.next_certificate, current(paths))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Result<(), Error> {
+    let extra = Extra::of(paths);
+    if extra.previous.exists() {
+        return Err(Error::Exists {
+            path: extra.previous,
+        });
+    }
+    let old =
+        read_certificate(current(paths))?.ok_or_else(|| not_found("authority in the store", id))?;
+    if read_certificate(&extra.next_certificate)?.is_some() {
+        return Ok(());
+    }
+    let (spec, lifetime) = match plan.entry(id).map(|entry| entry.item()) {
+        Some(Item::Authority { issuer: None, spec }) => (spec, spec.lifetime()),
+        _ => return Err(not_found("self-signed authority in the plan", id)),
+    };
+    // The key first, as everywhere; one that an interrupted start left is used.
+    let key = match files::read(&extra.next_key, Privacy::Private)? {
+        Some(bytes) => {
+            PrivateKey::from_pem(&bytes).map_err(|error| error.in_file(&extra.next_key))?
+        }
+        None => {
+            let key = PrivateKey::generate()?;
+            batch::commit(&[private(&extra.next_key, &key)])?;
+            key
+        }
+    };
+    // The subject of the old one, whoever made it, so that only the key is another.
+    let next = Authority::create_like(&old, spec, key, lifetime, now)?;
+    batch::commit(&[public(
+        &extra.next_certificate,
+        next.certificate(),
+        Verb::Create,
+    )])
+}
+
+pub(crate) fn switch(paths: &Paths, id: &str) -> Result<(), Error> {
+    let extra = Extra::of(paths);
+    recover(paths)?;
+    if !extra.next_certificate.exists() {
+        // Taken already, or never started.
+        return match state(paths)? {
+            Rotation::Switched => Ok(()),
+            _ => Err(not_found("started rotation of", id)),
+        };
+    }
+    let old =
+        read_certificate(current(paths))?.ok_or_else(|| not_found("authority in the store", id))?;
+    match read_certificate(&extra.previous)? {
+        None => batch::commit(&[public(&extra.previous, &old, Verb::Create)])?,
+        Some(previous) if previous == old => {}
+        Some(_) => {
+            return Err(Error::Exists {
+                path: extra.previous,
+            });
+        }
+    }
+    rename(&extra.next_key, &paths.private)?;
+    batch::step();
+    rename(&extra.next_certificate, current(paths))
+}
+
+pub(crate) fn finish(paths: &Paths, id: &str) -> Result<(), Error> {
+    let extra = Extra::of(paths);
+    if state(paths)? != Rotation::Switched {
+        return Err(not_found("switched rotation of", id));
+    }
+    fs::remove_file(&extra.previous).map_err(io_error("remove", &extra.previous))?;
+    batch::sync_folder_of(&extra.previous)
+}
+
+pub(crate) fn renew(
+    paths: &Paths,
+    id: &str,
+    lifetime: Lifetime,
+    now: SystemTime,
+) -> Result<(), Error> {
+    recover(paths)?;
+    let (Some(certificate), Some(key)) = paths.read_pair()? else {
+        return Err(not_found("authority in the store", id));
+    };
+    // Not checked for expiry: an expired authority is the one that most needs this.
+    let authority = Authority::trusted(certificate, key, Vec::new())
+        .map_err(|error| error.in_file(current(paths)))?;
+    let renewed = authority.renew(lifetime, now)?;
+    batch::commit(&[public(current(paths), &renewed, Verb::Replace)])
+}
+
+pub(crate) fn import(paths: &Paths, authority: &Authority) -> Result<(), Error> {
+    batch::commit(&[
+        private(&paths.private, authority.key()),
+        public(current(paths), authority.certificate(), Verb::Create),
+    ])
+}
+
+fn private(path: &Path, key: &PrivateKey) -> Write {
+    Write {
+        path: path.to_owned(),
+        bytes: Zeroizing::new(key.to_pkcs8_pem().as_bytes().to_vec()),
+        privacy: Privacy::Private,
+        verb: Verb::Create,
+    }
+}
+
+fn public(path: &Path, certificate: &Certificate, verb: Verb) -> Write {
+    Write {
+        path: path.to_owned(),
+        bytes: Zeroizing::new(certificate.to_pem().into_bytes()),
+        privacy: Privacy::Public,
+        verb,
+    }
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    match fs::rename(from, to) {
+        // Done by the run that was interrupted.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(io_error("replace", to)),
+    }?;
+    batch::sync_folder_of(to)
+}
+
+fn not_found(what: &'static str, id: &str) -> Error {
+    Error::NotFound {
+        what,
+        name: id.to_owned(),
+    }
+}
