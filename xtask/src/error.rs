@@ -44,6 +44,18 @@ pub(crate) enum Error {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+    /// The user's kubeconfig is left alone.
+    #[error("`{}` is left as it is: {refusal}", path.display())]
+    Kubeconfig {
+        path: PathBuf,
+        refusal: crate::kubeconfig::Refusal,
+    },
+    /// Another program changes the user's kubeconfig.
+    #[error("another program holds `{}`", lock.display())]
+    KubeconfigLocked { lock: PathBuf },
+    /// The lab has no keys, because it was never brought up.
+    #[error("lab `{lab}` was never brought up from here")]
+    NotMade { lab: String },
     /// A verb needs a lab and none, or several, have machines.
     #[error("{}", which_lab(running))]
     NoLabNamed { running: Vec<String> },
@@ -70,12 +82,21 @@ pub(crate) enum Error {
     /// No folder with lab files is near.
     #[error("no folder `labs` in `{}` or above it", from.display())]
     NoWorkspace { from: PathBuf },
+    /// Keys and certificates.
+    #[error(transparent)]
+    Pki(#[from] caravan_pki::Error),
     /// A program failed.
     #[error(transparent)]
     Process(#[from] caravan_process::Error),
     /// A file cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// Files could not be rendered.
+    #[error(transparent)]
+    Render(#[from] caravan_render::Error),
+    /// Vagrant, the engine or ssh.
+    #[error(transparent)]
+    Vagrant(#[from] caravan_vagrant::Error),
     /// A file or folder cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -111,7 +132,11 @@ impl Error {
     pub(crate) fn is_interrupt(&self) -> bool {
         matches!(
             self,
-            Self::Interrupted | Self::Process(caravan_process::Error::Interrupted { .. })
+            Self::Interrupted
+                | Self::Process(caravan_process::Error::Interrupted { .. })
+                | Self::Vagrant(caravan_vagrant::Error::Process(
+                    caravan_process::Error::Interrupted { .. }
+                ))
         )
     }
 
@@ -128,6 +153,15 @@ impl Error {
             Self::CannotInstall { command, .. } => {
                 Some(format!("as an administrator: `{command}`"))
             }
+            Self::Kubeconfig { path, .. } => Some(format!(
+                "use both without merging: `export KUBECONFIG={}:$(cargo xtask kubeconfig LAB)`",
+                path.display()
+            )),
+            Self::KubeconfigLocked { lock } => Some(format!(
+                "if no `kubectl` runs, a killed one left it: `rm {}`",
+                lock.display()
+            )),
+            Self::NotMade { lab } => Some(format!("`cargo xtask up {lab}` makes it")),
             Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
             Self::ChosenOtherwise { lab, .. } => Some(format!(
                 "leave the flag out to go on with the machines there are, or `cargo xtask destroy {lab}` first"
@@ -159,7 +193,10 @@ impl Error {
             Self::NoWorkspace { .. } => Some(
                 "go to the folder that holds `labs/`, or set `CARAVAN_ROOT` to it".to_owned(),
             ),
+            Self::Pki(error) => error.hint(),
             Self::Process(error) => error.hint(),
+            Self::Render(error) => error.hint(),
+            Self::Vagrant(error) => error.hint(),
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
                 "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again"
                     .to_owned(),

@@ -13,6 +13,19 @@ pub(crate) enum Exit {
     Usage,
     /// The lab runs, but not all of it is well: 3.
     Degraded,
+    /// As a program that was run for the user ended.
+    Status(u8),
+}
+
+impl Exit {
+    /// As a program with this exit status ended; a signal counts as a failure.
+    pub(crate) fn of_status(status: Option<i32>) -> Self {
+        match status.map(u8::try_from) {
+            Some(Ok(0)) => Self::Done,
+            Some(Ok(status)) => Self::Status(status),
+            Some(Err(_)) | None => Self::Failed,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -22,6 +35,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Degraded => 3,
+            Exit::Status(status) => status,
         })
     }
 }

@@ -1,16 +1,26 @@
 //! The lab tool: parses the command line, goes to the workspace, runs one verb.
 
+mod certs;
+mod destroy;
 mod doctor;
 mod error;
 mod exit;
+mod files;
 mod flags;
+mod halt;
 mod host;
 mod kubeconfig;
 mod lab_dir;
+mod levels;
+mod list;
+mod logs;
+mod machines;
 mod plan;
 mod setup;
 mod show;
+mod ssh;
 mod state;
+mod target;
 mod workspace;
 
 use clap::Parser;
@@ -37,6 +47,12 @@ fn run(flags: Flags) -> Result<Exit, Error> {
     match flags.verb {
         Verb::Doctor(doctor) => doctor::run(&doctor, &workspace),
         Verb::Setup(setup) => setup::run(&setup, &screen),
+        Verb::Halt(halt) => halt::run(&halt, &workspace, &screen),
+        Verb::Destroy(destroy) => destroy::run(&destroy, &workspace, &screen),
+        Verb::List(list) => list::run(&list, &workspace),
+        Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),
+        Verb::Logs(logs) => logs::run(&logs, &workspace),
+        Verb::Kubeconfig(kubeconfig) => kubeconfig::run(&kubeconfig, &workspace, &screen),
         Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
         _ => Ok(Exit::Done),
     }

@@ -6,17 +6,17 @@
 use saphyr::{LoadableYamlNode, Yaml};
 
 /// The three lists of a kubeconfig, which hold named entries.
-pub(super) const LISTS: [&str; 3] = ["clusters", "contexts", "users"];
+const LISTS: [&str; 3] = ["clusters", "contexts", "users"];
 
 /// One named entry of a list, as the lines of a YAML mapping without indentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(super) struct Entry {
     /// Its place in [`LISTS`].
-    pub(crate) list: &'static str,
+    pub(super) list: &'static str,
     /// Its name.
-    pub(crate) name: String,
+    pub(super) name: String,
     /// The lines of the mapping, name included.
-    pub(crate) lines: Vec<String>,
+    pub(super) lines: Vec<String>,
 }
 
 /// Why a kubeconfig is left alone.
@@ -36,6 +36,44 @@ pub(crate) enum Refusal {
     Shape { list: &'static str },
 }
 
+/// The named entries of a kubeconfig that is written one entry per line block, as our own are.
+pub(super) fn entries(text: &str) -> Vec<Entry> {
+    let lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    let mut all = Vec::new();
+    for list in LISTS {
+        let Ok(Some(found)) = find(&lines, list) else {
+            continue;
+        };
+        for (number, &start) in found.entries.iter().enumerate() {
+            let end = found.entries.get(number + 1).copied().unwrap_or(found.end);
+            let block = &lines[start..end];
+            let name = Yaml::load_from_str(&block.concat())
+                .ok()
+                .and_then(|parsed| {
+                    let entry = parsed.first()?.as_sequence_get(0)?;
+                    name_of(entry).map(str::to_owned)
+                });
+            let Some(name) = name else { continue };
+            all.push(Entry {
+                list,
+                name,
+                // The mark and the indentation of entries take two more columns than the list's depth.
+                lines: block
+                    .iter()
+                    .map(|line| {
+                        line.get(found.depth + 2..)
+                            .unwrap_or_default()
+                            .trim_end()
+                            .to_owned()
+                    })
+                    .filter(|line| !line.is_empty())
+                    .collect(),
+            });
+        }
+    }
+    all
+}
+
 /// Returns `text` with `entries` added, in place of ours of the same lab: those whose name `is_ours`.
 ///
 /// `current` becomes the current context where the user has chosen none.
@@ -43,7 +81,7 @@ pub(crate) enum Refusal {
 /// # Errors
 ///
 /// [`Refusal`] where the result would not mean what `text` means plus the entries.
-pub(crate) fn merge(
+pub(super) fn merge(
     text: &str,
     entries: &[Entry],
     current: &str,
@@ -66,7 +104,7 @@ pub(crate) fn merge(
 /// # Errors
 ///
 /// [`Refusal`], as [`merge`].
-pub(crate) fn unmerge(text: &str, is_ours: &dyn Fn(&str) -> bool) -> Result<String, Refusal> {
+pub(super) fn unmerge(text: &str, is_ours: &dyn Fn(&str) -> bool) -> Result<String, Refusal> {
     let before = meaning(text, is_ours)?;
     let mut lines = without(text, is_ours)?;
     if !before.has_current && lines.iter().any(|line| line.starts_with(CURRENT)) {

@@ -1,0 +1,182 @@
+//! `cargo xtask destroy`: removes machines, and the lab's state with the last of them.
+
+use std::path::Path;
+
+use caravan_lab::Provider;
+use caravan_process::interrupt;
+use caravan_vagrant::Vagrant;
+use caravan_vagrant::engine::Engine;
+use caravan_vagrant::ssh::Ssh;
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::files;
+use crate::flags;
+use crate::halt::chosen;
+use crate::host::engine;
+use crate::kubeconfig;
+use crate::levels;
+use crate::machines::{self, Found};
+use crate::show::run::Run;
+use crate::show::screen::{self, Screen};
+use crate::show::timeline::{Outcome, RUN};
+use crate::state::lock::Lock;
+use crate::target::Target;
+use crate::workspace::Workspace;
+
+/// Runs the verb.
+pub(crate) fn run(
+    flags: &flags::Destroy,
+    workspace: &Workspace,
+    screen: &Screen,
+) -> Result<Exit, Error> {
+    // A lab file that became invalid must not keep its machines alive.
+    let target = match Target::of(workspace, Some(&flags.lab)) {
+        Err(Error::Faults(_)) => Target::without_file(workspace, &flags.lab)?,
+        target => target?,
+    };
+    if target.provider() == Provider::Docker
+        && let Some(how) = engine::start()?
+    {
+        screen.done(RUN, &format!("started the container engine: {how}"));
+    }
+    let found = target.machines()?;
+    if !target.dir.exists() && found.is_empty() && target.known_lab().is_none() {
+        return Err(workspace.no_such_lab(&target.name));
+    }
+    let chosen = chosen(&target, &found, &flags.machines)?;
+    if !flags.yes && !confirmed(&target, &chosen) {
+        return Err(Error::Declined {
+            what: format!("destroying machines of lab `{}`", target.name),
+        });
+    }
+    // The folder holds the lock; where it was removed by hand, it is made for this once.
+    target.dir.make()?;
+    let _lock = Lock::take(&target.dir, &target.name, "destroy")?;
+    let run = Run::begin("destroy", &target.name, &target.dir, screen);
+    remove(&run, &target, &found, &chosen)?;
+    let left: Vec<Found> = found
+        .iter()
+        .filter(|machine| !chosen.iter().any(|gone| gone.name == machine.name))
+        .cloned()
+        .collect();
+    for machine in &chosen {
+        forget(&target, &machine.name)?;
+    }
+    let took = run.so_far();
+    run.finish(Outcome::Done);
+    if left.is_empty() {
+        finish(&target, screen)?;
+        screen.done(RUN, &format!("lab `{}` is gone, after {took}", target.name));
+    } else {
+        screen.done(
+            RUN,
+            &format!(
+                "{} machines are gone, {} are left, after {took}",
+                chosen.len(),
+                left.len()
+            ),
+        );
+        screen.say(&format!(
+            "next: `cargo xtask up {}` makes them anew",
+            target.name
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn confirmed(target: &Target, chosen: &[&Found]) -> bool {
+    let what = match chosen.len() {
+        0 => "the state".to_owned(),
+        count => format!("{count} machines, with all their data,"),
+    };
+    screen::ask(&format!("destroy {what} of lab `{}`?", target.name))
+}
+
+/// Removes machines by Vagrant where it knows them, and by the engine what Vagrant lost.
+fn remove(run: &Run<'_>, target: &Target, found: &[Found], chosen: &[&Found]) -> Result<(), Error> {
+    let lost = machines::lost(found, &target.dir);
+    let known: Vec<&Found> = chosen
+        .iter()
+        .copied()
+        .filter(|machine| {
+            target.dir.vagrantfile(&machine.server).is_file()
+                && !lost.iter().any(|lost| lost.name == machine.name)
+        })
+        .collect();
+    if !known.is_empty() {
+        let roles = machines::roles(target.known_lab(), found);
+        let vagrant = Vagrant::find()?;
+        for level in levels::stopping(&known, &roles) {
+            if interrupt::raised() {
+                return Err(Error::Interrupted);
+            }
+            let ended = levels::in_groups(
+                run,
+                &target.dir,
+                &vagrant,
+                &level,
+                "destroy",
+                &|group, names, log, heard| group.destroy(names, log, heard),
+            );
+            match ended {
+                Ok(()) => {}
+                // An edited template or a lost plugin stops Vagrant; the label still says what is the lab's.
+                Err(error) if target.provider() == Provider::Docker && !error.is_interrupt() => {
+                    run.screen.warn(&format!("{error}; going on by label"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if target.provider() == Provider::Docker {
+        let ids: Vec<&str> = chosen
+            .iter()
+            .filter_map(|machine| machine.id.as_deref())
+            .collect();
+        machines::remove(&ids)?;
+    }
+    Ok(())
+}
+
+fn forget(target: &Target, machine: &str) -> Result<(), Error> {
+    files::forget_deployed(&target.dir, machine)?;
+    let Some(known) = target.known_lab().and_then(|lab| lab.machine(machine)) else {
+        return Ok(());
+    };
+    if target.dir.known_hosts().is_file() {
+        Ssh::find(target.dir.ssh_key(), target.dir.known_hosts())?.forget(known.ip)?;
+    }
+    Ok(())
+}
+
+/// Removes everything else of a lab without machines.
+fn finish(target: &Target, screen: &Screen) -> Result<(), Error> {
+    if target.provider() == Provider::Docker {
+        let removed = Engine::find()?.remove_leftovers(&target.name)?;
+        for name in removed
+            .containers
+            .iter()
+            .chain(&removed.networks)
+            .chain(&removed.volumes)
+        {
+            screen.done(RUN, &format!("removed {name}"));
+        }
+    }
+    if let Err(error) = kubeconfig::forget(target) {
+        screen.warn(&format!(
+            "your kubeconfig still has contexts of the lab: {error}"
+        ));
+    }
+    remove_state(target.dir.root())
+}
+
+/// Removes the state folder, and the one around it when it was the last.
+fn remove_state(root: &Path) -> Result<(), Error> {
+    files::remove_folder(root)?;
+    if let Some(all) = root.parent() {
+        // It holds other labs' state, or it is empty and goes.
+        drop(std::fs::remove_dir(all));
+    }
+    Ok(())
+}

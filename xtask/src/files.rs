@@ -1,0 +1,284 @@
+//! The bridge between `render` and the disk: what the files of a lab say, where they lie, and what machines were given.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use caravan_lab::{Lab, Machine, Server};
+use caravan_render::{GuestFile, Material, Renderer, Settings, Software, group_files};
+
+use crate::error::Error;
+use crate::lab_dir::{self, LabDir};
+use crate::state::write;
+
+/// What the files of a lab are made of.
+pub(crate) struct Sources<'a> {
+    /// The lab.
+    pub(crate) lab: &'a Lab,
+    /// Versions.
+    pub(crate) software: Software,
+    /// Provider, image, airgap.
+    pub(crate) settings: Settings,
+    /// Keys.
+    pub(crate) material: Material,
+    /// The user's own Vagrantfile template.
+    pub(crate) template: Option<String>,
+}
+
+/// How a file of a machine differs from what the machine was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The absolute path on the machine.
+    pub(crate) path: String,
+    /// What the machine was given; none where the file is new.
+    pub(crate) before: Option<String>,
+    /// What is rendered now; none where the file is gone.
+    pub(crate) after: Option<String>,
+    /// Whether its content must not be shown.
+    pub(crate) secret: bool,
+}
+
+impl Sources<'_> {
+    /// Writes the Vagrant projects of `servers`, each file only if it differs; returns how many were written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Render`], [`Error::Write`].
+    pub(crate) fn write(&self, dir: &LabDir, servers: &[&Server]) -> Result<usize, Error> {
+        let mut written = 0;
+        for server in servers {
+            let files = group_files(
+                self.lab,
+                server,
+                &self.software,
+                &self.settings,
+                &self.material,
+                self.template.as_deref(),
+            )?;
+            let group = dir.group(&server.name);
+            lab_dir::make_private(&group)?;
+            for file in files {
+                let path = group.join(&file.path);
+                if let Some(folder) = path.parent() {
+                    lab_dir::make_private(folder)?;
+                }
+                if write::if_changed(&path, file.mode, &file.content)? {
+                    written += 1;
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    /// Keeps what `machines` are given, to compare with later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Render`], [`Error::Write`].
+    pub(crate) fn note_deployed(&self, dir: &LabDir, machines: &[&Machine]) -> Result<(), Error> {
+        let renderer = self.renderer()?;
+        for machine in machines {
+            let folder = dir.deployed_files(&machine.name);
+            let files = renderer.guest_files(machine)?;
+            for gone in deployed(&folder)?.keys() {
+                if !files.iter().any(|file| file.path == *gone) {
+                    remove_file(&inside(&folder, gone))?;
+                }
+            }
+            for file in files {
+                let path = inside(&folder, &file.path);
+                if let Some(parent) = path.parent() {
+                    lab_dir::make_private(parent)?;
+                }
+                // Nothing here is run or read by others, whatever its mode on the machine.
+                write::if_changed(&path, 0o600, file.content.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What differs between what `machine` would be given now and what it was given; none where it was given nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Render`], [`Error::Read`].
+    pub(crate) fn changes(
+        &self,
+        renderer: &Renderer<'_>,
+        dir: &LabDir,
+        machine: &Machine,
+    ) -> Result<Option<Vec<Change>>, Error> {
+        let before = deployed(&dir.deployed_files(&machine.name))?;
+        if before.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(changes(before, renderer.guest_files(machine)?)))
+    }
+
+    /// Renders the files of many machines.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Render`].
+    pub(crate) fn renderer(&self) -> Result<Renderer<'_>, Error> {
+        Ok(Renderer::new(
+            self.lab,
+            &self.software,
+            &self.settings,
+            &self.material,
+        )?)
+    }
+}
+
+/// Forgets what `machine` was given, as when it is destroyed.
+///
+/// # Errors
+///
+/// [`Error::Write`].
+pub(crate) fn forget_deployed(dir: &LabDir, machine: &str) -> Result<(), Error> {
+    remove_folder(&dir.deployed_files(machine))
+}
+
+/// Whether it was noted what `machine` was given.
+pub(crate) fn is_deployed(dir: &LabDir, machine: &str) -> bool {
+    dir.deployed_files(machine).is_dir()
+}
+
+/// Removes a folder and all in it; it need not be there.
+///
+/// # Errors
+///
+/// [`Error::Write`].
+pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Write {
+            path: path.to_owned(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Write {
+            path: path.to_owned(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn changes(mut before: BTreeMap<String, String>, after: Vec<GuestFile>) -> Vec<Change> {
+    let mut found = Vec::new();
+    for file in after {
+        let old = before.remove(file.path.as_ref());
+        if old.as_deref() != Some(&*file.content) {
+            found.push(Change {
+                path: file.path.into_owned(),
+                before: old,
+                after: Some(file.content.into_owned()),
+                secret: file.secret,
+            });
+        }
+    }
+    // Whether a file that is no longer rendered was secret is not known any more.
+    found.extend(before.into_iter().map(|(path, old)| Change {
+        path,
+        before: Some(old),
+        after: None,
+        secret: true,
+    }));
+    found
+}
+
+/// The path of a machine's file in the tree at `folder`.
+fn inside(folder: &Path, path: &str) -> PathBuf {
+    folder.join(path.trim_start_matches('/'))
+}
+
+/// All files of the tree at `root`, by their paths on the machine; none where there is no tree.
+fn deployed(root: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let failed = |source| Error::Read {
+            path: folder.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(inner) = path.strip_prefix(root) {
+                let text = crate::workspace::read(&path)?;
+                found.insert(format!("/{}", inner.display()), text);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(lab: &Lab) -> Sources<'_> {
+        Sources {
+            lab,
+            software: Software::example(),
+            settings: Settings {
+                provider: caravan_lab::Provider::Docker,
+                airgap: true,
+                image: "caravan-machine:example".to_owned(),
+                nameservers: Vec::new(),
+            },
+            material: Material::placeholder(lab),
+            template: None,
+        }
+    }
+
+    #[test]
+    fn what_was_given_is_compared_with_what_would_be() {
+        let lab = Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid");
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        dir.make().expect("made");
+        let machine = lab.machine("lbone").expect("in the lab");
+        let mut now = sources(&lab);
+        let changed = |now: &Sources<'_>| {
+            let renderer = now.renderer().expect("renders");
+            now.changes(&renderer, &dir, machine).expect("compared")
+        };
+        assert_eq!(changed(&now), None);
+        now.note_deployed(&dir, &[machine]).expect("noted");
+        assert_eq!(changed(&now), Some(Vec::new()));
+        now.material.ssh_public_key = "<another key>".to_owned();
+        let found = changed(&now).expect("noted before");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].before.is_some() && found[0].after.is_some());
+        now.note_deployed(&dir, &[machine]).expect("noted");
+        assert_eq!(changed(&now), Some(Vec::new()));
+        forget_deployed(&dir, "lbone").expect("forgotten");
+        assert!(!is_deployed(&dir, "lbone"));
+    }
+
+    #[test]
+    fn a_second_write_changes_nothing() {
+        let lab = Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid");
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        dir.make().expect("made");
+        let servers: Vec<&Server> = lab.servers().iter().collect();
+        let now = sources(&lab);
+        // Nine archives and two Vagrantfiles.
+        assert_eq!(now.write(&dir, &servers).expect("written"), 11);
+        assert_eq!(now.write(&dir, &servers).expect("compared"), 0);
+    }
+}

@@ -1,0 +1,107 @@
+//! `cargo xtask halt`: stops machines, etcd last.
+
+use caravan_process::interrupt;
+use caravan_vagrant::Vagrant;
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::flags;
+use crate::levels;
+use crate::machines::{self, Found};
+use crate::show::run::{Run, outcome_of};
+use crate::show::screen::Screen;
+use crate::show::timeline::{Outcome, RUN};
+use crate::state::lock::Lock;
+use crate::target::{Target, no_such_machine};
+use crate::workspace::Workspace;
+
+/// Runs the verb.
+pub(crate) fn run(
+    flags: &flags::Halt,
+    workspace: &Workspace,
+    screen: &Screen,
+) -> Result<Exit, Error> {
+    let target = Target::of(workspace, flags.lab.as_deref())?;
+    if !target.dir.exists() {
+        target.lab(workspace)?;
+        screen.say(&format!("lab `{}` has no machines", target.name));
+        return Ok(Exit::Done);
+    }
+    let _lock = Lock::take(&target.dir, &target.name, "halt")?;
+    let found = target.machines()?;
+    let chosen = chosen(&target, &found, &flags.machines)?;
+    let running: Vec<&Found> = chosen
+        .into_iter()
+        .filter(|machine| machine.runs())
+        .collect();
+    if running.is_empty() {
+        screen.say("nothing to do: no such machine runs");
+        return Ok(Exit::Done);
+    }
+    let run = Run::begin("halt", &target.name, &target.dir, screen);
+    let result = stop(&run, &target, &found, &running);
+    match &result {
+        Ok(()) => {
+            let took = run.so_far();
+            run.finish(Outcome::Done);
+            screen.done(
+                RUN,
+                &format!("{} machines stopped in {took}", running.len()),
+            );
+            screen.say(&format!("next: `cargo xtask up {}`", target.name));
+        }
+        Err(error) => drop(run.finish(outcome_of(error))),
+    }
+    result.map(|()| Exit::Done)
+}
+
+fn stop(run: &Run<'_>, target: &Target, found: &[Found], running: &[&Found]) -> Result<(), Error> {
+    let roles = machines::roles(target.known_lab(), found);
+    let vagrant = Vagrant::find()?;
+    for level in levels::stopping(running, &roles) {
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
+        levels::in_groups(
+            run,
+            &target.dir,
+            &vagrant,
+            &level,
+            "halt",
+            &|group, names, log, heard| group.halt(names, log, heard),
+        )?;
+    }
+    Ok(())
+}
+
+/// The machines of `found` that are named, or all.
+///
+/// # Errors
+///
+/// [`Error::NoSuchMachine`] for a name that neither the lab nor a machine has.
+pub(crate) fn chosen<'a>(
+    target: &Target,
+    found: &'a [Found],
+    names: &[String],
+) -> Result<Vec<&'a Found>, Error> {
+    for name in names {
+        let known = target
+            .known_lab()
+            .is_some_and(|lab| lab.machine(name).is_some())
+            || found.iter().any(|machine| machine.name == *name);
+        if !known {
+            return Err(match target.known_lab() {
+                Some(lab) => no_such_machine(lab, name),
+                None => Error::NoSuchMachine {
+                    lab: target.name.clone(),
+                    name: name.clone(),
+                    machines: found.iter().map(|machine| machine.name.clone()).collect(),
+                },
+            });
+        }
+    }
+    Ok(found
+        .iter()
+        .filter(|machine| names.is_empty() || names.contains(&machine.name))
+        .collect())
+}

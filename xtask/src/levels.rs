@@ -1,0 +1,141 @@
+//! Stopping in order: workers, masters, load balancers, then etcd, each level in all groups at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use caravan_lab::Role;
+use caravan_vagrant::output::Line;
+use caravan_vagrant::{Group, Vagrant};
+
+use crate::error::Error;
+use crate::lab_dir::LabDir;
+use crate::machines::Found;
+use crate::show::run::{Run, outcome_of};
+use crate::show::timeline::Outcome;
+
+/// Machines of one level: server to names.
+pub(crate) type Level = BTreeMap<String, Vec<String>>;
+
+/// What is done with some machines of a group.
+pub(crate) type Act = dyn Fn(&Group, &[&str], &Path, &mut dyn FnMut(&Line)) -> Result<(), caravan_vagrant::Error>
+    + Sync;
+
+/// The machines in the order in which they stop.
+pub(crate) fn stopping(found: &[&Found], roles: &BTreeMap<String, Role>) -> Vec<Level> {
+    let mut levels: BTreeMap<std::cmp::Reverse<Role>, Level> = BTreeMap::new();
+    for machine in found {
+        let role = roles.get(&machine.name).copied().unwrap_or(Role::Worker);
+        levels
+            .entry(std::cmp::Reverse(role))
+            .or_default()
+            .entry(machine.server.clone())
+            .or_default()
+            .push(machine.name.clone());
+    }
+    levels.into_values().collect()
+}
+
+/// Does `act`, called `phase`, to all machines of a level, each group in a thread of its own.
+///
+/// # Errors
+///
+/// The first group's error; the other groups are finished all the same.
+pub(crate) fn in_groups(
+    run: &Run<'_>,
+    dir: &LabDir,
+    vagrant: &Vagrant,
+    level: &Level,
+    phase: &str,
+    act: &Act,
+) -> Result<(), Error> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = level
+            .iter()
+            .map(|(server, names)| {
+                scope.spawn(move || in_group(run, dir, vagrant, server, names, phase, act))
+            })
+            .collect();
+        let mut ended = Ok(());
+        for thread in threads {
+            let result = thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            ended = ended.and(result);
+        }
+        ended
+    })
+}
+
+fn in_group(
+    run: &Run<'_>,
+    dir: &LabDir,
+    vagrant: &Vagrant,
+    server: &str,
+    names: &[String],
+    phase: &str,
+    act: &Act,
+) -> Result<(), Error> {
+    let group = vagrant.group(dir.group(server));
+    for name in names {
+        run.start(name, phase, false, "");
+        run.screen.now(name, phase);
+    }
+    let words: Vec<&str> = names.iter().map(String::as_str).collect();
+    let result = act(&group, &words, &dir.log(server), &mut |line| {
+        if let (Some(machine), Some(text)) = (&line.machine, line.shown()) {
+            run.screen.detail(machine, &text);
+        }
+    });
+    let result = result.map_err(Error::from);
+    let (outcome, word) = match &result {
+        Ok(()) => (Outcome::Done, "done"),
+        Err(error) => (outcome_of(error), "failed"),
+    };
+    for name in names {
+        run.end(name, phase, outcome, "");
+        run.screen.done(name, &format!("{phase}: {word}"));
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use caravan_vagrant::MachineState;
+
+    use super::*;
+
+    #[test]
+    fn etcd_stops_last() {
+        let found: Vec<Found> = [
+            ("etcdone", "server2"),
+            ("lbone", "server2"),
+            ("masterone", "server1"),
+            ("workerone", "server2"),
+            ("stranger", "server1"),
+        ]
+        .map(|(name, server)| Found {
+            name: name.to_owned(),
+            server: server.to_owned(),
+            state: MachineState::Running,
+            id: None,
+            image: None,
+        })
+        .into();
+        let lab = caravan_lab::Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid");
+        let roles = crate::machines::roles(Some(&lab), &found);
+        let all: Vec<&Found> = found.iter().collect();
+        let order: Vec<Vec<String>> = stopping(&all, &roles)
+            .into_iter()
+            .map(|level| level.into_values().flatten().collect())
+            .collect();
+        assert_eq!(
+            order,
+            [
+                vec!["stranger", "workerone"],
+                vec!["masterone"],
+                vec!["lbone"],
+                vec!["etcdone"]
+            ]
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! Which machines of a lab there are, asked of whatever runs them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use caravan_lab::{Lab, Provider, Role};
+use caravan_process::Program;
+use caravan_vagrant::engine::{Container, Engine};
+use caravan_vagrant::{MachineState, Vagrant};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::lab_dir::LabDir;
+use crate::workspace::read_lab;
+
+/// A machine that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Found {
+    /// Its name.
+    pub(crate) name: String,
+    /// The server whose Vagrant project it is of.
+    pub(crate) server: String,
+    /// Whether it runs.
+    pub(crate) state: MachineState,
+    /// The engine's id of its container; none for virtual machines.
+    pub(crate) id: Option<String>,
+    /// What it was made from; none for virtual machines.
+    pub(crate) image: Option<String>,
+}
+
+impl Found {
+    /// Whether it runs.
+    pub(crate) fn runs(&self) -> bool {
+        self.state == MachineState::Running
+    }
+}
+
+impl From<Container> for Found {
+    fn from(container: Container) -> Self {
+        Self {
+            name: container.machine,
+            server: container.server,
+            state: container.state,
+            id: Some(container.id),
+            image: Some(container.image),
+        }
+    }
+}
+
+/// The machines of the lab called `lab` that are there, in the order of their names.
+///
+/// # Errors
+///
+/// [`Error::Vagrant`] when nobody answers.
+pub(crate) fn of(lab: &str, provider: Provider, dir: &LabDir) -> Result<Vec<Found>, Error> {
+    match provider {
+        Provider::Docker => {
+            let containers = Engine::find()?.machines(Some(lab))?;
+            Ok(containers.into_iter().map(Found::from).collect())
+        }
+        Provider::Libvirt | Provider::VirtualBox => {
+            let vagrant = Vagrant::find()?;
+            let mut found = Vec::new();
+            for server in groups(dir) {
+                let states = vagrant.group(dir.group(&server)).status()?;
+                found.extend(states.into_iter().map(|machine| Found {
+                    name: machine.name,
+                    server: server.clone(),
+                    state: machine.state,
+                    id: None,
+                    image: None,
+                }));
+            }
+            found.retain(|machine| machine.state != MachineState::Absent);
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(found)
+        }
+    }
+}
+
+/// The labs that have machines on this computer, sorted; none where no engine answers.
+pub(crate) fn labs() -> Vec<String> {
+    let machines = Engine::find().and_then(|engine| engine.machines(None));
+    let mut labs: Vec<String> = machines
+        .unwrap_or_default()
+        .into_iter()
+        .map(|container| container.lab)
+        .collect();
+    labs.sort();
+    labs.dedup();
+    labs
+}
+
+/// The servers whose Vagrant projects are in the lab's folder, sorted.
+pub(crate) fn groups(dir: &LabDir) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir.root()) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| dir.vagrantfile(name).is_file())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Machines that the engine has and Vagrant has no note of, as after a run whose Vagrant was killed: nobody can go on
+/// with them, and their addresses are in the way of new ones.
+pub(crate) fn lost<'a>(found: &'a [Found], dir: &LabDir) -> Vec<&'a Found> {
+    found
+        .iter()
+        .filter(|machine| {
+            let Some(id) = &machine.id else { return false };
+            let note = note(dir, machine);
+            // Vagrant writes the id once the container is there; a container without a note may be one of this moment.
+            fs::read_to_string(note).map_or(true, |noted| noted.trim() != id)
+        })
+        .collect()
+}
+
+/// Removes containers by their ids, with their volumes; those that are gone already are no error.
+///
+/// # Errors
+///
+/// [`Error::Process`].
+pub(crate) fn remove(ids: &[&str]) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let docker = Program::find("docker")?;
+    let output = docker
+        .call(["rm", "--force", "--volumes"])
+        .args(ids)
+        .output()?;
+    let gone = output
+        .stderr
+        .lines()
+        .all(|line| line.contains("No such container"));
+    if output.success() || gone {
+        return Ok(());
+    }
+    // Asked again, it says what is wrong in a way that the error can show.
+    docker
+        .call(["rm", "--force", "--volumes"])
+        .args(ids)
+        .run()?;
+    Ok(())
+}
+
+fn note(dir: &LabDir, machine: &Found) -> PathBuf {
+    dir.vagrant_memory(&machine.server)
+        .join("machines")
+        .join(&machine.name)
+        .join("docker/id")
+}
+
+/// The roles of machines, as far as the lab file, or what is left of it, tells.
+pub(crate) fn roles(lab: Option<&Lab>, found: &[Found]) -> BTreeMap<String, Role> {
+    found
+        .iter()
+        .map(|machine| {
+            let role = lab
+                .and_then(|lab| lab.machine(&machine.name))
+                // A machine that no file knows is stopped first: nobody counts on it.
+                .map_or(Role::Worker, |known| known.role);
+            (machine.name.clone(), role)
+        })
+        .collect()
+}
+
+/// The lab as its machines were made from it, if that was kept.
+pub(crate) fn deployed_lab(name: &str, dir: &LabDir) -> Option<Lab> {
+    let path = dir.deployed_lab();
+    path.is_file()
+        .then(|| read_lab(name, &path).ok())
+        .flatten()
+        .map(|(lab, _)| lab)
+}

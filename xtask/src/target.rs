@@ -1,0 +1,161 @@
+//! Which lab a verb is about, and how its machines are reached.
+
+use caravan_lab::{Lab, Machine, Provider};
+use caravan_vagrant::ssh::{Remote, Ssh};
+
+use crate::error::Error;
+use crate::lab_dir::LabDir;
+use crate::machines;
+use crate::state::choices::Choices;
+use crate::workspace::{Workspace, is_label};
+
+/// A lab that a verb is about, as far as it is known: its file may be gone, its machines may be.
+pub(crate) struct Target {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its state.
+    pub(crate) dir: LabDir,
+    /// What was chosen when its machines were made.
+    pub(crate) choices: Option<Choices>,
+    /// The lab as its machines were made from it, else as its file says now.
+    lab: Option<Lab>,
+}
+
+impl Target {
+    /// The lab called `name`, or the one that has machines.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoLabNamed`], [`Error::NoSuchLab`], [`Error::Faults`] when only a broken lab file tells of it.
+    pub(crate) fn of(workspace: &Workspace, name: Option<&str>) -> Result<Self, Error> {
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => the_one_with_machines(workspace)?,
+        };
+        if !is_label(&name) {
+            return Err(workspace.no_such_lab(&name));
+        }
+        let dir = workspace.state(&name);
+        let lab = match machines::deployed_lab(&name, &dir) {
+            Some(lab) => Some(lab),
+            None if workspace.lab_file(&name).is_file() => Some(workspace.lab(&name)?.0),
+            None => None,
+        };
+        Ok(Self {
+            choices: Choices::read(&dir)?,
+            name,
+            dir,
+            lab,
+        })
+    }
+
+    /// The lab called `name`, of which no file tells.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchLab`] where the name cannot be one, [`Error::Read`].
+    pub(crate) fn without_file(workspace: &Workspace, name: &str) -> Result<Self, Error> {
+        if !is_label(name) {
+            return Err(workspace.no_such_lab(name));
+        }
+        let dir = workspace.state(name);
+        Ok(Self {
+            choices: Choices::read(&dir)?,
+            name: name.to_owned(),
+            dir,
+            lab: None,
+        })
+    }
+
+    /// The lab, which must be known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchLab`].
+    pub(crate) fn lab(&self, workspace: &Workspace) -> Result<&Lab, Error> {
+        self.lab
+            .as_ref()
+            .ok_or_else(|| workspace.no_such_lab(&self.name))
+    }
+
+    /// The lab, if anything still tells of it.
+    pub(crate) fn known_lab(&self) -> Option<&Lab> {
+        self.lab.as_ref()
+    }
+
+    /// What runs its machines.
+    pub(crate) fn provider(&self) -> Provider {
+        let asked = self.lab.as_ref().and_then(Lab::provider);
+        self.choices
+            .as_ref()
+            .map(|choices| choices.provider)
+            .or(asked)
+            .unwrap_or(Provider::Docker)
+    }
+
+    /// Its machines that are there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vagrant`].
+    pub(crate) fn machines(&self) -> Result<Vec<machines::Found>, Error> {
+        machines::of(&self.name, self.provider(), &self.dir)
+    }
+}
+
+/// The machine called `name`.
+///
+/// # Errors
+///
+/// [`Error::NoSuchMachine`].
+pub(crate) fn machine<'a>(lab: &'a Lab, name: &str) -> Result<&'a Machine, Error> {
+    lab.machine(name).ok_or_else(|| no_such_machine(lab, name))
+}
+
+/// The error for a name that no machine of the lab has.
+pub(crate) fn no_such_machine(lab: &Lab, name: &str) -> Error {
+    Error::NoSuchMachine {
+        lab: lab.name().to_owned(),
+        name: name.to_owned(),
+        machines: lab.machines().iter().map(|it| it.name.clone()).collect(),
+    }
+}
+
+/// The way to the machines of a lab.
+///
+/// # Errors
+///
+/// [`Error::Vagrant`] when there is no `ssh`, [`Error::NotMade`] when the lab has no key yet.
+pub(crate) fn ssh(lab: &str, dir: &LabDir) -> Result<Ssh, Error> {
+    if !dir.ssh_key().is_file() {
+        return Err(Error::NotMade {
+            lab: lab.to_owned(),
+        });
+    }
+    Ok(Ssh::find(dir.ssh_key(), dir.known_hosts())?)
+}
+
+/// The way to one machine.
+pub(crate) fn remote(ssh: &Ssh, lab: &Lab, machine: &Machine) -> Remote {
+    let through = lab
+        .server(&machine.server)
+        .and_then(|server| server.host.as_deref());
+    ssh.to(machine.ip, through)
+}
+
+/// The one lab that has machines, on the engine or in its Vagrant projects.
+fn the_one_with_machines(workspace: &Workspace) -> Result<String, Error> {
+    let mut running = machines::labs();
+    if running.is_empty() {
+        // Virtual machines carry no labels; a lab whose Vagrant project is here has them, or had them a moment ago.
+        running = workspace
+            .labs_with_state()
+            .into_iter()
+            .filter(|lab| !machines::groups(&workspace.state(lab)).is_empty())
+            .collect();
+    }
+    match running.as_slice() {
+        [one] => Ok(one.clone()),
+        _ => Err(Error::NoLabNamed { running }),
+    }
+}
