@@ -1,0 +1,216 @@
+//! Where bundles and base systems are kept: one folder per user, safe for several runners at once.
+//!
+//! ```text
+//! bundles/ID/      complete bundles      bases/ID/    base systems
+//! downloads/SUM    pinned files; `.part` while they come
+//! tmp/KIND-ID/     what is being made    logs/        what the programs said
+//! locks/NAME       held by who makes it
+//! ```
+//!
+//! An entry is complete or absent: it is made under `tmp/` and renamed when whole.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use caravan_process::interrupt;
+
+use crate::Error;
+use crate::progress::{Event, Progress};
+
+/// How often a lock that another runner holds is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// The folder of everything that is made once and used by many labs.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+/// Held while an entry is made or removed; released when dropped, also by a runner that is killed.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Cache {
+    /// Opens the cache at `root`, or else at `$CARAVAN_CACHE`, `$XDG_CACHE_HOME/caravan` or `~/.cache/caravan`, and
+    /// makes its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] when the folder cannot be made.
+    pub fn open(root: Option<PathBuf>) -> Result<Self, Error> {
+        let root = root.unwrap_or_else(|| place(|name| std::env::var_os(name).map(PathBuf::from)));
+        fs::create_dir_all(&root).map_err(Error::file("make the folder", &root))?;
+        // Programs are started in other folders than ours and given paths below it.
+        let root = fs::canonicalize(&root).map_err(Error::file("find", &root))?;
+        Ok(Self { root })
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn bundles(&self) -> Result<PathBuf, Error> {
+        self.folder("bundles")
+    }
+
+    pub(crate) fn bases(&self) -> Result<PathBuf, Error> {
+        self.folder("bases")
+    }
+
+    pub(crate) fn downloads(&self) -> Result<PathBuf, Error> {
+        self.folder("downloads")
+    }
+
+    pub(crate) fn tmp(&self) -> Result<PathBuf, Error> {
+        self.folder("tmp")
+    }
+
+    /// The log of the programs that work on `name`.
+    pub(crate) fn log(&self, name: &str) -> Result<PathBuf, Error> {
+        Ok(self.folder("logs")?.join(format!("{name}.log")))
+    }
+
+    fn folder(&self, name: &str) -> Result<PathBuf, Error> {
+        let folder = self.root.join(name);
+        fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
+        Ok(folder)
+    }
+
+    /// An empty folder to make `name` in. The caller holds the lock of that name, so what is left there is a dead
+    /// runner's.
+    pub(crate) fn workshop(&self, name: &str) -> Result<PathBuf, Error> {
+        let folder = self.tmp()?.join(name);
+        remove_tree(&folder)?;
+        fs::create_dir(&folder).map_err(Error::file("make the folder", &folder))?;
+        Ok(folder)
+    }
+
+    /// Waits until no other runner holds the lock `name`, and holds it.
+    pub(crate) fn lock(&self, name: &str, progress: &dyn Progress) -> Result<Lock, Error> {
+        let mut told = false;
+        loop {
+            let (path, held_by) = match self.try_lock(name)? {
+                Ok(lock) => return Ok(lock),
+                Err(refused) => refused,
+            };
+            if !told {
+                told = true;
+                let text = format!(
+                    "waiting for {held_by}, which works on the same (lock `{}`)",
+                    path.display()
+                );
+                progress.event(&Event::Note { text: &text });
+            }
+            if interrupt::raised() {
+                return Err(Error::Interrupted);
+            }
+            std::thread::sleep(LOCK_POLL);
+        }
+    }
+
+    /// Holds the lock `name` if nobody does; else says which file it is and who holds it.
+    pub(crate) fn try_lock(&self, name: &str) -> Result<Result<Lock, (PathBuf, String)>, Error> {
+        let path = self.folder("locks")?.join(name);
+        let mut file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(Error::file("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {
+                let note = format!("process {}", std::process::id());
+                // Only for the message of those who wait.
+                drop(
+                    file.set_len(0)
+                        .and_then(|()| file.rewind())
+                        .and_then(|()| file.write_all(note.as_bytes())),
+                );
+                Ok(Ok(Lock { _file: file }))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                drop(file.read_to_string(&mut holder));
+                if holder.is_empty() {
+                    holder = "another process".to_owned();
+                }
+                Ok(Err((path, holder)))
+            }
+            Err(TryLockError::Error(source)) => Err(Error::file("lock", &path)(source)),
+        }
+    }
+}
+
+/// Where the cache is, by the environment.
+fn place(variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
+    let set = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
+    set("CARAVAN_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|caches| caches.join("caravan")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/caravan")))
+        .unwrap_or_else(|| PathBuf::from(".cache/caravan"))
+}
+
+/// Removes a folder and what is in it; one that is not there is fine.
+pub(crate) fn remove_tree(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    #[test]
+    fn the_environment_says_where_it_is() {
+        let of = |set: &[(&str, &str)]| {
+            place(|name| {
+                set.iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| PathBuf::from(value))
+            })
+        };
+        let home = ("HOME", "/h");
+        let xdg = ("XDG_CACHE_HOME", "/x");
+        assert_eq!(of(&[home]), Path::new("/h/.cache/caravan"));
+        assert_eq!(of(&[home, xdg]), Path::new("/x/caravan"));
+        assert_eq!(of(&[home, xdg, ("CARAVAN_CACHE", "/c")]), Path::new("/c"));
+        assert_eq!(
+            of(&[home, ("CARAVAN_CACHE", "")]),
+            Path::new("/h/.cache/caravan"),
+            "empty is unset"
+        );
+    }
+
+    #[test]
+    fn a_lock_names_its_holder_and_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
+        let held = cache.lock("x", &Silent).unwrap();
+        let (_, holder) = cache.try_lock("x").unwrap().unwrap_err();
+        assert_eq!(holder, format!("process {}", std::process::id()));
+        drop(held);
+        assert!(cache.try_lock("x").unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_workshop_is_empty_whatever_was_left_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
+        let first = cache.workshop("x").unwrap();
+        fs::write(first.join("left"), "half").unwrap();
+        let second = cache.workshop("x").unwrap();
+        assert_eq!(first, second);
+        assert_eq!(fs::read_dir(second).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,295 @@
+//! Compiles: Go components, and the two small programs of our own that become images.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use caravan_process::Program;
+
+use crate::components::{COMPONENTS, Component};
+use crate::pins::{Arch, Pins};
+use crate::progress::{Event, Progress, step};
+use crate::{Error, cache};
+
+/// A program of our own.
+pub(crate) struct OwnProgram {
+    pub(crate) name: &'static str,
+    pub(crate) source: &'static str,
+}
+
+/// Holds a pod's namespaces; stands for `registry.k8s.io/pause`.
+pub(crate) const PAUSE: OwnProgram = OwnProgram {
+    name: "pause",
+    source: include_str!("../programs/pause.rs"),
+};
+
+/// Answers and asks over HTTP and DNS from inside a pod, for `verify`.
+pub(crate) const PROBE: OwnProgram = OwnProgram {
+    name: "probe",
+    source: include_str!("../programs/probe.rs"),
+};
+
+/// How the own programs are compiled: static, small, and the same from every folder.
+pub(crate) const RUSTC_FLAGS: [&str; 14] = [
+    "--edition",
+    "2024",
+    "--crate-type",
+    "bin",
+    "-C",
+    "opt-level=3",
+    "-C",
+    "target-feature=+crt-static",
+    "-C",
+    "panic=abort",
+    "-C",
+    "strip=symbols",
+    "-C",
+    "codegen-units=1",
+];
+
+/// The oldest Go that builds all components.
+const GO: (u32, u32) = (1, 26);
+
+/// Builds all Go components into `bundle`, with `scratch` for module files. Returns the toolchain: `go1.26.8`.
+///
+/// # Errors
+///
+/// [`Error::Lacking`], [`Error::Program`], [`Error::File`], [`Error::Interrupted`].
+pub(crate) fn go(
+    pins: &Pins,
+    bundle: &Path,
+    scratch: &Path,
+    log: &Path,
+    progress: &dyn Progress,
+) -> Result<String, Error> {
+    let go = find_go()?;
+    let toolchain = go_version(&go)?;
+    crate::needs::seccomp()?;
+    for component in &COMPONENTS {
+        let version = pins.versions.of(component.name).map_or("", String::as_str);
+        let text = format!("build {} {version} from Go modules", component.name);
+        step(progress, &text, || {
+            build(component, pins, &go, bundle, scratch, log, progress)
+        })?;
+    }
+    Ok(toolchain)
+}
+
+/// Go, on the search path or where its own installer puts it.
+pub(crate) fn find_go() -> Result<Program, Error> {
+    Program::find_also_in("go", &["/usr/local/go/bin", "/usr/lib/go/bin"])
+        .map_err(|_| lacking_go("Go"))
+}
+
+/// Go's version, if it can build the components by itself or by fetching a newer toolchain.
+pub(crate) fn go_version(go: &Program) -> Result<String, Error> {
+    let doing = || Error::program("ask Go for its version");
+    let answer = go
+        .call(["env", "GOVERSION", "GOTOOLCHAIN"])
+        .run()
+        .map_err(doing())?
+        .stdout;
+    let mut lines = answer.lines();
+    let (version, switching) = (
+        lines.next().unwrap_or("").trim(),
+        lines.next().unwrap_or("").trim(),
+    );
+    let enough = match numbers(version) {
+        Some(found) if found >= GO => true,
+        // From 1.21 on, Go fetches the toolchain that a module asks for, unless it is told not to.
+        Some(found) => found >= (1, 21) && switching != "local",
+        // A development build.
+        None => version.starts_with("devel"),
+    };
+    if enough {
+        Ok(version.to_owned())
+    } else {
+        Err(lacking_go(&format!("a newer Go than {version}")))
+    }
+}
+
+fn lacking_go(what: &str) -> Error {
+    Error::Lacking {
+        what: format!("{what} (1.{} or newer)", GO.1),
+        needed_for: "the build from Go modules",
+        remedy: "`cargo xtask setup` installs it; https://go.dev/dl/ has it too. With `--source download` none is needed"
+            .to_owned(),
+    }
+}
+
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.strip_prefix("go")?.split(['.', 'r', 'b', ' ', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn build(
+    component: &Component,
+    pins: &Pins,
+    go: &Program,
+    bundle: &Path,
+    scratch: &Path,
+    log: &Path,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    let module = scratch.join(component.name);
+    cache::remove_tree(&module)?;
+    fs::create_dir_all(&module).map_err(Error::file("make the folder", &module))?;
+    for (name, text) in [
+        ("go.mod", component.go_mod),
+        ("go.sum", component.go_sum),
+        ("tools.go", component.tools_go),
+    ] {
+        let path = module.join(name);
+        fs::write(&path, text).map_err(Error::file("write", &path))?;
+    }
+    let ldflags = component.ldflags(&pins.versions);
+    for (packages, output) in outputs(component, &module) {
+        let mut call = go
+            .call(["build", "-trimpath", "-buildvcs=false"])
+            .args(["-ldflags", &ldflags]);
+        if !component.tags.is_empty() {
+            call = call.args(["-tags", component.tags]);
+        }
+        call = call.arg("-o").arg(&output).args(&packages).dir(&module);
+        for (name, value) in environment(component, pins.arch) {
+            call = call.env(name, value);
+        }
+        // Settings of the user's that would give other programs.
+        for name in [
+            "GOEXPERIMENT",
+            "GO_EXTLINK_ENABLED",
+            "CGO_CFLAGS",
+            "CGO_LDFLAGS",
+            "GOARM64",
+            "GOFIPS140",
+        ] {
+            call = call.env_remove(name);
+        }
+        call.logged(log, &mut |text| progress.event(&Event::Line { text }))
+            .map_err(Error::program(format!(
+                "build {} from Go modules",
+                component.name
+            )))?;
+    }
+    for (_, place) in component.programs {
+        let from = module.join("out").join(built_name(place));
+        let built = fs::File::open(&from).map_err(Error::file("read", &from))?;
+        crate::download::install(built, &from, &bundle.join(place))?;
+    }
+    cache::remove_tree(&module)
+}
+
+fn environment(component: &Component, arch: Arch) -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("CGO_ENABLED", if component.cgo { "1" } else { "0" }),
+        ("GOOS", "linux"),
+        ("GOARCH", arch.as_str()),
+        ("GOAMD64", "v1"),
+        ("GO111MODULE", "on"),
+        ("GOWORK", "off"),
+        ("GOFLAGS", "-mod=readonly"),
+    ]
+}
+
+/// What `go build` is called for: packages that can share one call, and where the result goes.
+///
+/// One call compiles what several programs share side by side; but Go names the programs by the last part of the package
+/// path, which for `.../server/v3` is of no use.
+fn outputs(component: &Component, module: &Path) -> Vec<(Vec<&'static str>, OsString)> {
+    let (shared, single): (Vec<(&'static str, &'static str)>, Vec<_>) = component
+        .programs
+        .iter()
+        .copied()
+        .partition(|(package, place)| package.rsplit('/').next() == place.rsplit('/').next());
+    let mut calls = Vec::new();
+    if !shared.is_empty() {
+        let mut folder = module.join("out").into_os_string();
+        // A folder, even when there is one package.
+        folder.push("/");
+        calls.push((shared.iter().map(|(package, _)| *package).collect(), folder));
+    }
+    for (package, place) in single {
+        let file = module.join("out").join(built_name(place));
+        calls.push((vec![package], file.into_os_string()));
+    }
+    calls
+}
+
+fn built_name(place: &str) -> &str {
+    place.rsplit('/').next().unwrap_or(place)
+}
+
+/// Compiles one of our own programs to `to`.
+///
+/// # Errors
+///
+/// [`Error::Lacking`], [`Error::Program`], [`Error::File`], [`Error::Interrupted`].
+pub(crate) fn own(
+    program: &OwnProgram,
+    to: &Path,
+    scratch: &Path,
+    log: &Path,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    crate::needs::static_libc()?;
+    let rustc =
+        Program::find("rustc").map_err(Error::program(format!("compile {}", program.name)))?;
+    let folder: PathBuf = scratch.join(program.name);
+    fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
+    // Named without a folder, so that no path of this computer is in the program.
+    let source = format!("{}.rs", program.name);
+    let path = folder.join(&source);
+    fs::write(&path, program.source).map_err(Error::file("write", &path))?;
+    rustc
+        .call(RUSTC_FLAGS)
+        .args(["-o", program.name, &source])
+        .env_remove("RUSTFLAGS")
+        .dir(&folder)
+        .logged(log, &mut |text| progress.event(&Event::Line { text }))
+        .map_err(Error::program(format!("compile {}", program.name)))?;
+    let built = folder.join(program.name);
+    let file = fs::File::open(&built).map_err(Error::file("read", &built))?;
+    crate::download::install(file, &built, to)?;
+    cache::remove_tree(&folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_versions_are_compared_by_number() {
+        for (version, numbered) in [
+            ("go1.26.8", Some((1, 26))),
+            ("go1.9", Some((1, 9))),
+            ("go1.27rc1", Some((1, 27))),
+            ("devel go1.28-abc", None),
+            ("", None),
+        ] {
+            assert_eq!(numbers(version), numbered, "{version}");
+        }
+    }
+
+    #[test]
+    fn programs_that_go_would_misname_are_built_alone() {
+        let module = Path::new("/m");
+        let of = |name: &str| {
+            let component = COMPONENTS
+                .iter()
+                .find(|component| component.name == name)
+                .unwrap();
+            outputs(component, module)
+        };
+        let kubernetes = of("kubernetes");
+        assert_eq!(kubernetes.len(), 1);
+        assert_eq!(
+            (kubernetes[0].0.len(), kubernetes[0].1.to_str()),
+            (7, Some("/m/out/"))
+        );
+        let etcd: Vec<_> = of("etcd")
+            .into_iter()
+            .map(|(_, to)| to.into_string().unwrap())
+            .collect();
+        assert_eq!(etcd, ["/m/out/etcd", "/m/out/etcdctl", "/m/out/etcdutl"]);
+    }
+}

@@ -1,0 +1,308 @@
+//! What can go wrong, and what to do next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a bundle or a machine image could not be made, read or carried.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An archive could not be unpacked.
+    #[error("cannot unpack `{}`", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The base system could be had neither from a registry nor from packages.
+    #[error("no base system can be had: neither from the registry ({registry}) nor from packages")]
+    Base {
+        /// Why the registry's image could not be had.
+        registry: String,
+        /// Why the package build failed.
+        #[source]
+        packages: Box<Error>,
+    },
+    /// A file of a cache entry or of an export is not what its manifest says.
+    #[error("`{}` is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A server answered with another status than success.
+    #[error("the server answered {status} for `{url}`")]
+    Denied {
+        /// What was asked for.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A file or folder could not be read, written or moved.
+    #[error("cannot {action} `{}`", path.display())]
+    File {
+        /// What was tried: `read`, `write`, ...
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The user asked to stop.
+    #[error("interrupted; what was downloaded or compiled so far is kept")]
+    Interrupted,
+    /// Something that a build needs is not on this computer.
+    #[error("{what} is missing, which {needed_for} needs")]
+    Lacking {
+        /// What is missing: `Go 1.26 or newer`, `the libseccomp development files`.
+        what: String,
+        /// Who needs it.
+        needed_for: &'static str,
+        /// The Debian or Ubuntu package, or another way to get it.
+        remedy: String,
+    },
+    /// A manifest or an answer could not be understood.
+    #[error("cannot understand `{}`", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The engine's answer is not what was asked for.
+    #[error("the container engine gave no usable answer about `{subject}`: {answer}")]
+    Engine {
+        /// What was asked about.
+        subject: String,
+        /// What it said.
+        answer: String,
+    },
+    /// The file given to `import` is no export.
+    #[error("`{}` is not an exported bundle: {reason}", path.display())]
+    NotAnExport {
+        /// The file.
+        path: PathBuf,
+        /// What gives it away.
+        reason: String,
+    },
+    /// A downloaded archive lacks a file that is wanted from it.
+    #[error("`{member}` is not in `{}`", archive.display())]
+    NotInArchive {
+        /// The archive.
+        archive: PathBuf,
+        /// The file looked for.
+        member: String,
+    },
+    /// A program that does part of the work failed.
+    #[error("cannot {doing}")]
+    Program {
+        /// What it was started for.
+        doing: String,
+        /// How it failed.
+        #[source]
+        source: Box<caravan_process::Error>,
+    },
+    /// No bytes came for too long.
+    #[error("no more bytes came from `{url}` for {seconds} s, after {received} bytes")]
+    Stalled {
+        /// What was being downloaded.
+        url: String,
+        /// How long nothing came, in seconds.
+        seconds: u64,
+        /// How much had come, in bytes.
+        received: u64,
+    },
+    /// The connection could not be made or broke.
+    #[error("cannot download `{url}`")]
+    Transfer {
+        /// What was being downloaded.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<ureq::Error>,
+    },
+    /// The file ended before its announced length.
+    #[error("`{url}` ended after {received} of {expected} bytes")]
+    Truncated {
+        /// What was being downloaded.
+        url: String,
+        /// How much came, in bytes.
+        received: u64,
+        /// How much was announced, in bytes.
+        expected: u64,
+    },
+    /// No entry of the cache has this id.
+    #[error("no bundle `{id}` is in the cache")]
+    UnknownBundle {
+        /// The id or the beginning of one.
+        id: String,
+    },
+    /// No versions are pinned for this Kubernetes minor.
+    #[error("no software is pinned for Kubernetes {minor}; known: {known}")]
+    UnknownMinor {
+        /// The minor asked for.
+        minor: String,
+        /// The minors that are pinned.
+        known: String,
+    },
+    /// This computer's processor is not one that software is pinned for.
+    #[error("no software is pinned for the processor architecture `{arch}`; known: amd64, arm64")]
+    UnknownProcessor {
+        /// What it is.
+        arch: String,
+    },
+    /// The file is not the pinned one.
+    #[error("`{url}` is not the pinned file: its sha256 is {found}, the pin says {expected}")]
+    WrongSum {
+        /// What was downloaded.
+        url: String,
+        /// The sum of what came.
+        found: String,
+        /// The sum that is pinned.
+        expected: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
+    }
+
+    pub(crate) fn program(doing: impl Into<String>) -> impl FnOnce(caravan_process::Error) -> Self {
+        let doing = doing.into();
+        move |source| match source {
+            caravan_process::Error::Interrupted { .. } => Self::Interrupted,
+            source => Self::Program {
+                doing,
+                source: Box::new(source),
+            },
+        }
+    }
+
+    /// Whether this says that a server cannot be reached or does not serve us, rather than that something is wrong here.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied { .. }
+                | Self::Stalled { .. }
+                | Self::Transfer { .. }
+                | Self::Truncated { .. }
+        )
+    }
+
+    /// The next thing to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Archive { source, .. } | Self::File { source, .. } if is_full(source) => FULL,
+            Self::Program { source, .. } => return program_hint(source),
+            Self::Base { packages, .. } => return packages.hint(),
+            Self::Damaged { .. } => {
+                "`cargo xtask bundle verify` finds damaged bundles, and the next `up` makes them again"
+            }
+            Self::Denied { .. }
+            | Self::Stalled { .. }
+            | Self::Transfer { .. }
+            | Self::Truncated { .. } => {
+                "run the command again to go on where it stopped; `--source go` builds from Go modules instead, and \
+                 `cargo xtask bundle import FILE` takes a bundle made elsewhere"
+            }
+            Self::Lacking { remedy, .. } => return Some(remedy.clone()),
+            Self::NotAnExport { .. } => {
+                "`cargo xtask bundle export FILE` makes one, on a computer that has the bundle"
+            }
+            Self::UnknownBundle { .. } => "`cargo xtask bundle list` shows what there is",
+            Self::UnknownMinor { .. } => "set `kubernetes` in the lab file to one of these",
+            Self::WrongSum { .. } => {
+                "something on the way changes files (a proxy, a mirror); nothing of it was unpacked. \
+                 `--source go` builds from Go modules instead"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+const FULL: &str = "the disk is full: `cargo xtask bundle prune` removes what no longer is needed, \
+                    and the next run goes on where this one stopped";
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+fn program_hint(error: &caravan_process::Error) -> Option<String> {
+    if let caravan_process::Error::Failed(failure) = error {
+        let said = |words: &str| {
+            failure
+                .tail
+                .iter()
+                .any(|line| line.to_lowercase().contains(words))
+        };
+        if said("no space left on device") {
+            return Some(FULL.to_owned());
+        }
+        if said("cannot connect to the docker daemon")
+            || said("failed to connect to the docker api")
+        {
+            return Some(
+                "the container engine is not running: `cargo xtask setup` starts it".to_owned(),
+            );
+        }
+        if said("permission denied") && said("docker") {
+            return Some(
+                "this user may not use the container engine: add them to the group `docker` and log in again"
+                    .to_owned(),
+            );
+        }
+    }
+    error.hint()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_disks_are_named_whoever_meets_them() {
+        let met_by_us = Error::file("write", Path::new("x"))(io::ErrorKind::StorageFull.into());
+        assert_eq!(met_by_us.hint().as_deref(), Some(FULL));
+
+        let failure = caravan_process::Failure {
+            command: "go build".to_owned(),
+            dir: None,
+            status: Some(1),
+            tail: vec!["compile: write /x: no space left on device".to_owned()],
+            log: None,
+        };
+        let met_by_go =
+            Error::program("build etcd")(caravan_process::Error::Failed(Box::new(failure)));
+        assert_eq!(met_by_go.hint().as_deref(), Some(FULL));
+    }
+
+    #[test]
+    fn wrong_sums_are_no_reason_to_look_elsewhere() {
+        let wrong = Error::WrongSum {
+            url: "u".to_owned(),
+            found: "f".to_owned(),
+            expected: "e".to_owned(),
+        };
+        assert!(!wrong.is_unreachable());
+        let denied = Error::Denied {
+            url: "u".to_owned(),
+            status: 404,
+        };
+        assert!(denied.is_unreachable());
+    }
+}

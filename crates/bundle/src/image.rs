@@ -1,0 +1,417 @@
+//! Machine images: base system + software + container images that are already unpacked, made once per content.
+//!
+//! ```text
+//! base system (root.tar) --import--> caravan-base      bundle: bin/, cni/ + image/files/
+//!                                          \                /
+//!                                         build (image/Dockerfile)
+//!                                                  |
+//!                       a container of it, with images/*.tar of the bundle and kube-proxy's:
+//!                       containerd unpacks them into a volume, the store is kept at /opt/caravan/containerd
+//!                                                  |
+//!                                         commit: caravan-machine:CONTENT
+//! ```
+//!
+//! What is in the image, and how a machine uses it, is told in `docs/bundle.md`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::base::{self, Base, BaseSystem};
+use crate::bundle::{Bundle, KUBE_PROXY};
+use crate::cache::{Cache, remove_tree};
+use crate::digest::Recipe;
+use crate::oci::{self, Image};
+use crate::progress::{Event, Progress, step};
+use crate::{Error, proxy_root};
+
+pub use crate::engine::Engine;
+
+/// The repository of machine images.
+const MACHINE: &str = "caravan-machine";
+
+const DOCKERFILE: &str = include_str!("../image/Dockerfile");
+const SETUP: &str = include_str!("../image/setup");
+const MASKED_UNITS: &str = include_str!("../image/masked-units.txt");
+
+/// Path in the machine, mode, content.
+const FILES: [(&str, u32, &str); 8] = [
+    (
+        "etc/ssh/sshd_config.d/caravan.conf",
+        0o644,
+        include_str!("../image/files/etc/ssh/sshd_config.d/caravan.conf"),
+    ),
+    (
+        "etc/sudoers.d/vagrant",
+        0o440,
+        include_str!("../image/files/etc/sudoers.d/vagrant"),
+    ),
+    (
+        "etc/systemd/journald.conf.d/caravan.conf",
+        0o644,
+        include_str!("../image/files/etc/systemd/journald.conf.d/caravan.conf"),
+    ),
+    (
+        "etc/systemd/system.conf.d/caravan.conf",
+        0o644,
+        include_str!("../image/files/etc/systemd/system.conf.d/caravan.conf"),
+    ),
+    (
+        "etc/systemd/system/caravan-ssh-host-key.service",
+        0o644,
+        include_str!("../image/files/etc/systemd/system/caravan-ssh-host-key.service"),
+    ),
+    (
+        "usr/lib/caravan-image/link-store",
+        0o755,
+        include_str!("../image/files/usr/lib/caravan-image/link-store"),
+    ),
+    (
+        "usr/lib/caravan-image/preload",
+        0o755,
+        include_str!("../image/files/usr/lib/caravan-image/preload"),
+    ),
+    (
+        "usr/lib/caravan-image/vagrant.pub",
+        0o644,
+        include_str!("../image/files/usr/lib/caravan-image/vagrant.pub"),
+    ),
+];
+
+/// Where the image archives are in the container that unpacks them.
+const ARCHIVES: &str = "/tmp/caravan-archives";
+
+/// Makes sure that the engine has the machine image of `bundle` on `base`, and returns its reference:
+/// `caravan-machine:0123456789abcdef`, whose tag is the sum of everything that is in it.
+///
+/// # Errors
+///
+/// [`Error`], with a hint for what is missing.
+pub fn bake(
+    cache: &Cache,
+    bundle: &Bundle,
+    base: Base,
+    engine: &Engine,
+    progress: &dyn Progress,
+) -> Result<String, Error> {
+    // The usual case: everything is there, and two questions to the engine say so.
+    if let Some(found) = base::find(cache, base, progress)? {
+        let reference = reference(bundle, &found);
+        if engine.has_image(&reference)? {
+            return Ok(reference);
+        }
+    }
+    let base = base::ensure(cache, base, engine, progress)?;
+    let reference = reference(bundle, &base);
+    let name = format!("image-{}", tag(&reference));
+    let _lock = cache.lock(&name, progress)?;
+    if engine.has_image(&reference)? {
+        return Ok(reference);
+    }
+    let workshop = cache.workshop(&name)?;
+    let log = cache.log(&name)?;
+    let baking = Baking {
+        bundle,
+        base: &base,
+        reference: &reference,
+        workshop: &workshop,
+        log: &log,
+        engine,
+        progress,
+    };
+    baking.discard();
+    let baked = baking.run();
+    baking.discard();
+    remove_tree(&workshop)?;
+    baked.map(|()| reference)
+}
+
+fn reference(bundle: &Bundle, base: &BaseSystem) -> String {
+    let mut recipe = Recipe::new("machine 1");
+    recipe.add(&bundle.content);
+    recipe.add(&base.content);
+    for text in [DOCKERFILE, SETUP, MASKED_UNITS] {
+        recipe.add(text);
+    }
+    for (path, mode, text) in FILES {
+        recipe.add(path);
+        recipe.add(mode.to_be_bytes());
+        recipe.add(text);
+    }
+    let mut tag = recipe.name();
+    tag.truncate(16);
+    format!("{MACHINE}:{tag}")
+}
+
+fn tag(reference: &str) -> &str {
+    reference.rsplit(':').next().unwrap_or(reference)
+}
+
+/// One image in the making, and the names of what it leaves in the engine meanwhile.
+struct Baking<'a> {
+    bundle: &'a Bundle,
+    base: &'a BaseSystem,
+    reference: &'a str,
+    workshop: &'a Path,
+    log: &'a Path,
+    engine: &'a Engine,
+    progress: &'a dyn Progress,
+}
+
+impl Baking<'_> {
+    fn run(&self) -> Result<(), Error> {
+        step(self.progress, "write kube-proxy's image", || {
+            self.write_kube_proxy()
+        })?;
+        step(self.progress, "build the machine image", || self.build())?;
+        step(self.progress, "unpack the container images into it", || {
+            self.preload()
+        })
+    }
+
+    /// kube-proxy runs the packet filter tools of the base system.
+    fn write_kube_proxy(&self) -> Result<(), Error> {
+        let software = &self.bundle.software;
+        let layer = self.workshop.join("tools.tar");
+        proxy_root::write(&self.base.root, &layer).map_err(|source| Error::Archive {
+            path: self.base.root.clone(),
+            source,
+        })?;
+        let archives = self.workshop.join("archives");
+        fs::create_dir(&archives).map_err(Error::file("make the folder", &archives))?;
+        let to = archives.join("kube-proxy.tar");
+        let image = Image {
+            name: &format!("registry.k8s.io/{KUBE_PROXY}:{}", software.kubernetes),
+            arch: self.bundle.arch,
+            below: std::slice::from_ref(&layer),
+            program: (KUBE_PROXY, &self.bundle.dir.join("image").join(KUBE_PROXY)),
+            entrypoint: &["/usr/local/bin/kube-proxy"],
+        };
+        oci::write(&image, &to).map_err(Error::file("write", &to))
+    }
+
+    fn build(&self) -> Result<(), Error> {
+        let base = format!("caravan-base:{}", &self.base.content[..16]);
+        if !self.engine.has_image(&base)? {
+            self.engine
+                .call(["import", "--change", "LABEL caravan.base=1"])
+                .arg(&self.base.root)
+                .arg(&base)
+                .run()
+                .map_err(Error::program(
+                    "give the base system to the container engine",
+                ))?;
+        }
+        let context = self.workshop.join("context");
+        self.write_context(&context)?;
+        self.engine.build(
+            &self.stage(),
+            &context,
+            &[format!("BASE={base}")],
+            self.log,
+            self.progress,
+        )
+    }
+
+    fn write_context(&self, context: &Path) -> Result<(), Error> {
+        let recipe = [
+            ("Dockerfile", DOCKERFILE),
+            ("setup", SETUP),
+            ("masked-units.txt", MASKED_UNITS),
+        ];
+        for (name, text) in recipe {
+            write_file(&context.join(name), 0o644, text)?;
+        }
+        let files = context.join("files");
+        for (path, mode, text) in FILES {
+            write_file(&files.join(path), mode, text)?;
+        }
+        for (from, to) in [("bin", "usr/local/bin"), ("cni", "opt/cni/bin")] {
+            link_all(&self.bundle.dir.join(from), &files.join(to))?;
+        }
+        // The builder keeps the folders' modes, whatever this user's umask is.
+        open_folders(&files)
+    }
+
+    fn preload(&self) -> Result<(), Error> {
+        let container = self.container();
+        let [store, archives] = self.volumes();
+        let doing = "unpack the container images";
+        let create = self
+            .engine
+            .call(["create", "--name", &container, "--network", "none"])
+            // What unpacking needs: mounts. Less than `--privileged`, which hosts without every capability refuse.
+            .args(["--cap-add", "SYS_ADMIN"])
+            .args([
+                "--security-opt",
+                "seccomp=unconfined",
+                "--security-opt",
+                "apparmor=unconfined",
+            ])
+            // Volumes with names, because those without become part of the committed image's settings.
+            .args(["--volume", &format!("{store}:/var/lib/containerd")])
+            .args(["--volume", &format!("{archives}:{ARCHIVES}")])
+            .args([&self.stage(), "/usr/lib/caravan-image/preload", ARCHIVES]);
+        create.run().map_err(Error::program(doing))?;
+        // Copied through the engine, not mounted: it may run elsewhere, and its users need no access to the cache.
+        for folder in [
+            self.bundle.dir.join("images"),
+            self.workshop.join("archives"),
+        ] {
+            let mut from = folder.into_os_string();
+            from.push("/.");
+            let to = format!("{container}:{ARCHIVES}");
+            self.engine
+                .call(["cp"])
+                .arg(from)
+                .arg(to)
+                .run()
+                .map_err(Error::program(doing))?;
+        }
+        self.engine
+            .call(["start", "--attach", &container])
+            .logged(self.log, &mut |text| {
+                self.progress.event(&Event::Line { text })
+            })
+            .map_err(Error::program(doing))?;
+        let software = &self.bundle.software;
+        self.engine
+            .call(["commit", "--change", r#"CMD ["/sbin/init"]"#])
+            .args([
+                "--change",
+                &format!("LABEL caravan.image={}", tag(self.reference)),
+            ])
+            .args([
+                "--change",
+                &format!("LABEL caravan.bundle={}", self.bundle.id),
+            ])
+            .args([
+                "--change",
+                &format!("LABEL caravan.kubernetes={}", software.kubernetes),
+            ])
+            .args([&container, self.reference])
+            .run()
+            .map_err(Error::program("keep the machine image"))
+            .map(drop)
+    }
+
+    fn stage(&self) -> String {
+        format!("caravan-stage:{}", tag(self.reference))
+    }
+
+    fn container(&self) -> String {
+        format!("caravan-bake-{}", tag(self.reference))
+    }
+
+    fn volumes(&self) -> [String; 2] {
+        ["store", "archives"].map(|name| format!("caravan-bake-{}-{name}", tag(self.reference)))
+    }
+
+    /// Removes what this or a dead runner left in the engine.
+    fn discard(&self) {
+        self.engine
+            .discard(["rm", "--force", "--volumes", &self.container()]);
+        for volume in self.volumes() {
+            self.engine.discard(["volume", "rm", "--force", &volume]);
+        }
+        self.engine
+            .discard(["image", "rm", "--force", &self.stage()]);
+    }
+}
+
+/// The machine images that the engine has, newest first.
+///
+/// # Errors
+///
+/// [`Error::Program`].
+pub fn list(engine: &Engine) -> Result<Vec<String>, Error> {
+    let listed = engine.ask(
+        "ask the container engine for its images",
+        [
+            "image",
+            "ls",
+            "--filter",
+            "label=caravan.image",
+            "--format",
+            "{{.Repository}}:{{.Tag}}",
+        ],
+    )?;
+    Ok(listed
+        .lines()
+        .filter(|name| name.starts_with(MACHINE) && !name.ends_with(":<none>"))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Removes all machine images but those in `keep`, and base images that no machine image needs. Images that machines
+/// still run from stay. Returns what was removed.
+///
+/// # Errors
+///
+/// [`Error::Program`].
+pub fn prune(engine: &Engine, keep: &[String]) -> Result<Vec<String>, Error> {
+    let mut removed = Vec::new();
+    let bases = engine.ask(
+        "ask the container engine for its images",
+        [
+            "image",
+            "ls",
+            "--filter",
+            "label=caravan.base",
+            "--format",
+            "{{.Repository}}:{{.Tag}}",
+        ],
+    )?;
+    let bases = bases
+        .lines()
+        .filter(|name| name.starts_with("caravan-base:"))
+        .map(str::to_owned);
+    for name in list(engine)?.into_iter().chain(bases) {
+        if keep.contains(&name) {
+            continue;
+        }
+        let output = engine
+            .call(["image", "rm", &name])
+            .output()
+            .map_err(Error::program(format!("remove the image `{name}`")))?;
+        // Refused while a container needs it, which is what is wanted.
+        if output.success() {
+            removed.push(name);
+        }
+    }
+    Ok(removed)
+}
+
+fn write_file(path: &Path, mode: u32, text: &str) -> Result<(), Error> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
+    }
+    fs::write(path, text)
+        .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(mode)))
+        .map_err(Error::file("write", path))
+}
+
+/// Links the files of `from` into `to`; copies them where links cannot be made.
+fn link_all(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::create_dir_all(to).map_err(Error::file("make the folder", to))?;
+    for found in fs::read_dir(from).map_err(Error::file("read", from))? {
+        let found = found.map_err(Error::file("read", from))?;
+        let (from, to) = (found.path(), to.join(found.file_name()));
+        fs::hard_link(&from, &to)
+            .or_else(|_| fs::copy(&from, &to).map(drop))
+            .map_err(Error::file("copy", &from))?;
+    }
+    Ok(())
+}
+
+fn open_folders(folder: &Path) -> Result<(), Error> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+        .map_err(Error::file("write", folder))?;
+    for found in fs::read_dir(folder).map_err(Error::file("read", folder))? {
+        let path = found.map_err(Error::file("read", folder))?.path();
+        if path.is_dir() {
+            open_folders(&path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! What software runs? Pins in, a content-addressed bundle and machine image out.
+//!
+//! A [`Bundle`] holds every program and container image of a lab. [`ensure`] makes it once, from pinned downloads or
+//! from Go modules, and keeps it in the [`Cache`]; [`image::bake`] puts it over a base system as a machine image, once per
+//! content. Both tell a [`Progress`] where they stand and print nothing.
+//!
+//! Nothing half made is ever seen: entries are made aside and renamed when whole, and what is damaged later is found
+//! before it is used. The pins are `artifacts.toml` and `go/`; the image's recipe is `image/`.
+
+mod base;
+mod bundle;
+mod cache;
+mod compile;
+mod components;
+mod debian;
+mod digest;
+mod download;
+mod engine;
+mod entry;
+mod error;
+pub mod image;
+pub mod needs;
+mod oci;
+mod pins;
+mod progress;
+mod proxy_root;
+mod shelf;
+mod transport;
+
+pub use base::Base;
+pub use bundle::{Bundle, Software, Source, ensure, software_of};
+pub use cache::Cache;
+pub use error::Error;
+pub use pins::{Arch, minors};
+pub use progress::{Event, Progress, Silent};
+pub use shelf::{Pruned, export, import, list, prune, verify};

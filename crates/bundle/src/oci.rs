@@ -1,0 +1,355 @@
+//! Container images written as OCI archives, byte for byte the same for the same contents.
+//!
+//! An image here is a program or two over an optional root file system, so layers are few and are not compressed: the
+//! archive is read once, when a machine image is baked, and is packed when it is exported.
+//! Format: <https://github.com/opencontainers/image-spec>; the names containerd reads on import are annotations of the
+//! index (<https://github.com/containerd/containerd/blob/main/core/images/annotations.go>).
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use oci_spec::image::{
+    ANNOTATION_REF_NAME, Arch as OciArch, ConfigBuilder, Descriptor, DescriptorBuilder,
+    ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder, MediaType, Os,
+    PlatformBuilder, RootFsBuilder, Sha256Digest,
+};
+use serde::Serialize;
+
+use crate::digest::{self, Hashing};
+use crate::pins::Arch;
+
+/// What is in an image.
+pub(crate) struct Image<'a> {
+    /// Full reference: `registry.k8s.io/pause:3.10.2`.
+    pub(crate) name: &'a str,
+    pub(crate) arch: Arch,
+    /// Layers that lie below the program, as tar files.
+    pub(crate) below: &'a [PathBuf],
+    /// The program, installed as `/usr/local/bin/NAME`.
+    pub(crate) program: (&'a str, &'a Path),
+    /// What runs when a pod names no command.
+    pub(crate) entrypoint: &'a [&'a str],
+}
+
+/// Accounts of an image without a distribution: root, and the one that owns nothing.
+const PASSWD: &str =
+    "root:x:0:0:root:/root:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n";
+const GROUP: &str = "root:x:0:\nnogroup:x:65534:\n";
+
+/// Writes `image` as an OCI archive to `to`.
+///
+/// # Errors
+///
+/// Whatever reading the parts or writing the archive meets.
+pub(crate) fn write(image: &Image<'_>, to: &Path) -> io::Result<()> {
+    let program_layer = to.with_extension("layer");
+    let written = write_layers(image, to, &program_layer);
+    let removed = fs::remove_file(&program_layer);
+    written.and(removed)
+}
+
+fn write_layers(image: &Image<'_>, to: &Path, program_layer: &Path) -> io::Result<()> {
+    let top = layer_of_program(image, program_layer)?;
+    let mut layers = Vec::new();
+    for below in image.below {
+        let (sum, length) = digest::of_file(below)?;
+        layers.push((below.as_path(), sum, length));
+    }
+    layers.push((program_layer, top.0, top.1));
+
+    let config = json(
+        &ImageConfigurationBuilder::default()
+            .architecture(oci_arch(image.arch))
+            .os(Os::Linux)
+            .config(
+                ConfigBuilder::default()
+                    .env(vec![
+                        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+                            .to_owned(),
+                    ])
+                    .entrypoint(
+                        image
+                            .entrypoint
+                            .iter()
+                            .map(|&word| word.to_owned())
+                            .collect::<Vec<_>>(),
+                    )
+                    .working_dir("/")
+                    .build()
+                    .map_err(io::Error::other)?,
+            )
+            .rootfs(
+                RootFsBuilder::default()
+                    .typ("layers")
+                    .diff_ids(
+                        layers
+                            .iter()
+                            .map(|(_, sum, _)| format!("sha256:{sum}"))
+                            .collect::<Vec<_>>(),
+                    )
+                    .build()
+                    .map_err(io::Error::other)?,
+            )
+            .history(Vec::new())
+            .build()
+            .map_err(io::Error::other)?,
+    )?;
+    let config_descriptor = descriptor(
+        MediaType::ImageConfig,
+        &digest::of_bytes(&config),
+        config.len() as u64,
+    )?;
+    let manifest = json(
+        &ImageManifestBuilder::default()
+            .schema_version(2_u32)
+            .media_type(MediaType::ImageManifest)
+            .config(config_descriptor)
+            .layers(
+                layers
+                    .iter()
+                    .map(|(_, sum, length)| descriptor(MediaType::ImageLayer, sum, *length))
+                    .collect::<io::Result<Vec<_>>>()?,
+            )
+            .build()
+            .map_err(io::Error::other)?,
+    )?;
+    let mut named = descriptor(
+        MediaType::ImageManifest,
+        &digest::of_bytes(&manifest),
+        manifest.len() as u64,
+    )?;
+    named.set_annotations(Some(HashMap::from([
+        ("io.containerd.image.name".to_owned(), image.name.to_owned()),
+        (ANNOTATION_REF_NAME.to_owned(), tag(image.name).to_owned()),
+    ])));
+    named.set_platform(Some(
+        PlatformBuilder::default()
+            .architecture(oci_arch(image.arch))
+            .os(Os::Linux)
+            .build()
+            .map_err(io::Error::other)?,
+    ));
+    let index = json(
+        &ImageIndexBuilder::default()
+            .schema_version(2_u32)
+            .media_type(MediaType::ImageIndex)
+            .manifests(vec![named])
+            .build()
+            .map_err(io::Error::other)?,
+    )?;
+
+    let mut archive = tar::Builder::new(BufWriter::with_capacity(digest::CHUNK, File::create(to)?));
+    add_bytes(
+        &mut archive,
+        "oci-layout",
+        br#"{"imageLayoutVersion":"1.0.0"}"#,
+        0o644,
+    )?;
+    add_bytes(&mut archive, "index.json", &index, 0o644)?;
+    for blob in [&config, &manifest] {
+        add_bytes(
+            &mut archive,
+            &blob_path(&digest::of_bytes(blob)),
+            blob,
+            0o644,
+        )?;
+    }
+    for (file, sum, length) in layers {
+        let mut header = header(length, 0o644, tar::EntryType::Regular);
+        archive.append_data(&mut header, blob_path(&sum), File::open(file)?)?;
+    }
+    archive.into_inner()?.into_inner()?.sync_all()
+}
+
+/// Writes the top layer to `to`; returns its sum and length.
+fn layer_of_program(image: &Image<'_>, to: &Path) -> io::Result<(String, u64)> {
+    let (name, file) = image.program;
+    let mut layer = tar::Builder::new(Hashing::new(BufWriter::with_capacity(
+        digest::CHUNK,
+        File::create(to)?,
+    )));
+    if image.below.is_empty() {
+        add_folder(&mut layer, "etc/", 0o755)?;
+        add_bytes(&mut layer, "etc/group", GROUP.as_bytes(), 0o644)?;
+        add_bytes(&mut layer, "etc/passwd", PASSWD.as_bytes(), 0o644)?;
+        add_folder(&mut layer, "tmp/", 0o1777)?;
+    }
+    for folder in ["usr/", "usr/local/", "usr/local/bin/"] {
+        add_folder(&mut layer, folder, 0o755)?;
+    }
+    let program = File::open(file)?;
+    let mut header = header(program.metadata()?.len(), 0o755, tar::EntryType::Regular);
+    layer.append_data(&mut header, format!("usr/local/bin/{name}"), program)?;
+    let (writer, sum, length) = layer.into_inner()?.finish();
+    writer.into_inner()?.sync_all()?;
+    Ok((sum, length))
+}
+
+pub(crate) fn add_folder(
+    archive: &mut tar::Builder<impl Write>,
+    path: &str,
+    mode: u32,
+) -> io::Result<()> {
+    let mut header = header(0, mode, tar::EntryType::Directory);
+    archive.append_data(&mut header, path, io::empty())
+}
+
+pub(crate) fn add_bytes(
+    archive: &mut tar::Builder<impl Write>,
+    path: &str,
+    bytes: &[u8],
+    mode: u32,
+) -> io::Result<()> {
+    let mut header = header(bytes.len() as u64, mode, tar::EntryType::Regular);
+    archive.append_data(&mut header, path, bytes)
+}
+
+/// A header that says nothing of when, where and by whom it was written.
+pub(crate) fn header(length: u64, mode: u32, kind: tar::EntryType) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(length);
+    header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
+fn blob_path(sum: &str) -> String {
+    format!("blobs/sha256/{sum}")
+}
+
+fn oci_arch(arch: Arch) -> OciArch {
+    match arch {
+        Arch::Amd64 => OciArch::Amd64,
+        Arch::Arm64 => OciArch::ARM64,
+    }
+}
+
+fn descriptor(kind: MediaType, sum: &str, length: u64) -> io::Result<Descriptor> {
+    DescriptorBuilder::default()
+        .media_type(kind)
+        .digest(sum.parse::<Sha256Digest>().map_err(io::Error::other)?)
+        .size(length)
+        .build()
+        .map_err(io::Error::other)
+}
+
+/// The tag of an image reference.
+fn tag(name: &str) -> &str {
+    name.rsplit_once(':').map_or("latest", |(_, tag)| tag)
+}
+
+/// JSON with sorted keys: oci-spec keeps annotations in a hash map, whose order changes from run to run.
+fn json(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let sorted = serde_json::to_value(value).map_err(io::Error::other)?;
+    serde_json::to_vec(&sorted).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::io::Read as _;
+
+    use expect_test::expect_file;
+
+    use super::*;
+
+    fn archive(folder: &Path, below: &[PathBuf]) -> PathBuf {
+        let program = folder.join("program");
+        fs::write(&program, "\x7fELF, say").unwrap();
+        let to = folder.join("pause.tar");
+        write(
+            &Image {
+                name: "registry.k8s.io/pause:3.10.2",
+                arch: Arch::Amd64,
+                below,
+                program: ("pause", &program),
+                entrypoint: &["/usr/local/bin/pause"],
+            },
+            &to,
+        )
+        .unwrap();
+        to
+    }
+
+    /// Every entry of a tar file: mode, owner, time, path, and the text of those that are JSON.
+    fn describe(bytes: &[u8]) -> String {
+        let mut text = String::new();
+        for entry in tar::Archive::new(bytes).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let header = entry.header();
+            let (mode, owner, time) = (
+                header.mode().unwrap(),
+                header.uid().unwrap(),
+                header.mtime().unwrap(),
+            );
+            let path = entry.path().unwrap().display().to_string();
+            writeln!(text, "{mode:04o} {owner} {time} {path}").unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            if bytes.starts_with(b"{") {
+                let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+                writeln!(text, "{}", serde_json::to_string_pretty(&value).unwrap()).unwrap();
+            } else if bytes.len() > 1024 {
+                text.push_str(
+                    &describe(&bytes)
+                        .lines()
+                        .map(|line| format!("    {line}\n"))
+                        .collect::<String>(),
+                );
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn an_image_is_written_as_expected() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = fs::read(archive(folder.path(), &[])).unwrap();
+        expect_file!["../tests/golden/pause-image.txt"].assert_eq(&describe(&bytes));
+        assert!(!folder.path().join("pause.layer").exists());
+    }
+
+    #[test]
+    fn the_same_contents_give_the_same_bytes() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = fs::read(archive(one.path(), &[])).unwrap();
+        // Annotations are a hash map: a few more tries would show an order that changes.
+        for _ in 0..5 {
+            assert!(fs::read(archive(other.path(), &[])).unwrap() == first);
+        }
+    }
+
+    #[test]
+    fn blobs_are_named_by_their_sums_and_layers_lie_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("root.tar");
+        let mut root = tar::Builder::new(File::create(&below).unwrap());
+        add_bytes(&mut root, "etc/passwd", b"root", 0o644).unwrap();
+        root.into_inner().unwrap();
+        let bytes = fs::read(archive(folder.path(), std::slice::from_ref(&below))).unwrap();
+        let mut blobs = HashMap::new();
+        for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let path = entry.path().unwrap().display().to_string();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            if let Some(sum) = path.strip_prefix("blobs/sha256/") {
+                assert_eq!(digest::of_bytes(&bytes), sum);
+            }
+            blobs.insert(path, bytes);
+        }
+        let index: oci_spec::image::ImageIndex =
+            serde_json::from_slice(&blobs["index.json"]).unwrap();
+        let manifest: oci_spec::image::ImageManifest =
+            serde_json::from_slice(&blobs[&blob_path(index.manifests()[0].digest().digest())])
+                .unwrap();
+        let first = manifest.layers()[0].digest().digest();
+        assert_eq!(blobs[&blob_path(first)], fs::read(&below).unwrap());
+        assert_eq!(manifest.layers().len(), 2);
+    }
+}

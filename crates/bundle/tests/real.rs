@@ -1,0 +1,67 @@
+//! The real thing: a Go build, a machine image. Run by name where Go and an engine are:
+//!
+//! ```text
+//! cargo test -p caravan-bundle --test real -- --ignored --nocapture --test-threads 1
+//! ```
+#![allow(missing_docs, reason = "tests")]
+
+use std::time::Instant;
+
+use caravan_bundle::image::Engine;
+use caravan_bundle::{Base, Cache, Event, Progress, Silent, Source};
+
+/// Prints steps and notes with times, for people who run this by hand.
+struct Loud;
+
+impl Progress for Loud {
+    fn event(&self, event: &Event<'_>) {
+        match event {
+            Event::Ended { text, seconds } => println!("{seconds:7.1} s  {text}"),
+            Event::Note { text } => println!("           {text}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+#[ignore = "builds all software, or finds it in the user's own cache"]
+fn a_bundle_is_built_and_baked() {
+    let cache = Cache::open(None).unwrap();
+    let since = Instant::now();
+    let bundle = caravan_bundle::ensure(&cache, "1.36", Source::Go, &Loud).unwrap();
+    println!(
+        "{:7.1} s  bundle {} of {} MB",
+        since.elapsed().as_secs_f64(),
+        bundle.id,
+        bundle.size >> 20
+    );
+
+    let since = Instant::now();
+    let again = caravan_bundle::ensure(&cache, "1.36", Source::Go, &Silent).unwrap();
+    println!("{:7.3} s  the same again", since.elapsed().as_secs_f64());
+    assert_eq!(again.content, bundle.content);
+
+    let engine = Engine::find().unwrap();
+    let since = Instant::now();
+    let image = caravan_bundle::image::bake(&cache, &bundle, Base::Debian, &engine, &Loud).unwrap();
+    println!("{:7.1} s  {image}", since.elapsed().as_secs_f64());
+
+    let since = Instant::now();
+    let again =
+        caravan_bundle::image::bake(&cache, &bundle, Base::Debian, &engine, &Silent).unwrap();
+    println!("{:7.3} s  the same again", since.elapsed().as_secs_f64());
+    assert_eq!(again, image);
+}
+
+#[test]
+#[ignore = "builds all software twice"]
+fn two_builds_of_the_same_pins_are_the_same() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let contents = folders.each_ref().map(|folder| {
+        let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
+        caravan_bundle::ensure(&cache, "1.36", Source::Go, &Loud)
+            .unwrap()
+            .content
+    });
+    assert_eq!(contents[0], contents[1]);
+}
