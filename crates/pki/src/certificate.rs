@@ -11,6 +11,7 @@ use x509_cert::ext::pkix::{
     SubjectKeyIdentifier,
 };
 use x509_cert::name::Name;
+use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use crate::key::hex;
 use crate::{Error, PrivateKey, PublicKey, San, Usage, Validity, pem, profile, subject};
@@ -226,6 +227,32 @@ impl Certificate {
             }
         }
         self.has_signature_of(&issuer.public_key()?)
+    }
+
+    /// Whether the signature alone holds, whatever the names say.
+    pub(crate) fn has_signature_by(&self, issuer: &Self) -> Result<bool, Error> {
+        self.has_signature_of(&issuer.public_key()?)
+    }
+
+    pub(crate) fn tbs(&self) -> &x509_cert::TbsCertificate {
+        self.parsed.tbs_certificate()
+    }
+
+    /// The algorithm beside the signature.
+    pub(crate) fn outer_algorithm(&self) -> &AlgorithmIdentifierOwned {
+        self.parsed.signature_algorithm()
+    }
+
+    /// The object identifier of the algorithm it was signed with.
+    pub(crate) fn signature_algorithm(&self) -> ObjectIdentifier {
+        self.outer_algorithm().oid
+    }
+
+    /// Whether the serial number's sign bit is set.
+    pub(crate) fn serial_is_negative(&self) -> bool {
+        let encoded = self.tbs().serial_number().to_der().unwrap_or_default();
+        // Tag and length take two octets for any serial number that could be read.
+        encoded.get(2).is_some_and(|byte| byte & 0x80 != 0)
     }
 
     fn has_signature_of(&self, key: &PublicKey) -> Result<bool, Error> {

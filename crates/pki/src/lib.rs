@@ -5,11 +5,15 @@ mod algorithm;
 mod authority;
 mod backend;
 mod certificate;
+#[cfg(feature = "json")]
+pub mod cfssl;
 mod crl;
 mod error;
+pub mod inspect;
 mod key;
 pub mod kubernetes;
 mod leaf;
+pub mod lint;
 mod names;
 mod pem;
 mod plan;

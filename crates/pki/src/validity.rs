@@ -41,6 +41,12 @@ impl Lifetime {
         }
     }
 
+    /// A number of seconds, up to about 8,000 years.
+    #[cfg(feature = "json")]
+    pub(crate) fn seconds(seconds: u64) -> Option<Self> {
+        (seconds < 1 << 38).then_some(Self { seconds })
+    }
+
     /// The length in seconds.
     pub const fn as_secs(self) -> u64 {
         self.seconds

@@ -20,7 +20,10 @@ const JOB: &str = "CARAVAN_PKI_KILL_JOB";
 /// Counts the write steps of a child, and ends it at the one it was told.
 pub(crate) fn step() {
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
-    let Some(last) = std::env::var(STEP).ok().and_then(|step| step.parse().ok()) else {
+    let Some(last) = std::env::var(STEP)
+        .ok()
+        .and_then(|step| step.parse::<usize>().ok())
+    else {
         return;
     };
     if TAKEN.fetch_add(1, Ordering::Relaxed) + 1 == last {

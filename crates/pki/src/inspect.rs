@@ -1,0 +1,248 @@
+//! What a certificate says, in plain fields and stable JSON.
+//!
+//! The JSON (feature `json`) is meant for programs: fields are only ever added, times are RFC 3339 in UTC, octets are
+//! lower-case hex, and `pem` holds the certificate itself, so that nothing is lost.
+
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName};
+
+use crate::key::hex;
+use crate::{Certificate, Error, Usage, pem, profile, rfc3339};
+
+/// Whether a certificate is valid at the time of inspection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "kebab-case"))]
+pub enum State {
+    /// Valid, with more than a third of its life left.
+    Valid,
+    /// Valid, with less than a third of its life left.
+    Due,
+    /// Past its end.
+    Expired,
+    /// Before its start.
+    NotYetValid,
+}
+
+/// What a certificate says.
+///
+/// ```
+/// # use std::time::SystemTime;
+/// # use caravan_pki::{Authority, AuthoritySpec, CommonName};
+/// use caravan_pki::inspect::{Inspection, State};
+/// # fn main() -> Result<(), caravan_pki::Error> {
+/// # let now = SystemTime::now();
+/// # let ca = Authority::create(&AuthoritySpec::new(CommonName::try_from("example ca")?), now)?;
+/// let seen = Inspection::of(ca.certificate(), now);
+/// assert_eq!(seen.state, State::Valid);
+/// assert_eq!(seen.subject, "CN=example ca");
+/// assert_eq!(seen.key_usages, ["keyCertSign", "cRLSign"]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The subject as RFC 4514 writes it: the last attribute first.
+    pub subject: String,
+    /// The issuer, likewise.
+    pub issuer: String,
+    /// The subject's common names.
+    pub common_names: Vec<String>,
+    /// The subject's organizations.
+    pub organizations: Vec<String>,
+    /// The serial number.
+    pub serial: String,
+    /// The first valid second.
+    pub not_before: String,
+    /// The last valid second.
+    pub not_after: String,
+    /// Seconds until the end; 0 when past.
+    pub remaining_seconds: u64,
+    /// Whether it is valid.
+    pub state: State,
+    /// Whether it is an authority.
+    pub is_authority: bool,
+    /// How many authorities may stand between it and a leaf.
+    pub path_length: Option<u8>,
+    /// What its key may be used for, as RFC 5280 4.2.1.3 names it.
+    pub key_usages: Vec<&'static str>,
+    /// Its purposes; unknown ones as object identifiers.
+    pub purposes: Vec<String>,
+    /// Alternative names that are DNS names.
+    pub dns_names: Vec<String>,
+    /// Alternative names that are addresses.
+    pub ip_addresses: Vec<String>,
+    /// Alternative names that are URIs.
+    pub uris: Vec<String>,
+    /// The number of alternative names of other kinds.
+    pub other_names: usize,
+    /// The key's algorithm, for example `ECDSA P-256`.
+    pub key_algorithm: String,
+    /// The object identifier of the signature's algorithm.
+    pub signature_algorithm: String,
+    /// subjectKeyIdentifier.
+    pub subject_key_id: Option<String>,
+    /// The key identifier of authorityKeyIdentifier.
+    pub authority_key_id: Option<String>,
+    /// The SHA-256 of the whole certificate.
+    pub fingerprint: String,
+    /// The SHA-256 of its public key, as kubeadm writes it: `sha256:...`.
+    pub public_key_pin: String,
+    /// The certificate in PEM.
+    pub pem: String,
+}
+
+impl Inspection {
+    /// Inspects `certificate` as of `now`.
+    pub fn of(certificate: &Certificate, now: SystemTime) -> Self {
+        let validity = certificate.validity();
+        let names = Names::of(certificate);
+        let spki = certificate.public_key_der().unwrap_or_default();
+        Self {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            common_names: certificate.common_names(),
+            organizations: certificate.organizations(),
+            serial: certificate.serial(),
+            not_before: rfc3339(validity.not_before()),
+            not_after: rfc3339(validity.not_after()),
+            remaining_seconds: validity.remaining(now).as_secs(),
+            state: if now < validity.not_before() {
+                State::NotYetValid
+            } else if !validity.contains(now) {
+                State::Expired
+            } else if validity.is_due(now) {
+                State::Due
+            } else {
+                State::Valid
+            },
+            is_authority: certificate.is_authority(),
+            path_length: certificate.path_length(),
+            key_usages: certificate.key_usage().map(key_usages).unwrap_or_default(),
+            purposes: purposes(certificate),
+            dns_names: names.dns,
+            ip_addresses: names.ip,
+            uris: names.uri,
+            other_names: names.other,
+            key_algorithm: certificate.key_algorithm(),
+            signature_algorithm: certificate.signature_algorithm().to_string(),
+            subject_key_id: certificate.subject_key_id().map(|id| hex(&id)),
+            authority_key_id: certificate.authority_key_id().map(|id| hex(&id)),
+            fingerprint: hex(&Sha256::digest(certificate.as_der())),
+            public_key_pin: format!("sha256:{}", hex(&Sha256::digest(spki))),
+            pem: certificate.to_pem(),
+        }
+    }
+
+    /// The JSON object, indented, without line end.
+    #[cfg(feature = "json")]
+    pub fn to_json(&self) -> String {
+        // Plain fields with text keys: there is nothing in them that could fail.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+/// Reads the certificates in `bytes`: DER, PEM with any number of them, or a kubeconfig with some inside.
+///
+/// Private keys among them are skipped, not shown.
+///
+/// # Errors
+///
+/// [`Error::Malformed`] when there is no certificate, or a damaged one.
+pub fn read(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
+    if bytes.first() == Some(&0x30) {
+        return Ok(vec![Certificate::from_der(bytes)?]);
+    }
+    let mut all = Vec::new();
+    for block in pem::blocks(bytes)? {
+        if block.label.ends_with("CERTIFICATE") {
+            all.push(Certificate::from_der(&block.der)?);
+        }
+    }
+    if all.is_empty() {
+        all = in_kubeconfig(bytes)?;
+    }
+    if all.is_empty() {
+        return Err(Error::malformed("certificate", "there is none"));
+    }
+    Ok(all)
+}
+
+/// The client certificates of a kubeconfig. Its authority is left out: expiry is that of the user.
+fn in_kubeconfig(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
+    use base64ct::{Base64, Encoding};
+    let mut all = Vec::new();
+    for line in String::from_utf8_lossy(bytes).lines() {
+        if let Some(data) = line.trim().strip_prefix("client-certificate-data:") {
+            let data = data.trim().trim_matches('"');
+            let pem = Base64::decode_vec(data).map_err(|_| {
+                Error::malformed("kubeconfig", "client-certificate-data is not base64")
+            })?;
+            all.extend(Certificate::all_from_pem(&pem)?);
+        }
+    }
+    Ok(all)
+}
+
+fn key_usages(usage: KeyUsage) -> Vec<&'static str> {
+    [
+        (usage.digital_signature(), "digitalSignature"),
+        (usage.non_repudiation(), "nonRepudiation"),
+        (usage.key_encipherment(), "keyEncipherment"),
+        (usage.data_encipherment(), "dataEncipherment"),
+        (usage.key_agreement(), "keyAgreement"),
+        (usage.key_cert_sign(), "keyCertSign"),
+        (usage.crl_sign(), "cRLSign"),
+        (usage.encipher_only(), "encipherOnly"),
+        (usage.decipher_only(), "decipherOnly"),
+    ]
+    .into_iter()
+    .filter_map(|(set, name)| set.then_some(name))
+    .collect()
+}
+
+fn purposes(certificate: &Certificate) -> Vec<String> {
+    let usages = profile::find::<ExtendedKeyUsage>(certificate.extensions());
+    let oids = usages.iter().flat_map(|usages| usages.0.iter());
+    oids.map(|oid| match Usage::from_oid(*oid) {
+        Some(usage) => usage.name().to_owned(),
+        None => oid.to_string(),
+    })
+    .collect()
+}
+
+#[derive(Default)]
+struct Names {
+    dns: Vec<String>,
+    ip: Vec<String>,
+    uri: Vec<String>,
+    other: usize,
+}
+
+impl Names {
+    fn of(certificate: &Certificate) -> Self {
+        let mut names = Self::default();
+        let found = profile::find::<SubjectAltName>(certificate.extensions());
+        for name in found.iter().flat_map(|found| found.0.iter()) {
+            match name {
+                GeneralName::DnsName(name) => names.dns.push(name.as_str().to_owned()),
+                GeneralName::UniformResourceIdentifier(uri) => {
+                    names.uri.push(uri.as_str().to_owned())
+                }
+                GeneralName::IpAddress(octets) => {
+                    names.ip.push(match profile::ip_of(octets.as_bytes()) {
+                        Some(address) => address.to_string(),
+                        None => hex(octets.as_bytes()),
+                    })
+                }
+                _ => names.other += 1,
+            }
+        }
+        names
+    }
+}
