@@ -5,6 +5,8 @@
 # shellcheck source=/dev/null
 source /etc/caravan/machine.env
 
+# What is finished for good. Read by the scripts that source this.
+# shellcheck disable=SC2034
 STATE=/var/lib/caravan
 
 # Prints one progress line. `cargo xtask up` reads these from the journal of caravan-bootstrap:
@@ -12,6 +14,19 @@ STATE=/var/lib/caravan
 say() {
     local now=${EPOCHREALTIME/[.,]/}
     printf 'CARAVAN %s %s\n' "${now%???}" "$*"
+}
+
+# The phase under way.
+# shellcheck disable=SC2034
+PHASE=prepare
+# shellcheck disable=SC2034
+begin() {
+    PHASE=$1
+    say "$1" start "${@:2}"
+}
+
+finish() {
+    say "$1" "done" "${@:2}"
 }
 
 # Ends the script; systemd starts it again and it goes on where it was.
@@ -57,15 +72,14 @@ overwrite() {
     cmp --quiet "$1" "$2" || cat "$1" >"$2"
 }
 
-# True if the unit is not running with the files in $2... as they are now; remembers them when told to.
+# True, once, if the files in $2... are not as they were when this was last asked about unit $1.
 changed_since_start() {
-    local unit=$1
+    local file=/run/caravan/$1.sum sum
     shift
-    local sum
     sum=$(sha256sum "$@")
-    if [[ $(<"/run/caravan/$unit.sum") == "$sum" ]] 2>/dev/null; then
+    if [[ -e $file && $(<"$file") == "$sum" ]]; then
         return 1
     fi
     mkdir -p /run/caravan
-    printf '%s' "$sum" >"/run/caravan/$unit.sum"
+    printf '%s' "$sum" >"$file"
 }

@@ -31,9 +31,9 @@ node_ready() {
 }
 
 wait_node_ready() {
-    say node-ready start
+    begin node-ready
     await node-ready 600 "node $CARAVAN_MACHINE to be Ready" node_ready
-    say node-ready done
+    finish node-ready
 }
 
 # A new machine may have the name of one that is gone, which the cluster still counts as Ready for up to a minute; joining
@@ -50,7 +50,7 @@ join() {
     if [[ -e $STATE/joined ]]; then
         return
     fi
-    say join start
+    begin join
     if [[ -e /etc/kubernetes/kubelet.conf && -e $KUBELET_PAIR ]]; then
         say join wait "finishing a join that was cut off"
         skip=$skip,kubelet-start
@@ -63,7 +63,7 @@ join() {
         fail join "kubeadm join: see above"
     fi
     touch "$STATE/joined"
-    say join done
+    finish join
 }
 
 # After three failures in a row this node forgets what kubeadm made on it, and starts anew. What came with the machine
