@@ -50,27 +50,55 @@ pub(crate) const RUSTC_FLAGS: [&str; 14] = [
 /// The oldest Go that builds all components.
 const GO: (u32, u32) = (1, 26);
 
-/// Builds all Go components into `bundle`, with `scratch` for module files. Returns the toolchain: `go1.26.8`.
+/// The compilers. Those not given are looked for on this computer, with what they need beside them.
+#[derive(Debug, Default)]
+pub(crate) struct Tools {
+    pub(crate) go: Option<Program>,
+    pub(crate) rustc: Option<Program>,
+}
+
+impl Tools {
+    fn go(&self) -> Result<Program, Error> {
+        if let Some(go) = &self.go {
+            return Ok(go.clone());
+        }
+        let go = find_go()?;
+        crate::needs::seccomp()?;
+        Ok(go)
+    }
+
+    fn rustc(&self) -> Result<Program, Error> {
+        if let Some(rustc) = &self.rustc {
+            return Ok(rustc.clone());
+        }
+        crate::needs::static_libc()?;
+        Program::find("rustc").map_err(Error::program("compile the own images"))
+    }
+}
+
+/// Where a build happens and who hears of it.
+pub(crate) struct Site<'a> {
+    /// The bundle in the making.
+    pub(crate) bundle: &'a Path,
+    /// For what the compilers read and leave.
+    pub(crate) scratch: &'a Path,
+    /// For what they say.
+    pub(crate) log: &'a Path,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// Builds all Go components. Returns the toolchain: `go1.26.8`.
 ///
 /// # Errors
 ///
 /// [`Error::Lacking`], [`Error::Program`], [`Error::File`], [`Error::Interrupted`].
-pub(crate) fn go(
-    pins: &Pins,
-    bundle: &Path,
-    scratch: &Path,
-    log: &Path,
-    progress: &dyn Progress,
-) -> Result<String, Error> {
-    let go = find_go()?;
+pub(crate) fn go(pins: &Pins, tools: &Tools, site: &Site<'_>) -> Result<String, Error> {
+    let go = tools.go()?;
     let toolchain = go_version(&go)?;
-    crate::needs::seccomp()?;
     for component in &COMPONENTS {
         let version = pins.versions.of(component.name).map_or("", String::as_str);
         let text = format!("build {} {version} from Go modules", component.name);
-        step(progress, &text, || {
-            build(component, pins, &go, bundle, scratch, log, progress)
-        })?;
+        step(site.progress, &text, || build(component, pins, &go, site))?;
     }
     Ok(toolchain)
 }
@@ -122,16 +150,8 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-fn build(
-    component: &Component,
-    pins: &Pins,
-    go: &Program,
-    bundle: &Path,
-    scratch: &Path,
-    log: &Path,
-    progress: &dyn Progress,
-) -> Result<(), Error> {
-    let module = scratch.join(component.name);
+fn build(component: &Component, pins: &Pins, go: &Program, site: &Site<'_>) -> Result<(), Error> {
+    let module = site.scratch.join(component.name);
     cache::remove_tree(&module)?;
     fs::create_dir_all(&module).map_err(Error::file("make the folder", &module))?;
     for (name, text) in [
@@ -165,16 +185,18 @@ fn build(
         ] {
             call = call.env_remove(name);
         }
-        call.logged(log, &mut |text| progress.event(&Event::Line { text }))
-            .map_err(Error::program(format!(
-                "build {} from Go modules",
-                component.name
-            )))?;
+        call.logged(site.log, &mut |text| {
+            site.progress.event(&Event::Line { text })
+        })
+        .map_err(Error::program(format!(
+            "build {} from Go modules",
+            component.name
+        )))?;
     }
     for (_, place) in component.programs {
         let from = module.join("out").join(built_name(place));
         let built = fs::File::open(&from).map_err(Error::file("read", &from))?;
-        crate::download::install(built, &from, &bundle.join(place))?;
+        crate::download::install(built, &from, &site.bundle.join(place))?;
     }
     cache::remove_tree(&module)
 }
@@ -227,14 +249,11 @@ fn built_name(place: &str) -> &str {
 pub(crate) fn own(
     program: &OwnProgram,
     to: &Path,
-    scratch: &Path,
-    log: &Path,
-    progress: &dyn Progress,
+    tools: &Tools,
+    site: &Site<'_>,
 ) -> Result<(), Error> {
-    crate::needs::static_libc()?;
-    let rustc =
-        Program::find("rustc").map_err(Error::program(format!("compile {}", program.name)))?;
-    let folder: PathBuf = scratch.join(program.name);
+    let rustc = tools.rustc()?;
+    let folder: PathBuf = site.scratch.join(program.name);
     fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
     // Named without a folder, so that no path of this computer is in the program.
     let source = format!("{}.rs", program.name);
@@ -245,7 +264,9 @@ pub(crate) fn own(
         .args(["-o", program.name, &source])
         .env_remove("RUSTFLAGS")
         .dir(&folder)
-        .logged(log, &mut |text| progress.event(&Event::Line { text }))
+        .logged(site.log, &mut |text| {
+            site.progress.event(&Event::Line { text })
+        })
         .map_err(Error::program(format!("compile {}", program.name)))?;
     let built = folder.join(program.name);
     let file = fs::File::open(&built).map_err(Error::file("read", &built))?;

@@ -342,4 +342,6 @@ pub(crate) fn install(from: impl io::Read, origin: &Path, to: &Path) -> Result<(
 }
 
 #[cfg(test)]
+pub(crate) mod server;
+#[cfg(test)]
 mod tests;

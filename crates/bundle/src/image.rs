@@ -18,11 +18,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::base::{self, Base, BaseSystem};
-use crate::bundle::{Bundle, KUBE_PROXY};
+use crate::bundle::Bundle;
 use crate::cache::{Cache, remove_tree};
 use crate::digest::Recipe;
 use crate::oci::{self, Image};
 use crate::progress::{Event, Progress, step};
+use crate::software::KUBE_PROXY;
 use crate::{Error, proxy_root};
 
 pub use crate::engine::Engine;
@@ -415,3 +416,6 @@ fn open_folders(folder: &Path) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

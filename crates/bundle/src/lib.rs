@@ -10,6 +10,7 @@
 mod base;
 mod bundle;
 mod cache;
+mod carry;
 mod compile;
 mod components;
 mod debian;
@@ -24,13 +25,18 @@ mod oci;
 mod pins;
 mod progress;
 mod proxy_root;
+#[cfg(test)]
+mod script;
 mod shelf;
+mod software;
 mod transport;
 
 pub use base::Base;
-pub use bundle::{Bundle, Software, Source, ensure, software_of};
+pub use bundle::{Bundle, Source, ensure};
 pub use cache::Cache;
+pub use carry::{export, import};
 pub use error::Error;
 pub use pins::{Arch, minors};
 pub use progress::{Event, Progress, Silent};
-pub use shelf::{Pruned, export, import, list, prune, verify};
+pub use shelf::{Pruned, list, prune, verify};
+pub use software::{Software, software_of};

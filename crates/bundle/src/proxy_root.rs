@@ -258,7 +258,7 @@ fn package(paragraph: &str) -> Option<(String, Vec<Vec<String>>)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const STATUS: &str = "\
@@ -271,7 +271,8 @@ Package: debconf\nStatus: install ok installed\nDepends: perl-base\n\n\
 Package: perl-base\nStatus: install ok installed\n\n\
 Package: libc6\nStatus: install ok installed\n";
 
-    fn base(folder: &Path) -> std::path::PathBuf {
+    /// A small base system with the tools.
+    pub(crate) fn base(folder: &Path) -> std::path::PathBuf {
         let path = folder.join("root.tar");
         let mut tar = tar::Builder::new(File::create(&path).unwrap());
         let mut add = |path: &str, text: &str| {

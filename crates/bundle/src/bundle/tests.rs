@@ -1,0 +1,314 @@
+use std::sync::Mutex;
+
+use caravan_process::Program;
+
+use super::*;
+use crate::download::server::{Server, Way};
+use crate::pins::Packing;
+use crate::{digest, script};
+
+#[test]
+fn sources_pins_and_processors_have_bundles_of_their_own() {
+    let pins = Pins::of("1.36", Arch::Amd64).unwrap();
+    let mut newer = pins.clone();
+    newer.artifacts[0].sha256 = "0".repeat(64);
+    let ids = [
+        id(&pins, Source::Download),
+        id(&pins, Source::Go),
+        id(&newer, Source::Download),
+        id(&Pins::of("1.36", Arch::Arm64).unwrap(), Source::Download),
+    ];
+    for (place, one) in ids.iter().enumerate() {
+        assert!(!ids[..place].contains(one), "{place}");
+    }
+    assert_eq!(
+        id(&pins, Source::Go),
+        id(&newer, Source::Go),
+        "sums of downloads do not touch Go builds"
+    );
+}
+
+/// Keeps the notes.
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+impl Progress for Notes {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Note { text } = event {
+            self.0.lock().unwrap().push((*text).to_owned());
+        }
+    }
+}
+
+/// A computer with a cache, a web server that has all pinned files, and compilers that write what they are called for.
+struct Computer {
+    folder: tempfile::TempDir,
+    cache: Cache,
+    server: Server,
+    pins: Pins,
+    notes: Notes,
+}
+
+/// Answers like Go; builds by writing a line into each program. Counts its builds in `builds`.
+const GO: &str = r#"#!/bin/sh
+set -eu
+if [ "$1" = env ]; then printf 'go1.26.8\nlocal\n'; exit; fi
+echo "$PWD" >>"$(dirname "$0")/builds"
+while [ "$1" != -o ]; do shift; done
+out=$2
+shift 2
+case $out in
+    */) mkdir -p "$out"; for package; do echo "built $package" >"$out${package##*/}"; done ;;
+    *) mkdir -p "$(dirname "$out")"; echo "built $1" >"$out" ;;
+esac
+"#;
+
+const RUSTC: &str = "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\necho compiled >\"$2\"\n";
+
+impl Computer {
+    /// Its server treats all files the same `way`.
+    fn new(way: Way) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("go", GO), ("rustc", RUSTC)] {
+            script::write(&folder.path().join(name), text);
+        }
+        let mut pins = Pins::of("1.36", Arch::Amd64).unwrap();
+        let mut files = Vec::new();
+        for artifact in &mut pins.artifacts {
+            let content = match artifact.kind {
+                Packing::Binary => artifact.name.clone().into_bytes(),
+                Packing::TarGz => {
+                    let gzip =
+                        flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                    let mut tar = tar::Builder::new(gzip);
+                    for member in artifact.take.keys() {
+                        oci::add_bytes(&mut tar, member, member.as_bytes(), 0o755).unwrap();
+                    }
+                    tar.into_inner().unwrap().finish().unwrap()
+                }
+            };
+            artifact.sha256 = digest::of_bytes(&content);
+            artifact.url = format!("https://host/{}", artifact.name);
+            files.push((artifact.name.clone(), content));
+        }
+        let files: Vec<(&str, Way, &[u8])> = files
+            .iter()
+            .map(|(name, content)| (name.as_str(), way, content.as_slice()))
+            .collect();
+        Self {
+            cache: Cache::open(Some(folder.path().join("cache"))).unwrap(),
+            server: Server::start(&files),
+            pins,
+            notes: Notes::default(),
+            folder,
+        }
+    }
+
+    fn ensure(&self, source: Source) -> Result<Bundle, Error> {
+        let program = |name: &str| Some(Program::at(self.folder.path().join(name)));
+        let mirror = format!("http://{}", self.server.address);
+        Maker {
+            cache: &self.cache,
+            pins: self.pins.clone(),
+            downloader: Downloader::new(
+                self.cache.downloads().unwrap(),
+                Some(mirror),
+                Duration::from_secs(20),
+            ),
+            tools: Tools {
+                go: program("go"),
+                rustc: program("rustc"),
+            },
+            progress: &self.notes,
+        }
+        .ensure(source)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.0.lock().unwrap().clone()
+    }
+
+    /// How often Go was called to build.
+    fn builds(&self) -> usize {
+        fs::read_to_string(self.folder.path().join("builds"))
+            .map_or(0, |builds| builds.lines().count())
+    }
+
+    fn left_in(&self, folder: &str) -> Vec<PathBuf> {
+        fs::read_dir(self.cache.root().join(folder))
+            .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
+            .unwrap_or_default()
+    }
+}
+
+/// Calls of `go build` for one bundle: three of etcd's own, one for each other component.
+const BUILDS: usize = 8;
+
+fn files(bundle: &Bundle) -> Vec<String> {
+    let manifest = entry::read(&bundle.dir).unwrap().unwrap();
+    manifest.files.into_iter().map(|file| file.path).collect()
+}
+
+#[test]
+fn both_sources_give_the_same_bundle_but_for_the_bytes() {
+    let computer = Computer::new(Way::Well);
+    let downloaded = computer.ensure(Source::Download).unwrap();
+    let built = computer.ensure(Source::Go).unwrap();
+    assert_eq!(downloaded.software, built.software);
+    assert_eq!(files(&downloaded), files(&built));
+    assert_ne!(downloaded.id, built.id);
+    assert_eq!(
+        files(&built),
+        [
+            "bin/containerd",
+            "bin/containerd-shim-runc-v2",
+            "bin/ctr",
+            "bin/etcd",
+            "bin/etcdctl",
+            "bin/etcdutl",
+            "bin/kubeadm",
+            "bin/kubectl",
+            "bin/kubelet",
+            "bin/runc",
+            "cni/bridge",
+            "cni/host-local",
+            "cni/loopback",
+            "cni/portmap",
+            "image/kube-proxy",
+            "images/coredns.tar",
+            "images/kube-apiserver.tar",
+            "images/kube-controller-manager.tar",
+            "images/kube-scheduler.tar",
+            "images/pause.tar",
+            "images/probe.tar",
+        ]
+    );
+    assert!(computer.left_in("tmp").is_empty());
+    assert!(computer.left_in("downloads").is_empty());
+    assert_eq!(
+        fs::read_to_string(built.dir.join("bin/etcd")).unwrap(),
+        "built go.etcd.io/etcd/server/v3\n"
+    );
+}
+
+#[test]
+fn a_second_ensure_makes_nothing() {
+    let computer = Computer::new(Way::Well);
+    let first = computer.ensure(Source::Go).unwrap();
+    let second = computer.ensure(Source::Go).unwrap();
+    assert_eq!((first.id, first.content), (second.id, second.content));
+    assert_eq!(computer.builds(), BUILDS);
+    assert!(computer.server.requests().is_empty());
+}
+
+#[test]
+fn auto_downloads_where_it_can() {
+    let computer = Computer::new(Way::Well);
+    assert_eq!(
+        computer.ensure(Source::Auto).unwrap().source,
+        Source::Download
+    );
+    assert_eq!(computer.builds(), 0);
+    assert_eq!(
+        computer.server.requests()[0],
+        "runc",
+        "the smallest file shows whether the servers can be reached"
+    );
+}
+
+#[test]
+fn auto_turns_to_go_and_says_why() {
+    let computer = Computer::new(Way::Status(403));
+    assert_eq!(computer.ensure(Source::Auto).unwrap().source, Source::Go);
+    let notes = computer.notes();
+    assert_eq!(notes.len(), 1);
+    assert!(
+        notes[0].contains("answered 403") && notes[0].contains("Go modules"),
+        "{}",
+        notes[0]
+    );
+    assert_eq!(computer.server.requests(), ["runc"], "one try tells enough");
+}
+
+#[test]
+fn auto_takes_what_is_there() {
+    let computer = Computer::new(Way::Well);
+    computer.ensure(Source::Go).unwrap();
+    assert_eq!(computer.ensure(Source::Auto).unwrap().source, Source::Go);
+    assert!(computer.server.requests().is_empty());
+}
+
+#[test]
+fn auto_does_not_go_around_a_wrong_file() {
+    let mut computer = Computer::new(Way::Well);
+    for artifact in &mut computer.pins.artifacts {
+        artifact.sha256 = digest::of_bytes(b"what was published");
+    }
+    let error = computer.ensure(Source::Auto).unwrap_err();
+    assert!(matches!(error, Error::WrongSum { .. }), "{error}");
+    assert_eq!(computer.builds(), 0);
+}
+
+#[test]
+fn a_damaged_bundle_is_made_again() {
+    let computer = Computer::new(Way::Well);
+    let bundle = computer.ensure(Source::Go).unwrap();
+    fs::write(bundle.dir.join("bin/kubeadm"), "cut").unwrap();
+    let again = computer.ensure(Source::Go).unwrap();
+    assert_eq!(again.content, bundle.content);
+    assert_eq!(computer.builds(), 2 * BUILDS);
+    assert!(
+        computer.notes()[0].contains("kubeadm` is damaged"),
+        "{:?}",
+        computer.notes()
+    );
+}
+
+#[test]
+fn two_runners_make_one() {
+    let computer = Computer::new(Way::Well);
+    std::thread::scope(|scope| {
+        let runners = [0, 1].map(|_| scope.spawn(|| computer.ensure(Source::Go).unwrap().content));
+        let [one, other] = runners.map(|runner| runner.join().unwrap());
+        assert_eq!(one, other);
+    });
+    assert_eq!(computer.builds(), BUILDS);
+}
+
+#[test]
+fn a_failed_build_leaves_no_bundle_and_names_its_log() {
+    let computer = Computer::new(Way::Well);
+    let go = computer.folder.path().join("go");
+    let broken = GO.replace(
+        "while",
+        "case $PWD in */etcd) echo 'undefined: x' >&2; exit 1 ;; esac\nwhile",
+    );
+    script::write(&go, &broken);
+    let error = computer.ensure(Source::Go).unwrap_err();
+    assert_eq!(error.to_string(), "cannot build etcd from Go modules");
+    assert!(
+        reason(&error).contains("ended with status 1"),
+        "{}",
+        reason(&error)
+    );
+    assert!(error.hint().unwrap().contains(".log"), "{:?}", error.hint());
+    assert!(computer.left_in("bundles").is_empty());
+    // And the next run starts from a clean table.
+    script::write(&go, GO);
+    computer.ensure(Source::Go).unwrap();
+    assert!(computer.left_in("tmp").is_empty());
+}
+
+#[test]
+fn an_old_go_is_refused_before_anything_is_built() {
+    let computer = Computer::new(Way::Well);
+    let old = GO.replace("go1.26.8", "go1.19.8");
+    script::write(&computer.folder.path().join("go"), &old);
+    let error = computer.ensure(Source::Go).unwrap_err();
+    assert!(
+        error.to_string().contains("newer Go than go1.19.8"),
+        "{error}"
+    );
+    assert!(error.hint().is_some());
+    assert_eq!(computer.builds(), 0);
+}

@@ -1,0 +1,258 @@
+use std::path::PathBuf;
+
+use caravan_process::Program;
+
+use super::*;
+use crate::progress::Silent;
+use crate::{entry, script, shelf};
+
+/// An engine that writes down what it is called for and answers as its folder says: an image is there when a file of
+/// that name is in `images/`, and a call fails when its first word is in `broken`.
+const ENGINE: &str = r#"#!/bin/sh
+set -eu
+here=$(dirname "$0")
+echo "$*" >>"$here/calls"
+[ "$1" != "$(cat "$here/broken" 2>/dev/null)" ] || { echo "broken: $1" >&2; exit 1; }
+case "$1 $2" in
+    "buildx version") exit 1 ;;
+    "image ls")
+        case $* in
+            *--format*) ls "$here/images" | tr _ : ;;
+            *) name=$(echo "${5#reference=}" | tr : _); if [ -e "$here/images/$name" ]; then echo 0123; fi ;;
+        esac ;;
+    "image rm") rm "$here/images/$(echo "$3" | tr : _)" ;;
+    "import "*) touch "$here/images/$(echo "$5" | tr : _)" ;;
+    "build "*)
+        [ "$DOCKER_BUILDKIT" = 0 ]
+        for last; do :; done
+        (cd "$last" && find . -type f -printf '%m %p\n' | sort -k 2) >"$here/context" ;;
+    "cp "*) ls "$2" >>"$here/archives" ;;
+    "commit "*) for last; do :; done; touch "$here/images/$(echo "$last" | tr : _)" ;;
+esac
+"#;
+
+struct Computer {
+    folder: tempfile::TempDir,
+    cache: Cache,
+    bundle: Bundle,
+    engine: Engine,
+}
+
+impl Computer {
+    /// With a small bundle, a small Debian base system and an engine without images.
+    fn new() -> Self {
+        let (folder, cache) = shelf::tests::cache();
+        let dir = shelf::tests::put_bundle(&cache, shelf::tests::ID);
+        for (path, text) in [
+            ("cni/bridge", "b"),
+            ("image/kube-proxy", "p"),
+            ("images/pause.tar", "i"),
+        ] {
+            download_like(&dir.join(path), text);
+        }
+        let manifest = entry::read(&dir).unwrap().unwrap();
+        let bundle = Bundle::of(dir, &manifest).unwrap();
+
+        let workshop = cache.workshop("base").unwrap();
+        fs::rename(
+            crate::proxy_root::tests::base(&workshop),
+            workshop.join("root.tar"),
+        )
+        .unwrap();
+        let id = base::current_ids().pop().unwrap();
+        entry::finish(&workshop, &cache.bases().unwrap().join(id), "test").unwrap();
+
+        let program = folder.path().join("docker");
+        script::write(&program, ENGINE);
+        fs::create_dir(folder.path().join("images")).unwrap();
+        Self {
+            engine: Engine::of(Program::at(program)),
+            folder,
+            cache,
+            bundle,
+        }
+    }
+
+    fn bake(&self) -> Result<String, Error> {
+        bake(
+            &self.cache,
+            &self.bundle,
+            Base::Debian,
+            &self.engine,
+            &Silent,
+        )
+    }
+
+    fn told(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap_or_default()
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    /// The calls since the last time.
+    fn calls(&self) -> Vec<String> {
+        let calls = self.told("calls").lines().map(str::to_owned).collect();
+        fs::write(self.path("calls"), "").unwrap();
+        calls
+    }
+}
+
+fn download_like(path: &Path, text: &str) {
+    crate::download::install(text.as_bytes(), path, path).unwrap();
+}
+
+#[test]
+fn an_image_is_made_once() {
+    let computer = Computer::new();
+    let image = computer.bake().unwrap();
+    assert!(
+        image.starts_with("caravan-machine:") && image.len() == "caravan-machine:".len() + 16,
+        "{image}"
+    );
+    let tag = tag(&image);
+    let calls = computer.calls();
+    let create = calls
+        .iter()
+        .find(|call| call.starts_with("create"))
+        .unwrap();
+    assert_eq!(
+        *create,
+        format!(
+            "create --name caravan-bake-{tag} --network none --cap-add SYS_ADMIN --security-opt seccomp=unconfined \
+             --security-opt apparmor=unconfined --volume caravan-bake-{tag}-store:/var/lib/containerd \
+             --volume caravan-bake-{tag}-archives:/tmp/caravan-archives caravan-stage:{tag} \
+             /usr/lib/caravan-image/preload /tmp/caravan-archives"
+        )
+    );
+    let order: Vec<&str> = calls
+        .iter()
+        .filter_map(|call| call.split(' ').next())
+        .filter(|verb| ["import", "build", "create", "start", "commit"].contains(verb))
+        .collect();
+    assert_eq!(order, ["import", "build", "create", "start", "commit"]);
+    assert_eq!(computer.told("archives"), "pause.tar\nkube-proxy.tar\n");
+    // Nothing of the work is left in the engine.
+    let last = calls
+        .iter()
+        .rposition(|call| call.starts_with("commit"))
+        .unwrap();
+    assert!(
+        calls[last..]
+            .iter()
+            .any(|call| call.starts_with("rm --force --volumes caravan-bake-"))
+    );
+    assert_eq!(
+        calls[last..]
+            .iter()
+            .filter(|call| call.starts_with("volume rm"))
+            .count(),
+        2
+    );
+
+    assert_eq!(computer.bake().unwrap(), image);
+    assert_eq!(
+        computer.calls(),
+        [format!("image ls --quiet --filter reference={image}")],
+        "one question"
+    );
+}
+
+#[test]
+fn the_build_sees_software_and_settings_with_their_modes() {
+    let computer = Computer::new();
+    computer.bake().unwrap();
+    let context = computer.told("context");
+    for line in [
+        "755 ./files/usr/local/bin/kubeadm",
+        "755 ./files/opt/cni/bin/bridge",
+        "755 ./files/usr/lib/caravan-image/link-store",
+        "440 ./files/etc/sudoers.d/vagrant",
+        "644 ./Dockerfile",
+    ] {
+        assert!(
+            context.lines().any(|found| found == line),
+            "{line} is not in {context}"
+        );
+    }
+    // All that is in the folder of the recipe is in the image.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("image/files");
+    let mut open = vec![own.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let line = format!("./files/{}", path.strip_prefix(&own).unwrap().display());
+                assert!(
+                    context.contains(&line),
+                    "{line} is in the folder, and not in the image"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn other_software_gives_another_image() {
+    let mut computer = Computer::new();
+    let image = computer.bake().unwrap();
+    computer.bundle.content = "0".repeat(32);
+    assert_ne!(computer.bake().unwrap(), image);
+    assert_eq!(list(&computer.engine).unwrap().len(), 2);
+    let calls = computer.calls();
+    assert_eq!(
+        calls
+            .iter()
+            .filter(|call| call.starts_with("import"))
+            .count(),
+        1,
+        "the base is the same"
+    );
+}
+
+#[test]
+fn a_bake_that_fails_leaves_nothing_and_the_next_one_works() {
+    let computer = Computer::new();
+    for verb in ["build", "create", "start", "commit"] {
+        fs::write(computer.path("broken"), verb).unwrap();
+        let error = computer.bake().unwrap_err();
+        assert!(matches!(error, Error::Program { .. }), "{verb}: {error}");
+        let calls = computer.calls();
+        let cleaned = calls
+            .iter()
+            .rposition(|call| call.starts_with("rm --force"))
+            .unwrap();
+        let worked = calls
+            .iter()
+            .rposition(|call| call.starts_with(verb))
+            .unwrap();
+        assert!(cleaned > worked, "{verb}: what it left is removed");
+        assert!(list(&computer.engine).unwrap().is_empty(), "{verb}");
+        assert_eq!(
+            fs::read_dir(computer.cache.root().join("tmp"))
+                .unwrap()
+                .count(),
+            0,
+            "{verb}"
+        );
+    }
+    fs::write(computer.path("broken"), "").unwrap();
+    computer.bake().unwrap();
+}
+
+#[test]
+fn pruning_keeps_what_is_wanted() {
+    let mut computer = Computer::new();
+    let old = computer.bake().unwrap();
+    computer.bundle.content = "0".repeat(32);
+    let wanted = computer.bake().unwrap();
+    let removed = prune(&computer.engine, std::slice::from_ref(&wanted)).unwrap();
+    assert!(
+        removed.contains(&old) && !removed.contains(&wanted),
+        "{removed:?}"
+    );
+    assert_eq!(list(&computer.engine).unwrap(), [wanted]);
+}
