@@ -1,13 +1,19 @@
 //! The bridge between `lab` and `pki`: which certificates, keys and secrets a lab has, and where.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
+use caravan_cluster::{Access, Certificate, Foreign, Pair};
 use caravan_lab::{Lab, Machine, Role};
 use caravan_pki::kubernetes::{BOOTSTRAP_TOKEN, Cluster, Node, OPERATOR, RowId};
 use caravan_pki::store::{Material as Held, Store};
-use caravan_pki::{DnsName, Identity, Plan, PrivateKey, San, Secret};
+use caravan_pki::{
+    Authority, AuthoritySpec, CommonName, DnsName, Identity, Leaf, Plan, PrivateKey, San, Secret,
+    Usage,
+};
 use caravan_render::{KeyPair, Material, MemberPairs};
+use caravan_vagrant::ssh::Ssh;
 
 use crate::error::Error;
 use crate::lab_dir::{self, LabDir};
@@ -114,40 +120,28 @@ impl Keys {
         Ok(kubeconfig.to_yaml().to_string())
     }
 
-    /// The authority that API servers have their certificates from, as PEM.
+    /// What an operator looks into the lab with.
     ///
     /// # Errors
     ///
-    /// [`Error::Pki`].
-    pub(crate) fn api_authority(&self) -> Result<String, Error> {
-        Ok(self.authority(RowId::Ca)?.public)
-    }
-
-    /// The authority that etcd members have their certificates from, as PEM.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Pki`].
-    pub(crate) fn etcd_authority(&self) -> Result<String, Error> {
-        Ok(self.authority(RowId::EtcdCa)?.public)
-    }
-
-    /// The operator's own certificate for the API.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Pki`].
-    pub(crate) fn operator(&self) -> Result<KeyPair, Error> {
-        Ok(identity(self.held.identity(OPERATOR)?))
-    }
-
-    /// The certificate that API servers show to etcd, with which the operator asks it too.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Pki`].
-    pub(crate) fn etcd_client(&self) -> Result<KeyPair, Error> {
-        self.pair(RowId::ApiserverEtcdClient, "")
+    /// [`Error::Pki`], [`Error::Vagrant`] when there is no `ssh`.
+    pub(crate) fn access(&self, dir: &LabDir) -> Result<Access, Error> {
+        let pair = |pair: KeyPair| Pair {
+            certificate: pair.public,
+            key: pair.private.0,
+        };
+        let operator = self.held.identity(OPERATOR)?;
+        Ok(Access {
+            ssh: Ssh::find(dir.ssh_key(), dir.known_hosts())?,
+            kubernetes_ca: self.authority(RowId::Ca)?.public,
+            etcd_ca: self.authority(RowId::EtcdCa)?.public,
+            operator: pair(identity(operator)),
+            etcd_client: pair(self.pair(RowId::ApiserverEtcdClient, "")?),
+            apiserver_etcd_client: pair(self.pair(RowId::ApiserverEtcdClient, "")?),
+            foreign: foreign()?,
+            insecure_key: insecure_key(),
+            inspect,
+        })
     }
 
     fn write_ssh_key(&self, dir: &LabDir) -> Result<(), Error> {
@@ -179,6 +173,56 @@ impl Keys {
 /// The name of a lab's contexts in kubeconfigs; its masters' have their names after it.
 pub(crate) fn context(lab: &str) -> String {
     format!("caravan-{lab}")
+}
+
+/// Somebody else's authority and client, with the names of the real ones: made to be refused, kept nowhere.
+fn foreign() -> Result<Foreign, Error> {
+    let now = SystemTime::now();
+    let spec = AuthoritySpec::new(CommonName::try_from(RowId::EtcdCa.slug())?);
+    let authority = Authority::create(&spec, now)?;
+    let leaf = Leaf::client(CommonName::try_from("kube-apiserver-etcd-client")?);
+    let client = identity(&authority.issue(&leaf, now)?);
+    Ok(Foreign {
+        ca: authority.certificate_pem(),
+        client: Pair {
+            certificate: client.public,
+            key: client.private.0,
+        },
+    })
+}
+
+/// The published key that Vagrant keeps for boxes' first start.
+fn insecure_key() -> Option<PathBuf> {
+    let home = std::env::var_os("VAGRANT_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".vagrant.d")))?;
+    let key = home.join("insecure_private_key");
+    key.is_file().then_some(key)
+}
+
+/// What a certificate says, for `cluster`, which cannot read any.
+fn inspect(der: &[u8]) -> Option<Certificate> {
+    let found = caravan_pki::Certificate::from_der(der).ok()?;
+    let usages = found.usages();
+    let first = |names: Vec<String>| names.into_iter().next().unwrap_or_default();
+    let end = found.validity().not_after();
+    Some(Certificate {
+        subject: first(found.common_names()),
+        issuer: found.issuer_shown(),
+        names: found.sans().iter().map(ToString::to_string).collect(),
+        server: usages.contains(&Usage::ServerAuth),
+        client: usages.contains(&Usage::ClientAuth),
+        public_key_sha256: found
+            .public_key()
+            .ok()?
+            .pin()
+            .trim_start_matches("sha256:")
+            .to_owned(),
+        not_after: end
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .ok()
+            .and_then(|since| i64::try_from(since.as_secs()).ok())?,
+    })
 }
 
 fn identity(identity: &Identity) -> KeyPair {

@@ -129,6 +129,11 @@ fn container_engine() -> Finding {
 /// The memory that the machines of `ha` were measured to use once it is up, in MiB; an idle lab of another size has its share.
 const IDLE_MIB_PER_MACHINE: u64 = 170;
 
+/// The memory that the lab uses when idle, in MiB, about.
+pub(crate) fn idle_mib(lab: &Lab) -> u64 {
+    lab.machines().len() as u64 * IDLE_MIB_PER_MACHINE
+}
+
 fn memory(lab: Option<&Lab>) -> Finding {
     let free = available_mib();
     let machines = lab.map_or(9, |lab| lab.machines().len() as u64);

@@ -1,9 +1,11 @@
 //! What can go wrong, and what to do about it.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use caravan_lab::Faults;
+use caravan_lab::{Faults, PodNetwork, Provider};
+use caravan_vagrant::engine::Conflict;
 
 use crate::exit::Exit;
 use crate::state::lock::Holder;
@@ -15,6 +17,9 @@ pub(crate) enum Error {
     /// Another run holds the lab's lock.
     #[error("another run is at work on lab `{lab}`{}", by(holder.as_ref()))]
     Busy { lab: String, holder: Option<Holder> },
+    /// Software or the machine image.
+    #[error(transparent)]
+    Bundle(#[from] caravan_bundle::Error),
     /// Nothing here may install it.
     #[error("{what} must be installed, and there is neither `sudo` nor an administrator here")]
     CannotInstall { what: String, command: String },
@@ -26,9 +31,33 @@ pub(crate) enum Error {
         was: String,
         asked: String,
     },
+    /// The live cluster.
+    #[error(transparent)]
+    Cluster(#[from] caravan_cluster::Error),
+    /// Something else has what the lab needs.
+    #[error("{}", lines(conflicts.iter()))]
+    Conflicts { conflicts: Vec<Conflict> },
     /// The user said no, or could not be asked.
     #[error("{what} needs your word")]
     Declined { what: String },
+    /// There is too little room for machines.
+    #[error(
+        "only {free_mib} MiB of disk are free, and {least_mib} MiB are the least that machines are begun with"
+    )]
+    DiskFull { free_mib: u64, least_mib: u64 },
+    /// The lab file was changed while machines of it are there.
+    #[error(
+        "lab `{lab}` was edited while its machines are there:{}",
+        indented(changes)
+    )]
+    Edited { lab: String, changes: Vec<String> },
+    /// The machines belong on another computer.
+    #[error("the machines of server `{server}` belong on `{host}`")]
+    Elsewhere {
+        lab: String,
+        server: String,
+        host: String,
+    },
     /// The container engine runs and does not let this user in.
     #[error("the container engine does not let you in")]
     EngineForbidden,
@@ -53,6 +82,12 @@ pub(crate) enum Error {
     /// Another program changes the user's kubeconfig.
     #[error("another program holds `{}`", lock.display())]
     KubeconfigLocked { lock: PathBuf },
+    /// There is no machine image for virtual machines.
+    #[error("there is no baked box for `{provider}`")]
+    NoBox { provider: Provider },
+    /// The bundle lacks the pod network's images.
+    #[error("the bundle has no images of the pod network `{network}`")]
+    NoPodNetwork { network: PodNetwork },
     /// The lab has no keys, because it was never brought up.
     #[error("lab `{lab}` was never brought up from here")]
     NotMade { lab: String },
@@ -62,6 +97,13 @@ pub(crate) enum Error {
     /// No package manager here has it.
     #[error("{what} must be installed, and no package manager here has it")]
     NoPackage { what: String, pages: String },
+    /// The machine gets no such file.
+    #[error("machine `{machine}` gets no file `{path}`")]
+    NoSuchFile {
+        machine: String,
+        path: String,
+        paths: Vec<String>,
+    },
     /// No lab file has this name.
     #[error("there is no lab `{name}`")]
     NoSuchLab { name: String, labs: Vec<String> },
@@ -94,12 +136,63 @@ pub(crate) enum Error {
     /// Files could not be rendered.
     #[error(transparent)]
     Render(#[from] caravan_render::Error),
+    /// Machines carry the lab's label, and nothing here tells of them.
+    #[error(
+        "machines of a lab `{lab}` are there that were not made from here: {}",
+        listed(machines)
+    )]
+    Strangers { lab: String, machines: Vec<String> },
+    /// A machine does not go on.
+    #[error("{0}")]
+    Stuck(Box<Stuck>),
     /// Vagrant, the engine or ssh.
     #[error(transparent)]
     Vagrant(#[from] caravan_vagrant::Error),
     /// A file or folder cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
+}
+
+/// A machine that does not go on.
+#[derive(Debug)]
+pub(crate) struct Stuck {
+    /// Which.
+    pub(crate) machine: String,
+    /// The phase it is in; empty where it was never reached.
+    pub(crate) phase: String,
+    /// What it waits for, or why it failed.
+    pub(crate) text: String,
+    /// The unit whose log this is.
+    pub(crate) unit: String,
+    /// The last lines of that log.
+    pub(crate) tail: Vec<String>,
+    /// The command that shows all of it.
+    pub(crate) command: String,
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            machine,
+            phase,
+            text,
+            unit,
+            tail,
+            ..
+        } = self;
+        if phase.is_empty() {
+            write!(f, "machine `{machine}` cannot be reached: {text}")?;
+        } else {
+            write!(
+                f,
+                "machine `{machine}` does not go on in phase `{phase}`: {text}"
+            )?;
+        }
+        if !tail.is_empty() {
+            write!(f, "\n  the last lines of `{unit}`:{}", indented(tail))?;
+        }
+        Ok(())
+    }
 }
 
 /// A lab file that was refused.
@@ -120,6 +213,7 @@ impl Error {
             Self::ChosenOtherwise { .. }
             | Self::Faults(_)
             | Self::NoLabNamed { .. }
+            | Self::NoSuchFile { .. }
             | Self::NoSuchLab { .. }
             | Self::NoSuchMachine { .. }
             | Self::NoSuchServer { .. }
@@ -133,6 +227,8 @@ impl Error {
         matches!(
             self,
             Self::Interrupted
+                | Self::Bundle(caravan_bundle::Error::Interrupted)
+                | Self::Cluster(caravan_cluster::Error::Interrupted)
                 | Self::Process(caravan_process::Error::Interrupted { .. })
                 | Self::Vagrant(caravan_vagrant::Error::Process(
                     caravan_process::Error::Interrupted { .. }
@@ -150,6 +246,30 @@ impl Error {
                 ),
                 None => "wait for it to end".to_owned(),
             }),
+            Self::Bundle(error) => error.hint(),
+            Self::Cluster(error) => error.hint(),
+            Self::Conflicts { conflicts } => conflicts.iter().find_map(Conflict::hint),
+            Self::DiskFull { .. } => Some(
+                "free some space (`cargo xtask bundle prune`), then run the same command again".to_owned(),
+            ),
+            Self::Edited { lab, .. } => Some(format!(
+                "`cargo xtask destroy {lab}`, then `up` again; `cargo xtask plan {lab}` shows what would change; or undo \
+                 the edit"
+            )),
+            Self::Elsewhere { lab, server, host } => Some(format!(
+                "`cargo xtask plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
+                 `vagrant up` there; `--server` brings up one server's machines from here"
+            )),
+            Self::NoBox { .. } => Some(
+                "`--provider docker` needs no box; with `--image BOX` a box of your own is used, which must hold the \
+                 software"
+                    .to_owned(),
+            ),
+            Self::NoPodNetwork { .. } => Some("set `pod_network = \"vxlan\"` in the lab file".to_owned()),
+            Self::Strangers { lab, .. } => Some(format!(
+                "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"
+            )),
+            Self::Stuck(stuck) => Some(format!("`{}` shows more; mend it, then `up` again", stuck.command)),
             Self::CannotInstall { command, .. } => {
                 Some(format!("as an administrator: `{command}`"))
             }
@@ -182,6 +302,9 @@ impl Error {
                 None if labs.is_empty() => "make a file in `labs/`".to_owned(),
                 None => format!("the labs are {}", listed(labs)),
             }),
+            Self::NoSuchFile { path, paths, .. } => nearest(path, paths)
+                .map(|near| format!("did you mean `{near}`?"))
+                .or_else(|| Some("leave the path out to see them all".to_owned())),
             Self::NoSuchMachine { name, machines, .. } => Some(match nearest(name, machines) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its machines are {}", listed(machines)),
@@ -218,6 +341,11 @@ fn by(holder: Option<&Holder>) -> String {
 
 fn indented(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n    {line}")).collect()
+}
+
+fn lines<T: fmt::Display>(things: impl Iterator<Item = T>) -> String {
+    let all: Vec<String> = things.map(|thing| thing.to_string()).collect();
+    all.join("\n")
 }
 
 fn which_lab(running: &[String]) -> String {

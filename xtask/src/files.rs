@@ -98,24 +98,6 @@ impl Sources<'_> {
         Ok(())
     }
 
-    /// What differs between what `machine` would be given now and what it was given; none where it was given nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Render`], [`Error::Read`].
-    pub(crate) fn changes(
-        &self,
-        renderer: &Renderer<'_>,
-        dir: &LabDir,
-        machine: &Machine,
-    ) -> Result<Option<Vec<Change>>, Error> {
-        let before = deployed(&dir.deployed_files(&machine.name))?;
-        if before.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(changes(before, renderer.guest_files(machine)?)))
-    }
-
     /// Renders the files of many machines.
     ///
     /// # Errors
@@ -129,6 +111,24 @@ impl Sources<'_> {
             &self.material,
         )?)
     }
+}
+
+/// What differs between `files`, which `machine` would be given now, and what it was given; none where it was given
+/// nothing.
+///
+/// # Errors
+///
+/// [`Error::Read`].
+pub(crate) fn changes_since_deployed(
+    dir: &LabDir,
+    machine: &Machine,
+    files: Vec<GuestFile>,
+) -> Result<Option<Vec<Change>>, Error> {
+    let before = deployed(&dir.deployed_files(&machine.name))?;
+    if before.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(changes(before, files)))
 }
 
 /// Forgets what `machine` was given, as when it is destroyed.
@@ -254,7 +254,8 @@ mod tests {
         let mut now = sources(&lab);
         let changed = |now: &Sources<'_>| {
             let renderer = now.renderer().expect("renders");
-            now.changes(&renderer, &dir, machine).expect("compared")
+            let files = renderer.guest_files(machine).expect("renders");
+            changes_since_deployed(&dir, machine, files).expect("compared")
         };
         assert_eq!(changed(&now), None);
         now.note_deployed(&dir, &[machine]).expect("noted");

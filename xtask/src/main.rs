@@ -5,6 +5,7 @@ mod destroy;
 mod doctor;
 mod error;
 mod exit;
+mod explain;
 mod files;
 mod flags;
 mod halt;
@@ -16,13 +17,17 @@ mod list;
 mod logs;
 mod machines;
 mod plan;
+mod settings;
 mod setup;
 mod show;
+mod software;
 mod ssh;
 mod state;
 mod target;
+mod up;
 mod workspace;
 
+use caravan_process::interrupt;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -32,6 +37,10 @@ use crate::flags::{Flags, Verb};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
+    // Ctrl-C and `kill` are noted here, and every loop that waits looks at it.
+    if let Err(error) = ctrlc::set_handler(interrupt::raise) {
+        eprintln!("warning: Ctrl-C will end this at once: {error}");
+    }
     match run(flags) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -47,12 +56,14 @@ fn run(flags: Flags) -> Result<Exit, Error> {
     match flags.verb {
         Verb::Doctor(doctor) => doctor::run(&doctor, &workspace),
         Verb::Setup(setup) => setup::run(&setup, &screen),
+        Verb::Up(up) => up::run(&up, &workspace, &screen),
         Verb::Halt(halt) => halt::run(&halt, &workspace, &screen),
         Verb::Destroy(destroy) => destroy::run(&destroy, &workspace, &screen),
         Verb::List(list) => list::run(&list, &workspace),
         Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),
         Verb::Logs(logs) => logs::run(&logs, &workspace),
         Verb::Kubeconfig(kubeconfig) => kubeconfig::run(&kubeconfig, &workspace, &screen),
+        Verb::Explain(explain) => explain::run(&explain, &workspace),
         Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
         _ => Ok(Exit::Done),
     }

@@ -1,15 +1,41 @@
 //! `cargo xtask plan`: what a lab makes, what would change, and what each failure costs.
 
 mod failure;
+mod files;
 
-use caravan_lab::Lab;
+use caravan_lab::failure::Analysis;
+use caravan_lab::{Lab, Server};
+use caravan_render::Material;
+use serde::Serialize;
 
+use crate::certs::Keys;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::files::Sources;
 use crate::flags;
+use crate::lab_dir::{self, LabDir};
+use crate::machines;
+use crate::settings;
 use crate::show::screen::Screen;
 use crate::show::timeline::table;
+use crate::software;
+use crate::state::changes;
+use crate::state::choices::Choices;
+use crate::state::lock::Lock;
+use crate::state::write;
 use crate::workspace::Workspace;
+
+/// Everything that a plan says, for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    lab: &'a str,
+    kubernetes: String,
+    endpoint: String,
+    machines: &'a [caravan_lab::Machine],
+    edits: &'a [String],
+    changes: &'a [files::MachineChange],
+    failures: &'a Analysis,
+}
 
 /// Runs the verb.
 pub(crate) fn run(
@@ -19,14 +45,123 @@ pub(crate) fn run(
 ) -> Result<Exit, Error> {
     let (lab, source) = workspace.lab(&flags.lab)?;
     crate::show::report::warnings(&workspace.lab_file(lab.name()), &source, lab.warnings());
+    let dir = workspace.state(lab.name());
+    if flags.write {
+        write(flags, workspace, screen, &lab, &source, &dir)?;
+    }
+    let choices = choices(flags, &lab, &dir)?;
+    let sources = sources(workspace, &lab, &dir, &choices)?;
+    let changes = files::compare(&lab, &dir, &sources)?;
+    let edits = machines::deployed_lab(lab.name(), &dir)
+        .map(|then| changes::between(&then, &lab))
+        .unwrap_or_default();
     let analysis = caravan_lab::failure::analyse(&lab);
-    let _ = screen;
-    println!("{}\n", machines(&lab));
+    if flags.json {
+        let report = Report {
+            lab: lab.name(),
+            kubernetes: lab.kubernetes().to_string(),
+            endpoint: format!("https://{}", lab.api_endpoint()),
+            machines: lab.machines(),
+            edits: &edits,
+            changes: &changes,
+            failures: &analysis,
+        };
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&report).expect("plain data")
+        );
+        return Ok(Exit::Done);
+    }
+    println!("{}\n", machines_text(&lab));
+    for edit in &edits {
+        println!("edited: {edit}");
+    }
+    println!("{}\n", files::text(&changes, flags.diff));
     println!("{}", failure::text(&lab, &analysis));
     Ok(Exit::Done)
 }
 
-fn machines(lab: &Lab) -> String {
+/// What was chosen when the machines were made, else what is asked for now.
+fn choices(flags: &flags::Plan, lab: &Lab, dir: &LabDir) -> Result<Choices, Error> {
+    let before = Choices::read(dir)?;
+    let made = before.is_some();
+    Choices::settle(lab, &flags.making, before, made)
+}
+
+/// What would be rendered; words stand for keys that are not made yet.
+pub(crate) fn sources<'a>(
+    workspace: &Workspace,
+    lab: &'a Lab,
+    dir: &LabDir,
+    choices: &Choices,
+) -> Result<Sources<'a>, Error> {
+    Ok(Sources {
+        lab,
+        software: software::versions(lab)?,
+        settings: settings::of(choices),
+        material: match Keys::load(lab, dir) {
+            Some(keys) => keys.material(lab)?,
+            None => Material::placeholder(lab),
+        },
+        template: workspace.vagrantfile_template()?,
+    })
+}
+
+/// Writes the Vagrant projects of all servers, with keys and image, so that Vagrant alone can go on.
+fn write(
+    flags: &flags::Plan,
+    workspace: &Workspace,
+    screen: &Screen,
+    lab: &Lab,
+    source: &str,
+    dir: &LabDir,
+) -> Result<(), Error> {
+    dir.make()?;
+    let _lock = Lock::take(dir, lab.name(), "plan --write")?;
+    let before = Choices::read(dir)?;
+    let provider = before
+        .as_ref()
+        .map_or(caravan_lab::Provider::Docker, |choices| choices.provider);
+    let exist = !machines::of(lab.name(), provider, dir)
+        .unwrap_or_default()
+        .is_empty();
+    if exist && let Some(then) = machines::deployed_lab(lab.name(), dir) {
+        let changes = changes::between(&then, lab);
+        if !changes.is_empty() {
+            return Err(Error::Edited {
+                lab: lab.name().to_owned(),
+                changes,
+            });
+        }
+    }
+    let mut choices = Choices::settle(lab, &flags.making, before, exist)?;
+    if !exist && !choices.airgap {
+        choices.nameservers = settings::nameservers();
+    }
+    if choices.provider == caravan_lab::Provider::Docker && choices.image.is_none() {
+        let minor = lab.kubernetes().to_string();
+        choices.image = Some(software::image(&minor, &flags.origin, false, screen)?);
+    }
+    Keys::ensure(lab, dir)?;
+    let servers: Vec<&Server> = lab.servers().iter().collect();
+    let written = sources(workspace, lab, dir, &choices)?.write(dir, &servers)?;
+    lab_dir::make_private(&dir.deployed())?;
+    write::if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
+    choices.write(dir)?;
+    screen.say(&format!(
+        "{written} files written below `{}`",
+        dir.root().display()
+    ));
+    for server in servers {
+        screen.say(&format!(
+            "next: `cd {} && vagrant up`",
+            dir.group(&server.name).display()
+        ));
+    }
+    Ok(())
+}
+
+fn machines_text(lab: &Lab) -> String {
     let memory: u32 = lab
         .machines()
         .iter()

@@ -70,6 +70,19 @@ impl<'a> Run<'a> {
         self.save();
     }
 
+    /// `subject` ends `phase`, now, unless it has ended already.
+    pub(crate) fn end_if_open(&self, subject: &str, phase: &str, outcome: Outcome) {
+        let open = self.timeline().is_open(subject, phase);
+        if open {
+            self.end(subject, phase, outcome, "");
+        }
+    }
+
+    /// Now, in milliseconds since 1970.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        u64::try_from(self.began_unix_ms + self.now_ms()).unwrap_or_default()
+    }
+
     /// A machine reports, by its own clock, in milliseconds since 1970.
     pub(crate) fn report(&self, unix_ms: i64, change: impl FnOnce(&mut Timeline, i64)) {
         // What a machine did before this run began (an earlier boot) counts as its beginning.
@@ -78,12 +91,10 @@ impl<'a> Run<'a> {
     }
 
     /// Ends the run and returns what happened in it.
-    pub(crate) fn finish(self, outcome: Outcome) -> Timeline {
+    pub(crate) fn finish(&self, outcome: Outcome) -> Timeline {
         self.timeline().close(self.now_ms(), outcome);
         self.save();
-        self.timeline
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.timeline().clone()
     }
 
     /// How long the run has taken so far, in words.

@@ -131,6 +131,13 @@ impl Timeline {
         self.outcome = outcome;
     }
 
+    /// Whether `phase` of `subject` has begun and not ended.
+    pub(crate) fn is_open(&self, subject: &str, phase: &str) -> bool {
+        self.spans
+            .iter()
+            .any(|span| span.subject == subject && span.phase == phase && span.to_ms.is_none())
+    }
+
     /// How long the run took so far, in milliseconds.
     pub(crate) fn length_ms(&self) -> i64 {
         self.spans

@@ -1,6 +1,7 @@
 //! What `up` was asked for when a lab's machines were made, so that later verbs need no flags.
 
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 
 use caravan_lab::{Lab, Provider};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub(crate) struct Choices {
     /// What they are made from, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) image: Option<String>,
+    /// Who answers for names outside the lab, where machines have a way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) nameservers: Vec<Ipv4Addr>,
 }
 
 impl Choices {
@@ -73,6 +77,7 @@ impl Choices {
                 provider: asked.or(lab.provider()).unwrap_or(Provider::Docker),
                 airgap: making.airgap || lab.airgap(),
                 image: making.image.clone(),
+                nameservers: Vec::new(),
             });
         };
         let refuse = |what: &str, was: String, asked: String| {
@@ -142,6 +147,7 @@ mod tests {
             provider: Provider::Docker,
             airgap: true,
             image: Some("caravan-machine:1".to_owned()),
+            nameservers: Vec::new(),
         };
         let again = Choices::settle(&lab(), &NOTHING, Some(before.clone()), true).expect("settled");
         assert_eq!(again, before);

@@ -1,0 +1,112 @@
+//! The bridge between `bundle` and the rest: which software machines run, and the image that has it.
+
+use caravan_bundle::{Base, Cache, Event, Progress, Source, image};
+use caravan_lab::{Lab, PodNetwork};
+use caravan_render::Software;
+
+use crate::error::Error;
+use crate::flags::{self, Origin};
+use crate::host::needs::Purpose;
+use crate::setup;
+use crate::show::screen::Screen;
+use crate::show::timeline::RUN;
+
+/// The versions that machines of the lab run, as their files must say them.
+///
+/// # Errors
+///
+/// [`Error::Bundle`] where nothing is pinned for this Kubernetes, [`Error::NoPodNetwork`].
+pub(crate) fn versions(lab: &Lab) -> Result<Software, Error> {
+    match lab.pod_network() {
+        PodNetwork::Vxlan => {}
+        network @ (PodNetwork::Flannel | PodNetwork::Calico) => {
+            return Err(Error::NoPodNetwork { network });
+        }
+    }
+    let software = caravan_bundle::software_of(&lab.kubernetes().to_string())?;
+    Ok(Software {
+        kubernetes: software.kubernetes,
+        etcd: software.etcd,
+        containerd: software.containerd,
+        coredns_repository: software.coredns_repository,
+        coredns_tag: software.coredns_tag,
+        pause_image: software.pause_image,
+        pod_network_manifest: None,
+    })
+}
+
+/// Makes the machine image for Kubernetes `minor`, and the bundle it is made from, where they are not there yet;
+/// returns the image's name.
+///
+/// # Errors
+///
+/// [`Error::Bundle`], and those of [`setup::ensure`].
+pub(crate) fn image(
+    minor: &str,
+    origin: &Origin,
+    yes: bool,
+    screen: &Screen,
+) -> Result<String, Error> {
+    let cache = Cache::open(None)?;
+    let told = Told(screen);
+    if !is_made(&cache, minor)? {
+        setup::ensure(Purpose::making(origin.source, origin.base), yes, screen)?;
+    }
+    let engine = image::Engine::find()?;
+    let bundle = caravan_bundle::ensure(&cache, minor, source(origin.source), &told)?;
+    Ok(image::bake(
+        &cache,
+        &bundle,
+        base(origin.base),
+        &engine,
+        &told,
+    )?)
+}
+
+/// Whether some bundle for `minor` is there: then what builds one need not be.
+fn is_made(cache: &Cache, minor: &str) -> Result<bool, Error> {
+    let bundles = caravan_bundle::list(cache)?;
+    Ok(bundles.iter().any(|bundle| bundle.software.minor == minor))
+}
+
+/// The source, as `bundle` names it.
+pub(crate) fn source(source: flags::Source) -> Source {
+    match source {
+        flags::Source::Auto => Source::Auto,
+        flags::Source::Download => Source::Download,
+        flags::Source::Go => Source::Go,
+    }
+}
+
+/// The base system, as `bundle` names it.
+pub(crate) fn base(base: flags::Base) -> Base {
+    match base {
+        flags::Base::Auto => Base::Auto,
+        flags::Base::Ubuntu => Base::Ubuntu,
+        flags::Base::Debian => Base::Debian,
+    }
+}
+
+/// Shows on the screen what `bundle` tells.
+pub(crate) struct Told<'a>(pub(crate) &'a Screen);
+
+impl Progress for Told<'_> {
+    fn event(&self, event: &Event<'_>) {
+        let screen = self.0;
+        match event {
+            Event::Started { text } => screen.now(text, ""),
+            Event::Ended { text, seconds } => screen.done(text, &format!("{seconds:.1} s")),
+            Event::Bytes { item, done, total } => {
+                let mib = |bytes: u64| bytes / (1024 * 1024);
+                let text = match total {
+                    Some(total) => format!("{item}: {} of {} MiB", mib(*done), mib(*total)),
+                    None => format!("{item}: {} MiB", mib(*done)),
+                };
+                screen.detail(RUN, &text);
+            }
+            Event::Line { text } => screen.detail(RUN, text),
+            Event::Note { text } => screen.say(text),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! `cargo xtask up`: whatever of a lab is missing or broken comes up, and is verified.
+//!
+//! The order of the work is here; each step is in a file of its own.
+
+mod closing;
+mod converge;
+mod create;
+mod preflight;
+
+use caravan_lab::{Lab, Machine, Server};
+use caravan_process::interrupt;
+
+use self::preflight::Situation;
+use crate::certs::Keys;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::files::{self, Sources};
+use crate::flags;
+use crate::lab_dir::LabDir;
+use crate::settings;
+use crate::show::report;
+use crate::show::run::{Run, outcome_of};
+use crate::show::screen::Screen;
+use crate::show::timeline::{Outcome, RUN};
+use crate::software;
+use crate::state::choices::Choices;
+use crate::state::lock::Lock;
+use crate::state::write;
+use crate::target::no_such_machine;
+use crate::workspace::Workspace;
+
+/// Runs the verb.
+pub(crate) fn run(
+    flags: &flags::Up,
+    workspace: &Workspace,
+    screen: &Screen,
+) -> Result<Exit, Error> {
+    let (lab, source) = workspace.lab(&flags.lab)?;
+    report::warnings(&workspace.lab_file(lab.name()), &source, lab.warnings());
+    let wanted = wanted(&lab, flags)?;
+    let dir = workspace.state(lab.name());
+    dir.make()?;
+    let _lock = Lock::take(&dir, lab.name(), "up")?;
+    let up = Up {
+        flags,
+        workspace,
+        lab: &lab,
+        source: &source,
+        dir: &dir,
+        wanted: &wanted,
+        run: &Run::begin("up", lab.name(), &dir, screen),
+    };
+    let ended = up.bring_up();
+    screen.clear();
+    let outcome = match &ended {
+        Ok(_) => Outcome::Done,
+        Err(error) => outcome_of(error),
+    };
+    let timeline = up.run.finish(outcome);
+    match &ended {
+        Ok(Changed::Nothing) => {
+            screen.say(&format!(
+                "nothing to do: lab `{}` is up and well",
+                lab.name()
+            ));
+        }
+        Ok(Changed::Something) => closing::tables(&up, &timeline),
+        Err(_) => closing::what_is_left(&up),
+    }
+    ended.map(|_| Exit::Done)
+}
+
+/// Whether a run changed anything.
+enum Changed {
+    Nothing,
+    Something,
+}
+
+/// One run of the verb.
+struct Up<'a> {
+    flags: &'a flags::Up,
+    workspace: &'a Workspace,
+    lab: &'a Lab,
+    /// The text of the lab file.
+    source: &'a str,
+    dir: &'a LabDir,
+    wanted: &'a [&'a Machine],
+    run: &'a Run<'a>,
+}
+
+impl Up<'_> {
+    fn bring_up(&self) -> Result<Changed, Error> {
+        let Situation {
+            mut choices,
+            found,
+            todo,
+        } = self.run.step("preflight", || preflight::check(self))?;
+        let keys = self.run.step("keys", || Keys::ensure(self.lab, self.dir))?;
+        if choices.image.is_none() {
+            let minor = self.lab.kubernetes().to_string();
+            let made = self.run.step("software", || {
+                software::image(&minor, &self.flags.origin, self.flags.yes, self.run.screen)
+            })?;
+            choices.image = Some(made);
+        }
+        let sources = self
+            .run
+            .step("files", || self.write_files(&choices, &keys))?;
+        let access = keys.access(self.dir)?;
+        if todo.is_empty() && found.len() == self.lab.machines().len() {
+            let readiness = self.run.step("look", || {
+                Ok(caravan_cluster::ready::ask(self.lab, &access))
+            })?;
+            if readiness.is_ready() && self.write_kubeconfig(&keys)? == Changes(0) {
+                return Ok(Changed::Nothing);
+            }
+            for missing in &readiness.missing {
+                self.run.screen.say(&format!("not well: {missing}"));
+            }
+        }
+        converge::until_ready(self, &access, &todo, &sources, choices.provider)?;
+        self.write_kubeconfig(&keys)?;
+        Ok(Changed::Something)
+    }
+
+    /// Renders the files of all groups, and writes those that differ.
+    fn write_files(&self, choices: &Choices, keys: &Keys) -> Result<Sources<'_>, Error> {
+        let sources = Sources {
+            lab: self.lab,
+            software: software::versions(self.lab)?,
+            settings: settings::of(choices),
+            material: keys.material(self.lab)?,
+            template: self.workspace.vagrantfile_template()?,
+        };
+        let servers: Vec<&Server> = self.lab.servers().iter().collect();
+        let written = sources.write(self.dir, &servers)?;
+        if written > 0 {
+            self.run
+                .screen
+                .done(RUN, &format!("{written} files written"));
+        }
+        crate::lab_dir::make_private(&self.dir.deployed())?;
+        write::if_changed(&self.dir.deployed_lab(), 0o600, self.source.as_bytes())?;
+        choices.write(self.dir)?;
+        Ok(sources)
+    }
+
+    fn write_kubeconfig(&self, keys: &Keys) -> Result<Changes, Error> {
+        let text = keys.kubeconfig(self.lab)?;
+        let changed = write::if_changed(&self.dir.kubeconfig(), 0o600, text.as_bytes())?;
+        Ok(Changes(usize::from(changed)))
+    }
+
+    /// Stops here when the user has asked to.
+    fn go_on(&self) -> Result<(), Error> {
+        if interrupt::raised() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether `machine` was given its files and nobody cut that short.
+    fn is_deployed(&self, machine: &str) -> bool {
+        files::is_deployed(self.dir, machine)
+    }
+}
+
+/// How many files were changed.
+#[derive(PartialEq, Eq)]
+struct Changes(usize);
+
+/// The machines that this run is about, in the order of the file.
+fn wanted<'a>(lab: &'a Lab, flags: &flags::Up) -> Result<Vec<&'a Machine>, Error> {
+    if let Some(server) = &flags.server
+        && lab.server(server).is_none()
+    {
+        return Err(Error::NoSuchServer {
+            lab: lab.name().to_owned(),
+            name: server.clone(),
+            servers: lab
+                .servers()
+                .iter()
+                .map(|server| server.name.clone())
+                .collect(),
+        });
+    }
+    if let Some(name) = flags
+        .machines
+        .iter()
+        .find(|name| lab.machine(name).is_none())
+    {
+        return Err(no_such_machine(lab, name));
+    }
+    Ok(lab
+        .machines()
+        .iter()
+        .filter(|machine| {
+            flags
+                .server
+                .as_ref()
+                .is_none_or(|server| machine.server == *server)
+        })
+        .filter(|machine| flags.machines.is_empty() || flags.machines.contains(&machine.name))
+        .collect())
+}

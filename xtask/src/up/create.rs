@@ -1,0 +1,92 @@
+//! `vagrant up` of all groups at the same time.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+
+use caravan_lab::Provider;
+use caravan_vagrant::output::What;
+use caravan_vagrant::{Up as Asked, Vagrant};
+
+use super::Up;
+use crate::error::Error;
+use crate::show::run::outcome_of;
+use crate::show::timeline::Outcome;
+
+/// The phase of a machine from the beginning of `vagrant up` to the end of its provisioner.
+pub(super) const CREATE: &str = "create";
+
+/// What a group's thread tells.
+pub(super) struct GroupEnded {
+    /// Its machines.
+    pub(super) machines: Vec<String>,
+    /// How it ended.
+    pub(super) result: Result<(), Error>,
+}
+
+/// The machines to bring up, by server.
+pub(super) fn by_server(up: &Up<'_>, todo: &[String]) -> BTreeMap<String, Vec<String>> {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for machine in up
+        .wanted
+        .iter()
+        .filter(|machine| todo.contains(&machine.name))
+    {
+        groups
+            .entry(machine.server.clone())
+            .or_default()
+            .push(machine.name.clone());
+    }
+    groups
+}
+
+/// Brings up one group's machines; runs in a thread of its own.
+pub(super) fn group(
+    up: &Up<'_>,
+    vagrant: &Vagrant,
+    provider: Provider,
+    server: &str,
+    machines: &[String],
+    ended: &Sender<GroupEnded>,
+) {
+    for name in machines {
+        up.run.start(name, CREATE, false, "");
+        up.run.screen.now(name, CREATE);
+    }
+    let names: Vec<&str> = machines.iter().map(String::as_str).collect();
+    let asked = Asked {
+        provider: Some(provider.word()),
+        machines: &names,
+        provision: true,
+    };
+    let result = vagrant
+        .group(up.dir.group(server))
+        .up(&asked, &up.dir.log(server), &mut |line| {
+            let Some(machine) = line.machine.as_deref() else {
+                return;
+            };
+            match &line.what {
+                // The provisioner is the last that Vagrant does to a machine; from then on it makes itself.
+                What::Ends(action) if action == "up" => {
+                    up.run.end(machine, CREATE, Outcome::Done, "");
+                }
+                _ => {
+                    if let Some(text) = line.shown() {
+                        up.run.screen.detail(machine, &text);
+                    }
+                }
+            }
+        })
+        .map_err(Error::from);
+    let outcome = match &result {
+        Ok(()) => Outcome::Done,
+        Err(error) => outcome_of(error),
+    };
+    for name in machines {
+        up.run.end_if_open(name, CREATE, outcome);
+    }
+    // The listener is gone only when the run has ended already.
+    drop(ended.send(GroupEnded {
+        machines: machines.to_vec(),
+        result,
+    }));
+}

@@ -1,0 +1,137 @@
+//! What must be true before anything is made, and what there is to do.
+
+use caravan_lab::Provider;
+use caravan_vagrant::engine::Engine;
+
+use super::Up;
+use crate::doctor;
+use crate::error::Error;
+use crate::host::needs::Purpose;
+use crate::machines::{self, Found};
+use crate::settings;
+use crate::setup;
+use crate::state::changes;
+use crate::state::choices::Choices;
+
+/// Below this much free disk nothing is begun: the engine would stop half way with a worse message.
+const LEAST_DISK_MIB: u64 = 1024;
+
+/// What was found.
+pub(super) struct Situation {
+    /// What holds for the lab.
+    pub(super) choices: Choices,
+    /// Its machines that are there.
+    pub(super) found: Vec<Found>,
+    /// The names of the wanted machines that `vagrant up` is needed for.
+    pub(super) todo: Vec<String>,
+}
+
+/// Looks at everything that can be known beforehand.
+///
+/// # Errors
+///
+/// One for each thing that stands in the way, with what to do about it.
+pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
+    elsewhere(up)?;
+    setup::ensure(Purpose::RUNNING, up.flags.yes, up.run.screen)?;
+    let before = Choices::read(up.dir)?;
+    let provider = before
+        .as_ref()
+        .map_or(Provider::Docker, |choices| choices.provider);
+    let found = machines::of(up.lab.name(), provider, up.dir)?;
+    unedited(up, &found)?;
+    let mut choices = Choices::settle(up.lab, &up.flags.making, before, !found.is_empty())?;
+    if found.is_empty() && !choices.airgap {
+        choices.nameservers = settings::nameservers();
+    }
+    if choices.provider != Provider::Docker && choices.image.is_none() {
+        return Err(Error::NoBox {
+            provider: choices.provider,
+        });
+    }
+    let todo: Vec<String> = up
+        .wanted
+        .iter()
+        .map(|machine| machine.name.clone())
+        .filter(|name| {
+            let runs = found.iter().any(|it| it.name == *name && it.runs());
+            !runs || !up.is_deployed(name)
+        })
+        .collect();
+    if !todo.is_empty() {
+        room(up, &choices)?;
+    }
+    Ok(Situation {
+        choices,
+        found,
+        todo,
+    })
+}
+
+/// Machines on other computers are made there.
+fn elsewhere(up: &Up<'_>) -> Result<(), Error> {
+    let mut servers = up
+        .wanted
+        .iter()
+        .filter_map(|machine| up.lab.server(&machine.server));
+    match servers.find(|server| server.host.is_some()) {
+        None => Ok(()),
+        Some(server) => Err(Error::Elsewhere {
+            lab: up.lab.name().to_owned(),
+            server: server.name.clone(),
+            host: server.host.clone().unwrap_or_default(),
+        }),
+    }
+}
+
+/// The machines that are there must be of this lab as its file says it.
+fn unedited(up: &Up<'_>, found: &[Found]) -> Result<(), Error> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let Some(then) = machines::deployed_lab(up.lab.name(), up.dir) else {
+        return Err(Error::Strangers {
+            lab: up.lab.name().to_owned(),
+            machines: found.iter().map(|machine| machine.name.clone()).collect(),
+        });
+    };
+    let changes = changes::between(&then, up.lab);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Edited {
+        lab: up.lab.name().to_owned(),
+        changes,
+    })
+}
+
+/// Addresses, disk and memory for machines that are to be made.
+fn room(up: &Up<'_>, choices: &Choices) -> Result<(), Error> {
+    if choices.provider == Provider::Docker {
+        let addresses: Vec<_> = up
+            .lab
+            .machines()
+            .iter()
+            .map(|machine| (machine.name.clone(), machine.ip))
+            .collect();
+        let conflicts = Engine::find()?.conflicts(up.lab.name(), up.lab.subnet(), &addresses)?;
+        if !conflicts.is_empty() {
+            return Err(Error::Conflicts { conflicts });
+        }
+    }
+    if let Some(free_mib) =
+        doctor::free_disk_mib(up.dir.root()).filter(|free| *free < LEAST_DISK_MIB)
+    {
+        return Err(Error::DiskFull {
+            free_mib,
+            least_mib: LEAST_DISK_MIB,
+        });
+    }
+    let wanted = doctor::idle_mib(up.lab);
+    if let Some(free) = doctor::available_mib().filter(|free| *free < wanted) {
+        up.run.screen.warn(&format!(
+            "{free} MiB of memory are free, and the lab uses about {wanted} MiB when idle"
+        ));
+    }
+    Ok(())
+}
