@@ -62,6 +62,13 @@ impl AuthoritySpec {
         self
     }
 
+    /// Sets no limit to the authorities between this one and a leaf.
+    #[must_use]
+    pub fn without_path_length(mut self) -> Self {
+        self.path_length = None;
+        self
+    }
+
     /// Who it is.
     pub fn subject(&self) -> &Subject {
         &self.subject

@@ -241,7 +241,20 @@ impl Plan {
         self.entries.iter().find(|entry| entry.id.as_str() == id)
     }
 
-    fn add(&mut self, id: &str, item: Item) -> Result<&mut Self, Error> {
+    /// Adds any entry; the other functions are easier to read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::intermediate`].
+    pub fn add(&mut self, id: &str, item: Item) -> Result<&mut Self, Error> {
+        if let Item::Leaf { issuer, .. }
+        | Item::Authority {
+            issuer: Some(issuer),
+            ..
+        } = &item
+        {
+            self.require_authority(issuer.as_str())?;
+        }
         let entry = Entry {
             id: EntryId::try_from(id)?,
             item,

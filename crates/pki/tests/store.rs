@@ -321,6 +321,30 @@ fn intermediates_make_chains() {
 }
 
 #[test]
+fn a_folder_describes_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let mut plan = Plan::new();
+    plan.authority("root", AuthoritySpec::new(name("root")).with_path_length(1))
+        .unwrap();
+    plan.intermediate(
+        "root",
+        "a/issuing",
+        AuthoritySpec::new(name("issuing")).with_lifetime(Lifetime::days(1000)),
+    )
+    .unwrap();
+    plan.leaf("a/issuing", "web", web()).unwrap();
+    store.ensure(&plan, now()).unwrap();
+    store.start_rotation(&plan, "root", now()).unwrap();
+    let found = store.discover().unwrap();
+    assert_eq!(found.to_string().lines().count(), 3);
+    for entry in plan.entries() {
+        assert_eq!(found.entry(entry.id().as_str()), Some(entry));
+    }
+    assert_eq!(store.ensure(&found, now()).unwrap().changes().count(), 0);
+}
+
+#[test]
 fn files_that_others_can_touch_are_refused() {
     let fixture = Fixture::new();
     let chmod = |file: &str, mode| {

@@ -33,6 +33,7 @@
 //! ```
 
 mod batch;
+mod discover;
 mod ensure;
 mod files;
 mod held;
@@ -210,6 +211,18 @@ impl Store {
                 name: id.to_owned(),
             }),
         }
+    }
+
+    /// The plan that describes what the folder holds: every certificate with a key beside it whose issuer is there too.
+    ///
+    /// With it, [`Store::renew`] makes certificates again from themselves, subject and names kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] for a damaged certificate, or one that holds what could not be kept; [`Error::Io`].
+    pub fn discover(&self) -> Result<Plan, Error> {
+        let _lock = lock::Lock::shared(&self.root)?;
+        discover::discover(&self.root)
     }
 
     /// Reads what `plan` asks for, without making anything.

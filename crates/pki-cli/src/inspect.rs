@@ -1,0 +1,80 @@
+//! `caravan-pki inspect`
+
+use std::time::SystemTime;
+
+use caravan_pki::Error;
+use caravan_pki::inspect::{self, Inspection, State};
+
+use crate::flags::Inspect;
+use crate::output::{self, Outcome};
+
+pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome, Error> {
+    let mut worst = Outcome::Done;
+    let mut all = Vec::new();
+    for file in &args.files {
+        let certificates = inspect::read(&output::read(file)?).map_err(output::in_file(file))?;
+        let count = if args.bundle { certificates.len() } else { 1 };
+        for certificate in certificates.iter().take(count) {
+            let seen = Inspection::of(certificate, now);
+            worst = worst.max(match seen.state {
+                State::Valid => Outcome::Done,
+                State::Due => Outcome::Degraded,
+                State::Expired | State::NotYetValid => Outcome::Failed,
+            });
+            all.push((file, seen));
+        }
+    }
+    if json {
+        let list = all.iter().map(|(file, seen)| {
+            serde_json::json!({ "file": file.display().to_string(), "certificate": seen })
+        });
+        output::show_json(&list.collect());
+    } else {
+        for (file, seen) in &all {
+            show(&file.display().to_string(), seen);
+        }
+    }
+    Ok(worst)
+}
+
+fn show(file: &str, seen: &Inspection) {
+    println!("{file}");
+    let line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            println!("  {name:<16}{}", value.escape_debug());
+        }
+    };
+    line("subject", &seen.subject);
+    line("issuer", &seen.issuer);
+    line("serial", &seen.serial);
+    line(
+        "valid",
+        &format!("{} to {}", seen.not_before, seen.not_after),
+    );
+    let days = seen.remaining_seconds / 86_400;
+    line(
+        "state",
+        &match seen.state {
+            State::Valid => format!("valid, {days} days left"),
+            State::Due => format!("due for renewal, {days} days left"),
+            State::Expired => "expired".to_owned(),
+            State::NotYetValid => "not valid yet".to_owned(),
+        },
+    );
+    if seen.is_authority {
+        line(
+            "authority",
+            &match seen.path_length {
+                Some(length) => format!("path length {length}"),
+                None => "no path length".to_owned(),
+            },
+        );
+    }
+    line("key", &seen.key_algorithm);
+    line("key usages", &seen.key_usages.join(", "));
+    line("purposes", &seen.purposes.join(", "));
+    let names = [&seen.dns_names[..], &seen.ip_addresses, &seen.uris].concat();
+    line("names", &names.join(", "));
+    line("fingerprint", &seen.fingerprint);
+    line("key pin", &seen.public_key_pin);
+}

@@ -1,0 +1,110 @@
+//! `caravan-pki issue`
+
+use std::time::SystemTime;
+
+use caravan_pki::inspect::Inspection;
+use caravan_pki::store::{Outcome as StoreOutcome, Store};
+use caravan_pki::{
+    CertificateRequest, CommonName, Error, Leaf, Lifetime, Organization, RequestPolicy, San, Sans,
+    Usage,
+};
+
+use crate::flags::Issue;
+use crate::output::{self, Outcome};
+
+pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Outcome, Error> {
+    let store = Store::open(&args.store)?;
+    let mut plan = store.discover()?;
+    if let Some(request) = &args.request {
+        let material = store.load(&plan)?;
+        let request = CertificateRequest::from_pem(&output::read(request)?)
+            .map_err(output::in_file(request))?;
+        let certificate =
+            material
+                .authority(&args.ca)?
+                .sign_request(&request, &policy(args)?, now)?;
+        if json {
+            println!("{}", Inspection::of(&certificate, now).to_json());
+        } else {
+            print!("{}", certificate.to_pem());
+        }
+        return Ok(Outcome::Done);
+    }
+    let id = args.id.as_deref().unwrap_or_default();
+    if plan.entry(id).is_none() {
+        plan.leaf(&args.ca, id, leaf(args, id)?)?;
+    } else {
+        // The same again is no error; anything else is said to be a change.
+        let mut changed = caravan_pki::Plan::new();
+        for entry in plan.entries() {
+            if entry.id().as_str() == id {
+                changed.leaf(&args.ca, id, leaf(args, id)?)?;
+            } else {
+                changed.add(entry.id().as_str(), entry.item().clone())?;
+            }
+        }
+        plan = changed;
+    }
+    let made = store.ensure(&plan, now)?;
+    let identity = made.material().identity(id)?;
+    if json {
+        println!("{}", Inspection::of(identity.certificate(), now).to_json());
+        return Ok(Outcome::Done);
+    }
+    let file = args.store.join(format!("{id}.crt"));
+    for entry in made
+        .entries()
+        .iter()
+        .filter(|entry| entry.id.as_str() == id)
+    {
+        match &entry.outcome {
+            StoreOutcome::Unchanged => println!("kept {}", file.display()),
+            StoreOutcome::Made(reason) => println!("made {}: {reason}", file.display()),
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn usages(args: &Issue) -> Vec<Usage> {
+    let all = [
+        (args.server || args.peer, Usage::ServerAuth),
+        (args.client || args.peer, Usage::ClientAuth),
+    ];
+    all.into_iter()
+        .filter_map(|(wanted, usage)| wanted.then_some(usage))
+        .collect()
+}
+
+fn leaf(args: &Issue, id: &str) -> Result<Leaf, Error> {
+    let last = id.rsplit('/').next().unwrap_or(id);
+    let cn = CommonName::try_from(args.cn.as_deref().unwrap_or(last))?;
+    let sans = if args.san.is_empty() {
+        None
+    } else {
+        Some(Sans::parse(args.san.iter().map(String::as_str))?)
+    };
+    let mut leaf = Leaf::custom(cn, usages(args), sans)?.with_lifetime(Lifetime::days(args.days));
+    for organization in &args.organization {
+        leaf = leaf.with_organization(Organization::try_from(organization.as_str())?);
+    }
+    Ok(leaf)
+}
+
+fn policy(args: &Issue) -> Result<RequestPolicy, Error> {
+    let mut policy = match usages(args)[..] {
+        [Usage::ServerAuth] => RequestPolicy::server(),
+        [Usage::ClientAuth] => RequestPolicy::client(),
+        _ => RequestPolicy::peer(),
+    }
+    .with_lifetime(Lifetime::days(args.days));
+    if let Some(cn) = &args.cn {
+        policy = policy.with_common_name(CommonName::try_from(cn.as_str())?);
+    }
+    for organization in &args.organization {
+        policy = policy.with_organization(Organization::try_from(organization.as_str())?);
+    }
+    for san in &args.san {
+        policy = policy.with_name(San::try_from(san.as_str())?);
+    }
+    Ok(policy)
+}

@@ -1,0 +1,40 @@
+//! `caravan-pki`: the crate of the same name, for those who do not write Rust.
+
+mod flags;
+mod init;
+mod inspect;
+mod issue;
+mod lint;
+mod output;
+mod renew;
+mod verify;
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::Parser;
+
+use flags::{Flags, Verb};
+use output::Outcome;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let now = SystemTime::now();
+    let result = match flags.verb {
+        Verb::Init(args) => init::run(&args, flags.json, now),
+        Verb::Issue(args) => issue::run(&args, flags.json, now),
+        Verb::Inspect(args) => inspect::run(&args, flags.json, now),
+        Verb::Verify(args) => verify::run(&args, flags.json, now),
+        Verb::Renew(args) => renew::run(&args, flags.json, now),
+        Verb::Lint(args) => lint::run(&args, flags.json, now),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::from(1),
+        Ok(Outcome::Degraded) => ExitCode::from(3),
+        Err(error) => {
+            output::show_error(&error);
+            ExitCode::from(1)
+        }
+    }
+}

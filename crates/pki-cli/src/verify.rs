@@ -1,0 +1,47 @@
+//! `caravan-pki verify`
+
+use std::time::SystemTime;
+
+use caravan_pki::verify::{Purpose, Verifier};
+use caravan_pki::{Certificate, Error, RevocationList, San, inspect};
+
+use crate::flags::Verify;
+use crate::output::{self, Outcome};
+
+pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome, Error> {
+    let purpose = match &args.server {
+        Some(name) => Purpose::Server(San::try_from(name.as_str())?),
+        None => Purpose::Client,
+    };
+    let mut roots = Vec::new();
+    for file in &args.ca {
+        roots.extend(inspect::read(&output::read(file)?).map_err(output::in_file(file))?);
+    }
+    let mut lists = Vec::new();
+    for file in &args.crl {
+        lists.push(RevocationList::parse(&output::read(file)?).map_err(output::in_file(file))?);
+    }
+    let chain = inspect::read(&output::read(&args.file)?).map_err(output::in_file(&args.file))?;
+    let chain: Vec<&Certificate> = chain.iter().collect();
+    let verifier = lists
+        .iter()
+        .fold(Verifier::new(&roots), Verifier::with_revocation_list);
+    let result = verifier.verify(&chain, &purpose, now);
+    if json {
+        let refusal = result.as_ref().err().map(ToString::to_string);
+        output::show_json(&serde_json::json!({
+            "file": args.file.display().to_string(),
+            "purpose": purpose.to_string(),
+            "trusted": result.is_ok(),
+            "refusal": refusal,
+        }));
+        return Ok(if result.is_ok() {
+            Outcome::Done
+        } else {
+            Outcome::Failed
+        });
+    }
+    result?;
+    println!("{} is trusted as {purpose}", args.file.display());
+    Ok(Outcome::Done)
+}

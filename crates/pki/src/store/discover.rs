@@ -1,0 +1,104 @@
+//! Finding out what a folder holds, without a plan.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::files::{self, Privacy, io_error};
+use crate::plan::{Item, NEXT, PREVIOUS};
+use crate::{AuthoritySpec, Certificate, CommonName, Error, Leaf, Organization, Plan};
+
+/// Certificates by entry name, as far as they have a key beside them.
+type Found = BTreeMap<String, Certificate>;
+
+/// The plan that would make what the folder holds: every certificate with a key beside it, each below the authority of
+/// the folder that signed it.
+pub(crate) fn discover(root: &Path) -> Result<Plan, Error> {
+    let mut found = Found::new();
+    collect(root, "", &mut found)?;
+    let mut plan = Plan::new();
+    // Each round adds what the authorities of the round before signed.
+    loop {
+        let before = plan.entries().len();
+        for (id, certificate) in &found {
+            if plan.entry(id).is_none() {
+                add(&mut plan, id, certificate, &found)?;
+            }
+        }
+        if plan.entries().len() == before {
+            return Ok(plan);
+        }
+    }
+}
+
+fn collect(folder: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
+        let entry = entry.map_err(io_error("list", folder))?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+            continue;
+        };
+        // Not followed, so that a link back to a folder above does no harm.
+        let kind = entry.file_type().map_err(io_error("examine", &path))?;
+        if kind.is_dir() {
+            collect(&path, &format!("{prefix}{name}/"), found)?;
+        } else if let Some(stem) = name.strip_suffix(".crt") {
+            let changing = [NEXT, PREVIOUS]
+                .iter()
+                .any(|word| stem.ends_with(&format!(".{word}")));
+            if changing || !path.with_extension("key").exists() {
+                continue;
+            }
+            if let Some(bytes) = files::read(&path, Privacy::Public)? {
+                let certificate =
+                    Certificate::from_pem(&bytes).map_err(|error| error.in_file(&path))?;
+                found.insert(format!("{prefix}{stem}"), certificate);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Adds `certificate` if it is self-signed, or if its issuer is in the plan.
+fn add(plan: &mut Plan, id: &str, certificate: &Certificate, found: &Found) -> Result<(), Error> {
+    let self_signed = certificate.is_signed_by(certificate).unwrap_or(false);
+    if certificate.is_authority() && self_signed {
+        plan.authority(id, spec(certificate)?)?;
+        return Ok(());
+    }
+    let issuer = plan
+        .entries()
+        .iter()
+        .filter(|entry| matches!(entry.item(), Item::Authority { .. }))
+        .map(|entry| entry.id().as_str().to_owned())
+        .find(|issuer| {
+            let issuer = found.get(issuer);
+            issuer.is_some_and(|issuer| certificate.is_signed_by(issuer).unwrap_or(false))
+        });
+    let Some(issuer) = issuer else {
+        return Ok(());
+    };
+    if certificate.is_authority() {
+        plan.intermediate(&issuer, id, spec(certificate)?)?;
+    } else {
+        plan.leaf(&issuer, id, Leaf::from_certificate(certificate)?)?;
+    }
+    Ok(())
+}
+
+fn spec(certificate: &Certificate) -> Result<AuthoritySpec, Error> {
+    // A foreign authority may have several common names, or none: it is never made from this description.
+    let name = certificate.subject_shown();
+    let spec = AuthoritySpec::new(CommonName::try_from(name.as_str())?)
+        .with_lifetime(certificate.validity().lifetime());
+    let spec = match certificate.path_length() {
+        Some(length) => spec.with_path_length(length),
+        None => spec.without_path_length(),
+    };
+    certificate
+        .organizations()
+        .iter()
+        .try_fold(spec, |spec, name| {
+            Ok(spec.with_organization(Organization::try_from(name.as_str())?))
+        })
+}
