@@ -85,6 +85,9 @@ pub(crate) enum Error {
     /// There is no machine image for virtual machines.
     #[error("there is no baked box for `{provider}`")]
     NoBox { provider: Provider },
+    /// The cache has no bundle for this Kubernetes.
+    #[error("the cache has no bundle for Kubernetes {minor}")]
+    NoBundle { minor: String },
     /// The bundle lacks the pod network's images.
     #[error("the bundle has no images of the pod network `{network}`")]
     NoPodNetwork { network: PodNetwork },
@@ -265,6 +268,7 @@ impl Error {
                  software"
                     .to_owned(),
             ),
+            Self::NoBundle { .. } => Some("`cargo xtask bundle build` makes it".to_owned()),
             Self::NoPodNetwork { .. } => Some("set `pod_network = \"vxlan\"` in the lab file".to_owned()),
             Self::Strangers { lab, .. } => Some(format!(
                 "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"

@@ -314,6 +314,9 @@ pub(crate) enum BundleAction {
         /// The minor version of Kubernetes
         #[arg(long, default_value = "1.36")]
         kubernetes: String,
+        /// Install what is missing without asking
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Make the bundle from published files
     Download {

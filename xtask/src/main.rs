@@ -1,5 +1,7 @@
 //! The lab tool: parses the command line, goes to the workspace, runs one verb.
 
+mod bake;
+mod bundle;
 mod certs;
 mod destroy;
 mod doctor;
@@ -63,6 +65,8 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),
         Verb::Logs(logs) => logs::run(&logs, &workspace),
         Verb::Kubeconfig(kubeconfig) => kubeconfig::run(&kubeconfig, &workspace, &screen),
+        Verb::Bundle(bundle) => bundle::run(&bundle, &screen),
+        Verb::Bake(bake) => bake::run(&bake, &screen),
         Verb::Explain(explain) => explain::run(&explain, &workspace),
         Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
         _ => Ok(Exit::Done),

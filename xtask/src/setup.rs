@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::flags;
 use crate::host::engine;
 use crate::host::go;
-use crate::host::needs::{self, Need, Purpose};
+use crate::host::needs::{self, Need, Purpose, When};
 use crate::host::packages::{self, Manager};
 use crate::lab_dir;
 use crate::show::screen::{self, Screen};
@@ -35,7 +35,9 @@ pub(crate) fn ensure(purpose: Purpose, yes: bool, screen: &Screen) -> Result<(),
     if purpose.built {
         go::ensure(yes, screen)?;
     }
-    if let Some(how) = engine::start()? {
+    if purpose.running
+        && let Some(how) = engine::start()?
+    {
         screen.done(RUN, &format!("started the container engine: {how}"));
     }
     Ok(())
@@ -47,8 +49,22 @@ fn install(missing: &[&'static Need], yes: bool, screen: &Screen) -> Result<(), 
         return Err(by_hand(missing));
     };
     let (packages, without) = manager.packages(missing);
+    // A base system from Debian's packages is one of two ways; where the other works, nobody misses this one.
+    let (spare, without): (Vec<&Need>, Vec<&Need>) = without
+        .into_iter()
+        .partition(|need| need.when == When::Debian);
     if !without.is_empty() {
         return Err(by_hand(&without));
+    }
+    if !spare.is_empty() {
+        let names: Vec<&str> = spare.iter().map(|need| need.name).collect();
+        screen.warn(&format!(
+            "no package has {}; the base system can then only come from a registry",
+            listed(&names)
+        ));
+    }
+    if packages.is_empty() {
+        return Ok(());
     }
     let commands = manager.commands(&packages);
     let calls: Result<Vec<_>, ProcessError> = commands
@@ -87,7 +103,7 @@ fn install(missing: &[&'static Need], yes: bool, screen: &Screen) -> Result<(), 
     // A package manager that ends well and installs nothing would otherwise be found out much later.
     let still: Vec<&'static Need> = missing
         .iter()
-        .filter(|need| need.found().is_none())
+        .filter(|need| need.found().is_none() && need.when != When::Debian)
         .copied()
         .collect();
     if still.is_empty() {

@@ -7,6 +7,8 @@ mod converge;
 mod create;
 mod preflight;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use caravan_lab::{Lab, Machine, Server};
 use caravan_process::interrupt;
 
@@ -49,6 +51,7 @@ pub(crate) fn run(
         dir: &dir,
         wanted: &wanted,
         run: &Run::begin("up", lab.name(), &dir, screen),
+        began: AtomicBool::new(false),
     };
     let ended = up.bring_up();
     screen.clear();
@@ -65,7 +68,9 @@ pub(crate) fn run(
             ));
         }
         Ok(Changed::Something) => closing::tables(&up, &timeline),
-        Err(_) => closing::what_is_left(&up),
+        // Before that, nothing was touched, and the error says all.
+        Err(_) if up.began.load(Ordering::Relaxed) => closing::what_is_left(&up),
+        Err(_) => {}
     }
     ended.map(|_| Exit::Done)
 }
@@ -86,6 +91,8 @@ struct Up<'a> {
     dir: &'a LabDir,
     wanted: &'a [&'a Machine],
     run: &'a Run<'a>,
+    /// Whether anything was changed or may have been.
+    began: AtomicBool,
 }
 
 impl Up<'_> {
@@ -118,6 +125,7 @@ impl Up<'_> {
                 self.run.screen.say(&format!("not well: {missing}"));
             }
         }
+        self.began.store(true, Ordering::Relaxed);
         converge::until_ready(self, &access, &todo, &sources, choices.provider)?;
         self.write_kubeconfig(&keys)?;
         Ok(Changed::Something)

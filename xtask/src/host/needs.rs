@@ -31,6 +31,8 @@ pub(crate) struct Need {
 pub(crate) enum When {
     /// For every lab.
     Always,
+    /// Where a machine image is made.
+    Compiled,
     /// Where software is built from Go modules.
     Built,
     /// Where the base system is made from Debian packages.
@@ -88,6 +90,16 @@ pub(crate) const NEEDS: &[Need] = &[
         by_hand: "https://gitlab.mister-muffin.de/josch/mmdebstrap",
     },
     Need {
+        name: "Debian's archive keys",
+        why: "judge the packages of the base system",
+        when: When::Debian,
+        probes: &[Probe::Lies(
+            "/usr/share/keyrings/debian-archive-keyring.gpg",
+        )],
+        packages: ["debian-archive-keyring", "debian-keyring", "", ""],
+        by_hand: "https://www.debian.org/",
+    },
+    Need {
         name: "Go",
         why: "builds Kubernetes, etcd, containerd and runc",
         when: When::Built,
@@ -97,16 +109,16 @@ pub(crate) const NEEDS: &[Need] = &[
     },
     Need {
         name: "C compiler",
-        why: "builds runc, which uses libseccomp",
-        when: When::Built,
+        why: "links what is compiled here",
+        when: When::Compiled,
         probes: &[Probe::Runs("cc"), Probe::Runs("gcc")],
         packages: ["gcc", "gcc", "gcc", "gcc"],
         by_hand: "https://gcc.gnu.org/",
     },
     Need {
         name: "static C library",
-        why: "makes runc run on any base system",
-        when: When::Built,
+        why: "makes programs run on any base system",
+        when: When::Compiled,
         probes: &[
             Probe::Lies("/usr/lib/x86_64-linux-gnu/libc.a"),
             Probe::Lies("/usr/lib/aarch64-linux-gnu/libc.a"),
@@ -179,6 +191,10 @@ const fn checker(
 /// What is asked of this computer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Purpose {
+    /// Whether machines are to run.
+    pub(crate) running: bool,
+    /// Whether anything must be compiled: our own small programs always are.
+    pub(crate) compiled: bool,
     /// Whether software must be built or may have to be.
     pub(crate) built: bool,
     /// Whether the base system must be made or may have to be.
@@ -191,6 +207,8 @@ impl Purpose {
     /// What making software and image needs, by the sources asked for; `auto` may come to need all.
     pub(crate) fn making(source: Source, base: Base) -> Self {
         Self {
+            running: true,
+            compiled: true,
             built: source != Source::Download,
             debian: base != Base::Ubuntu,
             checked: false,
@@ -199,6 +217,8 @@ impl Purpose {
 
     /// What running machines needs when software and image are there.
     pub(crate) const RUNNING: Self = Self {
+        running: true,
+        compiled: false,
         built: false,
         debian: false,
         checked: false,
@@ -206,7 +226,8 @@ impl Purpose {
 
     fn covers(self, when: When) -> bool {
         match when {
-            When::Always => true,
+            When::Always => self.running,
+            When::Compiled => self.compiled,
             When::Built => self.built,
             When::Debian => self.debian,
             When::Checked => self.checked,
@@ -256,11 +277,11 @@ mod tests {
         let always = ["Vagrant", "container engine", "ssh client"];
         assert_eq!(
             names(Purpose::making(Source::Download, Base::Ubuntu)),
-            always
+            [&always[..], &["C compiler", "static C library"]].concat()
         );
         assert_eq!(names(Purpose::RUNNING), always);
         let debian = names(Purpose::making(Source::Download, Base::Debian));
-        assert_eq!(debian.last(), Some(&"mmdebstrap"));
+        assert!(debian.contains(&"mmdebstrap") && !debian.contains(&"Go"));
         let auto = names(Purpose::making(Source::Auto, Base::Auto));
         assert!(auto.contains(&"Go") && auto.contains(&"mmdebstrap"));
         assert!(!auto.contains(&"haproxy"));

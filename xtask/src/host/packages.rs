@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn commands() {
-        let needs: Vec<&Need> = NEEDS.iter().take(9).collect();
+        let needs: Vec<&Need> = NEEDS.iter().take(10).collect();
         let mut text = String::new();
         for manager in Manager::ALL {
             let (packages, without) = manager.packages(&needs);
@@ -123,12 +123,14 @@ mod tests {
         }
         expect![[r#"
             apt-get update
-            apt-get install --yes --no-install-recommends docker.io gcc golang-go libc6-dev libseccomp-dev mmdebstrap openssh-client pkg-config vagrant
-            dnf install --assumeyes --setopt=install_weak_deps=False gcc glibc-static golang libseccomp-devel libseccomp-static mmdebstrap moby-engine openssh-clients pkgconf-pkg-config vagrant
+            apt-get install --yes --no-install-recommends debian-archive-keyring docker.io gcc golang-go libc6-dev libseccomp-dev mmdebstrap openssh-client pkg-config vagrant
+            dnf install --assumeyes --setopt=install_weak_deps=False debian-keyring gcc glibc-static golang libseccomp-devel libseccomp-static mmdebstrap moby-engine openssh-clients pkgconf-pkg-config vagrant
             pacman -Sy --noconfirm --needed docker gcc glibc go libseccomp openssh pkgconf vagrant
               by hand: mmdebstrap
+              by hand: Debian's archive keys
             zypper --non-interactive install --no-recommends docker gcc glibc-devel-static go libseccomp-devel openssh-clients pkg-config vagrant
               by hand: mmdebstrap
+              by hand: Debian's archive keys
         "#]].assert_eq(&text);
     }
 }

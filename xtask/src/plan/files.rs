@@ -151,7 +151,8 @@ mod tests {
              one
             -two
             +2
-            +three"#]].assert_eq(&text(&[change(false)], true));
+            +three"#]]
+        .assert_eq(&text(&[change(false)], true));
     }
 
     #[test]

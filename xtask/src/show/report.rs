@@ -18,6 +18,16 @@ pub(crate) fn error(error: &Error) {
     anstream::eprint!("{text}");
 }
 
+/// Prints several errors that do not stop the verb; returns how many there were, `None` for none.
+pub(crate) fn several(errors: impl Iterator<Item = Error>) -> Option<usize> {
+    let mut count = 0;
+    for found in errors {
+        error(&found);
+        count += 1;
+    }
+    (count > 0).then_some(count)
+}
+
 /// Prints what is legal in a lab file but hardly meant.
 pub(crate) fn warnings(path: &Path, source: &str, warnings: &[Fault]) {
     for warning in warnings {

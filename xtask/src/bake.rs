@@ -1,0 +1,17 @@
+//! `cargo xtask bake`: the machine image.
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::flags;
+use crate::host::needs::Purpose;
+use crate::setup;
+use crate::show::screen::Screen;
+use crate::software;
+
+/// Runs the verb.
+pub(crate) fn run(flags: &flags::Bake, screen: &Screen) -> Result<Exit, Error> {
+    setup::ensure(Purpose::RUNNING, flags.yes, screen)?;
+    let image = software::image(&flags.kubernetes, &flags.origin, flags.yes, screen)?;
+    println!("{image}");
+    Ok(Exit::Done)
+}

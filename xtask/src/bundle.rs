@@ -1,0 +1,166 @@
+//! `cargo xtask bundle`: the software that machines run.
+
+use caravan_bundle::image::{self, Engine};
+use caravan_bundle::{Bundle, Cache, Source};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::flags::{self, BundleAction};
+use crate::host::needs::Purpose;
+use crate::setup;
+use crate::show::report;
+use crate::show::screen::Screen;
+use crate::show::timeline::table;
+use crate::software::{Told, source};
+
+/// A bundle, for programs.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    kubernetes: &'a str,
+    etcd: &'a str,
+    containerd: &'a str,
+    source: Source,
+    arch: String,
+    bytes: u64,
+    dir: String,
+}
+
+/// Runs the verb.
+pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error> {
+    let cache = Cache::open(None)?;
+    let told = Told(screen);
+    match &flags.action {
+        BundleAction::Build {
+            source: from,
+            kubernetes,
+            yes,
+        } => {
+            build(&cache, kubernetes, *from, *yes, screen)?;
+        }
+        BundleAction::Download { kubernetes } => {
+            build(&cache, kubernetes, flags::Source::Download, false, screen)?;
+        }
+        BundleAction::List { json } => list(&caravan_bundle::list(&cache)?, *json),
+        BundleAction::Verify => {
+            let damaged = caravan_bundle::verify(&cache, &told)?;
+            if let Some(count) = report::several(damaged.into_iter().map(Error::from)) {
+                screen.say(&format!(
+                    "{count} damaged; the next `cargo xtask bundle build` makes them again"
+                ));
+                return Ok(Exit::Failed);
+            }
+            screen.say("every file is what its manifest says");
+        }
+        BundleAction::Export { file, kubernetes } => {
+            let bundle = of_minor(&cache, kubernetes)?;
+            caravan_bundle::export(&cache, &bundle.id, file, &told)?;
+            println!("{}", file.display());
+        }
+        BundleAction::Import { file } => {
+            for bundle in caravan_bundle::import(&cache, file, &told)? {
+                println!("{}", bundle.id);
+            }
+        }
+        BundleAction::Prune => prune(&cache, screen)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn build(
+    cache: &Cache,
+    minor: &str,
+    from: flags::Source,
+    yes: bool,
+    screen: &Screen,
+) -> Result<(), Error> {
+    let mut purpose = Purpose::making(from, flags::Base::Ubuntu);
+    purpose.running = false;
+    setup::ensure(purpose, yes, screen)?;
+    let bundle = caravan_bundle::ensure(cache, minor, source(from), &Told(screen))?;
+    println!("{}", bundle.dir.display());
+    Ok(())
+}
+
+/// The bundle of the cache for a Kubernetes minor.
+fn of_minor(cache: &Cache, minor: &str) -> Result<Bundle, Error> {
+    caravan_bundle::list(cache)?
+        .into_iter()
+        .find(|bundle| bundle.software.minor == minor)
+        .ok_or_else(|| Error::NoBundle {
+            minor: minor.to_owned(),
+        })
+}
+
+fn list(bundles: &[Bundle], json: bool) {
+    let lines: Vec<Line<'_>> = bundles
+        .iter()
+        .map(|bundle| Line {
+            id: &bundle.id,
+            kubernetes: &bundle.software.kubernetes,
+            etcd: &bundle.software.etcd,
+            containerd: &bundle.software.containerd,
+            source: bundle.source,
+            arch: bundle.arch.to_string(),
+            bytes: bundle.size,
+            dir: bundle.dir.display().to_string(),
+        })
+        .collect();
+    if json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&lines).expect("plain data")
+        );
+        return;
+    }
+    let mut table = table::plain(&[
+        "bundle",
+        "kubernetes",
+        "etcd",
+        "containerd",
+        "source",
+        "size",
+    ]);
+    for line in lines {
+        table.add_row([
+            line.id.to_owned(),
+            line.kubernetes.to_owned(),
+            line.etcd.to_owned(),
+            line.containerd.to_owned(),
+            format!("{:?}", line.source).to_lowercase(),
+            format!("{} MiB", line.bytes / (1024 * 1024)),
+        ]);
+    }
+    println!("{}", table::text(&table));
+}
+
+/// Keeps what the pins ask for, by whichever source, and the images that machines run from.
+fn prune(cache: &Cache, screen: &Screen) -> Result<(), Error> {
+    let minors = caravan_bundle::minors();
+    let keep: Vec<String> = caravan_bundle::list(cache)?
+        .into_iter()
+        .filter(|bundle| {
+            let current = caravan_bundle::software_of(&bundle.software.minor);
+            minors.contains(&bundle.software.minor)
+                && current.is_ok_and(|software| software == bundle.software)
+        })
+        .map(|bundle| bundle.id)
+        .collect();
+    let pruned = caravan_bundle::prune(cache, &keep)?;
+    for id in &pruned.entries {
+        println!("{id}");
+    }
+    screen.say(&format!(
+        "{} MiB freed in the cache",
+        pruned.bytes / (1024 * 1024)
+    ));
+    // Without an engine there are no images to remove.
+    if let Ok(engine) = Engine::find() {
+        let newest: Vec<String> = image::list(&engine)?.into_iter().take(1).collect();
+        for name in image::prune(&engine, &newest)? {
+            println!("{name}");
+        }
+    }
+    Ok(())
+}
