@@ -175,7 +175,6 @@ fn make(
         Base::Ubuntu => ubuntu(&id, &root, &scratch, &log, engine, progress),
         Base::Debian | Base::Auto => debian::make(&packages(), &root, &scratch, &log, progress),
     })?;
-    crate::cache::remove_tree(&scratch)?;
     let place = cache.bases()?.join(&id);
     let manifest = entry::finish(&workshop, &place, About { base, arch })?;
     Ok(BaseSystem {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{Cache, remove_tree};
+use crate::cache::Cache;
 use crate::compile::{PAUSE, PROBE, RUSTC_FLAGS, Site, Tools};
 use crate::components::COMPONENTS;
 use crate::digest::Recipe;
@@ -159,9 +159,10 @@ impl Maker<'_> {
             return Ok(bundle);
         }
         let workshop = cache.workshop(&name)?;
+        let scratch = cache.workshop(&format!("{name}-scratch"))?;
         let site = Site {
             bundle: &workshop,
-            scratch: &cache.workshop(&format!("{name}-scratch"))?,
+            scratch: &scratch,
             log: &cache.log(&name)?,
             progress,
         };
@@ -185,7 +186,6 @@ impl Maker<'_> {
         step(progress, "write the container images", || {
             write_images(pins, &workshop)
         })?;
-        remove_tree(site.scratch)?;
         let place = cache.bundles()?.join(&id);
         let about = About {
             source,

@@ -11,6 +11,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +33,27 @@ pub struct Cache {
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
+}
+
+/// A folder to make one thing in. What is still in it when it is dropped is removed: a failure leaves nothing.
+#[derive(Debug)]
+pub(crate) struct Workshop {
+    folder: PathBuf,
+}
+
+impl Deref for Workshop {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by the next runner that makes the same, or by a prune.
+        drop(fs::remove_dir_all(&self.folder));
+    }
 }
 
 impl Cache {
@@ -83,11 +105,11 @@ impl Cache {
 
     /// An empty folder to make `name` in. The caller holds the lock of that name, so what is left there is a dead
     /// runner's.
-    pub(crate) fn workshop(&self, name: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn workshop(&self, name: &str) -> Result<Workshop, Error> {
         let folder = self.tmp()?.join(name);
         remove_tree(&folder)?;
         fs::create_dir(&folder).map_err(Error::file("make the folder", &folder))?;
-        Ok(folder)
+        Ok(Workshop { folder })
     }
 
     /// Waits until no other runner holds the lock `name`, and holds it.
@@ -207,10 +229,14 @@ mod tests {
     fn a_workshop_is_empty_whatever_was_left_there() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
-        let first = cache.workshop("x").unwrap();
-        fs::write(first.join("left"), "half").unwrap();
-        let second = cache.workshop("x").unwrap();
-        assert_eq!(first, second);
-        assert_eq!(fs::read_dir(second).unwrap().count(), 0);
+        let left = cache.tmp().unwrap().join("x");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("left"), "by a runner that was killed").unwrap();
+        let workshop = cache.workshop("x").unwrap();
+        assert_eq!(*workshop, left);
+        assert_eq!(fs::read_dir(&left).unwrap().count(), 0);
+        fs::write(workshop.join("half"), "of something").unwrap();
+        drop(workshop);
+        assert!(!left.exists());
     }
 }

@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use crate::bundle::Bundle;
-use crate::cache::{Cache, remove_tree};
+use crate::cache::Cache;
 use crate::digest::{self, CopyError, Hashing};
 use crate::entry::{self, MANIFEST, Manifest};
 use crate::progress::{Event, Progress, step};
@@ -113,10 +113,8 @@ pub fn import(cache: &Cache, file: &Path, progress: &dyn Progress) -> Result<Vec
     let name = format!("import-{}", std::process::id());
     let _lock = cache.lock(&name, progress)?;
     let workshop = cache.workshop(&name)?;
-    let unpacked = step(progress, "unpack and check", || unpack(file, &workshop));
-    let placed = unpacked.and_then(|manifests| place(cache, &workshop, manifests, progress));
-    remove_tree(&workshop)?;
-    placed
+    let unpacked = step(progress, "unpack and check", || unpack(file, &workshop))?;
+    place(cache, &workshop, unpacked, progress)
 }
 
 /// Kind, id and manifest of each entry.

@@ -11,8 +11,6 @@ use crate::progress::{Event, Progress};
 #[derive(Debug, Clone)]
 pub struct Engine {
     program: Program,
-    /// Whether `docker build` has to be told to use the old builder, because the new one is not installed.
-    old_builder: bool,
 }
 
 impl Engine {
@@ -29,14 +27,7 @@ impl Engine {
 
     /// The engine whose command is `program`.
     pub fn of(program: Program) -> Self {
-        let new_builder = program
-            .call(["buildx", "version"])
-            .output()
-            .is_ok_and(|output| output.success());
-        Self {
-            program,
-            old_builder: !new_builder,
-        }
+        Self { program }
     }
 
     pub(crate) fn call<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Call {
@@ -82,7 +73,12 @@ impl Engine {
         for arg in args {
             call = call.args(["--build-arg", arg]);
         }
-        if self.old_builder {
+        // Where the new builder is not installed, the client has to be told to use the old one.
+        let new_builder = self
+            .call(["buildx", "version"])
+            .output()
+            .is_ok_and(|output| output.success());
+        if !new_builder {
             call = call.env("DOCKER_BUILDKIT", "0");
         }
         call.arg(context)

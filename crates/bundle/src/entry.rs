@@ -249,10 +249,18 @@ fn collect(folder: &Path, below: &str, files: &mut Vec<FileRecord>) -> Result<()
             collect(&path, &name, files)?;
         } else {
             let (sha256, size) = digest::of_file(&path).map_err(Error::file("read", &path))?;
+            // Not what this user's umask made of it: the mode is part of the content.
+            let mode = if found.mode() & 0o111 == 0 {
+                0o644
+            } else {
+                0o755
+            };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+                .map_err(Error::file("write", &path))?;
             files.push(FileRecord {
                 path: name,
                 size,
-                mode: found.permissions().mode() & 0o7777,
+                mode,
                 sha256,
             });
         }

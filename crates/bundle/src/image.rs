@@ -19,7 +19,7 @@ use std::path::Path;
 
 use crate::base::{self, Base, BaseSystem};
 use crate::bundle::Bundle;
-use crate::cache::{Cache, remove_tree};
+use crate::cache::Cache;
 use crate::digest::Recipe;
 use crate::oci::{self, Image};
 use crate::progress::{Event, Progress, step};
@@ -123,7 +123,6 @@ pub fn bake(
     baking.discard();
     let baked = baking.run();
     baking.discard();
-    remove_tree(&workshop)?;
     baked.map(|()| reference)
 }
 

@@ -53,15 +53,53 @@ fn a_bundle_is_built_and_baked() {
     assert_eq!(again, image);
 }
 
+/// Two builds in folders of their own. With `GOCACHE` set to an empty folder, the first of them compiles everything.
 #[test]
 #[ignore = "builds all software twice"]
 fn two_builds_of_the_same_pins_are_the_same() {
-    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let contents = folders.each_ref().map(|folder| {
+    let contents = [0, 1].map(|_| {
+        let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
-        caravan_bundle::ensure(&cache, "1.36", Source::Go, &Loud)
-            .unwrap()
-            .content
+        let since = Instant::now();
+        let bundle = caravan_bundle::ensure(&cache, "1.36", Source::Go, &Loud).unwrap();
+        println!(
+            "{:7.1} s  bundle {} with content {}",
+            since.elapsed().as_secs_f64(),
+            bundle.id,
+            bundle.content
+        );
+        bundle.content
     });
     assert_eq!(contents[0], contents[1]);
+}
+
+/// A bundle that is in the user's own cache travels to an empty one.
+#[test]
+#[ignore = "needs a bundle in the user's own cache"]
+fn a_bundle_travels() {
+    let cache = Cache::open(None).unwrap();
+    let bundle = caravan_bundle::list(&cache)
+        .unwrap()
+        .pop()
+        .expect("a bundle: run the build test first");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.tar.gz");
+    let timed =
+        |what: &str, since: Instant| println!("{:7.1} s  {what}", since.elapsed().as_secs_f64());
+
+    let since = Instant::now();
+    assert!(caravan_bundle::verify(&cache, &Silent).unwrap().is_empty());
+    timed("verify all", since);
+    let since = Instant::now();
+    caravan_bundle::export(&cache, &bundle.id, &file, &Silent).unwrap();
+    timed("export", since);
+    println!(
+        "           {} MB",
+        std::fs::metadata(&file).unwrap().len() >> 20
+    );
+    let since = Instant::now();
+    let other = Cache::open(Some(folder.path().join("cache"))).unwrap();
+    let came = caravan_bundle::import(&other, &file, &Silent).unwrap();
+    timed("import", since);
+    assert_eq!(came[0].content, bundle.content);
 }

@@ -55,8 +55,8 @@ fn pruning_keeps_what_is_wanted_or_in_work() {
         put_bundle(&cache, id);
     }
     let _lock = cache.lock(&format!("bundle-{worked_on}"), &Silent).unwrap();
-    cache.workshop(&format!("bundle-{worked_on}")).unwrap();
-    cache.workshop("bundle-of-a-dead-runner").unwrap();
+    let _workshop = cache.workshop(&format!("bundle-{worked_on}")).unwrap();
+    fs::create_dir(cache.tmp().unwrap().join("bundle-of-a-dead-runner")).unwrap();
     fs::write(cache.downloads().unwrap().join("x.part"), "x").unwrap();
 
     let pruned = prune(&cache, &[wanted.to_owned()]).unwrap();
