@@ -457,6 +457,19 @@ fn sign(
     validity: Validity,
     extensions: Vec<Extension>,
 ) -> Result<Certificate, Error> {
+    let names = (issuer, subject);
+    sign_with_serial(serial()?, signer, names, key, validity, extensions)
+}
+
+/// Signs what it is given, rules kept or not: `names` are those of issuer and subject.
+pub(crate) fn sign_with_serial(
+    serial: SerialNumber,
+    signer: &PrivateKey,
+    (issuer, subject): (&Name, &Name),
+    key: &PublicKey,
+    validity: Validity,
+    extensions: Vec<Extension>,
+) -> Result<Certificate, Error> {
     let prepared = Prepared {
         issuer: issuer.clone(),
         subject: subject.clone(),
@@ -466,8 +479,8 @@ fn sign(
         .map_err(|error| Error::malformed("public key", error))?;
     let malformed = |error| Error::malformed("certificate", error);
     let announced = Announced(signer.public_key());
-    let mut builder = CertificateBuilder::new(prepared, serial()?, validity.to_x509()?, spki)
-        .map_err(malformed)?;
+    let mut builder =
+        CertificateBuilder::new(prepared, serial, validity.to_x509()?, spki).map_err(malformed)?;
     let signed = builder.finalize(&announced).map_err(malformed)?;
     let signature = BitString::from_bytes(&signer.sign(&signed)?)
         .map_err(|error| Error::malformed("signature", error))?;

@@ -19,6 +19,8 @@
 mod chain;
 mod extensions;
 mod fields;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::SystemTime;

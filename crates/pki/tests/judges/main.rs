@@ -2,8 +2,11 @@
 //!
 //! A judge that is not installed is skipped, unless `CARAVAN_REQUIRE_CHECKERS=1` makes all of them mandatory.
 
+mod foreign;
+mod go;
 mod openssh;
 mod openssl;
+mod python;
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ use caravan_pki::store::{Material, Store};
 
 use super::{judge, run};
 
-fn cluster() -> Cluster {
+pub(crate) fn cluster() -> Cluster {
     Cluster::new("192.168.29.80:6443")
         .unwrap()
         .with_control_plane(Node::new("masterone", [192, 168, 29, 51].into()).unwrap())
