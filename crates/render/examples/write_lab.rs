@@ -103,6 +103,11 @@ fn material(lab: &Lab, home: &Path) -> Result<Material, Box<dyn Error>> {
         };
         members.insert(member.name.clone(), pairs);
     }
+    let mut kubelets = std::collections::BTreeMap::new();
+    for master in lab.of_role(Role::ControlPlane) {
+        let kubelet = identity(&RowId::Kubelet.entry(&master.name))?;
+        kubelets.insert(master.name.clone(), kubelet);
+    }
     Ok(Material {
         kubernetes_ca: authority("ca")?,
         front_proxy_ca: authority("front-proxy-ca")?,
@@ -113,6 +118,7 @@ fn material(lab: &Lab, home: &Path) -> Result<Material, Box<dyn Error>> {
         etcd_ca: pki.authority("etcd-ca")?.certificate_pem().to_string(),
         apiserver_etcd_client: identity(&RowId::ApiserverEtcdClient.entry(""))?,
         members,
+        kubelets,
         bootstrap_token: cluster.bootstrap_token(pki)?.to_string().into(),
         etcd_cluster_token: pki.secret("secrets/etcd-cluster")?.to_string().into(),
         ssh_public_key: ssh.public_line(),

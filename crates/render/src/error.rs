@@ -24,10 +24,10 @@ pub enum Error {
         #[source]
         source: Box<handlebars::TemplateError>,
     },
-    /// The material holds no certificates for an etcd member of the lab.
-    #[error("no etcd certificates for machine `{machine}`")]
-    MissingMember {
-        /// The etcd machine's name.
+    /// The material holds no certificates for an etcd member or a master of the lab.
+    #[error("no certificates for machine `{machine}`")]
+    MissingPairs {
+        /// The machine's name.
         machine: String,
     },
     /// The join token is not of the form `[a-z0-9]{6}.[a-z0-9]{16}`.
@@ -42,7 +42,7 @@ impl Error {
             Error::Template { template, .. } | Error::Syntax { template, .. } => Some(format!(
                 "restore `{template}` with `git checkout {template}`"
             )),
-            Error::MissingMember { .. } | Error::TokenShape => None,
+            Error::MissingPairs { .. } | Error::TokenShape => None,
         }
     }
 }

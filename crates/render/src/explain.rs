@@ -44,6 +44,7 @@ const PURPOSES: &[(&str, &str)] = &[
     ("/etc/kubernetes/caravan/kubeadm-init.yaml", "kubeadm init: the whole cluster's settings"),
     ("/etc/kubernetes/caravan/kubeadm-join.yaml", "kubeadm join: this machine's settings"),
     ("/etc/kubernetes/caravan/pod-network.yaml", "the first master applies it: the pod network that is no part of the machines"),
+    ("/etc/kubernetes/kubelet.conf", "a master's kubelet: how it reaches the API"),
     ("/etc/kubernetes/patches/corednsdeployment0+strategic.yaml", "kubeadm: changes to CoreDNS's deployment"),
     ("/etc/kubernetes/patches/kube-apiserver0+strategic.yaml", "kubeadm: changes to the API server's static pod"),
     ("/etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", "kubeadm: changes to the controller manager's static pod"),
@@ -82,6 +83,7 @@ const PURPOSES: &[(&str, &str)] = &[
     ("/usr/lib/caravan/lib.sh", "the other scripts: progress lines and waits"),
     ("/usr/lib/caravan/network", "caravan-network.service: names, routes and packet filters"),
     ("/usr/lib/caravan/node.sh", "bootstrap: what masters and workers share"),
+    ("/var/lib/kubelet/pki/kubelet-client-caravan.pem", "a master's kubelet: its first certificate, which it renews by itself"),
 ];
 
 /// Returns what is known about the guest file at `path`; `None` if no machine gets such a file.

@@ -9,6 +9,8 @@ use crate::settings::Software;
 
 /// The folder that kubeadm reads keys from, and writes its own to.
 const KUBERNETES: &str = "/etc/kubernetes/pki";
+/// The folder in which kubelets keep their own certificates.
+const KUBELET: &str = "/var/lib/kubelet/pki";
 /// etcd's keys on its members.
 const ETCD: &str = "/etc/etcd/pki";
 
@@ -30,13 +32,12 @@ pub(crate) fn files(
     ];
     match machine.role {
         Role::Etcd => {
-            let pairs =
-                material
-                    .members
-                    .get(&machine.name)
-                    .ok_or_else(|| Error::MissingMember {
-                        machine: machine.name.clone(),
-                    })?;
+            let pairs = material
+                .members
+                .get(&machine.name)
+                .ok_or_else(|| Error::MissingPairs {
+                    machine: machine.name.clone(),
+                })?;
             files.push(public(format!("{ETCD}/ca.crt"), material.etcd_ca.clone()));
             pair(&mut files, ETCD, "server", &pairs.server);
             pair(&mut files, ETCD, "peer", &pairs.peer);
@@ -64,6 +65,19 @@ pub(crate) fn files(
                 "apiserver-etcd-client",
                 &material.apiserver_etcd_client,
             );
+            let kubelet =
+                material
+                    .kubelets
+                    .get(&machine.name)
+                    .ok_or_else(|| Error::MissingPairs {
+                        machine: machine.name.clone(),
+                    })?;
+            // The kubelet keeps certificate and key in one file.
+            let both = format!("{}{}", kubelet.public, kubelet.private.0);
+            files.push(secret(
+                format!("{KUBELET}/kubelet-client-caravan.pem"),
+                &both.into(),
+            ));
             let service_account = &material.service_account;
             files.push(public(
                 format!("{KUBERNETES}/sa.pub"),

@@ -56,6 +56,8 @@ pub struct Material {
     pub apiserver_etcd_client: KeyPair,
     /// Certificates of each etcd member, by machine name.
     pub members: BTreeMap<String, MemberPairs>,
+    /// Each master's kubelet, as a client of the API (`system:node:<name>`), by machine name. Workers get theirs by joining.
+    pub kubelets: BTreeMap<String, KeyPair>,
     /// The join token, `abcdef.0123456789abcdef`.
     pub bootstrap_token: Secret,
     /// Tells this lab's etcd cluster from all others: etcd's `--initial-cluster-token`.
@@ -90,6 +92,15 @@ impl Material {
                         healthcheck: pair(&format!("{name} healthcheck-client")),
                     };
                     (name.clone(), pairs)
+                })
+                .collect(),
+            kubelets: lab
+                .of_role(Role::ControlPlane)
+                .map(|master| {
+                    (
+                        master.name.clone(),
+                        pair(&format!("{} kubelet", master.name)),
+                    )
                 })
                 .collect(),
             bootstrap_token: Secret("placeh.olderplaceholder".into()),
