@@ -1,6 +1,7 @@
 //! etcd, through the JSON gateway that each member has on its client port
 //! (<https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/>). Numbers of 64 bits come as text.
 
+use std::net::SocketAddrV4;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,6 +13,9 @@ use ureq::http::Method;
 
 use crate::web::Server;
 use crate::{Access, Error};
+
+/// The port for clients.
+pub const CLIENT_PORT: u16 = 2379;
 
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -72,25 +76,27 @@ impl Member {
     ///
     /// [`Error::Credentials`].
     pub fn of(machine: &Machine, access: &Access) -> Result<Self, Error> {
-        Self::at(
-            &machine.name,
-            &format!("https://{}:2379", machine.ip),
-            access,
-        )
+        let address = SocketAddrV4::new(machine.ip, CLIENT_PORT);
+        Self::at(&machine.name, address, access, LIMIT)
     }
 
-    /// The member called `name` at `base` (`https://address:port`).
+    /// The member called `name` at `address`; one request may take up to `limit`.
     ///
     /// # Errors
     ///
     /// [`Error::Credentials`].
-    pub fn at(name: &str, base: &str, access: &Access) -> Result<Self, Error> {
+    pub fn at(
+        name: &str,
+        address: SocketAddrV4,
+        access: &Access,
+        limit: Duration,
+    ) -> Result<Self, Error> {
         let server = Server::new(
             format!("the etcd member `{name}`"),
-            base.to_owned(),
+            format!("https://{address}"),
             &access.etcd_ca,
             Some(&access.etcd_client),
-            LIMIT,
+            limit,
         )?;
         Ok(Self {
             name: name.to_owned(),

@@ -10,6 +10,9 @@ use ureq::http::Method;
 use crate::web::Server;
 use crate::{Access, Error};
 
+/// The port of API servers.
+pub const PORT: u16 = 6443;
+
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -76,7 +79,7 @@ impl Api {
     ///
     /// [`Error::Credentials`].
     pub fn master(machine: &Machine, access: &Access) -> Result<Self, Error> {
-        let at = SocketAddrV4::new(machine.ip, 6443);
+        let at = SocketAddrV4::new(machine.ip, PORT);
         Self::at(
             &format!("the API server of `{}`", machine.name),
             at,

@@ -4,18 +4,22 @@
 //! |---|---|
 //! | [`watch`], [`progress`], [`convergence`] | how far are the machines on their way? |
 //! | [`ready`] | is the cluster there? |
-//! | [`kube`], [`etcd`] | what do servers answer? |
+//! | [`status`] | what is, within three seconds, even with half of it dead? |
+//! | [`kube`], [`etcd`], [`attempt`], [`facts`] | what do servers and machines answer? |
 //!
 //! What the lab is comes from [`caravan_lab::Lab`]; the keys to it come from the caller, as [`Access`].
 
 mod access;
+pub mod attempt;
 pub mod convergence;
 mod error;
 pub mod etcd;
+pub mod facts;
 pub mod kube;
 mod parallel;
 pub mod progress;
 pub mod ready;
+pub mod status;
 pub mod watch;
 mod web;
 

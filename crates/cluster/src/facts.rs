@@ -1,0 +1,108 @@
+//! What a machine says about itself, asked by one script over one ssh: a second connection costs more than all of it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use caravan_lab::{Lab, Machine};
+
+use crate::{Access, Error, access};
+
+/// What begins a section of the script's output.
+const MARK: &str = "@@ ";
+
+/// A machine's answers, by section.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    sections: BTreeMap<String, Vec<String>>,
+}
+
+impl Facts {
+    /// Reads the output of a script whose sections begin with lines `@@ name`.
+    pub fn parse(output: &str) -> Self {
+        let mut sections: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut current = String::new();
+        for line in output.lines() {
+            match line.strip_prefix(MARK) {
+                Some(name) => {
+                    current = name.trim().to_owned();
+                    sections.entry(current.clone()).or_default();
+                }
+                None if !line.trim().is_empty() => sections
+                    .entry(current.clone())
+                    .or_default()
+                    .push(line.trim_end().to_owned()),
+                None => {}
+            }
+        }
+        Self { sections }
+    }
+
+    /// The lines of a section; `None` when the machine did not get that far, which is not the same as no lines.
+    pub fn get(&self, section: &str) -> Option<&[String]> {
+        self.sections.get(section).map(Vec::as_slice)
+    }
+
+    /// All of a section as one text.
+    pub fn text(&self, section: &str) -> String {
+        self.get(section).unwrap_or_default().join("\n")
+    }
+
+    /// Whether the machine has `address` on one of its interfaces, by the section `addresses`.
+    pub fn has_address(&self, address: Ipv4Addr) -> bool {
+        self.get("addresses")
+            .unwrap_or_default()
+            .iter()
+            .any(|line| {
+                // 2: eth0    inet 192.168.29.81/24 brd 192.168.29.255 scope global eth0
+                line.split_ascii_whitespace()
+                    .skip_while(|word| *word != "inet")
+                    .nth(1)
+                    .and_then(|net| net.split('/').next()?.parse::<Ipv4Addr>().ok())
+                    == Some(address)
+            })
+    }
+}
+
+/// Runs `script` on a machine as root and reads its sections.
+///
+/// # Errors
+///
+/// [`Error::Machine`] when it cannot be entered, [`Error::Script`] when the script fails.
+pub fn ask(
+    lab: &Lab,
+    access: &Access,
+    machine: &Machine,
+    script: &str,
+    limit: Duration,
+) -> Result<Facts, Error> {
+    let output = access::remote(lab, &access.ssh, machine).script(script, limit)?;
+    if !output.success() {
+        let said: Vec<&str> = output.stderr.lines().chain(output.stdout.lines()).collect();
+        return Err(Error::Script {
+            machine: machine.name.clone(),
+            status: output.status,
+            said: said[said.len().saturating_sub(3)..].join("; "),
+        });
+    }
+    Ok(Facts::parse(&output.stdout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections() {
+        let facts = Facts::parse(
+            "@@ addresses\n1: lo    inet 127.0.0.1/8 scope host lo\n2: eth0    inet 192.168.29.81/24 brd 192.168.29.255 scope global eth0\n@@ empty\n\n@@ last\nx  \n",
+        );
+        assert!(facts.has_address(Ipv4Addr::new(192, 168, 29, 81)));
+        assert!(!facts.has_address(Ipv4Addr::new(192, 168, 29, 255)));
+        assert!(!facts.has_address(Ipv4Addr::new(192, 168, 29, 8)));
+        assert_eq!(facts.get("empty"), Some(&[][..]));
+        assert_eq!(facts.get("missing"), None);
+        assert_eq!(facts.text("last"), "x");
+        assert!(!Facts::default().has_address(Ipv4Addr::LOCALHOST));
+    }
+}
