@@ -4,14 +4,17 @@
 //! glibc cannot load resolver modules, so names are resolved here, by one DNS query to the pod's own resolver.
 //!
 //! ```text
-//! probe serve PORT                       answers every request with its host name and $NODE_NAME
+//! probe serve PORT                       answers every request with its host name and $NODE_NAME, but for this one:
+//!     GET /check?get=URL&resolve=NAME&connect=ADDRESS:PORT&timeout-ms=N
+//!                                        is a client itself, for each of them at once, as often as they are given
 //! probe get URL [--timeout-ms N]         http://NAME-OR-ADDRESS[:PORT]/PATH
 //! probe resolve NAME [--timeout-ms N]    the addresses of NAME
 //! probe connect ADDRESS:PORT [--timeout-ms N]    a TCP connection and nothing more
 //! ```
 //!
 //! A client prints one line, `ok MILLISECONDS WHAT...` or `failed MILLISECONDS STAGE WHY`, then for `get` the body.
-//! It exits with 0, 1 when it failed, and 2 when it was called wrongly.
+//! It exits with 0, 1 when it failed, and 2 when it was called wrongly. `/check` answers with one line for each:
+//! `get URL: ok MILLISECONDS WHAT... | BODY`.
 
 use std::ffi::c_int;
 use std::io::{Read, Write};
@@ -48,31 +51,43 @@ fn main() -> ExitCode {
         },
         words => (words, Duration::from_secs(5)),
     };
-    let clock = Clock { since: Instant::now(), limit };
-    let done = match words {
-        ["serve", port] => return port.parse().map_or_else(|_| usage(), serve),
-        ["get", url] => get(url, &clock),
-        ["resolve", name] => resolve(name, &clock).map(|found| (join(&found), String::new())),
-        ["connect", address] => match address.parse() {
-            Ok(address) => connect(address, &clock).map(|_| (address.to_string(), String::new())),
-            Err(_) => return usage(),
+    match words {
+        ["serve", port] => port.parse().map_or_else(|_| usage(), serve),
+        [verb, target] => match ask_for(verb, target, limit) {
+            None => usage(),
+            Some(Ok((line, body))) => {
+                println!("{line}");
+                if !body.is_empty() {
+                    println!("{body}");
+                }
+                ExitCode::SUCCESS
+            }
+            Some(Err(line)) => {
+                println!("{line}");
+                ExitCode::from(1)
+            }
         },
-        _ => return usage(),
+        _ => usage(),
+    }
+}
+
+/// Is a client once: the line that says how it went, and the body; `None` when there is no such client.
+fn ask_for(verb: &str, target: &str, limit: Duration) -> Option<Result<(String, String), String>> {
+    let clock = Clock { since: Instant::now(), limit };
+    let done = match verb {
+        "get" => get(target, &clock),
+        "resolve" => resolve(target, &clock).map(|found| (join(&found), String::new())),
+        "connect" => {
+            let address = target.parse().ok()?;
+            connect(address, &clock).map(|_| (address.to_string(), String::new()))
+        }
+        _ => return None,
     };
     let took = clock.since.elapsed().as_millis();
-    match done {
-        Ok((what, body)) => {
-            println!("ok {took} {what}");
-            if !body.is_empty() {
-                println!("{}", body.trim_end());
-            }
-            ExitCode::SUCCESS
-        }
-        Err(Failure { stage, why }) => {
-            println!("failed {took} {stage} {why}");
-            ExitCode::from(1)
-        }
-    }
+    Some(match done {
+        Ok((what, body)) => Ok((format!("ok {took} {what}"), body.trim_end().to_owned())),
+        Err(Failure { stage, why }) => Err(format!("failed {took} {stage} {why}")),
+    })
 }
 
 fn usage() -> ExitCode {
@@ -136,13 +151,53 @@ fn answer(mut stream: TcpStream, body: &str) -> Option<()> {
         }
     }
     let client = stream.peer_addr().ok()?.ip();
-    let body = format!("{} client={client}\n", body.trim_end());
+    let request = String::from_utf8_lossy(&request);
+    let path = request.split(' ').nth(1).unwrap_or("/");
+    let body = match path.split_once("/check?") {
+        Some((_, query)) => check(query),
+        None => format!("{} client={client}\n", body.trim_end()),
+    };
     write!(
         stream,
         "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
     .ok()
+}
+
+/// Is every client that a query asks for, all at once, and reports in the order of the query.
+fn check(query: &str) -> String {
+    let words = || query.split('&').filter_map(|pair| pair.split_once('='));
+    let limit = words().find_map(|(name, value)| (name == "timeout-ms").then(|| value.parse().ok())?);
+    let limit = Duration::from_millis(limit.unwrap_or(3000));
+    let clients: Vec<_> = words()
+        .filter(|(name, _)| *name != "timeout-ms")
+        .map(|(verb, target)| {
+            let (verb, target) = (verb.to_owned(), unescaped(target));
+            std::thread::spawn(move || {
+                let line = match ask_for(&verb, &target, limit) {
+                    Some(Ok((line, body))) => format!("{line} | {}", body.replace('\n', " ")),
+                    Some(Err(line)) => line,
+                    None => "failed 0 query there is no such client".to_owned(),
+                };
+                format!("{verb} {target}: {line}\n")
+            })
+        })
+        .collect();
+    clients.into_iter().filter_map(|client| client.join().ok()).collect()
+}
+
+/// What a proxy on the way may have written as %3A and the like.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = (*first == b'%').then(|| tail.get(..2)).flatten();
+        let code = code.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn connect(address: SocketAddr, clock: &Clock) -> Result<TcpStream, Failure> {

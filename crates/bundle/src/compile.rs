@@ -194,9 +194,8 @@ fn build(component: &Component, pins: &Pins, go: &Program, site: &Site<'_>) -> R
         )))?;
     }
     for (_, place) in component.programs {
-        let from = module.join("out").join(built_name(place));
-        let built = fs::File::open(&from).map_err(Error::file("read", &from))?;
-        crate::download::install(built, &from, &site.bundle.join(place))?;
+        let built = module.join("out").join(built_name(place));
+        take(&built, &site.bundle.join(place))?;
     }
     cache::remove_tree(&module)
 }
@@ -268,10 +267,15 @@ pub(crate) fn own(
             site.progress.event(&Event::Line { text })
         })
         .map_err(Error::program(format!("compile {}", program.name)))?;
-    let built = folder.join(program.name);
-    let file = fs::File::open(&built).map_err(Error::file("read", &built))?;
-    crate::download::install(file, &built, to)?;
-    cache::remove_tree(&folder)
+    take(&folder.join(program.name), to)
+}
+
+/// Moves a compiled program to its place; both are in the cache.
+fn take(built: &Path, to: &Path) -> Result<(), Error> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
+    }
+    fs::rename(built, to).map_err(Error::file("move into place", built))
 }
 
 #[cfg(test)]
