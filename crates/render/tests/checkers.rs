@@ -1,0 +1,333 @@
+//! Golden files through the programs that will read them.
+//!
+//! A checker that is not installed is skipped with a note, unless `CARAVAN_REQUIRE_CHECKERS=1`, which CI sets. kubeadm is
+//! found on the search path or in `$CARAVAN_BUNDLE_BIN`.
+
+mod labs;
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use caravan_lab::{Lab, Provider, Role};
+use caravan_process::Program;
+use caravan_render::{Material, Software, guest_files};
+
+/// Finds a checker, or says why the test is skipped.
+fn checker(name: &str) -> Option<Program> {
+    let bundle = env::var("CARAVAN_BUNDLE_BIN").unwrap_or_default();
+    match Program::find_also_in(name, &[&bundle, "/usr/sbin", "/sbin", "/usr/local/sbin"]) {
+        Ok(program) => Some(program),
+        Err(error) if env::var("CARAVAN_REQUIRE_CHECKERS").is_ok_and(|value| value == "1") => {
+            panic!("{error}")
+        }
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
+/// Runs a checker and shows all it said if it was not content.
+fn run(program: &Program, arguments: &[&str], folder: &Path) {
+    let output = program.call(arguments).dir(folder).output().unwrap();
+    assert!(
+        output.success(),
+        "{} {arguments:?} in {}\n{output:#?}",
+        program.name(),
+        folder.display(),
+    );
+}
+
+fn templates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
+}
+
+fn machines(lab: &Lab, role: Role) -> impl Iterator<Item = PathBuf> {
+    lab.of_role(role)
+        .map(|machine| labs::golden(&format!("{}/{}", lab.name(), machine.name)))
+}
+
+/// Calls `check` for the golden folder of each machine of a role, in both labs.
+fn each(role: Role, mut check: impl FnMut(&Path)) {
+    let mut count = 0;
+    for name in ["ha", "external-etcd"] {
+        for folder in machines(&labs::lab(name), role) {
+            check(&folder);
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no machine of role {role}");
+}
+
+fn text(path: PathBuf) -> String {
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn ruby_reads_vagrantfiles() {
+    let Some(ruby) = checker("ruby") else { return };
+    for lab in [
+        "ha",
+        "external-etcd",
+        "ha-libvirt",
+        "ha-virtualbox",
+        "ha-two-servers",
+    ] {
+        for server in ["server1", "server2"] {
+            let folder = labs::golden(&format!("{lab}/{server}"));
+            run(&ruby, &["-wc", "Vagrantfile"], &folder);
+        }
+    }
+}
+
+#[test]
+fn vagrant_validates() {
+    let Some(vagrant) = checker("vagrant") else {
+        return;
+    };
+    for lab in ["ha", "external-etcd"] {
+        for server in ["server1", "server2"] {
+            let home = tempfile::tempdir().unwrap();
+            let folder = home.path().join(server);
+            fs::create_dir_all(folder.join("machines")).unwrap();
+            fs::create_dir_all(home.path().join("ssh")).unwrap();
+            fs::write(home.path().join("ssh/id_ecdsa"), "").unwrap();
+            let vagrantfile = labs::golden(&format!("{lab}/{server}/Vagrantfile"));
+            fs::copy(vagrantfile, folder.join("Vagrantfile")).unwrap();
+            for machine in labs::lab(lab).machines() {
+                let script = folder.join(format!("machines/{}.sh", machine.name));
+                fs::write(script, "#!/bin/sh\n").unwrap();
+            }
+            // `--ignore-provider` spares it asking a container engine that may not run.
+            let output = vagrant
+                .call(["validate", "--ignore-provider"])
+                .dir(&folder)
+                .env("VAGRANT_HOME", home.path().join("vagrant"))
+                .output()
+                .unwrap();
+            assert!(output.success(), "{output:#?}");
+        }
+    }
+}
+
+#[test]
+fn haproxy_accepts_its_configuration() {
+    let Some(haproxy) = checker("haproxy") else {
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let authority = home.path().join("ca.crt");
+    fs::write(&authority, authority_pem()).unwrap();
+    each_balancer(|folder| {
+        let config = text(folder.join("etc/haproxy/haproxy.cfg"))
+            .replace("/etc/haproxy/k8s-ca.crt", authority.to_str().unwrap());
+        assert!(config.contains(authority.to_str().unwrap()));
+        fs::write(home.path().join("haproxy.cfg"), config).unwrap();
+        run(&haproxy, &["-c", "-f", "haproxy.cfg"], home.path());
+    });
+}
+
+#[test]
+fn keepalived_accepts_its_configuration() {
+    let Some(keepalived) = checker("keepalived") else {
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    each_balancer(|folder| {
+        // An interface and a script that are there.
+        let nic = format!("$LAB_NIC={}", network_interface());
+        let config = text(folder.join("etc/keepalived/keepalived.conf"))
+            .replace("$LAB_NIC=eth0", &nic)
+            .replace("/usr/lib/caravan/check-api", "/bin/true");
+        assert!(config.contains(&nic) && config.contains("/bin/true"));
+        fs::write(home.path().join("keepalived.conf"), config).unwrap();
+        run(
+            &keepalived,
+            &["--config-test", "--use-file", "keepalived.conf"],
+            home.path(),
+        );
+    });
+}
+
+/// Returns some interface of this computer but the loopback, which Keepalived refuses.
+fn network_interface() -> String {
+    fs::read_dir("/sys/class/net")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .find(|name| name != "lo")
+        .expect("a network interface")
+}
+
+fn each_balancer(check: impl FnMut(&Path)) {
+    let lab = labs::lab("ha");
+    let folders: Vec<_> = machines(&lab, Role::LoadBalancer).collect();
+    assert_eq!(folders.len(), 2);
+    folders.iter().map(PathBuf::as_path).for_each(check);
+}
+
+#[test]
+fn kubeadm_validates() {
+    let Some(kubeadm) = checker("kubeadm") else {
+        return;
+    };
+    let files = [
+        (Role::ControlPlane, "kubeadm-init.yaml"),
+        (Role::Worker, "kubeadm-join.yaml"),
+    ];
+    let home = tempfile::tempdir().unwrap();
+    for (role, file) in files {
+        each(role, |folder| {
+            // A join file names another file, which kubeadm looks for.
+            let folder = folder.join("etc/kubernetes/caravan");
+            let config = text(folder.join(file))
+                .replace("/etc/kubernetes/caravan", folder.to_str().unwrap());
+            fs::write(home.path().join(file), config).unwrap();
+            let arguments = ["config", "validate", "--config", file];
+            run(&kubeadm, &arguments, home.path());
+        });
+    }
+}
+
+#[test]
+fn nft_accepts_rules() {
+    let Some(nft) = checker("nft") else { return };
+    // Even checking asks the kernel.
+    if !is_root() {
+        eprintln!("skipped: nft checks rules only for root");
+        return;
+    }
+    let files = [
+        (Role::Etcd, "filter.nft"),
+        (Role::ControlPlane, "guard.nft"),
+        (Role::Worker, "guard.nft"),
+    ];
+    for (role, file) in files {
+        each(role, |folder| {
+            run(
+                &nft,
+                &["--check", "--file", file],
+                &folder.join("etc/caravan"),
+            );
+        });
+    }
+}
+
+/// True if this runs as root, which owns what it creates.
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().metadata().unwrap().uid() == 0
+}
+
+#[test]
+fn shellcheck_is_content() {
+    let Some(shellcheck) = checker("shellcheck") else {
+        return;
+    };
+    let folder = templates().join("usr/lib/caravan");
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let shell = if text(folder.join(&name)).starts_with("#!/bin/sh") {
+            "sh"
+        } else {
+            "bash"
+        };
+        let arguments = [
+            "--external-sources",
+            "--source-path",
+            ".",
+            "--shell",
+            shell,
+            &name,
+        ];
+        run(&shellcheck, &arguments, &folder);
+        count += 1;
+    }
+    assert!(count > 5);
+    let head = labs::golden("ha/server1/machines/masterone.sh.head");
+    run(
+        &shellcheck,
+        &["--shell", "bash", head.to_str().unwrap()],
+        &folder,
+    );
+}
+
+#[test]
+fn systemd_verifies_units() {
+    let Some(analyze) = checker("systemd-analyze") else {
+        return;
+    };
+    let lab = labs::lab("ha");
+    let material = Material::placeholder(&lab);
+    for role in Role::ALL {
+        let machine = lab.of_role(role).next().unwrap();
+        let settings = labs::settings(Provider::Docker);
+        let files = guest_files(&lab, machine, &Software::example(), &settings, &material).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let mut units = Vec::new();
+        for file in &files {
+            let path = home.path().join(file.path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, file.content.as_bytes()).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(file.mode)).unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if file.path.starts_with("/etc/systemd/system/") && !name.ends_with(".conf") {
+                units.push(name.to_string());
+            }
+        }
+        for program in [
+            "bin/kill",
+            "usr/local/bin/containerd",
+            "usr/local/bin/etcd",
+            "usr/local/bin/kubelet",
+            "usr/sbin/haproxy",
+            "usr/sbin/keepalived",
+        ] {
+            let path = home.path().join(program);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        // What the machine's own systemd brings.
+        let system = home.path().join("usr/lib/systemd/system");
+        fs::create_dir_all(&system).unwrap();
+        for target in [
+            "basic",
+            "multi-user",
+            "network",
+            "shutdown",
+            "sockets",
+            "sysinit",
+            "timers",
+        ] {
+            let unit = format!("[Unit]\nDescription={target}\n");
+            fs::write(system.join(format!("{target}.target")), unit).unwrap();
+        }
+        let root = format!("--root={}", home.path().display());
+        let mut arguments = vec!["verify", "--man=no", &root];
+        arguments.extend(units.iter().map(String::as_str));
+        let output = analyze.call(&arguments).dir(home.path()).output().unwrap();
+        // It tells of unknown settings without failing for them.
+        assert!(output.success(), "{role}: {output:#?}");
+        assert!(
+            !format!("{output:?}").contains("Unknown"),
+            "{role}: {output:#?}"
+        );
+    }
+}
+
+/// A certificate that HAProxy can load.
+fn authority_pem() -> String {
+    let cluster = caravan_pki::kubernetes::Cluster::new("192.168.29.80:6443").unwrap();
+    let node = caravan_pki::kubernetes::Node::new("one", "192.168.29.51".parse().unwrap()).unwrap();
+    let plan = cluster.with_control_plane(node).plan().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = caravan_pki::store::Store::open(folder.path().join("pki")).unwrap();
+    let made = store.ensure(&plan, SystemTime::now()).unwrap();
+    let authority = made.material().authority("ca").unwrap();
+    authority.certificate_pem().to_string()
+}

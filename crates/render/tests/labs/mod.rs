@@ -1,0 +1,43 @@
+//! The labs that the tests render.
+
+use std::path::{Path, PathBuf};
+
+use caravan_lab::{Lab, Provider};
+use caravan_render::Settings;
+
+/// Returns the lab of that name in the repository.
+pub(crate) fn lab(name: &str) -> Lab {
+    parse(name, &source(name))
+}
+
+/// Returns settings without a way out, and with an image that no test needs.
+pub(crate) fn settings(provider: Provider) -> Settings {
+    let image = match provider {
+        Provider::Docker => "caravan-machine:0123456789ab",
+        Provider::Libvirt | Provider::VirtualBox => "caravan/ubuntu-22.04",
+    };
+    Settings {
+        provider,
+        airgap: true,
+        image: image.into(),
+        nameservers: Vec::new(),
+    }
+}
+
+/// Returns where a golden file lies.
+pub(crate) fn golden(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(path.trim_start_matches('/'))
+}
+
+/// Returns the text of a lab file of the repository.
+pub(crate) fn source(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../labs/{name}.toml"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Returns the lab that `source` describes.
+pub(crate) fn parse(name: &str, source: &str) -> Lab {
+    Lab::parse(name, source).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
