@@ -227,11 +227,8 @@ impl Engine {
     pub fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
         let mut removed = Removed::default();
         let containers = self.machines(Some(lab))?;
-        if !containers.is_empty() {
-            let ids = containers.iter().map(|container| container.id.as_str());
-            self.remove(&["rm", "--force", "--volumes"], ids)?;
-            removed.containers = containers.into_iter().map(|it| it.machine).collect();
-        }
+        self.remove_containers(&containers)?;
+        removed.containers = containers.into_iter().map(|it| it.machine).collect();
         let networks = self.networks_of(lab)?;
         if !networks.is_empty() {
             self.remove(
@@ -246,6 +243,24 @@ impl Engine {
             removed.volumes = volumes;
         }
         Ok(removed)
+    }
+
+    /// Removes containers of labs, running or not, with their anonymous volumes.
+    ///
+    /// For machines that the engine has and Vagrant has lost: their addresses are in the way of new ones.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`] and [`Error::Process`].
+    pub fn remove_containers<'a>(
+        &self,
+        containers: impl IntoIterator<Item = &'a Container>,
+    ) -> Result<(), Error> {
+        let ids: Vec<&str> = containers.into_iter().map(|it| it.id.as_str()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.remove(&["rm", "--force", "--volumes"], ids.into_iter())
     }
 
     fn remove<'a>(&self, verb: &[&str], names: impl Iterator<Item = &'a str>) -> Result<(), Error> {

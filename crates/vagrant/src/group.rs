@@ -101,6 +101,21 @@ impl Group {
         &self.dir
     }
 
+    /// The provider's id of a machine that Vagrant has a note of, whether or not it is still there.
+    ///
+    /// Read from Vagrant's own folder, `.vagrant/machines/<machine>/<provider>/id`, which is how Vagrant tells machines
+    /// that it has made from others; a machine without a note is made anew by the next `up`.
+    pub fn remembers(&self, machine: &str, provider: &str) -> Option<String> {
+        let note = self
+            .dir
+            .join(".vagrant/machines")
+            .join(machine)
+            .join(provider)
+            .join("id");
+        let id = std::fs::read_to_string(note).ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+    }
+
     /// Creates and starts machines, as parallel as the provider can be.
     ///
     /// A machine that fails is left as it is, for a look inside and for the next `up`.
