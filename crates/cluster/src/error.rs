@@ -91,6 +91,14 @@ impl Error {
                 "`cargo xtask status` shows the lab, `cargo xtask logs` what its machines say; `up` again goes on"
                     .to_owned(),
             ),
+            Self::Unreachable { source, .. }
+                if source.to_string().contains("invalid peer certificate") =>
+            {
+                Some(
+                    "what answers there has a certificate of another CA: machines of another lab, or of a store that is gone; `docker ps` shows whose they are"
+                        .to_owned(),
+                )
+            }
             Self::Unreachable { .. } => {
                 Some("`cargo xtask status` shows which machines run".to_owned())
             }

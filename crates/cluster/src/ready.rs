@@ -8,8 +8,9 @@ use caravan_lab::{Lab, Role};
 use caravan_process::interrupt;
 use serde::Serialize;
 
+use crate::etcd::{self, Member};
 use crate::kube::{Api, Node, Pod};
-use crate::{Access, Error, etcd, parallel};
+use crate::{Access, Error, parallel};
 
 /// How often is asked.
 const POLL: Duration = Duration::from_millis(250);
@@ -80,37 +81,81 @@ impl fmt::Display for Missing {
     }
 }
 
-/// Asks once, everything at the same time.
+/// Whoever asks a lab again and again: connections are kept, because a lab that comes up has better things to do than
+/// to greet us.
+struct Inquiry<'a> {
+    lab: &'a Lab,
+    api: Api,
+    members: Vec<Member>,
+}
+
+impl<'a> Inquiry<'a> {
+    fn new(lab: &'a Lab, access: &Access) -> Result<Self, Error> {
+        Ok(Self {
+            lab,
+            api: Api::endpoint(lab, access)?,
+            members: etcd::members(lab, access)?,
+        })
+    }
+
+    /// What is missing now.
+    ///
+    /// While nodes or pods are missing etcd works, or they could not be told; so it is asked when the API is silent, and
+    /// last of all.
+    fn ask(&self) -> Readiness {
+        let asked = self
+            .api
+            .nodes()
+            .and_then(|nodes| Ok((nodes, self.api.pods("kube-system")?)));
+        let mut missing = match asked {
+            Ok((nodes, pods)) => {
+                let mut missing = nodes_missing(self.lab, &nodes);
+                missing.extend(pods_missing(self.lab, &pods));
+                if !missing.is_empty() {
+                    return Readiness { missing };
+                }
+                missing
+            }
+            Err(error) => vec![Missing::Endpoint { why: error.chain() }],
+        };
+        let members = parallel::each(&self.members, |member| {
+            member.health().err().map(|error| Missing::Etcd {
+                member: member.name.clone(),
+                why: error.chain(),
+            })
+        });
+        missing.extend(members.into_iter().flatten());
+        Readiness { missing }
+    }
+}
+
+/// Asks once; keys that cannot be used count as an API that does not answer.
 pub fn ask(lab: &Lab, access: &Access) -> Readiness {
-    let (etcd, cluster) = std::thread::scope(|scope| {
-        let etcd = scope.spawn(|| etcd_missing(lab, access));
-        let cluster = cluster_missing(lab, access);
-        (etcd.join(), cluster)
-    });
-    let mut missing = match etcd {
-        Ok(missing) => missing,
-        Err(panic) => std::panic::resume_unwind(panic),
-    };
-    missing.extend(cluster);
-    Readiness { missing }
+    match Inquiry::new(lab, access) {
+        Ok(inquiry) => inquiry.ask(),
+        Err(error) => Readiness {
+            missing: vec![Missing::Endpoint { why: error.chain() }],
+        },
+    }
 }
 
 /// Asks until nothing is missing or `limit` is over; `on_change` hears each answer that differs from the one before.
 ///
 /// # Errors
 ///
-/// [`Error::NotReady`] with what was missing last, [`Error::Interrupted`].
+/// [`Error::NotReady`] with what was missing last, [`Error::Interrupted`], [`Error::Credentials`].
 pub fn wait(
     lab: &Lab,
     access: &Access,
     limit: Duration,
     on_change: &mut dyn FnMut(&Readiness),
 ) -> Result<(), Error> {
+    let inquiry = Inquiry::new(lab, access)?;
     let began = Instant::now();
     let mut last = None;
     loop {
         let asked = Instant::now();
-        let readiness = ask(lab, access);
+        let readiness = inquiry.ask();
         if last.as_ref() != Some(&readiness) {
             on_change(&readiness);
         }
@@ -128,40 +173,6 @@ pub fn wait(
         }
         last = Some(readiness);
         std::thread::sleep(POLL.saturating_sub(asked.elapsed()));
-    }
-}
-
-fn etcd_missing(lab: &Lab, access: &Access) -> Vec<Missing> {
-    let members = match etcd::members(lab, access) {
-        Ok(members) => members,
-        Err(error) => {
-            return vec![Missing::Etcd {
-                member: "all".to_owned(),
-                why: error.chain(),
-            }];
-        }
-    };
-    parallel::each(&members, |member| {
-        member.health().err().map(|error| Missing::Etcd {
-            member: member.name.clone(),
-            why: error.chain(),
-        })
-    })
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-fn cluster_missing(lab: &Lab, access: &Access) -> Vec<Missing> {
-    let asked =
-        Api::endpoint(lab, access).and_then(|api| Ok((api.nodes()?, api.pods("kube-system")?)));
-    match asked {
-        Ok((nodes, pods)) => {
-            let mut missing = nodes_missing(lab, &nodes);
-            missing.extend(pods_missing(lab, &pods));
-            missing
-        }
-        Err(error) => vec![Missing::Endpoint { why: error.chain() }],
     }
 }
 

@@ -1,13 +1,14 @@
 //! Follows the journals of all machines, one ssh each.
 
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use caravan_lab::Lab;
+use caravan_process::interrupt;
 use caravan_vagrant::ssh::{Remote, Ssh};
 use serde::Serialize;
 
@@ -49,7 +50,7 @@ pub enum What {
     GaveUp(String),
 }
 
-/// Threads that follow journals, until this is dropped.
+/// Threads that follow journals, until this is dropped or the user asks to stop ([`interrupt::raised`]).
 pub struct Watch {
     news: Receiver<News>,
     stop: Arc<AtomicBool>,
@@ -120,7 +121,6 @@ struct Follower {
 impl Follower {
     fn run(mut self) {
         let mut unreached = Instant::now();
-        let mut was_reached = false;
         let mut why = String::from("its ssh port does not answer");
         while !self.stopped() {
             if unreached.elapsed() > self.limit {
@@ -131,7 +131,7 @@ impl Follower {
                 self.pause(PORT_POLL);
                 continue;
             }
-            match self.read_journal(&mut was_reached) {
+            match self.read_journal() {
                 Ok(()) => unreached = Instant::now(),
                 Err(reason) => {
                     why = reason;
@@ -142,7 +142,7 @@ impl Follower {
     }
 
     fn stopped(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
+        self.stop.load(Ordering::SeqCst) || interrupt::raised()
     }
 
     fn pause(&self, how_long: Duration) {
@@ -171,7 +171,7 @@ impl Follower {
     }
 
     /// Reads the journal to its end, which comes when the connection does; fails when there was none.
-    fn read_journal(&mut self, was_reached: &mut bool) -> Result<(), String> {
+    fn read_journal(&mut self) -> Result<(), String> {
         // Cut at the last 5,000 lines: kubeadm's own words are in it too.
         let script =
             format!("echo CARAVAN-JOURNAL; exec journalctl -u {UNIT} -o cat -f -n 5000 --no-pager");
@@ -182,7 +182,7 @@ impl Follower {
                 drop(lines.send(line.to_owned()));
             })
             .map_err(|error| error.to_string())?;
-        let last_words = Arc::new(Mutex::new(Vec::new()));
+        let mut last_words = Vec::new();
         let mut reached = false;
         while !self.stopped() {
             let line = match received.recv_timeout(Duration::from_millis(100)) {
@@ -192,7 +192,6 @@ impl Follower {
             };
             if line == "CARAVAN-JOURNAL" {
                 reached = true;
-                *was_reached = true;
                 self.tell(What::Reached);
             } else if let Some(progress) = progress::parse(&line) {
                 // Lines of one millisecond may be told twice, which changes nothing; leaving one out would.
@@ -200,8 +199,8 @@ impl Follower {
                     self.heard_ms = progress.at_ms;
                     self.tell(What::Said(progress));
                 }
-            } else if !reached && let Ok(mut words) = last_words.lock() {
-                words.push(line);
+            } else if !reached {
+                last_words.push(line);
             }
         }
         drop(following);
@@ -211,11 +210,7 @@ impl Follower {
             }
             return Ok(());
         }
-        let said = last_words.lock().map(|words| words.join("\n"));
-        Err(self
-            .remote
-            .not_reached(&said.unwrap_or_default())
-            .to_string())
+        Err(self.remote.not_reached(&last_words.join("\n")).to_string())
     }
 }
 
