@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`watch`], [`progress`], [`convergence`] | how far are the machines on their way? |
 //! | [`ready`] | is the cluster there? |
+//! | [`verify`] | does each promise of the lab hold? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
 //! | [`kube`], [`etcd`], [`attempt`], [`facts`] | what do servers and machines answer? |
 //!
@@ -20,6 +21,7 @@ mod parallel;
 pub mod progress;
 pub mod ready;
 pub mod status;
+pub mod verify;
 pub mod watch;
 mod web;
 

@@ -1,0 +1,165 @@
+//! What never leaves: service addresses their machine, and with `--airgap` anything the lab.
+
+use caravan_lab::Machine;
+
+use super::context::{Context, unused_service};
+use super::findings::Findings;
+use crate::facts::Facts;
+
+/// The device that takes what is sent to service addresses that nothing has translated.
+const SERVICE_DEVICE: &str = "caravan-svc";
+
+/// Every node dials an address of no service, and one of a service; none of it leaves.
+pub(super) fn service_addresses(context: &Context) -> Result<Findings, String> {
+    let dialled = [
+        format!("{} 80 ", unused_service(&context.lab)),
+        format!("{} 443 ", context.lab.kubernetes_service_ip()),
+    ];
+    Ok(context
+        .each_survey(context.nodes(), |machine, facts| {
+            judge_stay(machine, &dialled, facts)
+        })
+        .into_iter()
+        .map(|asked| asked.and_then(|judged| judged))
+        .collect())
+}
+
+fn judge_stay(
+    machine: &Machine,
+    [unused, service]: &[String; 2],
+    facts: &Facts,
+) -> Result<String, String> {
+    let name = &machine.name;
+    let route = facts.text("service-route");
+    if !route.contains(&format!("dev {SERVICE_DEVICE} ")) {
+        return Err(format!("{name}'s route to service addresses is `{route}`"));
+    }
+    let guard = facts.text("guard");
+    for part in [
+        "table inet caravan_guard",
+        "hook output",
+        "hook forward",
+        "hook postrouting",
+    ] {
+        if !guard.contains(part) {
+            return Err(format!("{name}'s guard has no `{part}`"));
+        }
+    }
+    let dials = facts.get("service-dials").unwrap_or_default();
+    let state = |place: &str| {
+        dials
+            .iter()
+            .find_map(|line| line.strip_prefix(place))
+            .ok_or_else(|| format!("{name} did not dial {place}"))
+    };
+    // A service that answers proves that dials to service addresses get as far as translation.
+    if state(service)? != "open" {
+        return Err(format!(
+            "{name} does not reach {service}: {}",
+            state(service)?
+        ));
+    }
+    let why = state(unused)?
+        .strip_prefix("shut")
+        .ok_or_else(|| format!("something answers {name} at {unused}"))?;
+    match leaked(&facts.text("leaked")) {
+        Some(0) => Ok(format!(
+            "{name}: to {unused}no way ({}), to {service}connected, 0 packets leaked since its start",
+            if why.trim().is_empty() {
+                "no answer"
+            } else {
+                why.trim()
+            }
+        )),
+        Some(count) => Err(format!("{name} would have let {count} packets out")),
+        None => Err(format!("{name} has no counter of what leaks")),
+    }
+}
+
+/// The packets of the guard's counter, from `nft list counter inet caravan_guard leaked`.
+pub(super) fn leaked(text: &str) -> Option<u64> {
+    let mut words = text.split_ascii_whitespace();
+    words.find(|word| *word == "leaked")?;
+    words.find(|word| *word == "packets")?;
+    words.next()?.parse().ok()
+}
+
+/// No machine has a route to the world. Looked up, never dialled.
+pub(super) fn no_way_out(context: &Context) -> Result<Findings, String> {
+    Ok(context
+        .each_survey(context.lab.machines(), judge_no_way_out)
+        .into_iter()
+        .map(|asked| asked.and_then(|judged| judged))
+        .collect())
+}
+
+fn judge_no_way_out(machine: &Machine, facts: &Facts) -> Result<String, String> {
+    let name = &machine.name;
+    match facts.get("default-routes") {
+        Some([]) => {}
+        Some([route, ..]) => return Err(format!("{name} has a default route: {route}")),
+        None => return Err(format!("{name} did not show its routes")),
+    }
+    let way = facts.text("way-out");
+    if way.contains("unreachable") {
+        return Ok(format!("{name}: {way}"));
+    }
+    Err(format!("{name} has a way out: {way}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::lab;
+    use super::*;
+
+    const GOOD: &str = "@@ service-route\n10.111.255.254 dev caravan-svc src 192.168.29.51 uid 0\n@@ guard\ntable inet caravan_guard {\nhook output\nhook forward\nhook postrouting\n@@ service-dials\n10.111.255.254 80 shut No route to host\n10.96.0.1 443 open\n@@ leaked\ntable inet caravan_guard {\n\tcounter leaked {\n\t\tpackets 0 bytes 0\n\t}\n}\n";
+
+    #[test]
+    fn service_addresses_stay() {
+        let lab = lab("ha");
+        let machine = lab.first_master();
+        let dialled = ["10.111.255.254 80 ".to_owned(), "10.96.0.1 443 ".to_owned()];
+        let judge = |text: &str| judge_stay(machine, &dialled, &Facts::parse(text));
+        assert!(judge(GOOD).is_ok(), "{:?}", judge(GOOD));
+        for (from, to) in [
+            ("dev caravan-svc ", "via 192.168.29.1 dev eth0 "),
+            ("packets 0", "packets 3"),
+            ("counter leaked", "counter other"),
+            ("80 shut No route to host", "80 open"),
+            ("443 open", "443 shut Connection refused"),
+            ("hook postrouting\n", ""),
+            ("10.111.255.254 80 shut", "10.111.255.253 80 shut"),
+        ] {
+            let bad = GOOD.replace(from, to);
+            assert_ne!(bad, GOOD);
+            assert!(judge(&bad).is_err(), "{from}");
+        }
+        assert!(judge("").is_err());
+    }
+
+    #[test]
+    fn counters() {
+        assert_eq!(
+            leaked("counter leaked {\n packets 12 bytes 720\n}"),
+            Some(12)
+        );
+        assert_eq!(leaked("counter refused {\n packets 12 bytes 720\n}"), None);
+        assert_eq!(leaked(""), None);
+    }
+
+    #[test]
+    fn ways_out() {
+        let lab = lab("ha");
+        let judge = |text: &str| judge_no_way_out(lab.first_master(), &Facts::parse(text)).is_ok();
+        let good = "@@ default-routes\n@@ way-out\nRTNETLINK answers: Network is unreachable\n";
+        assert!(judge(good));
+        assert!(!judge(
+            &good.replace("@@ way", "default via 172.17.0.1 dev eth1\n@@ way")
+        ));
+        assert!(!judge(&good.replace(
+            "RTNETLINK answers: Network is unreachable",
+            "203.0.113.1 via 192.168.29.1"
+        )));
+        assert!(!judge(""));
+    }
+}

@@ -1,0 +1,130 @@
+//! etcd with one member less.
+
+use std::time::Duration;
+
+use caravan_lab::Role;
+use serde_json::json;
+
+use super::context::{Context, told};
+use super::findings::Findings;
+use super::outage;
+use super::restore::Stopped;
+use crate::etcd;
+use crate::kube::Api;
+
+/// How long an election and the next write may take.
+const WRITE: Duration = Duration::from_secs(15);
+
+/// How long the member may take to come back and catch up.
+const RETURN: Duration = Duration::from_secs(30);
+
+/// How soon after each other each step came about.
+struct Course {
+    member: String,
+    wrote: Duration,
+    read_on: usize,
+    back: Duration,
+}
+
+/// Stops the leader, the hardest case; the others elect another, and the API takes writes, read back on every master.
+pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
+    let members = etcd::members(&context.lab, &context.access).map_err(told)?;
+    let mut leader = None;
+    for member in &members {
+        let status = member.status().map_err(told)?;
+        if status.leader == status.member_id {
+            leader = Some(member);
+        }
+    }
+    let leader = leader.ok_or("etcd has no leader to begin with")?;
+    let machine = context
+        .lab
+        .machine(&leader.name)
+        .ok_or_else(|| format!("{} is not in the lab", leader.name))?;
+    let maps = format!("{}/configmaps", context.space()?.path());
+    let api = context.api()?;
+
+    let stopped = Stopped::stop(context, machine, "etcd")?;
+    let gone = leader.health().is_err();
+    let mut written = String::new();
+    let wrote = outage::until(WRITE, "a write through the endpoint", || {
+        let map = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "generateName": "quorum-" },
+            "data": { "stopped": leader.name },
+        });
+        let made = api.create(&maps, &map).map_err(told)?;
+        let name = made["metadata"]["name"].as_str().unwrap_or_default();
+        written = format!("{maps}/{name}");
+        Ok(true)
+    });
+    let read_on = wrote.as_ref().map_or(0, |_| read(context, &written));
+    stopped.restore()?;
+    let back = outage::until(RETURN, "the member's return", || {
+        for member in &members {
+            member.health().map_err(told)?;
+        }
+        Ok(true)
+    });
+    let course = Course {
+        member: leader.name.clone(),
+        wrote: wrote?,
+        read_on,
+        back: back?,
+    };
+    let masters = context.lab.of_role(Role::ControlPlane).count();
+    Ok([judge(&course, gone, masters)].into_iter().collect())
+}
+
+/// On how many masters the object can be read.
+fn read(context: &Context, path: &str) -> usize {
+    context
+        .lab
+        .of_role(Role::ControlPlane)
+        .filter(|master| {
+            Api::master(master, &context.access)
+                .and_then(|api| api.get(path))
+                .is_ok()
+        })
+        .count()
+}
+
+fn judge(course: &Course, gone: bool, masters: usize) -> Result<String, String> {
+    let Course {
+        member,
+        wrote,
+        read_on,
+        back,
+    } = course;
+    if !gone {
+        return Err(format!("nothing is proved, because {member} did not stop"));
+    }
+    if *read_on != masters {
+        return Err(format!(
+            "with {member} stopped a write is read on {read_on} of {masters} masters"
+        ));
+    }
+    Ok(format!(
+        "with {member}, the leader, stopped a write went through after {:.1} s and was read on {read_on} masters; all healthy {:.1} s after its start",
+        wrote.as_secs_f64(),
+        back.as_secs_f64()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_with_one_less() {
+        let course = |read_on| Course {
+            member: "etcdtwo".to_owned(),
+            wrote: Duration::from_secs(3),
+            read_on,
+            back: Duration::from_secs(2),
+        };
+        assert!(judge(&course(3), true, 3).is_ok());
+        assert!(judge(&course(2), true, 3).is_err());
+        assert!(judge(&course(3), false, 3).is_err());
+    }
+}

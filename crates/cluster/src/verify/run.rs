@@ -1,0 +1,260 @@
+//! Runs checks: those that break nothing at the same time, each with its own limit, then the others one by one.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use caravan_lab::Lab;
+use caravan_process::interrupt;
+
+use super::context::Context;
+use super::findings::Findings;
+use super::table::{self, Row};
+use super::{Check, Depth, Event, Options, Outcome, Report};
+use crate::Access;
+
+/// How often the time limits and the user's wish to stop are looked at.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Tests every promise of the lab; `on_event` hears of each check as it begins and ends.
+///
+/// Never fails: what could not be asked is a failed check with the reason as its evidence.
+pub fn run(
+    access: &Access,
+    lab: &Lab,
+    options: &Options,
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Report {
+    let began = Instant::now();
+    let context = Arc::new(Context::new(access, lab, options));
+    // Checks begin with shared questions; asking all machines now lets none of them wait for another check's turn.
+    if options.depth >= Depth::Full {
+        for machine in lab.machines().to_vec() {
+            let context = Arc::clone(&context);
+            std::thread::spawn(move || drop(context.survey(&machine).map(drop)));
+        }
+    }
+    let (gentle, disruptive): (Vec<_>, Vec<_>) =
+        table::rows(options.depth).partition(|row| row.depth < Depth::Disrupt);
+    let mut checks = at_once(&context, &gentle, on_event);
+    // Before anything is broken: pods are not to be judged for it.
+    on_event(Event::CleansUp);
+    let mut left_behind = context.clean_up().err();
+    for row in disruptive {
+        checks.extend(at_once(&context, &[row], on_event));
+    }
+    if options.depth >= Depth::Disrupt {
+        left_behind = context.clean_up().err();
+    }
+    checks.sort_by_key(|check| table::ROWS.iter().position(|row| row.id == check.id));
+    Report {
+        lab: lab.name().to_owned(),
+        checks,
+        seconds: rounded(began.elapsed()),
+        left_behind,
+    }
+}
+
+/// What a check's thread reports.
+type Ended = (&'static str, Result<Findings, String>, Duration);
+
+fn at_once(
+    context: &Arc<Context>,
+    rows: &[&'static Row],
+    on_event: &mut dyn FnMut(Event<'_>),
+) -> Vec<Check> {
+    let began = Instant::now();
+    let (sender, ended) = channel();
+    let mut checks = Vec::new();
+    let mut waiting: Vec<&'static Row> = Vec::new();
+    let mut report = |check: Check, on_event: &mut dyn FnMut(Event<'_>)| {
+        on_event(Event::Ends(&check));
+        checks.push(check);
+    };
+    for &row in rows {
+        let reason = if interrupt::raised() {
+            Some("interrupted".to_owned())
+        } else {
+            (row.unless)(&context.lab, &context.options)
+        };
+        match reason {
+            Some(reason) => report(
+                check(row, (Outcome::Skipped, reason), Duration::ZERO),
+                on_event,
+            ),
+            None => {
+                on_event(Event::Begins {
+                    id: row.id,
+                    promise: row.promise,
+                });
+                begin(context, row, sender.clone());
+                waiting.push(row);
+            }
+        }
+    }
+    drop(sender);
+    while !waiting.is_empty() {
+        match ended.recv_timeout(POLL) {
+            Ok((id, seen, took)) => {
+                // One that was over its limit has been reported.
+                if let Some(place) = waiting.iter().position(|row| row.id == id) {
+                    let row = waiting.swap_remove(place);
+                    report(check(row, verdict(seen), took), on_event);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                for row in waiting.drain(..) {
+                    let defect = "the check itself broke off, which is a defect of Caravan";
+                    report(
+                        check(row, (Outcome::Failed, defect.to_owned()), began.elapsed()),
+                        on_event,
+                    );
+                }
+            }
+        }
+        let took = began.elapsed();
+        let stop = interrupt::raised();
+        // One that stops something must end by itself, because it also starts it again.
+        let late = waiting.extract_if(.., |row| {
+            took > row.limit || (stop && row.depth < Depth::Disrupt)
+        });
+        for row in late.collect::<Vec<_>>() {
+            let verdict = if stop {
+                (Outcome::Skipped, "interrupted".to_owned())
+            } else {
+                let why = format!("not done within {} s", row.limit.as_secs());
+                (Outcome::Failed, why)
+            };
+            report(check(row, verdict, took), on_event);
+        }
+    }
+    checks
+}
+
+/// Starts a check. Its thread is not scoped: one that hangs is left behind, so that the others are reported.
+fn begin(context: &Arc<Context>, row: &'static Row, sender: Sender<Ended>) {
+    let context = Arc::clone(context);
+    std::thread::spawn(move || {
+        let began = Instant::now();
+        let seen = (row.run)(&context);
+        // Nobody listens any more when it was over its limit.
+        drop(sender.send((row.id, seen, began.elapsed())));
+    });
+}
+
+fn verdict(seen: Result<Findings, String>) -> (Outcome, String) {
+    match seen {
+        Ok(findings) => findings.verdict(),
+        Err(why) => (Outcome::Failed, why),
+    }
+}
+
+fn check(row: &Row, (outcome, evidence): (Outcome, String), took: Duration) -> Check {
+    Check {
+        id: row.id,
+        promise: row.promise,
+        outcome,
+        evidence,
+        seconds: rounded(took),
+    }
+}
+
+/// Seconds with three digits.
+fn rounded(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{access, lab};
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    const fn row(
+        id: &'static str,
+        limit: Duration,
+        run: fn(&Context) -> Result<Findings, String>,
+    ) -> Row {
+        Row {
+            id,
+            promise: "a promise",
+            depth: Depth::Quick,
+            unless: |_, _| None,
+            limit,
+            run,
+        }
+    }
+
+    fn good(_: &Context) -> Result<Findings, String> {
+        Ok([Ok("seen".to_owned())].into_iter().collect())
+    }
+
+    static ROWS: [Row; 6] = [
+        row("good", LONG, good),
+        row("bad", LONG, |_| {
+            Ok([Err("broken".to_owned())].into_iter().collect())
+        }),
+        row("unasked", LONG, |_| Err("nobody there".to_owned())),
+        row("blind", LONG, |_| Ok(Findings::new())),
+        row("slow", Duration::ZERO, |_| {
+            std::thread::sleep(Duration::from_secs(2));
+            Ok(Findings::new())
+        }),
+        Row {
+            unless: |_, _| Some("not promised".to_owned()),
+            ..row("skipped", LONG, good)
+        },
+    ];
+
+    fn context() -> Arc<Context> {
+        let options = Options {
+            depth: Depth::Quick,
+            airgap: true,
+            probe_image: None,
+        };
+        Arc::new(Context::new(&access(), &lab("ha"), &options))
+    }
+
+    #[test]
+    fn each_check_ends_in_its_own_way() {
+        let rows: Vec<&'static Row> = ROWS.iter().collect();
+        let (mut begun, mut ended) = (Vec::new(), Vec::new());
+        let mut checks = at_once(&context(), &rows, &mut |event| match event {
+            Event::Begins { id, .. } => begun.push(id),
+            Event::Ends(check) => ended.push(check.id),
+            Event::CleansUp => {}
+        });
+        checks.sort_by_key(|check| ROWS.iter().position(|row| row.id == check.id));
+        let outcomes: Vec<_> = checks
+            .iter()
+            .map(|check| (check.id, check.outcome, check.evidence.as_str()))
+            .collect();
+        assert_eq!(
+            outcomes,
+            [
+                ("good", Outcome::Passed, "seen"),
+                ("bad", Outcome::Failed, "broken"),
+                ("unasked", Outcome::Failed, "nobody there"),
+                ("blind", Outcome::Failed, "nothing was found to be tested"),
+                ("slow", Outcome::Failed, "not done within 0 s"),
+                ("skipped", Outcome::Skipped, "not promised"),
+            ]
+        );
+        assert_eq!(begun, ["good", "bad", "unasked", "blind", "slow"]);
+        ended.sort_unstable();
+        assert_eq!(
+            ended,
+            ["bad", "blind", "good", "skipped", "slow", "unasked"]
+        );
+    }
+
+    #[test]
+    fn a_check_that_breaks_off_is_reported() {
+        static BROKEN: Row = row("panics", LONG, |_| panic!("on purpose"));
+        let checks = at_once(&context(), &[&BROKEN], &mut |_| {});
+        assert_eq!(checks[0].outcome, Outcome::Failed);
+        assert!(checks[0].evidence.contains("defect"));
+    }
+}

@@ -1,0 +1,18 @@
+# shellcheck shell=bash
+# What etcd members are asked too.
+
+echo '@@ data-modes'
+stat --format '%a %U %n' /var/lib/etcd /var/lib/etcd/member
+echo '@@ filter'
+nft list table inet caravan_filter
+echo '@@ server-certificate'
+cat /etc/etcd/pki/server.crt
+echo '@@ peer-certificate'
+cat /etc/etcd/pki/peer.crt
+# The proof that the peers' listeners serve those they should: every member's own pair, from its own address.
+echo '@@ peer-answers'
+for member in $MEMBERS; do
+    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 3 --cacert /etc/etcd/pki/ca.crt \
+        --cert /etc/etcd/pki/peer.crt --key /etc/etcd/pki/peer.key "https://$member:2380/version")
+    echo "$member $code"
+done

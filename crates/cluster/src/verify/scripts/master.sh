@@ -1,0 +1,14 @@
+# shellcheck shell=bash
+# What masters are asked too.
+
+echo '@@ apiserver-etcd-client'
+cat /etc/kubernetes/pki/apiserver-etcd-client.crt
+echo '@@ api-server-etcd-flags'
+for process in /proc/[0-9]*; do
+    read -r name <"$process/comm" && [[ $name == kube-apiserver ]] && tr '\0' '\n' <"$process/cmdline" | grep '^--etcd-'
+done 2>/dev/null
+echo '@@ processes'
+cat /proc/[0-9]*/comm 2>/dev/null | sort -u
+echo '@@ etcd-state'
+find /var/lib/etcd -mindepth 1 2>/dev/null | head -5
+ls /etc/kubernetes/manifests/etcd.yaml /etc/systemd/system/etcd.service /etc/kubernetes/pki/etcd/*.key 2>/dev/null

@@ -1,0 +1,324 @@
+//! Whom etcd's machines let in, and what those have who have no business there.
+
+use std::net::Ipv4Addr;
+
+use caravan_lab::{Lab, Machine, Role};
+
+use super::context::{Context, ETCD_PORT, etcd_address};
+use super::etcd_pairs;
+use super::findings::Findings;
+use crate::Certificate;
+use crate::attempt::End;
+use crate::facts::Facts;
+
+/// Ports of etcd machines: clients, peers, ssh.
+const PORTS: [u16; 3] = [ETCD_PORT, 2380, 22];
+
+/// Whether a machine of this role may connect to this port of an etcd machine.
+fn may(role: Role, port: u16) -> bool {
+    match role {
+        Role::Etcd => port != 22,
+        Role::ControlPlane => port == ETCD_PORT,
+        Role::LoadBalancer | Role::Worker => false,
+    }
+}
+
+/// Every machine dials every port of every etcd machine. That a port is open to one machine proves that it was not dead
+/// when another found it shut.
+pub(super) fn packet_filter(context: &Context) -> Result<Findings, String> {
+    let lab = &context.lab;
+    let mut findings = Findings::new();
+    let mut opened: Vec<(Ipv4Addr, u16)> = Vec::new();
+    for asked in context.each_survey(lab.machines(), |machine, facts| {
+        (
+            judge_dials(lab, machine, facts),
+            judge_filter(machine, facts),
+        )
+    }) {
+        match asked {
+            Ok(((dials, open), filter)) => {
+                findings.extend(dials);
+                findings.extend(filter);
+                opened.extend(open);
+            }
+            Err(why) => findings.wrong(why),
+        }
+    }
+    // We are the operator: nobody else may use this port.
+    opened.extend(lab.of_role(Role::Etcd).map(|member| (member.ip, 22)));
+    findings.extend(judge_alive(lab, &opened));
+    Ok(findings)
+}
+
+/// Judges one machine's dials; returns also what it found open.
+fn judge_dials(lab: &Lab, machine: &Machine, facts: &Facts) -> (Findings, Vec<(Ipv4Addr, u16)>) {
+    let mut findings = Findings::new();
+    let mut open = Vec::new();
+    let lines = facts.get("etcd-ports").unwrap_or_default();
+    let (mut opened, mut shut) = (0, 0);
+    for member in lab.of_role(Role::Etcd).filter(|it| it.name != machine.name) {
+        for port in PORTS {
+            let place = format!("{} {port} ", member.ip);
+            let state = lines.iter().find_map(|line| line.strip_prefix(&place));
+            let told = |what: &str| format!("{} {what} {}:{port}", machine.name, member.name);
+            match (state, may(machine.role, port)) {
+                (Some("open"), allowed) => {
+                    opened += 1;
+                    open.push((member.ip, port));
+                    if !allowed {
+                        findings.wrong(told("reaches"));
+                    }
+                }
+                (Some(why), true) => findings.wrong(format!("{} ({why})", told("does not reach"))),
+                (Some(_), false) => shut += 1,
+                (None, _) => findings.wrong(told("did not say whether it reaches")),
+            }
+        }
+    }
+    findings.right(format!("{}: {opened} open, {shut} shut", machine.name));
+    (findings, open)
+}
+
+/// The filter is loaded on etcd machines, and has refused what it should have.
+fn judge_filter(machine: &Machine, facts: &Facts) -> Findings {
+    let mut findings = Findings::new();
+    if machine.role != Role::Etcd {
+        return findings;
+    }
+    let table = facts.text("filter");
+    if !(table.contains("table inet caravan_filter") && table.contains("hook input")) {
+        findings.wrong(format!("{} has no packet filter", machine.name));
+    }
+    findings
+}
+
+/// Every port was open to somebody, else nobody's being shut out proves anything.
+fn judge_alive(lab: &Lab, open: &[(Ipv4Addr, u16)]) -> Findings {
+    let mut findings = Findings::new();
+    let several = lab.of_role(Role::Etcd).count() > 1;
+    for member in lab.of_role(Role::Etcd) {
+        // A single member has no peer to open its port to.
+        for port in PORTS.into_iter().filter(|port| several || *port != 2380) {
+            if !open.contains(&(member.ip, port)) {
+                findings.wrong(format!(
+                    "{}:{port} is open to nobody, so that it is shut to others proves nothing",
+                    member.name
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// A worker asks every member with the kubelet's certificate and gets no connection, while the operator is served.
+pub(super) fn requests(context: &Context) -> Result<Findings, String> {
+    let client = context.etcd_client()?;
+    let mut findings = Findings::new();
+    let mut served = Vec::new();
+    for member in context.lab.of_role(Role::Etcd) {
+        let control = client.get(etcd_address(member), "/health");
+        match control.end {
+            End::Answered { status: 200, .. } => served.push(member),
+            other => findings.wrong(format!(
+                "nothing is proved, because {} does not serve the operator either: {other}",
+                member.name
+            )),
+        }
+    }
+    for asked in context.each_survey(context.strangers(), |machine, facts| {
+        judge_requests(machine, &served, facts)
+    }) {
+        match asked {
+            Ok(judged) => findings.extend(judged),
+            Err(why) => findings.wrong(why),
+        }
+    }
+    Ok(findings)
+}
+
+fn judge_requests(machine: &Machine, members: &[&Machine], facts: &Facts) -> Findings {
+    // 192.168.29.61 7 000: address, curl's exit status, status of the answer. Curl has 7 for no connection and 28 for
+    // no time left; anything else means that it came further than it may.
+    let lines = facts.get("etcd-requests").unwrap_or_default();
+    members
+        .iter()
+        .map(|member| {
+            let address = member.ip.to_string();
+            let line = lines.iter().find_map(|line| {
+                let mut words = line.split(' ');
+                (words.next() == Some(&address)).then(|| (words.next(), words.next()))
+            });
+            match line {
+                Some((Some(code @ ("7" | "28")), Some("000"))) => Ok(format!(
+                    "{} to {}: no connection (curl {code})",
+                    machine.name, member.name
+                )),
+                Some((code, status)) => Err(format!(
+                    "{} to {}: curl {}, status {}",
+                    machine.name,
+                    member.name,
+                    code.unwrap_or("?"),
+                    status.unwrap_or("?")
+                )),
+                None => Err(format!("{} did not ask {}", machine.name, member.name)),
+            }
+        })
+        .collect()
+}
+
+/// No certificate on a stranger's machine is etcd's CA's own, or issued by it.
+pub(super) fn certificates(context: &Context) -> Result<Findings, String> {
+    let issuer = etcd_pairs::issuer(context)?;
+    let own = context.certificates(&context.access.etcd_ca);
+    let own: Vec<&str> = own.iter().map(|it| it.public_key_sha256.as_str()).collect();
+    Ok(context
+        .each_survey(context.strangers(), |machine, facts| {
+            let found = context.certificates(&facts.text("certificates"));
+            judge_certificates(&machine.name, &issuer, &own, &found)
+        })
+        .into_iter()
+        .map(|asked| asked.and_then(|judged| judged))
+        .collect())
+}
+
+fn judge_certificates(
+    name: &str,
+    issuer: &str,
+    authority_keys: &[&str],
+    found: &[Certificate],
+) -> Result<String, String> {
+    if found.is_empty() {
+        return Err(format!(
+            "{name} shows no certificate at all, so that none is etcd's proves nothing"
+        ));
+    }
+    let etcds = found
+        .iter()
+        .find(|it| it.issuer == issuer || authority_keys.contains(&it.public_key_sha256.as_str()));
+    match etcds {
+        Some(it) => Err(format!("{name} has {} of {}", it.subject, it.issuer)),
+        None => {
+            let mut subjects: Vec<&str> = found.iter().map(|it| it.subject.as_str()).collect();
+            subjects.sort_unstable();
+            subjects.dedup();
+            Ok(format!("{name} has only {}", subjects.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{certificate, lab};
+    use super::*;
+
+    /// What a machine says when the filter does its work.
+    fn dials(lab: &Lab, machine: &Machine) -> String {
+        let mut text = String::from("@@ etcd-ports\n");
+        for member in lab.of_role(Role::Etcd).filter(|it| it.name != machine.name) {
+            for port in PORTS {
+                let state = if may(machine.role, port) {
+                    "open"
+                } else {
+                    "shut No route to host"
+                };
+                text.push_str(&format!("{} {port} {state}\n", member.ip));
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn each_role_reaches_its_ports() {
+        for name in ["ha", "external-etcd"] {
+            let lab = lab(name);
+            let mut open = Vec::new();
+            for machine in lab.machines() {
+                let text = dials(&lab, machine);
+                let (findings, opened) = judge_dials(&lab, machine, &Facts::parse(&text));
+                assert!(findings.holds(), "{}", machine.name);
+                open.extend(opened);
+                let bad = match machine.role {
+                    Role::Etcd => text.replacen("22 shut No route to host", "22 open", 1),
+                    Role::ControlPlane => {
+                        text.replacen("2380 shut No route to host", "2380 open", 1)
+                    }
+                    _ => text.replacen("2379 shut No route to host", "2379 open", 1),
+                };
+                assert_ne!(bad, text);
+                assert!(!judge_dials(&lab, machine, &Facts::parse(&bad)).0.holds());
+                assert!(!judge_dials(&lab, machine, &Facts::default()).0.holds());
+            }
+            assert!(
+                judge_alive(&lab, &open)
+                    .verdict()
+                    .1
+                    .contains(":22 is open to nobody")
+            );
+            open.extend(lab.of_role(Role::Etcd).map(|member| (member.ip, 22)));
+            let mut alive = judge_alive(&lab, &open);
+            alive.right("all ports are open to somebody");
+            assert!(alive.holds());
+            open.retain(|(_, port)| *port != 2380);
+            assert!(!judge_alive(&lab, &open).holds());
+        }
+    }
+
+    #[test]
+    fn a_master_that_is_shut_out_is_wrong_too() {
+        let lab = lab("ha");
+        let master = lab.first_master();
+        let text = dials(&lab, master).replace("2379 open", "2379 shut Connection refused");
+        assert!(!judge_dials(&lab, master, &Facts::parse(&text)).0.holds());
+    }
+
+    #[test]
+    fn the_filter_is_there() {
+        let lab = lab("ha");
+        let judge = |machine: &str, text: &str| {
+            judge_filter(lab.machine(machine).expect("there"), &Facts::parse(text))
+                .verdict()
+                .1
+        };
+        let loaded = "@@ filter\ntable inet caravan_filter {\n chain input {\n type filter hook input priority filter; policy accept;\n";
+        assert!(!judge("etcdone", loaded).contains("no packet filter"));
+        assert!(judge("etcdone", "@@ filter\n").contains("no packet filter"));
+        assert!(judge("etcdone", "").contains("no packet filter"));
+        assert!(!judge("workerone", "").contains("no packet filter"));
+    }
+
+    #[test]
+    fn no_connection_is_the_only_good_end() {
+        let lab = lab("ha");
+        let worker = lab.machine("workerone").expect("there");
+        let members: Vec<&Machine> = lab.of_role(Role::Etcd).collect();
+        let judge = |text: &str| {
+            let text = format!("@@ etcd-requests\n{text}");
+            judge_requests(worker, &members, &Facts::parse(&text)).holds()
+        };
+        let good = "192.168.29.61 7 000\n192.168.29.62 28 000\n192.168.29.63 7 000\n";
+        assert!(judge(good));
+        assert!(!judge(&good.replace("62 28 000", "62 0 200")));
+        assert!(
+            !judge(&good.replace("62 28 000", "62 56 000")),
+            "a TLS alert is a connection"
+        );
+        assert!(!judge(&good.replace("192.168.29.62 28 000\n", "")));
+        assert!(!judge(""));
+    }
+
+    #[test]
+    fn no_certificate_of_etcd() {
+        let mut found = vec![certificate("kubernetes")];
+        found[0].issuer = "kubernetes".to_owned();
+        let judge =
+            |found: &[Certificate]| judge_certificates("w", "etcd-ca", &["etcd-ca-key"], found);
+        assert!(judge(&found).is_ok());
+        assert!(judge(&[]).is_err());
+        found.push(certificate("kube-apiserver-etcd-client"));
+        assert!(judge(&found).is_err(), "issued by it");
+        found[1].issuer = "renamed".to_owned();
+        assert!(judge(&found).is_ok());
+        found[1].public_key_sha256 = "etcd-ca-key".to_owned();
+        assert!(judge(&found).is_err(), "its own");
+    }
+}

@@ -1,0 +1,149 @@
+//! The table as a whole, and runs of a lab that is not there.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use caravan_lab::Lab;
+use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf};
+use caravan_process::Program;
+use caravan_vagrant::ssh::Ssh;
+
+use super::*;
+use crate::{Access, Certificate, Foreign, Pair};
+
+/// One of the two labs.
+pub(super) fn lab(name: &str) -> Lab {
+    let source = match name {
+        "ha" => include_str!("../../../../labs/ha.toml"),
+        "external-etcd" => include_str!("../../../../labs/external-etcd.toml"),
+        _ => unreachable!("there are two labs"),
+    };
+    Lab::parse(name, source).expect("a valid lab")
+}
+
+/// A client's certificate of etcd's CA, to be changed as a test needs it.
+pub(super) fn certificate(subject: &str) -> Certificate {
+    Certificate {
+        subject: subject.to_owned(),
+        issuer: "etcd-ca".to_owned(),
+        names: Vec::new(),
+        server: false,
+        client: true,
+        public_key_sha256: format!("{subject}-key"),
+        not_after: 0,
+    }
+}
+
+const DOCUMENT: &str = include_str!("../../../../docs/verify.md");
+
+#[test]
+fn ids_are_words_and_unique() {
+    let mut seen = BTreeSet::new();
+    for (id, promise) in list(Depth::Disrupt) {
+        assert!(seen.insert(id), "{id} is there twice");
+        assert!(
+            id.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+            "{id}"
+        );
+        assert!(!promise.ends_with('.') && promise.len() > 20, "{promise}");
+    }
+}
+
+#[test]
+fn every_check_is_documented_and_no_other() {
+    let documented: BTreeSet<&str> = DOCUMENT
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let checks: BTreeSet<&str> = list(Depth::Disrupt).map(|(id, _)| id).collect();
+    assert_eq!(documented, checks);
+}
+
+#[test]
+fn deeper_runs_hold_the_shallower_ones() {
+    let of = |depth| list(depth).map(|(id, _)| id).collect::<BTreeSet<_>>();
+    assert!(of(Depth::Quick).is_subset(&of(Depth::Full)));
+    assert!(of(Depth::Full).is_subset(&of(Depth::Disrupt)));
+    assert!(of(Depth::Disrupt).contains("balancer-takes-over"));
+    assert!(!of(Depth::Full).contains("balancer-takes-over"));
+}
+
+#[test]
+fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
+    let options = |airgap, image: Option<&str>| Options {
+        depth: Depth::Disrupt,
+        airgap,
+        probe_image: image.map(ToOwned::to_owned),
+    };
+    let skipped = |lab: &Lab, options: &Options| -> Vec<&str> {
+        table::ROWS
+            .iter()
+            .filter(|row| (row.unless)(lab, options).is_some())
+            .map(|row| row.id)
+            .collect()
+    };
+    let full = options(true, Some("caravan.local/probe:1"));
+    assert!(skipped(&lab("ha"), &full).is_empty());
+    assert_eq!(
+        skipped(&lab("external-etcd"), &full),
+        ["vip-owner", "balancer-takes-over"]
+    );
+    assert_eq!(
+        skipped(&lab("ha"), &options(false, None)),
+        [
+            "no-way-out",
+            "pods-reach-pods",
+            "pods-reach-service-by-name",
+            "pod-service-addresses-stay"
+        ]
+    );
+}
+
+/// Keys that open nothing; who is asked over ssh with them is not reached.
+pub(super) fn access() -> Access {
+    let now = SystemTime::now();
+    let name = |text| CommonName::try_from(text).expect("a name");
+    let ca = Authority::create(&AuthoritySpec::new(name("ca")), now).expect("a CA");
+    let client = ca
+        .issue(&Leaf::client(name("client")), now)
+        .expect("a client");
+    let pair = Pair {
+        certificate: client.chain_pem(),
+        key: client.key_pem().to_string(),
+    };
+    let authority = ca.certificate_pem();
+    Access {
+        ssh: Ssh::with(Program::at("/bin/false"), "none", "none"),
+        kubernetes_ca: authority.clone(),
+        etcd_ca: authority.clone(),
+        operator: pair.clone(),
+        etcd_client: pair.clone(),
+        apiserver_etcd_client: pair.clone(),
+        foreign: Foreign {
+            ca: authority,
+            client: pair,
+        },
+        insecure_key: None,
+        inspect: |_| Some(certificate("ca")),
+    }
+}
+
+#[test]
+fn the_report_as_json() {
+    let report = Report {
+        lab: "ha".to_owned(),
+        checks: vec![Check {
+            id: "vip-owner",
+            promise: "exactly one",
+            outcome: Outcome::Passed,
+            evidence: "lbone".to_owned(),
+            seconds: 0.25,
+        }],
+        seconds: 0.5,
+        left_behind: None,
+    };
+    assert_eq!(
+        serde_json::to_string(&report).expect("JSON"),
+        r#"{"lab":"ha","checks":[{"id":"vip-owner","promise":"exactly one","outcome":"passed","evidence":"lbone","seconds":0.25}],"seconds":0.5}"#
+    );
+}
