@@ -133,11 +133,9 @@ impl Follower {
             }
             match self.read_journal() {
                 Ok(()) => unreached = Instant::now(),
-                Err(reason) => {
-                    why = reason;
-                    self.pause(LOGIN_POLL);
-                }
+                Err(reason) => why = reason,
             }
+            self.pause(LOGIN_POLL);
         }
     }
 

@@ -1,0 +1,447 @@
+//! The clients of the API and of etcd against servers on loopback, which replay what real ones have said.
+#![allow(missing_docs)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use caravan_cluster::etcd::Member;
+use caravan_cluster::kube::Api;
+use caravan_cluster::{Access, Error, Foreign, Pair};
+use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, San, Sans};
+use caravan_process::Program;
+use caravan_vagrant::ssh::Ssh;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use serde_json::json;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn name(text: &str) -> CommonName {
+    CommonName::try_from(text).expect("a name")
+}
+
+fn authority(text: &str) -> Authority {
+    Authority::create(&AuthoritySpec::new(name(text)), SystemTime::now()).expect("made")
+}
+
+fn issued(authority: &Authority, leaf: &Leaf) -> Pair {
+    let made = authority.issue(leaf, SystemTime::now()).expect("issued");
+    Pair {
+        certificate: made.chain_pem(),
+        key: made.key_pem().to_string(),
+    }
+}
+
+fn client(authority: &Authority) -> Pair {
+    issued(authority, &Leaf::client(name("operator")))
+}
+
+/// Keys of a lab whose servers are all of `authority`.
+fn access(authority: &Authority) -> Access {
+    let stranger = self::authority("stranger");
+    Access {
+        ssh: Ssh::with(Program::at("ssh"), "id", "known"),
+        kubernetes_ca: authority.certificate_pem(),
+        etcd_ca: authority.certificate_pem(),
+        operator: client(authority),
+        etcd_client: client(authority),
+        apiserver_etcd_client: client(authority),
+        foreign: Foreign {
+            ca: stranger.certificate_pem(),
+            client: client(&stranger),
+        },
+        insecure_key: None,
+        inspect: |_| None,
+    }
+}
+
+/// A server on loopback that wants a client certificate of its CA, answers as told and notes what it was asked.
+struct Server {
+    address: SocketAddrV4,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(authority: &Authority, answers: &[(&str, u16, &str)]) -> Self {
+        let address = San::try_from("127.0.0.1").expect("an address");
+        let leaf = Leaf::server(name("server"), Sans::new([address]).expect("names"));
+        let pair = issued(authority, &leaf);
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(authority.certificate_pem().as_bytes());
+        roots.add(ca.expect("a certificate")).expect("a root");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .expect("a verifier");
+        let chain = CertificateDer::pem_slice_iter(pair.certificate.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .expect("a chain");
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("a key");
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .expect("a server");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let SocketAddr::V4(address) = listener.local_addr().expect("an address") else {
+            panic!("not IPv4")
+        };
+        let answers: BTreeMap<String, (u16, String)> = answers
+            .iter()
+            .map(|(request, status, body)| ((*request).to_owned(), (*status, (*body).to_owned())))
+            .collect();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let server = Self {
+            address,
+            asked: Arc::clone(&asked),
+        };
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            let config = Arc::new(config);
+            for socket in listener.incoming().flatten() {
+                let connection = ServerConnection::new(Arc::clone(&config)).expect("a connection");
+                // A client that is refused, or goes away, is what some tests are about.
+                drop(serve(
+                    StreamOwned::new(connection, socket),
+                    &answers,
+                    &asked,
+                ));
+            }
+        });
+        server
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("a list").clone()
+    }
+
+    fn api(&self, access: &Access) -> Api {
+        Api::at(
+            "the API",
+            self.address,
+            access,
+            Some(&access.operator),
+            LIMIT,
+        )
+        .expect("a client")
+    }
+
+    fn member(&self, access: &Access) -> Member {
+        Member::at("etcdone", self.address, access, LIMIT).expect("a client")
+    }
+}
+
+fn serve(
+    stream: StreamOwned<ServerConnection, std::net::TcpStream>,
+    answers: &BTreeMap<String, (u16, String)>,
+    asked: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut first = String::new();
+    stream.read_line(&mut first)?;
+    let request = first.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        stream.read_line(&mut header)?;
+        let header = header.trim_end().to_ascii_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    let (status, answer) = answers.get(&request).cloned().unwrap_or((
+        404,
+        json!({ "kind": "Status", "message": "not found", "code": 404 }).to_string(),
+    ));
+    let note = format!("{request} {}", String::from_utf8_lossy(&body));
+    asked
+        .lock()
+        .expect("a list")
+        .push(note.trim_end().to_owned());
+    let stream = stream.get_mut();
+    write!(
+        stream,
+        "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
+        answer.len()
+    )?;
+    stream.conn.send_close_notify();
+    stream.flush()
+}
+
+#[test]
+fn nodes_and_pods_are_read_as_a_real_cluster_tells_them() {
+    let ca = authority("ca");
+    let access = access(&ca);
+    let server = Server::start(
+        &ca,
+        &[
+            ("GET /api/v1/nodes", 200, include_str!("samples/nodes.json")),
+            (
+                "GET /api/v1/namespaces/kube-system/pods",
+                200,
+                include_str!("samples/pods.json"),
+            ),
+        ],
+    );
+    let api = server.api(&access);
+    let nodes = api.nodes().expect("nodes");
+    let seen: Vec<_> = nodes
+        .iter()
+        .map(|it| (it.name.as_str(), it.ready, it.address, it.version.as_str()))
+        .collect();
+    let ip = |last| Some(Ipv4Addr::new(192, 168, 29, last));
+    assert_eq!(
+        seen,
+        [
+            ("masterone", true, ip(51), "v1.36.3"),
+            ("workerone", false, ip(71), "v1.36.3"),
+        ]
+    );
+    assert_eq!(nodes[1].message, "container runtime network not ready");
+    let pods = api.pods("kube-system").expect("pods");
+    let seen: Vec<_> = pods
+        .iter()
+        .map(|it| {
+            (
+                it.app.as_str(),
+                it.ready,
+                it.state.as_str(),
+                it.node.is_some(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("kube-dns", false, "Pending, ContainerCreating", false),
+            ("kube-dns", true, "Running", true),
+            ("kube-apiserver", true, "Running", true),
+        ]
+    );
+    assert_eq!(pods[0].address, None);
+    assert_eq!(pods[2].address, ip(51));
+    assert!(pods[2].name.ends_with("masterone") && !pods[2].uid.is_empty());
+}
+
+#[test]
+fn a_bad_answer_says_who_what_and_why() {
+    let ca = authority("ca");
+    let access = access(&ca);
+    let forbidden = json!({ "kind": "Status", "message": "secrets is forbidden" }).to_string();
+    let server = Server::start(
+        &ca,
+        &[
+            ("GET /api/v1/secrets", 403, &forbidden),
+            ("GET /readyz", 500, "[-]etcd failed\nmore\n"),
+            ("GET /version", 200, "no json"),
+        ],
+    );
+    let api = server.api(&access);
+    let error = api.get("/api/v1/secrets").expect_err("forbidden");
+    assert_eq!(
+        error.to_string(),
+        "the API answered `GET /api/v1/secrets` with status 403: secrets is forbidden"
+    );
+    assert!(error.is_status(403) && error.hint().is_some());
+    assert_eq!(api.status_of("/readyz").expect("an answer"), 500);
+    let error = api.text("/readyz").expect_err("not ready");
+    assert!(
+        error.to_string().ends_with("status 500: [-]etcd failed"),
+        "{error}"
+    );
+    let error = api.get("/version").expect_err("no JSON");
+    assert!(matches!(error, Error::Unreadable { .. }), "{error:?}");
+}
+
+#[test]
+fn objects_are_made_and_unmade() {
+    let ca = authority("ca");
+    let access = access(&ca);
+    let made = json!({ "metadata": { "name": "caravan-1" } }).to_string();
+    let server = Server::start(
+        &ca,
+        &[
+            ("POST /api/v1/namespaces", 201, &made),
+            ("DELETE /api/v1/namespaces/caravan-1", 200, "{}"),
+            (
+                "DELETE /api/v1/namespaces/locked",
+                409,
+                "{\"message\":\"no\"}",
+            ),
+        ],
+    );
+    let api = server.api(&access);
+    let object = json!({ "kind": "Namespace" });
+    let answer = api.create("/api/v1/namespaces", &object).expect("made");
+    assert_eq!(answer["metadata"]["name"], "caravan-1");
+    api.delete("/api/v1/namespaces/caravan-1").expect("deleted");
+    api.delete("/api/v1/namespaces/gone").expect("gone already");
+    let error = api.delete("/api/v1/namespaces/locked").expect_err("no");
+    assert!(error.is_status(409), "{error:?}");
+    let asked = server.asked();
+    assert_eq!(asked[0], "POST /api/v1/namespaces {\"kind\":\"Namespace\"}");
+    assert!(
+        asked[1].contains("\"gracePeriodSeconds\":0"),
+        "a grace period is not ours to wait for: {}",
+        asked[1]
+    );
+}
+
+#[test]
+fn etcd_is_read_as_a_real_member_tells_it() {
+    let ca = authority("ca");
+    let access = access(&ca);
+    let found = json!({ "kvs": [{ "key": "Zm9v", "value": "YmFy" }] }).to_string();
+    let server = Server::start(
+        &ca,
+        &[
+            ("GET /health", 200, "{\"health\":\"true\",\"reason\":\"\"}"),
+            (
+                "POST /v3/maintenance/status",
+                200,
+                include_str!("samples/etcd-status.json"),
+            ),
+            (
+                "POST /v3/cluster/member/list",
+                200,
+                include_str!("samples/etcd-members.json"),
+            ),
+            (
+                "POST /v3/maintenance/hashkv",
+                200,
+                include_str!("samples/etcd-hash.json"),
+            ),
+            ("POST /v3/kv/range", 200, &found),
+            ("POST /v3/kv/put", 200, "{}"),
+            ("POST /v3/kv/deleterange", 200, "{}"),
+        ],
+    );
+    let member = server.member(&access);
+    member.health().expect("healthy");
+    let status = member.status().expect("a status");
+    assert_eq!(status.cluster_id, 3_978_255_394_982_877_827);
+    assert_eq!(status.member_id, 7_260_773_961_207_640_775);
+    assert_eq!(status.leader, 5_555_633_427_600_757_671);
+    assert_eq!((status.revision, status.db_size), (1221, 1_728_512));
+    assert_eq!(status.version, "3.6.14");
+    assert!(!status.learner && status.errors.is_empty());
+    let members = member.known_members().expect("members");
+    assert_eq!(
+        members[2],
+        ("etcdthree".to_owned(), 16_404_297_974_825_097_283)
+    );
+    assert_eq!(member.hash(1221).expect("a hash").hash, 3_083_705_897);
+    member.put("foo", "bar").expect("written");
+    assert_eq!(member.get("foo").expect("read").as_deref(), Some("bar"));
+    member.delete("foo").expect("deleted");
+    let asked = server.asked();
+    assert_eq!(
+        asked[3],
+        "POST /v3/maintenance/hashkv {\"revision\":\"1221\"}"
+    );
+    assert_eq!(
+        asked[4],
+        "POST /v3/kv/put {\"key\":\"Zm9v\",\"value\":\"YmFy\"}"
+    );
+}
+
+#[test]
+fn a_key_that_is_not_there_and_a_member_that_is_not_well() {
+    let ca = authority("ca");
+    let access = access(&ca);
+    let server = Server::start(
+        &ca,
+        &[
+            (
+                "POST /v3/kv/range",
+                200,
+                include_str!("samples/etcd-range-none.json"),
+            ),
+            (
+                "GET /health",
+                503,
+                "{\"health\":\"false\",\"reason\":\"RAFT NO LEADER\"}",
+            ),
+        ],
+    );
+    let member = server.member(&access);
+    assert_eq!(member.get("foo").expect("an answer"), None);
+    let error = member.health().expect_err("no leader");
+    assert!(error.to_string().contains("RAFT NO LEADER"), "{error}");
+}
+
+#[test]
+fn another_ca_on_either_side_is_no_answer() {
+    let (ours, theirs) = (authority("ca"), authority("ca"));
+    let access = access(&ours);
+    let stranger = Server::start(&theirs, &[("GET /version", 200, "{}")]);
+    let error = stranger.api(&access).get("/version").expect_err("not ours");
+    assert!(
+        error.chain().contains("invalid peer certificate"),
+        "{}",
+        error.chain()
+    );
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("another lab"), "{hint}");
+    assert_eq!(stranger.asked(), [""; 0]);
+
+    let server = Server::start(&ours, &[("GET /version", 200, "{}")]);
+    let foreign = &access.foreign.client;
+    for pair in [None, Some(foreign)] {
+        let api = Api::at("the API", server.address, &access, pair, LIMIT).expect("a client");
+        let error = api.get("/version").expect_err("no certificate of its CA");
+        assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    }
+    assert_eq!(server.asked(), [""; 0]);
+    server.api(&access).get("/version").expect("ours");
+}
+
+#[test]
+fn nobody_there_is_told_as_such() {
+    let ca = authority("ca");
+    let access = access(&ca);
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let SocketAddr::V4(address) = free.local_addr().expect("an address") else {
+        panic!("not IPv4")
+    };
+    drop(free);
+    let member = Member::at("etcdone", address, &access, LIMIT).expect("a client");
+    let error = member.status().expect_err("nobody");
+    assert_eq!(
+        error.to_string(),
+        "cannot ask the etcd member `etcdone` for `POST /v3/maintenance/status`"
+    );
+    assert!(error.chain().contains("refused"), "{}", error.chain());
+}
+
+#[test]
+fn broken_keys_are_told_before_anybody_is_asked() {
+    let ca = authority("ca");
+    let mut access = access(&ca);
+    access.operator.key = "nonsense".to_owned();
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1);
+    let made = Api::at("the API", address, &access, Some(&access.operator), LIMIT);
+    assert!(matches!(made, Err(Error::Credentials { .. })), "{made:?}");
+    access.kubernetes_ca.clear();
+    let made = Api::at("the API", address, &access, None, LIMIT);
+    assert!(matches!(made, Err(Error::Credentials { .. })), "{made:?}");
+}
+
+#[test]
+fn no_key_is_shown() {
+    let access = access(&authority("ca"));
+    let shown = format!("{access:?} {:?} {:?}", access.operator, access.foreign);
+    assert!(!shown.contains("PRIVATE"), "{shown}");
+}
