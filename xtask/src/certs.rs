@@ -26,11 +26,12 @@ const ETCD_TOKEN: &str = "secrets/etcd-cluster-token";
 const SSH_KEY: &str = "ssh";
 
 /// The certificates that no machine can make for itself; kubeadm makes the rest from the authorities.
-const ROWS: [RowId; 4] = [
+const ROWS: [RowId; 5] = [
     RowId::EtcdServer,
     RowId::EtcdPeer,
     RowId::EtcdHealthcheckClient,
     RowId::ApiserverEtcdClient,
+    RowId::Kubelet,
 ];
 
 /// Everything secret or signed of a lab.
@@ -86,6 +87,24 @@ impl Keys {
                 Ok((member.name.clone(), pairs))
             })
             .collect();
+        let kubelets: Result<BTreeMap<String, KeyPair>, Error> = lab
+            .of_role(Role::ControlPlane)
+            .map(|master| {
+                Ok((
+                    master.name.clone(),
+                    self.pair(RowId::Kubelet, &master.name)?,
+                ))
+            })
+            .collect();
+        let kubelets: Result<BTreeMap<String, KeyPair>, Error> = lab
+            .of_role(Role::ControlPlane)
+            .map(|master| {
+                Ok((
+                    master.name.clone(),
+                    self.pair(RowId::Kubelet, &master.name)?,
+                ))
+            })
+            .collect();
         let sa = self.held.key_pair(&RowId::ServiceAccount.entry(""))?;
         Ok(Material {
             kubernetes_ca: self.authority(RowId::Ca)?,
@@ -94,6 +113,8 @@ impl Keys {
             etcd_ca: self.authority(RowId::EtcdCa)?.public,
             apiserver_etcd_client: self.pair(RowId::ApiserverEtcdClient, "")?,
             members: members?,
+            kubelets: kubelets?,
+            kubelets: kubelets?,
             bootstrap_token: self.held.secret(BOOTSTRAP_TOKEN)?.to_owned().into(),
             etcd_cluster_token: self.held.secret(ETCD_TOKEN)?.to_owned().into(),
             ssh_public_key: self.held.ssh_key(SSH_KEY)?.public_line(),
