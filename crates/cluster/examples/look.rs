@@ -1,4 +1,4 @@
-//! Looks into a running lab: `cargo run -p caravan-cluster --example look -- LAB.toml STATE-FOLDER watch|ready|status`.
+//! Looks into a running lab: `cargo run -p caravan-cluster --example look -- LAB.toml STATE-FOLDER watch|ready|status|claim|quick|full|disrupt`.
 //!
 //! For work on this crate; people use `cargo xtask status`. The state folder holds `pki/` and `ssh/`.
 #![allow(missing_docs)]
@@ -8,10 +8,12 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use caravan_cluster::convergence::Convergence;
+use caravan_cluster::verify::{self, Depth, Event, Options, Outcome};
 use caravan_cluster::watch::{Watch, explain};
 use caravan_cluster::{Access, Certificate, Foreign, Pair, ready, status};
 use caravan_lab::Lab;
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Usage};
+use caravan_vagrant::MachineState;
 use caravan_vagrant::engine::Engine;
 use caravan_vagrant::ssh::Ssh;
 
@@ -20,7 +22,9 @@ type Fault = Box<dyn std::error::Error>;
 fn main() -> Result<(), Fault> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [file, state, what] = &words[..] else {
-        return Err("wanted: LAB.toml STATE-FOLDER watch|ready|status".into());
+        return Err(
+            "wanted: LAB.toml STATE-FOLDER watch|ready|status|claim|quick|full|disrupt".into(),
+        );
     };
     let (file, state) = (Path::new(file), Path::new(state));
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
@@ -34,17 +38,27 @@ fn main() -> Result<(), Fault> {
             let missing = readiness.missing.iter().map(ToString::to_string);
             println!("{:?} {:?}", began.elapsed(), missing.collect::<Vec<_>>());
         })?,
-        "status" => {
+        // `claim`: as if every machine ran, to see how long the dead ones take.
+        "status" | "claim" => {
             let machines = Engine::find()?.machines(Some(lab.name()))?;
-            let states: BTreeMap<_, _> = machines
+            let mut states: BTreeMap<_, _> = machines
                 .into_iter()
                 .map(|machine| (machine.machine, machine.state))
                 .collect();
+            if what == "claim" {
+                let claimed = lab.machines().iter();
+                states = claimed
+                    .map(|machine| (machine.name.clone(), MachineState::Running))
+                    .collect();
+            }
             let engine = began.elapsed();
             let status = status::ask(&lab, &access, &states)?;
             println!("{status:#?}");
             println!("engine {engine:?}, all {:?}", began.elapsed());
         }
+        "quick" => verify(&lab, &access, Depth::Quick),
+        "full" => verify(&lab, &access, Depth::Full),
+        "disrupt" => verify(&lab, &access, Depth::Disrupt),
         other => return Err(format!("unknown: {other}").into()),
     }
     Ok(())
@@ -78,6 +92,31 @@ fn watch(lab: &Lab, access: &Access) {
     );
 }
 
+/// Test pods are made of the image that `PROBE_IMAGE` names.
+fn verify(lab: &Lab, access: &Access, depth: Depth) {
+    let options = Options {
+        depth,
+        airgap: true,
+        probe_image: std::env::var("PROBE_IMAGE").ok(),
+    };
+    let report = verify::run(access, lab, &options, &mut |event| {
+        if let Event::Ends(check) = event {
+            println!(
+                "{:?} {} {:.2} s: {}",
+                check.outcome, check.id, check.seconds, check.evidence
+            );
+        }
+    });
+    println!(
+        "{} passed, {} failed, {} skipped in {:.2} s, left behind: {:?}",
+        report.of(Outcome::Passed).count(),
+        report.of(Outcome::Failed).count(),
+        report.of(Outcome::Skipped).count(),
+        report.seconds,
+        report.left_behind
+    );
+}
+
 fn access(state: &Path) -> Result<Access, Fault> {
     let read = |name: &str| std::fs::read_to_string(state.join("pki").join(name));
     let pair = |name: &str| -> Result<Pair, Fault> {
@@ -104,7 +143,9 @@ fn access(state: &Path) -> Result<Access, Fault> {
                 key: client.key_pem().to_string(),
             },
         },
-        insecure_key: None,
+        insecure_key: std::env::home_dir()
+            .map(|home| home.join(".vagrant.d/insecure_private_key"))
+            .filter(|key| key.is_file()),
         inspect,
     })
 }

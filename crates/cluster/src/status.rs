@@ -14,14 +14,15 @@ use crate::{Access, Error, etcd, facts, parallel};
 
 mod judge;
 
-/// How long one question may take.
-const LIMIT: Duration = Duration::from_millis(1500);
+/// How long one question may take. Two that follow each other, as the second needs an answer to the first, stay below
+/// three seconds together.
+const LIMIT: Duration = Duration::from_millis(1300);
 
 /// How long a machine's ssh port may take to answer before ssh itself, which waits longer, is started.
 const PORT_LIMIT: Duration = Duration::from_millis(600);
 
 /// How long a script on a machine may take, getting in included.
-const SCRIPT_LIMIT: Duration = Duration::from_millis(2300);
+const SCRIPT_LIMIT: Duration = Duration::from_millis(2000);
 
 /// How many days before its end a certificate is a problem.
 pub const EXPIRY_DAYS: i64 = 30;
@@ -152,6 +153,8 @@ struct Served {
     at: SocketAddrV4,
     /// Nothing when it served us with status 200, else why not.
     why: Option<String>,
+    /// Whether it answered at all.
+    spoke: bool,
     shown: Option<Vec<u8>>,
 }
 
@@ -184,6 +187,7 @@ pub fn ask(
             machine: machine.name.clone(),
             at,
             why,
+            spoke: matches!(attempt.end, End::Answered { .. }),
             shown: attempt.shown,
         }
     };
@@ -191,11 +195,12 @@ pub fn ask(
         let members = scope.spawn(|| {
             parallel::each(running(Role::Etcd), |machine| {
                 let served = served(machine, etcd::CLIENT_PORT, &etcd_client, "/health");
-                let at = served.at;
-                let status = etcd::Member::at(&machine.name, at, access, LIMIT)
-                    .and_then(|member| member.status())
-                    .ok();
-                (served, status)
+                let status = served.spoke.then(|| {
+                    etcd::Member::at(&machine.name, served.at, access, LIMIT)
+                        .and_then(|member| member.status())
+                        .ok()
+                });
+                (served, status.flatten())
             })
         });
         let masters = scope.spawn(|| {

@@ -27,6 +27,7 @@ fn served(machine: &Machine) -> Served {
         machine: machine.name.clone(),
         at: SocketAddrV4::new(machine.ip, 1),
         why: None,
+        spoke: true,
         shown: Some(vec![200]),
     }
 }
