@@ -98,7 +98,7 @@ fn every_seed_is_read() {
         let certificate =
             Certificate::from_der(&bytes).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(certificate.as_der(), bytes, "{path}");
-        let _ = lint::certificates(&[certificate.clone()], now());
+        let _ = lint::certificates(std::slice::from_ref(&certificate), now());
         assert!(
             inspect::Inspection::of(&certificate, now())
                 .to_json()

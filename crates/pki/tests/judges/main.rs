@@ -2,8 +2,10 @@
 //!
 //! A judge that is not installed is skipped, unless `CARAVAN_REQUIRE_CHECKERS=1` makes all of them mandatory.
 
+mod etcd;
 mod foreign;
 mod go;
+mod kubeadm;
 mod openssh;
 mod openssl;
 mod python;
@@ -24,6 +26,20 @@ fn judge(program: &str) -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// A program of a Kubernetes bundle: on the search path, or in the folder that `CARAVAN_JUDGES` names, where it must be.
+fn bundled(program: &str) -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("CARAVAN_JUDGES") {
+        let path = PathBuf::from(folder).join(program);
+        assert!(path.is_file(), "`{}` is missing", path.display());
+        return Some(path);
+    }
+    let found = which::which(program).ok();
+    if found.is_none() {
+        eprintln!("skipped: `{program}` is not installed, and CARAVAN_JUDGES names no folder");
+    }
+    found
 }
 
 /// What a program answered: whether it exited with 0, and both outputs.
