@@ -96,15 +96,6 @@ impl Keys {
                 ))
             })
             .collect();
-        let kubelets: Result<BTreeMap<String, KeyPair>, Error> = lab
-            .of_role(Role::ControlPlane)
-            .map(|master| {
-                Ok((
-                    master.name.clone(),
-                    self.pair(RowId::Kubelet, &master.name)?,
-                ))
-            })
-            .collect();
         let sa = self.held.key_pair(&RowId::ServiceAccount.entry(""))?;
         Ok(Material {
             kubernetes_ca: self.authority(RowId::Ca)?,
@@ -113,7 +104,6 @@ impl Keys {
             etcd_ca: self.authority(RowId::EtcdCa)?.public,
             apiserver_etcd_client: self.pair(RowId::ApiserverEtcdClient, "")?,
             members: members?,
-            kubelets: kubelets?,
             kubelets: kubelets?,
             bootstrap_token: self.held.secret(BOOTSTRAP_TOKEN)?.to_owned().into(),
             etcd_cluster_token: self.held.secret(ETCD_TOKEN)?.to_owned().into(),
