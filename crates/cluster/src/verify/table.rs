@@ -7,8 +7,8 @@ use caravan_lab::{Lab, Role};
 use super::context::Context;
 use super::findings::Findings;
 use super::{
-    Depth, Options, balancers, endpoint, etcd_cluster, etcd_pairs, impostor, isolation, keys,
-    limits, nodes, pods, quorum, refusals, strangers,
+    Depth, Options, balancers, endpoint, etcd_client, etcd_cluster, etcd_pairs, impostor,
+    isolation, keys, limits, nodes, pods, quorum, refusals, strangers,
 };
 
 /// One promise.
@@ -124,7 +124,7 @@ pub(super) const ROWS: &[Row] = &[
     row("etcd-peer-certificates", "every etcd member has a peer certificate and key of its own, from etcd's CA, and peers accept it",
         FULL, etcd_pairs::peers),
     row("etcd-client-certificate", "all API servers use one certificate for etcd, which is a client's and nothing else",
-        FULL, etcd_pairs::shared_client),
+        FULL, etcd_client::shared),
     row("client-certificate-as-server", "the API servers' etcd certificate cannot act as an etcd server",
         FULL, impostor::as_server),
     row("client-certificate-as-peer", "the API servers' etcd certificate cannot act as an etcd peer",

@@ -129,6 +129,24 @@ pub(super) fn access() -> Access {
 }
 
 #[test]
+fn scripts_pass_shellcheck() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/verify/scripts");
+    let Ok(shellcheck) = Program::find("shellcheck") else {
+        let required = std::env::var_os("CARAVAN_REQUIRE_CHECKERS").is_some();
+        assert!(!required, "shellcheck is required and not installed");
+        return;
+    };
+    let mut scripts: Vec<_> = std::fs::read_dir(folder)
+        .expect("the scripts' folder")
+        .map(|entry| entry.expect("a script").path())
+        .collect();
+    scripts.sort();
+    assert!(scripts.len() > 5, "{scripts:?}");
+    let judged = shellcheck.call(&scripts).output().expect("it runs");
+    assert!(judged.success(), "{}", judged.stdout);
+}
+
+#[test]
 fn the_report_as_json() {
     let report = Report {
         lab: "ha".to_owned(),

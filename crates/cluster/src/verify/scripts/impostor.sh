@@ -43,15 +43,26 @@ echo '@@ log'
 tail -n 3 "$folder/log"
 [[ $answered == yes ]] || exit 0
 
+# careful SECONDS: what etcdctl says when it trusts etcd's CA; it tries again and again until its time is up.
+careful() {
+    etcdctl --endpoints "$url" --command-timeout "$1s" --cacert "$pki/etcd/ca.crt" get caravan \
+        >/dev/null 2>"$folder/said"
+}
+
 echo '@@ etcdctl-careless'
-etcdctl --endpoints "$url" --command-timeout 3s --insecure-skip-tls-verify --insecure-transport=false get / \
-    --count-only >/dev/null 2>"$folder/said"
+etcdctl --endpoints "$url" --command-timeout 3s --insecure-skip-tls-verify --insecure-transport=false get caravan \
+    >/dev/null 2>"$folder/said"
 echo "$?"
 tail -n 1 "$folder/said"
 echo '@@ etcdctl'
-ETCDCTL_API=3 etcdctl --endpoints "$url" --command-timeout 2s --cacert "$pki/etcd/ca.crt" get / \
-    --count-only >/dev/null 2>"$folder/said"
-echo "$?"
+careful 1
+status=$?
+# A busy machine may not get as far as the certificate in a second.
+if ((status != 0)) && ! grep -q 'x509: ' "$folder/said"; then
+    careful 4
+    status=$?
+fi
+echo "$status"
 cat "$folder/said"
 # Go compares names before purposes, and this certificate has no names. OpenSSL judges the purpose first.
 echo '@@ curl'
