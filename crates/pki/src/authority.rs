@@ -2,88 +2,15 @@
 
 use std::time::SystemTime;
 
-use p256::ecdsa::signature::Keypair;
-use x509_cert::builder::profile::BuilderProfile;
-use x509_cert::builder::{Builder, CertificateBuilder};
-use x509_cert::certificate::TbsCertificate;
-use x509_cert::der::Document;
-use x509_cert::der::asn1::BitString;
 use x509_cert::ext::Extension;
 use x509_cert::name::Name;
-use x509_cert::serial_number::SerialNumber;
-use x509_cert::spki::{
-    AlgorithmIdentifierOwned, DynSignatureAlgorithmIdentifier, EncodePublicKey,
-    SubjectPublicKeyInfo, SubjectPublicKeyInfoRef,
-};
 use zeroize::Zeroizing;
 
-use crate::certificate::ECDSA_WITH_SHA256;
+use crate::signing::sign;
 use crate::{
-    Certificate, CommonName, Error, Identity, Leaf, Lifetime, Organization, PrivateKey, PublicKey,
-    Subject, Validity, profile, secret,
+    AuthoritySpec, Certificate, Error, Identity, Leaf, Lifetime, PrivateKey, PublicKey, Subject,
+    Validity, profile,
 };
-
-/// The description of an authority: data, without key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthoritySpec {
-    subject: Subject,
-    lifetime: Lifetime,
-    path_length: Option<u8>,
-}
-
-impl AuthoritySpec {
-    /// An authority that may sign leaves but no other authorities (path length 0), valid for [`Lifetime::AUTHORITY`].
-    pub fn new(common_name: CommonName) -> Self {
-        Self {
-            subject: Subject::new(common_name),
-            lifetime: Lifetime::AUTHORITY,
-            path_length: Some(0),
-        }
-    }
-
-    /// Adds an organization.
-    #[must_use]
-    pub fn with_organization(mut self, organization: Organization) -> Self {
-        self.subject = self.subject.with_organization(organization);
-        self
-    }
-
-    /// Sets how long it is valid.
-    #[must_use]
-    pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
-        self.lifetime = lifetime;
-        self
-    }
-
-    /// Sets how many authorities may stand between this one and a leaf: 1 for a root with intermediates.
-    #[must_use]
-    pub fn with_path_length(mut self, path_length: u8) -> Self {
-        self.path_length = Some(path_length);
-        self
-    }
-
-    /// Sets no limit to the authorities between this one and a leaf.
-    #[must_use]
-    pub fn without_path_length(mut self) -> Self {
-        self.path_length = None;
-        self
-    }
-
-    /// Who it is.
-    pub fn subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    /// How long it is valid.
-    pub fn lifetime(&self) -> Lifetime {
-        self.lifetime
-    }
-
-    /// How many authorities may stand between this one and a leaf.
-    pub fn path_length(&self) -> Option<u8> {
-        self.path_length
-    }
-}
 
 /// An authority with its private key, ready to sign.
 ///
@@ -117,10 +44,10 @@ impl Authority {
         key: PrivateKey,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        let name = spec.subject.to_name()?;
-        let validity = Validity::starting(now, spec.lifetime)?;
+        let name = spec.subject().to_name()?;
+        let validity = Validity::starting(now, spec.lifetime())?;
         let identifier = key.public_key().identifier();
-        let mut extensions = profile::authority_extensions(spec.path_length)?;
+        let mut extensions = profile::authority_extensions(spec.path_length())?;
         // Also in a self-signed certificate: some verifiers look for the issuer by it.
         extensions.extend(profile::identifiers(&identifier, &identifier)?);
         let certificate = sign(&key, &name, &name, key.public_key(), validity, extensions)?;
@@ -138,7 +65,7 @@ impl Authority {
     ) -> Result<Self, Error> {
         let validity = Validity::starting(now, lifetime)?;
         let identifier = key.public_key().identifier();
-        let mut extensions = profile::authority_extensions(spec.path_length)?;
+        let mut extensions = profile::authority_extensions(spec.path_length())?;
         extensions.extend(profile::identifiers(&identifier, &identifier)?);
         let name = old.subject();
         let certificate = sign(&key, name, name, key.public_key(), validity, extensions)?;
@@ -200,12 +127,12 @@ impl Authority {
         now: SystemTime,
     ) -> Result<Self, Error> {
         if let Some(limit) = self.certificate.path_length() {
-            if spec.path_length.is_none_or(|length| length >= limit) {
+            if spec.path_length().is_none_or(|length| length >= limit) {
                 return Err(Error::NotACa {
                     subject: self.certificate.subject_shown(),
                     problem: format!(
                         "its path length {limit} leaves no room for an authority below with {}",
-                        match spec.path_length {
+                        match spec.path_length() {
                             Some(length) => format!("path length {length}"),
                             None => "no path length".to_owned(),
                         }
@@ -213,11 +140,11 @@ impl Authority {
                 });
             }
         }
-        let validity = self.validity_inside(&spec.subject, spec.lifetime, now)?;
-        let mut extensions = profile::authority_extensions(spec.path_length)?;
+        let validity = self.validity_inside(spec.subject(), spec.lifetime(), now)?;
+        let mut extensions = profile::authority_extensions(spec.path_length())?;
         let identifier = key.public_key().identifier();
         extensions.extend(profile::identifiers(&identifier, &self.key_identifier)?);
-        let name = spec.subject.to_name()?;
+        let name = spec.subject().to_name()?;
         let certificate = self.sign(&name, key.public_key(), validity, extensions)?;
         Self::trusted(certificate, key, self.full_chain())
     }
@@ -421,108 +348,4 @@ pub(crate) fn require_valid(certificate: &Certificate, now: SystemTime) -> Resul
             not_after: validity.not_after(),
         }
     })
-}
-
-/// Hands prepared parts to the builder, which adds nothing of its own.
-struct Prepared {
-    issuer: Name,
-    subject: Name,
-    extensions: Vec<Extension>,
-}
-
-impl BuilderProfile for Prepared {
-    fn get_issuer(&self, _subject: &Name) -> Name {
-        self.issuer.clone()
-    }
-
-    fn get_subject(&self) -> Name {
-        self.subject.clone()
-    }
-
-    fn build_extensions(
-        &self,
-        _spk: SubjectPublicKeyInfoRef<'_>,
-        _issuer_spk: SubjectPublicKeyInfoRef<'_>,
-        _tbs: &TbsCertificate,
-    ) -> x509_cert::builder::Result<Vec<Extension>> {
-        Ok(self.extensions.clone())
-    }
-}
-
-fn sign(
-    signer: &PrivateKey,
-    issuer: &Name,
-    subject: &Name,
-    key: &PublicKey,
-    validity: Validity,
-    extensions: Vec<Extension>,
-) -> Result<Certificate, Error> {
-    let names = (issuer, subject);
-    sign_with_serial(serial()?, signer, names, key, validity, extensions)
-}
-
-/// Signs what it is given, rules kept or not: `names` are those of issuer and subject.
-pub(crate) fn sign_with_serial(
-    serial: SerialNumber,
-    signer: &PrivateKey,
-    (issuer, subject): (&Name, &Name),
-    key: &PublicKey,
-    validity: Validity,
-    extensions: Vec<Extension>,
-) -> Result<Certificate, Error> {
-    let prepared = Prepared {
-        issuer: issuer.clone(),
-        subject: subject.clone(),
-        extensions,
-    };
-    let spki = SubjectPublicKeyInfo::try_from(&key.to_der()[..])
-        .map_err(|error| Error::malformed("public key", error))?;
-    let malformed = |error| Error::malformed("certificate", error);
-    let announced = Announced(signer.public_key());
-    let mut builder =
-        CertificateBuilder::new(prepared, serial, validity.to_x509()?, spki).map_err(malformed)?;
-    let signed = builder.finalize(&announced).map_err(malformed)?;
-    let signature = BitString::from_bytes(&signer.sign(&signed)?)
-        .map_err(|error| Error::malformed("signature", error))?;
-    let certificate = builder.assemble(signature, &announced).map_err(malformed)?;
-    Certificate::from_parsed(certificate)
-}
-
-/// Tells the builder who will sign; the signature itself is made by [`PrivateKey::sign`].
-struct Announced<'a>(&'a PublicKey);
-
-impl Keypair for Announced<'_> {
-    type VerifyingKey = AnnouncedKey;
-
-    fn verifying_key(&self) -> AnnouncedKey {
-        AnnouncedKey(self.0.clone())
-    }
-}
-
-impl DynSignatureAlgorithmIdentifier for Announced<'_> {
-    fn signature_algorithm_identifier(&self) -> x509_cert::spki::Result<AlgorithmIdentifierOwned> {
-        Ok(AlgorithmIdentifierOwned {
-            oid: ECDSA_WITH_SHA256,
-            // Absent, not NULL (RFC 5758 3.2).
-            parameters: None,
-        })
-    }
-}
-
-#[derive(Clone)]
-struct AnnouncedKey(PublicKey);
-
-impl EncodePublicKey for AnnouncedKey {
-    fn to_public_key_der(&self) -> x509_cert::spki::Result<Document> {
-        Ok(Document::try_from(self.0.to_der())?)
-    }
-}
-
-/// A random serial number of 16 octets with 126 random bits: never derived from the key, so that a renewal with the
-/// same key gets a new one (RFC 5280 4.1.2.2; etcd's revocation check compares serial numbers only).
-pub(crate) fn serial() -> Result<SerialNumber, Error> {
-    let mut bytes = secret::random(16)?;
-    // Positive, and no leading zero octet that would make the length vary.
-    bytes[0] = bytes[0] & 0x7f | 0x40;
-    SerialNumber::new(&bytes).map_err(|error| Error::malformed("serial number", error))
 }

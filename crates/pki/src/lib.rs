@@ -118,6 +118,7 @@
 
 mod algorithm;
 mod authority;
+mod authority_spec;
 mod backend;
 mod certificate;
 #[cfg(feature = "json")]
@@ -147,6 +148,7 @@ mod policy;
 mod profile;
 mod request;
 mod secret;
+mod signing;
 mod ssh;
 #[cfg(all(feature = "store", unix))]
 pub mod store;
@@ -155,7 +157,8 @@ mod validity;
 #[cfg(feature = "verify")]
 pub mod verify;
 
-pub use authority::{Authority, AuthoritySpec};
+pub use authority::Authority;
+pub use authority_spec::AuthoritySpec;
 pub use certificate::Certificate;
 pub use crl::RevocationList;
 pub use error::Error;

@@ -16,7 +16,7 @@ use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 
 use super::certificates;
-use crate::authority::{serial, sign_with_serial};
+use crate::signing::{serial, sign_with_serial};
 use crate::{
     Authority, AuthoritySpec, Certificate, CommonName, Leaf, Lifetime, Organization, PrivateKey,
     Sans, Subject, Validity, profile,

@@ -10,6 +10,7 @@ use rustix::fs::Mode;
 use zeroize::Zeroizing;
 
 use super::files::{self, Privacy, io_error};
+use super::parallel;
 use crate::key::hex;
 use crate::{Error, Plan, secret};
 
@@ -53,22 +54,13 @@ pub(crate) fn commit(writes: &[Write]) -> Result<(), Error> {
         files::make_folder(folder)?;
     }
     let each = writes.len() < SYNC_WHOLE_FILESYSTEM || !cfg!(target_os = "linux");
-    let mut temporary = Vec::with_capacity(writes.len());
-    let result = writes
-        .iter()
-        .try_for_each(|write| {
-            temporary.push(stage(write, each)?);
-            step();
-            Ok(())
-        })
-        .and_then(|()| publish(writes, &temporary, &folders, each));
-    if result.is_err() {
-        // The first error is the one to report; what cannot be removed now is swept by the next run.
-        for path in &temporary {
-            let _ = fs::remove_file(path);
-        }
-    }
-    result
+    // What an error leaves under other names is swept by the next run, as what a killed process leaves.
+    let temporary = parallel::map(writes, |write| {
+        let path = stage(write, each)?;
+        step();
+        Ok(path)
+    })?;
+    publish(writes, &temporary, &folders, each)
 }
 
 fn publish(

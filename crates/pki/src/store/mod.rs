@@ -41,13 +41,15 @@ mod held;
 mod kill_tests;
 mod lock;
 mod material;
+mod parallel;
+mod report;
 mod rotation;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use ensure::{Change, Ensured, Outcome, Reason};
 pub use material::Material;
+pub use report::{Change, Ensured, Outcome, Reason};
 pub use rotation::Rotation;
 
 use crate::plan::Item;
@@ -105,7 +107,7 @@ impl Store {
         &self,
         plan: &Plan,
         now: SystemTime,
-        pick: impl Fn(&EntryId) -> Option<KeyPolicy>,
+        pick: impl Fn(&EntryId) -> Option<KeyPolicy> + Sync,
     ) -> Result<Ensured, Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
         batch::sweep(&self.root, plan)?;
