@@ -63,10 +63,10 @@ echo '@@ readable-secrets'
 secret_files as_nobody | sort -u
 rm -f "$bait"
 echo '@@ secrets-in-arguments'
-for arguments in /proc/[0-9]*/cmdline; do
-    if tr '\0' ' ' <"$arguments" | grep -qE -e '(^|[ =])[a-z0-9]{6}\.[a-z0-9]{16}( |$)' -e 'BEGIN [A-Z ]*PRIVATE KEY'; then
-        cat "${arguments%/*}/comm"
-    fi
+# Each argument is a line to grep.
+grep --files-with-matches --null-data --extended-regexp -e '(^|=)[a-z0-9]{6}\.[a-z0-9]{16}$' \
+    -e 'BEGIN [A-Z ]*PRIVATE KEY' /proc/[0-9]*/cmdline 2>/dev/null | while read -r arguments; do
+    cat "${arguments%/*}/comm"
 done 2>/dev/null | sort -u
 
 echo '@@ virtualization'
