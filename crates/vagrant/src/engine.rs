@@ -4,7 +4,6 @@
 //! answers in hundredths. Only labels are trusted: what carries a lab's label is the lab's, whoever made it, and nothing
 //! else is ever removed.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, MachineState};
 
 mod conflict;
+mod inspect;
 
 pub use conflict::{Conflict, Route, Wish, conflicts, routes};
 
@@ -146,7 +146,7 @@ impl Engine {
         let label = label(lab);
         let ids = self.ask(&["ps", "-aq", "--no-trunc", "--filter", &label])?;
         let mut found: Vec<Container> = self
-            .inspect::<RawContainer>("container", &ids)?
+            .inspect::<inspect::Container>("container", &ids)?
             .into_iter()
             .map(Container::from)
             .collect();
@@ -162,7 +162,7 @@ impl Engine {
     pub fn networks(&self) -> Result<Vec<Network>, Error> {
         let ids = self.ask(&["network", "ls", "-q", "--no-trunc"])?;
         let mut found: Vec<Network> = self
-            .inspect::<RawNetwork>("network", &ids)?
+            .inspect::<inspect::Network>("network", &ids)?
             .into_iter()
             .map(Network::from)
             .collect();
@@ -312,170 +312,6 @@ fn down(error: caravan_process::Error) -> Error {
         }
     }
     error.into()
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawContainer {
-    id: String,
-    created: String,
-    state: RawState,
-    config: RawConfig,
-    network_settings: RawSettings,
-    #[serde(default)]
-    mounts: Vec<RawMount>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawState {
-    status: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawConfig {
-    image: String,
-    labels: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawSettings {
-    #[serde(default)]
-    networks: BTreeMap<String, RawEndpoint>,
-}
-
-#[derive(Deserialize)]
-struct RawEndpoint {
-    #[serde(rename = "IPAddress", default)]
-    address: String,
-    #[serde(rename = "IPAMConfig")]
-    asked: Option<RawAsked>,
-}
-
-#[derive(Deserialize)]
-struct RawAsked {
-    #[serde(rename = "IPv4Address", default)]
-    address: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawMount {
-    r#type: String,
-    #[serde(default)]
-    name: String,
-}
-
-impl From<RawContainer> for Container {
-    fn from(raw: RawContainer) -> Self {
-        let mut labels = raw.config.labels.unwrap_or_default();
-        let mut label = |name| labels.remove(name).unwrap_or_default();
-        let ip = raw.network_settings.networks.values().find_map(|endpoint| {
-            // Stopped containers have no address, but keep the one they were given by hand.
-            let asked = endpoint.asked.as_ref().map(|asked| asked.address.as_str());
-            [endpoint.address.as_str(), asked.unwrap_or_default()]
-                .iter()
-                .find_map(|address| address.parse().ok())
-        });
-        Self {
-            lab: label(LAB_LABEL),
-            machine: label(MACHINE_LABEL),
-            server: label(SERVER_LABEL),
-            state: match raw.state.status.as_str() {
-                "running" => MachineState::Running,
-                "exited" | "created" | "dead" => MachineState::Stopped,
-                other => MachineState::Other(other.to_owned()),
-            },
-            id: raw.id,
-            image: raw.config.image,
-            created: raw.created,
-            ip,
-            volumes: raw
-                .mounts
-                .into_iter()
-                .filter(|mount| mount.r#type == "volume")
-                .map(|mount| mount.name)
-                .collect(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawNetwork {
-    id: String,
-    name: String,
-    #[serde(default)]
-    internal: bool,
-    driver: String,
-    #[serde(rename = "IPAM")]
-    ipam: RawIpam,
-    labels: Option<BTreeMap<String, String>>,
-    options: Option<BTreeMap<String, String>>,
-    containers: Option<BTreeMap<String, RawMember>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawIpam {
-    config: Option<Vec<RawRange>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawRange {
-    #[serde(default)]
-    subnet: String,
-}
-
-#[derive(Deserialize)]
-struct RawMember {
-    #[serde(rename = "Name", default)]
-    name: String,
-    #[serde(rename = "IPv4Address", default)]
-    address: String,
-}
-
-impl From<RawNetwork> for Network {
-    fn from(raw: RawNetwork) -> Self {
-        let options = raw.options.unwrap_or_default();
-        let bridge = (raw.driver == "bridge").then(|| {
-            options
-                .get("com.docker.network.bridge.name")
-                .cloned()
-                // The engine's own rule for a network that names no device.
-                .unwrap_or_else(|| format!("br-{}", &raw.id[..raw.id.len().min(12)]))
-        });
-        Self {
-            lab: raw.labels.unwrap_or_default().remove(LAB_LABEL),
-            internal: raw.internal,
-            subnets: raw
-                .ipam
-                .config
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|range| range.subnet.parse().ok())
-                .collect(),
-            bridge,
-            members: raw
-                .containers
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|(id, member)| {
-                    let net: Ipv4Net = member.address.parse().ok()?;
-                    Some(Member {
-                        id,
-                        name: member.name,
-                        address: net.addr(),
-                    })
-                })
-                .collect(),
-            id: raw.id,
-            name: raw.name,
-        }
-    }
 }
 
 #[cfg(test)]

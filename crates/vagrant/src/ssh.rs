@@ -1,16 +1,17 @@
 //! The way into a machine: one place where an `ssh` command is put together.
 
-use std::io::ErrorKind;
 use std::net::Ipv4Addr;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use caravan_process::{Call, Following, Output, Program};
-use tempfile::TempDir;
 
 use crate::Error;
+
+mod forward;
+mod known_hosts;
+
+pub use forward::Forward;
 
 /// How long a connection may take to be made, in seconds.
 const CONNECT_SECONDS: u8 = 4;
@@ -75,42 +76,6 @@ impl Ssh {
             through: through.map(ToOwned::to_owned),
         }
     }
-
-    /// Forgets the host key of `address`, as after its machine was destroyed. It need not have one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::File`].
-    pub fn forget(&self, address: Ipv4Addr) -> Result<(), Error> {
-        let failed = |source| Error::File {
-            path: self.known_hosts.clone(),
-            source,
-        };
-        let text = match std::fs::read_to_string(&self.known_hosts) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed(error)),
-        };
-        let kept = without(&text, address);
-        if kept == text {
-            return Ok(());
-        }
-        let folder = self.known_hosts.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        std::io::Write::write_all(&mut file, kept.as_bytes()).map_err(failed)?;
-        file.persist(&self.known_hosts)
-            .map_err(|error| failed(error.error))?;
-        Ok(())
-    }
-}
-
-/// The lines of a `known_hosts` file that are not about `address`.
-fn without(text: &str, address: Ipv4Addr) -> String {
-    let address = address.to_string();
-    text.lines()
-        .filter(|line| line.split_ascii_whitespace().next() != Some(&address))
-        .flat_map(|line| [line, "\n"])
-        .collect()
 }
 
 impl Remote {
@@ -272,165 +237,7 @@ impl Remote {
             .arg(self.destination())
             .to_string()
     }
-
-    /// Opens a way to `target` (`address:port`) as the machine itself reaches it.
-    ///
-    /// What goes through it is sealed end to end by its users: a TLS key of this computer stays here.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Forward`] and [`Error::Process`].
-    pub fn forward(&self, target: &str) -> Result<Forward, Error> {
-        let failed = |source| Error::Forward {
-            address: self.address,
-            target: target.to_owned(),
-            source,
-        };
-        // A socket file in a folder of our own: a port could be taken by, or used by, others of this computer.
-        let folder = tempfile::Builder::new()
-            .prefix("caravan-")
-            .tempdir()
-            .map_err(failed)?;
-        let socket = folder.path().join("s");
-        let said = Arc::new(Mutex::new(String::new()));
-        let call = self
-            .ssh
-            .program
-            .call(self.options())
-            .args([
-                "-o",
-                "BatchMode=yes",
-                "-o",
-                "ExitOnForwardFailure=yes",
-                "-N",
-                "-L",
-            ])
-            .arg(format!("{}:{target}", socket.display()))
-            .arg(self.destination());
-        let following = call.follow({
-            let said = Arc::clone(&said);
-            move |line| {
-                if let Ok(mut said) = said.lock() {
-                    said.push_str(line);
-                    said.push('\n');
-                }
-            }
-        })?;
-        let began = Instant::now();
-        while !socket.exists() {
-            let limit = Duration::from_secs(u64::from(CONNECT_SECONDS) + 2);
-            if following.ended() || began.elapsed() > limit {
-                let said = said.lock().map(|said| said.clone()).unwrap_or_default();
-                return Err(self.not_reached(&said));
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(Forward {
-            socket,
-            _following: following,
-            _folder: folder,
-        })
-    }
-}
-
-/// A way to an address and port behind a machine, open until this is dropped.
-pub struct Forward {
-    socket: PathBuf,
-    // Dropped in this order: the program that holds the socket, then the folder that holds it.
-    _following: Following,
-    _folder: TempDir,
-}
-
-impl Forward {
-    /// Connects. That nobody listens at the other end shows only when the first bytes are read.
-    ///
-    /// # Errors
-    ///
-    /// That of the operating system.
-    pub fn connect(&self) -> std::io::Result<UnixStream> {
-        UnixStream::connect(&self.socket)
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn remote(through: Option<&str>) -> Remote {
-        Ssh::with(Program::at("/usr/bin/ssh"), "/lab/id", "/lab/known")
-            .to(Ipv4Addr::new(192, 168, 29, 61), through)
-    }
-
-    #[test]
-    fn nothing_of_the_users_own_is_used() {
-        let shown = remote(None).call(&["true"]).to_string();
-        for part in [
-            "-F none",
-            "-i /lab/id",
-            "IdentitiesOnly=yes",
-            "IdentityAgent=none",
-            "UserKnownHostsFile=/lab/known",
-            "StrictHostKeyChecking=accept-new",
-            "BatchMode=yes",
-            "vagrant@192.168.29.61 -- true",
-        ] {
-            assert!(shown.contains(part), "{part} is not in {shown}");
-        }
-        assert!(!shown.contains("Proxy"));
-    }
-
-    #[test]
-    fn another_computer_is_gone_through_with_the_users_settings() {
-        let shown = remote(Some("ssh://me@server2:2222"))
-            .call(&["true"])
-            .to_string();
-        assert!(
-            shown.contains(
-                "'ProxyCommand=/usr/bin/ssh -o BatchMode=yes -W %h:%p ssh://me@server2:2222'"
-            ),
-            "{shown}"
-        );
-    }
-
-    #[test]
-    fn a_host_key_is_forgotten_and_no_other() {
-        let known = "192.168.29.6 ecdsa A\n192.168.29.61 ecdsa B\n\n# 192.168.29.61\n";
-        assert_eq!(
-            without(known, Ipv4Addr::new(192, 168, 29, 61)),
-            "192.168.29.6 ecdsa A\n\n# 192.168.29.61\n"
-        );
-        let folder = tempfile::tempdir().expect("a folder");
-        let ssh = Ssh::with(Program::at("ssh"), "id", folder.path().join("known"));
-        ssh.forget(Ipv4Addr::LOCALHOST).expect("no file, no key");
-        std::fs::write(folder.path().join("known"), known).expect("a file");
-        ssh.forget(Ipv4Addr::new(192, 168, 29, 6)).expect("forgets");
-        let left = std::fs::read_to_string(folder.path().join("known")).expect("a file");
-        assert_eq!(left, "192.168.29.61 ecdsa B\n\n# 192.168.29.61\n");
-    }
-
-    #[test]
-    fn what_ssh_says_is_understood() {
-        let said = |status, stderr: &str| {
-            remote(None).refusal(&Output {
-                stdout: String::new(),
-                stderr: stderr.to_owned(),
-                status,
-            })
-        };
-        assert!(said(Some(1), "Connection refused").is_none());
-        assert!(matches!(
-            said(
-                Some(255),
-                "ssh: connect to host 192.168.29.61 port 22: Connection refused"
-            ),
-            Some(Error::NotReached { .. })
-        ));
-        assert!(matches!(
-            said(
-                Some(255),
-                "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nHost key verification failed.",
-            ),
-            Some(Error::HostKeyChanged { .. })
-        ));
-    }
-}
+mod tests;

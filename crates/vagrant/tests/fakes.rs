@@ -122,7 +122,13 @@ fn up_runs_in_the_groups_folder_and_tells_what_happens() {
         !log.contains("VAGRANT_COMMA") && !log.contains(",ui,"),
         "{log}"
     );
-    assert!(!fake.path("log.raw").exists());
+    let left = fs::read_dir(fake.folder.path()).expect("a folder");
+    let left: Vec<_> = left
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(".vagrant-"))
+        .collect();
+    assert_eq!(left, [""; 0]);
 }
 
 #[test]
@@ -181,6 +187,8 @@ fn a_failure_without_a_word_of_vagrants_own_keeps_what_was_said() {
         error.to_string().contains("cannot load such file"),
         "{error}"
     );
+    let log = fake.path("log").display().to_string();
+    assert!(error.hint().expect("a hint").contains(&format!("`{log}`")));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::*;
 
 fn networks() -> Vec<Network> {
-    let raw: Vec<RawNetwork> =
+    let raw: Vec<inspect::Network> =
         serde_json::from_str(include_str!("../../tests/samples/networks.json")).expect("a sample");
     raw.into_iter().map(Network::from).collect()
 }

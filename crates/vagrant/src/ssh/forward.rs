@@ -1,0 +1,92 @@
+//! Ways to what only a machine itself reaches.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use caravan_process::Following;
+use tempfile::TempDir;
+
+use super::{CONNECT_SECONDS, Remote};
+use crate::Error;
+
+impl Remote {
+    /// Opens a way to `target` (`address:port`) as the machine itself reaches it.
+    ///
+    /// What goes through it is sealed end to end by its users: a TLS key of this computer stays here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forward`] and [`Error::Process`].
+    pub fn forward(&self, target: &str) -> Result<Forward, Error> {
+        let failed = |source| Error::Forward {
+            address: self.address,
+            target: target.to_owned(),
+            source,
+        };
+        // A socket file in a folder of our own: a port could be taken by, or used by, others of this computer.
+        let folder = tempfile::Builder::new()
+            .prefix("caravan-")
+            .tempdir()
+            .map_err(failed)?;
+        let socket = folder.path().join("s");
+        let said = Arc::new(Mutex::new(String::new()));
+        let call = self
+            .ssh
+            .program
+            .call(self.options())
+            .args([
+                "-o",
+                "BatchMode=yes",
+                "-o",
+                "ExitOnForwardFailure=yes",
+                "-N",
+                "-L",
+            ])
+            .arg(format!("{}:{target}", socket.display()))
+            .arg(self.destination());
+        let following = call.follow({
+            let said = Arc::clone(&said);
+            move |line| {
+                if let Ok(mut said) = said.lock() {
+                    said.push_str(line);
+                    said.push('\n');
+                }
+            }
+        })?;
+        let began = Instant::now();
+        while !socket.exists() {
+            let limit = Duration::from_secs(u64::from(CONNECT_SECONDS) + 2);
+            if following.ended() || began.elapsed() > limit {
+                let said = said.lock().map(|said| said.clone()).unwrap_or_default();
+                return Err(self.not_reached(&said));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(Forward {
+            socket,
+            _following: following,
+            _folder: folder,
+        })
+    }
+}
+
+/// A way to an address and port behind a machine, open until this is dropped.
+pub struct Forward {
+    socket: PathBuf,
+    // Dropped in this order: the program that holds the socket, then the folder that holds it.
+    _following: Following,
+    _folder: TempDir,
+}
+
+impl Forward {
+    /// Connects. That nobody listens at the other end shows only when the first bytes are read.
+    ///
+    /// # Errors
+    ///
+    /// That of the operating system.
+    pub fn connect(&self) -> std::io::Result<UnixStream> {
+        UnixStream::connect(&self.socket)
+    }
+}
