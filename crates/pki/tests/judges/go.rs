@@ -11,7 +11,7 @@ use super::judge;
 use super::openssl::cluster;
 
 /// Runs the cases through one Go process; one verdict per case.
-fn verdicts(go: &Path, cases: &[String]) -> Vec<String> {
+pub(crate) fn verdicts(go: &Path, cases: &[String]) -> Vec<String> {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/go/main.go");
     let output = duct::cmd!(go, "run", program)
         .env("GOFLAGS", "-mod=mod")

@@ -4,6 +4,7 @@
 
 mod etcd;
 mod foreign;
+mod forge;
 mod go;
 mod kubeadm;
 mod openssh;

@@ -25,7 +25,13 @@ fn made(folder: &Path) -> Material {
 }
 
 /// One strict verification; `more` are further arguments.
-fn verify(openssl: &Path, folder: &Path, ca: &str, leaf: &str, more: &[&str]) -> (bool, String) {
+pub(crate) fn verify(
+    openssl: &Path,
+    folder: &Path,
+    ca: &str,
+    leaf: &str,
+    more: &[&str],
+) -> (bool, String) {
     let (ca_file, leaf_file) = (folder.join("ca.pem"), folder.join("leaf.pem"));
     std::fs::write(&ca_file, ca).unwrap();
     std::fs::write(&leaf_file, leaf).unwrap();
