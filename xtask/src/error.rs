@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use caravan_lab::{Faults, PodNetwork, Provider};
+use caravan_lab::{Faults, Ipv4Net, PodNetwork, Provider};
 use caravan_vagrant::engine::Conflict;
 
 use crate::exit::Exit;
@@ -91,6 +91,9 @@ pub(crate) enum Error {
     /// The bundle lacks the pod network's images.
     #[error("the bundle has no images of the pod network `{network}`")]
     NoPodNetwork { network: PodNetwork },
+    /// No network of this computer is the lab's.
+    #[error("no network of this computer has `{subnet}`: no machine of lab `{lab}` runs here")]
+    NotNear { lab: String, subnet: Ipv4Net },
     /// The lab has no keys, because it was never brought up.
     #[error("lab `{lab}` was never brought up from here")]
     NotMade { lab: String },
@@ -285,6 +288,7 @@ impl Error {
                 "if no `kubectl` runs, a killed one left it: `rm {}`",
                 lock.display()
             )),
+            Self::NotNear { lab, .. } => Some(format!("`cargo xtask up {lab}` starts them")),
             Self::NotMade { lab } => Some(format!("`cargo xtask up {lab}` makes it")),
             Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
             Self::ChosenOtherwise { lab, .. } => Some(format!(

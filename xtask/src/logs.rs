@@ -31,7 +31,7 @@ fn journal(
 ) -> Result<Exit, Error> {
     let lab = target.lab(workspace)?;
     let machine = target::machine(lab, machine)?;
-    let ssh = target::ssh(&target.name, &target.dir)?;
+    let ssh = target::ssh(lab, &target.dir)?;
     let remote = target::remote(&ssh, lab, machine);
     let words = [
         "journalctl",

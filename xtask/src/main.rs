@@ -19,6 +19,7 @@ mod list;
 mod logs;
 mod machines;
 mod plan;
+mod reach;
 mod settings;
 mod setup;
 mod show;

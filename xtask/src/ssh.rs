@@ -11,7 +11,7 @@ pub(crate) fn run(flags: &flags::Ssh, workspace: &Workspace) -> Result<Exit, Err
     let target = Target::of(workspace, Some(&flags.lab))?;
     let lab = target.lab(workspace)?;
     let machine = target::machine(lab, &flags.machine)?;
-    let ssh = target::ssh(&target.name, &target.dir)?;
+    let ssh = target::ssh(lab, &target.dir)?;
     let status = target::remote(&ssh, lab, machine).interactive(&flags.command)?;
     Ok(Exit::of_status(status))
 }

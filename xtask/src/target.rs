@@ -6,6 +6,7 @@ use caravan_vagrant::ssh::{Remote, Ssh};
 use crate::error::Error;
 use crate::lab_dir::LabDir;
 use crate::machines;
+use crate::reach;
 use crate::state::choices::Choices;
 use crate::workspace::{Workspace, is_label};
 
@@ -125,11 +126,13 @@ pub(crate) fn no_such_machine(lab: &Lab, name: &str) -> Error {
 ///
 /// # Errors
 ///
-/// [`Error::Vagrant`] when there is no `ssh`, [`Error::NotMade`] when the lab has no key yet.
-pub(crate) fn ssh(lab: &str, dir: &LabDir) -> Result<Ssh, Error> {
+/// [`Error::Vagrant`] when there is no `ssh`, [`Error::NotMade`] when the lab has no key yet, [`Error::NotNear`] when
+/// none of its machines runs.
+pub(crate) fn ssh(lab: &Lab, dir: &LabDir) -> Result<Ssh, Error> {
+    reach::check(lab)?;
     if !dir.ssh_key().is_file() {
         return Err(Error::NotMade {
-            lab: lab.to_owned(),
+            lab: lab.name().to_owned(),
         });
     }
     Ok(Ssh::find(dir.ssh_key(), dir.known_hosts())?)

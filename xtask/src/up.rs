@@ -5,6 +5,7 @@
 mod closing;
 mod converge;
 mod create;
+mod listen;
 mod preflight;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -71,7 +71,10 @@ fn grouped<'a>(lab: &Lab, losses: &'a [Loss]) -> Vec<(String, &'a Loss)> {
 fn subject(loss: &Loss) -> String {
     match &loss.subject {
         Subject::Machine(name) => name.clone(),
-        Subject::Server(name) => format!("{name} with its {} machines", loss.lost.len()),
+        Subject::Server(name) => match loss.lost.len() {
+            1 => format!("{name} with its one machine"),
+            count => format!("{name} with its {count} machines"),
+        },
         Subject::Half { role, lost, of } => format!("{lost} of {of} {role}"),
         _ => String::new(),
     }

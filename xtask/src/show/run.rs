@@ -46,7 +46,29 @@ impl<'a> Run<'a> {
         phase: &str,
         work: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.start(RUN, phase, false, "");
+        self.span(phase, false, work)
+    }
+
+    /// Waits, under the name `phase`, for what others report phase by phase.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns.
+    pub(crate) fn wait<T>(
+        &self,
+        phase: &str,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.span(phase, true, work)
+    }
+
+    fn span<T>(
+        &self,
+        phase: &str,
+        waits: bool,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.start(RUN, phase, waits, "");
         let result = work();
         let outcome = match &result {
             Ok(_) => Outcome::Done,
@@ -83,11 +105,16 @@ impl<'a> Run<'a> {
         u64::try_from(self.began_unix_ms + self.now_ms()).unwrap_or_default()
     }
 
-    /// A machine reports, by its own clock, in milliseconds since 1970.
-    pub(crate) fn report(&self, unix_ms: i64, change: impl FnOnce(&mut Timeline, i64)) {
-        // What a machine did before this run began (an earlier boot) counts as its beginning.
-        change(&mut self.timeline(), (unix_ms - self.began_unix_ms).max(0));
-        self.save();
+    /// A machine reports, by its own clock, in milliseconds since 1970; what it did before this run is no part of it.
+    ///
+    /// Returns whether it is.
+    pub(crate) fn report(&self, unix_ms: i64, change: impl FnOnce(&mut Timeline, i64)) -> bool {
+        let at_ms = unix_ms - self.began_unix_ms;
+        if at_ms >= 0 {
+            change(&mut self.timeline(), at_ms);
+            self.save();
+        }
+        at_ms >= 0
     }
 
     /// Ends the run and returns what happened in it.

@@ -129,7 +129,7 @@ mod word {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags;
+    use crate::flags::making;
 
     fn lab() -> Lab {
         Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid")
@@ -152,7 +152,7 @@ mod tests {
         let again = Choices::settle(&lab(), &NOTHING, Some(before.clone()), true).expect("settled");
         assert_eq!(again, before);
         let other = Making {
-            provider: Some(flags::Provider::Libvirt),
+            provider: Some(making::Provider::Libvirt),
             ..NOTHING
         };
         let refused = Choices::settle(&lab(), &other, Some(before.clone()), true);

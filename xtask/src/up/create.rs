@@ -16,11 +16,11 @@ use crate::show::timeline::Outcome;
 pub(super) const CREATE: &str = "create";
 
 /// What a group's thread tells.
-pub(super) struct GroupEnded {
-    /// Its machines.
-    pub(super) machines: Vec<String>,
-    /// How it ended.
-    pub(super) result: Result<(), Error>,
+pub(super) enum Told {
+    /// Vagrant is done with this machine, which makes itself from now on.
+    Made(String),
+    /// Vagrant is done with all machines of the group.
+    Ended(Result<(), Error>),
 }
 
 /// The machines to bring up, by server.
@@ -46,7 +46,7 @@ pub(super) fn group(
     provider: Provider,
     server: &str,
     machines: &[String],
-    ended: &Sender<GroupEnded>,
+    told: &Sender<Told>,
 ) {
     for name in machines {
         up.run.start(name, CREATE, false, "");
@@ -68,6 +68,7 @@ pub(super) fn group(
                 // The provisioner is the last that Vagrant does to a machine; from then on it makes itself.
                 What::Ends(action) if action == "up" => {
                     up.run.end(machine, CREATE, Outcome::Done, "");
+                    tell(told, Told::Made(machine.to_owned()));
                 }
                 _ => {
                     if let Some(text) = line.shown() {
@@ -84,9 +85,10 @@ pub(super) fn group(
     for name in machines {
         up.run.end_if_open(name, CREATE, outcome);
     }
-    // The listener is gone only when the run has ended already.
-    drop(ended.send(GroupEnded {
-        machines: machines.to_vec(),
-        result,
-    }));
+    tell(told, Told::Ended(result));
+}
+
+/// The listener is gone only when the run has ended already.
+fn tell(told: &Sender<Told>, what: Told) {
+    drop(told.send(what));
 }

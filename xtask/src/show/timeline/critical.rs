@@ -8,13 +8,12 @@ use super::{RUN, Span};
 /// What the machines' phases wait for, by the names of phases on other machines.
 ///
 /// These are the phases that `caravan-bootstrap` reports; the table mirrors what its scripts wait for.
-const AWAITED: [(&str, &[&str]); 6] = [
+const AWAITED: [(&str, &[&str]); 5] = [
     ("etcd-quorum", &["etcd-start"]),
     ("wait-etcd", &["etcd-quorum"]),
     ("wait-endpoint", &["vip", "haproxy", "init"]),
     ("node-ready", &["init", "join"]),
     ("ready", &["node-ready", "init", "join"]),
-    ("watch", &["ready"]),
 ];
 
 /// Two ends this close count as one moment, since machines and the host report them by different clocks.
@@ -36,10 +35,9 @@ pub(crate) struct Link {
 /// The chain of phases that the run's end hung on, first to last.
 pub(crate) fn path(spans: &[Span]) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
-    // `watch` spans the machines' own phases and says nothing that they do not.
     let mut at = spans
         .iter()
-        .filter(|span| span.phase != "watch")
+        .filter(|span| !span.waits)
         .filter_map(end_of)
         .max();
     let mut last: Option<&Span> = None;
@@ -69,7 +67,6 @@ fn before<'a>(spans: &'a [Span], span: Option<&Span>, limit: i64) -> Option<&'a 
     let work = || {
         spans.iter().filter(move |candidate| {
             !candidate.waits
-                && candidate.phase != "watch"
                 && candidate.from_ms < limit
                 && end_of(candidate).is_some_and(|end| end <= limit + TOLERANCE_MS)
                 && !span.is_some_and(|span| std::ptr::eq(span, *candidate))

@@ -1,0 +1,92 @@
+//! The choices that are made once, when machines are made.
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+
+/// Where software comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Source {
+    /// Downloads, and Go modules where the release hosts cannot be reached
+    Auto,
+    /// Published files, checked by sha256
+    Download,
+    /// Go modules, checked by go.sum
+    Go,
+}
+
+/// The operating system of machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Base {
+    /// Ubuntu, and Debian where its image cannot be reached
+    Auto,
+    /// Ubuntu 22.04 from a registry
+    Ubuntu,
+    /// Debian from its packages
+    Debian,
+}
+
+/// What runs machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Provider {
+    /// Containers that run systemd
+    Docker,
+    /// Virtual machines by KVM or QEMU
+    Libvirt,
+    /// Virtual machines by VirtualBox
+    Virtualbox,
+}
+
+/// Where what the machines run comes from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Origin {
+    /// Where software comes from
+    #[arg(
+        long,
+        value_enum,
+        env = "CARAVAN_SOURCE",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub(crate) source: Source,
+
+    /// The operating system of machines
+    #[arg(
+        long,
+        value_enum,
+        env = "CARAVAN_BASE",
+        hide_env_values = true,
+        default_value = "auto"
+    )]
+    pub(crate) base: Base,
+}
+
+/// What is decided once, when a lab's machines are made.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Making {
+    /// What runs the machines [default: the lab's, or the first that works here]
+    #[arg(long, value_enum, env = "CARAVAN_PROVIDER", hide_env_values = true)]
+    pub(crate) provider: Option<Provider>,
+
+    /// Give the machines no way out of the lab
+    #[arg(long, env = "CARAVAN_AIRGAP", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    pub(crate) airgap: bool,
+
+    /// Use this machine image instead of baking one
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        env = "CARAVAN_IMAGE",
+        hide_env_values = true
+    )]
+    pub(crate) image: Option<String>,
+}
+
+impl From<Provider> for caravan_lab::Provider {
+    fn from(provider: Provider) -> Self {
+        match provider {
+            Provider::Docker => Self::Docker,
+            Provider::Libvirt => Self::Libvirt,
+            Provider::Virtualbox => Self::VirtualBox,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Hears Vagrant's groups and the machines' journals until all of both are done.
+
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use caravan_cluster::Access;
+use caravan_cluster::convergence::{Convergence, Stage};
+use caravan_cluster::progress::{Event, READY};
+use caravan_cluster::watch::{self, News, Watch, What};
+use caravan_lab::Machine;
+
+use super::Up;
+use super::create::Told;
+use crate::error::{Error, Stuck};
+use crate::files::Sources;
+use crate::show::timeline::Outcome;
+
+/// How long a machine may take to let us in.
+const REACH_LIMIT: Duration = Duration::from_secs(180);
+
+/// How long all machines may say nothing new before they count as stuck. A machine's own waits are longer, and end by
+/// what they wait for; this ends the waiting of the user.
+const SILENCE_LIMIT: Duration = Duration::from_secs(420);
+
+/// How often a phase may fail before the user is told: the unit tries again by itself, and the first try may have met
+/// a neighbour that was not there yet.
+const FAILURES: u32 = 4;
+
+/// How often is looked for news.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What has been heard so far.
+pub(super) struct Listener<'a> {
+    up: &'a Up<'a>,
+    access: &'a Access,
+    sources: &'a Sources<'a>,
+    convergence: Convergence,
+    watches: Vec<Watch>,
+    /// How many groups Vagrant is still at work on.
+    groups: usize,
+    /// What the first group that failed said.
+    failed: Option<Error>,
+    heard_at: Instant,
+}
+
+impl<'a> Listener<'a> {
+    /// Has heard nothing, and waits for this many groups.
+    pub(super) fn new(
+        up: &'a Up<'a>,
+        access: &'a Access,
+        sources: &'a Sources<'a>,
+        groups: usize,
+    ) -> Self {
+        let names = up.wanted.iter().map(|machine| machine.name.as_str());
+        Self {
+            up,
+            access,
+            sources,
+            convergence: Convergence::new(names, up.run.unix_ms()),
+            watches: Vec::new(),
+            groups,
+            failed: None,
+            heard_at: Instant::now(),
+        }
+    }
+
+    /// Begins to read a machine's journal. Not before it was provisioned: until then it does not know the lab's key, and
+    /// every refused login costs it the time that it needs to boot.
+    pub(super) fn follow(&mut self, machine: &str) {
+        self.watches.push(Watch::start(
+            self.up.lab,
+            &self.access.ssh,
+            &[machine],
+            REACH_LIMIT,
+        ));
+    }
+
+    /// Listens until all groups have ended and all machines are ready.
+    ///
+    /// # Errors
+    ///
+    /// The first failed group's error, after the others have ended; [`Error::Stuck`]; [`Error::Interrupted`].
+    pub(super) fn until_done(&mut self, told: &Receiver<Told>) -> Result<(), Error> {
+        loop {
+            let mut heard = self.hear_groups(told)?;
+            heard |= self.hear_machines()?;
+            if self.groups == 0 {
+                if let Some(error) = self.failed.take() {
+                    return Err(error);
+                }
+                if self.convergence.all_ready() {
+                    return Ok(());
+                }
+                self.up.go_on()?;
+            }
+            self.complain()?;
+            if !heard {
+                std::thread::sleep(TICK);
+            }
+        }
+    }
+
+    fn hear_groups(&mut self, told: &Receiver<Told>) -> Result<bool, Error> {
+        let mut heard = false;
+        while let Ok(news) = told.try_recv() {
+            heard = true;
+            self.heard_at = Instant::now();
+            match news {
+                Told::Made(machine) => {
+                    self.note_deployed(&machine)?;
+                    self.follow(&machine);
+                }
+                Told::Ended(result) => {
+                    self.groups -= 1;
+                    // The other groups are given the time to end well: their machines are then not cut short.
+                    self.failed = self.failed.take().or(result.err());
+                }
+            }
+        }
+        Ok(heard)
+    }
+
+    fn hear_machines(&mut self) -> Result<bool, Error> {
+        let news: Vec<News> = self
+            .watches
+            .iter()
+            .flat_map(|watch| std::iter::from_fn(|| watch.next(Duration::ZERO)))
+            .collect();
+        for news in &news {
+            self.heard_at = Instant::now();
+            self.show(news);
+            self.convergence.hear(news);
+            if let What::GaveUp(why) = &news.what {
+                return Err(self.stuck(&news.machine, "", why));
+            }
+        }
+        Ok(!news.is_empty())
+    }
+
+    /// Ends the waiting when a machine fails again and again, or nothing at all happens any more.
+    fn complain(&self) -> Result<(), Error> {
+        for (name, machine) in self.convergence.unfinished() {
+            let failures = machine.spans.last().map_or(0, |span| span.failures);
+            let silent = self.groups == 0 && self.heard_at.elapsed() > SILENCE_LIMIT;
+            if silent || machine.stage == Stage::Failed && failures >= FAILURES {
+                return Err(self.stuck(name, &machine.phase, &machine.text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows and records what a machine said.
+    fn show(&self, news: &News) {
+        let (run, name) = (self.up.run, &news.machine);
+        let progress = match &news.what {
+            What::Reached => return,
+            What::Lost(why) | What::GaveUp(why) => return run.screen.detail(name, why),
+            What::Said(progress) => progress,
+        };
+        let at = i64::try_from(progress.at_ms).unwrap_or(i64::MAX);
+        let (phase, text) = (&progress.phase, &progress.text);
+        // By their names, these phases do nothing themselves.
+        let waits = phase.starts_with("wait-");
+        let outcome = match progress.event {
+            Event::Start | Event::Wait => None,
+            Event::Done => Some(Outcome::Done),
+            Event::Fail => Some(Outcome::Failed),
+        };
+        let is_new = run.report(at, |timeline, at| match outcome {
+            None => timeline.start(name, phase, at, waits, text),
+            Some(outcome) => timeline.end(name, phase, at, outcome, text),
+        });
+        match progress.event {
+            Event::Done if phase == READY => run.screen.done(name, READY),
+            // A journal is read from its beginning, and what is in it of earlier runs is no news.
+            _ if !is_new => {}
+            Event::Start => run.screen.now(name, phase),
+            Event::Wait => run
+                .screen
+                .detail(name, &format!("{phase}: waits for {text}")),
+            Event::Done => {}
+            Event::Fail => run
+                .screen
+                .now(name, &format!("{phase} failed: {text}; it tries again")),
+        }
+    }
+
+    fn note_deployed(&self, name: &str) -> Result<(), Error> {
+        let machine: Vec<&Machine> = self.up.lab.machine(name).into_iter().collect();
+        self.sources.note_deployed(self.up.dir, &machine)
+    }
+
+    /// The error for a machine that does not go on, with what its log says.
+    fn stuck(&self, machine: &str, phase: &str, text: &str) -> Error {
+        let explained = watch::explain(self.up.lab, &self.access.ssh, machine, phase, text);
+        Error::Stuck(Box::new(Stuck {
+            machine: machine.to_owned(),
+            phase: phase.to_owned(),
+            text: text.to_owned(),
+            unit: explained.unit,
+            tail: explained.tail,
+            command: explained.command,
+        }))
+    }
+}

@@ -1,0 +1,296 @@
+use std::fs;
+
+use expect_test::expect;
+
+use crate::world::{LAB, World, shown};
+
+const IMAGE: [&str; 2] = ["--image", "caravan-machine:test"];
+
+#[test]
+fn a_machine_that_cannot_be_made() {
+    let world = World::new();
+    world.write("state/refuse-etcdone", "");
+    let ended = world.run(&[&["up", "small", "etcdone"][..], &IMAGE].concat());
+    expect![[r#"
+        status 1
+        --- stderr
+        [T] s  5 files written
+        [T] s  etcdone        create
+        error: `vagrant up --machine-readable --no-destroy-on-error --provider docker --provision etcdone` gave up in `.lab/small/server2`: The machine etcdone cannot be made.
+
+        hint: all of its output is in `.lab/small/logs/server2.log`
+    "#]].assert_eq(&shown(&ended));
+    expect![[r#"
+        vagrant up --machine-readable --no-destroy-on-error --provider docker --provision etcdone
+          in .lab/small/server2
+          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
+          VAGRANT_CHECKPOINT_DISABLE=1
+          VAGRANT_NO_COLOR=1
+    "#]]
+    .assert_eq(&world.calls());
+    let timelines: Vec<_> = fs::read_dir(world.path(".lab/small/timeline"))
+        .expect("kept")
+        .flatten()
+        .collect();
+    assert_eq!(timelines.len(), 1);
+    let text = fs::read_to_string(timelines[0].path()).expect("read");
+    let timeline: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(timeline["outcome"], "failed");
+    let create = timeline["spans"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|span| span["phase"] == "create")
+        .expect("the machine's phase is there");
+    assert_eq!(
+        (&create["subject"], &create["outcome"]),
+        (&"etcdone".into(), &"failed".into())
+    );
+}
+
+#[test]
+fn halt_stops_etcd_last() {
+    let world = World::new();
+    world.is_up();
+    world.calls();
+    let ended = world.run(&["halt"]);
+    expect![[r#"
+        status 0
+        --- stderr
+        [T] s  workerone      halt
+        [T] s  workerone      halt: done
+        [T] s  masterone      halt
+        [T] s  masterone      halt: done
+        [T] s  etcdone        halt
+        [T] s  etcdone        halt: done
+        [T] s  3 machines stopped in [T] s
+        next: `cargo xtask up small`
+    "#]]
+    .assert_eq(&shown(&ended));
+    expect![[r#"
+        vagrant halt --machine-readable workerone
+          in .lab/small/server2
+          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
+          VAGRANT_CHECKPOINT_DISABLE=1
+          VAGRANT_NO_COLOR=1
+        vagrant halt --machine-readable masterone
+          in .lab/small/server1
+          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
+          VAGRANT_CHECKPOINT_DISABLE=1
+          VAGRANT_NO_COLOR=1
+        vagrant halt --machine-readable etcdone
+          in .lab/small/server2
+          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
+          VAGRANT_CHECKPOINT_DISABLE=1
+          VAGRANT_NO_COLOR=1
+    "#]]
+    .assert_eq(&world.calls());
+    let again = world.run(&["halt", "small"]);
+    expect![[r#"
+        status 0
+        --- stderr
+        nothing to do: no such machine runs
+    "#]]
+    .assert_eq(&shown(&again));
+    assert_eq!(world.calls(), "", "a second halt starts no Vagrant");
+}
+
+#[test]
+fn halt_of_one_machine() {
+    let world = World::new();
+    world.is_up();
+    world.calls();
+    assert_eq!(world.run(&["halt", "small", "workerone"]).status, Some(0));
+    assert_eq!(world.calls().matches("vagrant halt").count(), 1);
+    assert!(world.read("state/containers/workerone").contains("exited"));
+    assert!(world.read("state/containers/etcdone").contains("running"));
+    let ended = world.run(&["halt", "small", "nobody"]);
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+}
+
+#[test]
+fn destroy_leaves_nothing() {
+    let world = World::new();
+    world.is_up();
+    world.calls();
+    let unasked = world.run(&["destroy", "small"]);
+    expect![[r#"
+        status 1
+        --- stderr
+        error: destroying machines of lab `small` needs your word
+
+        hint: say so with `--yes`
+    "#]]
+    .assert_eq(&shown(&unasked));
+    assert_eq!(world.calls(), "");
+    let ended = world.run(&["destroy", "small", "--yes"]);
+    expect![[r#"
+        status 0
+        --- stderr
+        [T] s  workerone      destroy
+        [T] s  workerone      destroy: done
+        [T] s  masterone      destroy
+        [T] s  masterone      destroy: done
+        [T] s  etcdone        destroy
+        [T] s  etcdone        destroy: done
+        [T] s  lab `small` is gone, after [T] s
+    "#]]
+    .assert_eq(&shown(&ended));
+    expect![[r#"
+        vagrant destroy --machine-readable --force --parallel workerone
+          in .lab/small/server2
+          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
+          VAGRANT_CHECKPOINT_DISABLE=1
+          VAGRANT_NO_COLOR=1
+        vagrant destroy --machine-readable --force --parallel masterone
+          in .lab/small/server1
+          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
+          VAGRANT_CHECKPOINT_DISABLE=1
+          VAGRANT_NO_COLOR=1
+        vagrant destroy --machine-readable --force --parallel etcdone
+          in .lab/small/server2
+          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
+          VAGRANT_CHECKPOINT_DISABLE=1
+          VAGRANT_NO_COLOR=1
+    "#]]
+    .assert_eq(&world.calls());
+    assert!(!world.path(".lab").exists());
+    let again = world.run(&["destroy", "small", "--yes"]);
+    assert_eq!(again.status, Some(0), "{}", again.stderr);
+    assert!(!world.path(".lab").exists());
+}
+
+#[test]
+fn destroy_of_one_machine_keeps_the_rest() {
+    let world = World::new();
+    world.is_up();
+    let ended = world.run(&["destroy", "small", "workerone", "--yes"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(world.path(".lab/small/pki").exists());
+    assert!(
+        !world
+            .path(".lab/small/deployed/machines/workerone")
+            .exists()
+    );
+    assert!(world.path(".lab/small/deployed/machines/etcdone").exists());
+}
+
+#[test]
+fn destroy_needs_neither_lab_file_nor_vagrant_nor_state() {
+    // The file is gone.
+    let world = World::new();
+    world.is_up();
+    fs::remove_file(world.path("labs/small.toml")).expect("removed");
+    let ended = world.run(&["destroy", "small", "--yes"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(!world.path(".lab").exists());
+    assert_eq!(world.run(&["destroy", "small", "--yes"]).status, Some(2));
+
+    // The file is broken.
+    let world = World::new();
+    world.is_up();
+    world.write("labs/small.toml", "nonsense");
+    fs::remove_file(world.path(".lab/small/deployed/lab.toml")).expect("removed");
+    let ended = world.run(&["destroy", "small", "--yes"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+
+    // Vagrant refuses its Vagrantfile.
+    let world = World::new();
+    world.is_up();
+    world.write("state/broken", "");
+    let ended = world.run(&["destroy", "small", "--yes"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("going on by label"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!world.path("state/containers/etcdone").exists());
+
+    // The state was removed by hand.
+    let world = World::new();
+    world.is_up();
+    fs::remove_dir_all(world.path(".lab")).expect("removed");
+    let up = world.run(&["up", "small"]);
+    expect![[r#"
+        status 1
+        --- stderr
+        error: machines of a lab `small` are there that were not made from here: `etcdone`, `masterone`, `workerone`
+
+        hint: `cargo xtask destroy small` removes them; nobody has their keys any more
+    "#]].assert_eq(&shown(&up));
+    let ended = world.run(&["destroy", "small", "--yes"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(!world.path("state/containers/etcdone").exists());
+    assert!(!world.path(".lab").exists());
+}
+
+#[test]
+fn an_edited_lab_is_refused_while_its_machines_are_there() {
+    let world = World::new();
+    world.is_up();
+    world.write(
+        "labs/small.toml",
+        &LAB.replace("10.213.7.71", "10.213.7.72")
+            .replace("cpus = 2", "cpus = 3"),
+    );
+    let ended = world.run(&["up", "small"]);
+    expect![[r#"
+        status 1
+        --- stderr
+        error: lab `small` was edited while its machines are there:
+            machine `masterone`: `cpus` was `2` and is `3`
+            machine `workerone`: `ip` was `10.213.7.71` and is `10.213.7.72`
+
+        hint: `cargo xtask destroy small`, then `up` again; `cargo xtask plan small` shows what would change; or undo the edit
+    "#]].assert_eq(&shown(&ended));
+    let written = world.run(&["plan", "small", "--write"]);
+    assert_eq!(written.status, Some(1), "{}", written.stderr);
+    let plan = world.run(&["plan", "small"]);
+    assert!(
+        plan.stdout.contains("edited: machine `workerone`"),
+        "{}",
+        plan.stdout
+    );
+}
+
+#[test]
+fn other_choices_are_refused_while_machines_are_there() {
+    let world = World::new();
+    world.is_up();
+    let ended = world.run(&["up", "small", "--airgap"]);
+    expect![[r#"
+        status 2
+        --- stderr
+        error: lab `small` was made with airgap `false`, and `true` is asked for
+
+        hint: leave the flag out to go on with the machines there are, or `cargo xtask destroy small` first
+    "#]].assert_eq(&shown(&ended));
+    let ended = world.run(&["up", "small", "--provider", "virtualbox"]);
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+}
+
+#[test]
+fn a_stopped_engine() {
+    let world = World::new();
+    world.is_up();
+    world.write("state/engine-down", "");
+    let ended = world.run(&["halt", "small"]);
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.stderr.contains("engine"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: "), "{}", ended.stderr);
+}
+
+#[test]
+fn machines_of_another_computer() {
+    let world = World::new();
+    world.is_elsewhere();
+    let ended = world.run(&["up", "small"]);
+    expect![[r#"
+        status 1
+        --- stderr
+        error: the machines of server `server2` belong on `ssh://me@other`
+
+        hint: `cargo xtask plan small --write`, carry `.lab/small/server2` and `.lab/small/ssh` to `ssh://me@other`, and run `vagrant up` there; `--server` brings up one server's machines from here
+    "#]].assert_eq(&shown(&ended));
+}

@@ -1,0 +1,11 @@
+//! The tool as a user runs it: whole output and exit status of each verb, in a workspace of its own, with a Vagrant, an
+//! engine and an ssh that only note how they were called.
+#![allow(missing_docs)]
+
+mod bad_input;
+mod interrupts;
+mod kubeconfig;
+mod lifecycle;
+mod reading;
+mod setup;
+mod world;

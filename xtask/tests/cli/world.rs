@@ -1,0 +1,226 @@
+//! A workspace of its own for each test.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use caravan_process::{Call, Program};
+use tempfile::TempDir;
+
+/// A folder with labs, a search path that holds nothing but fakes, and a home.
+pub(crate) struct World {
+    root: TempDir,
+}
+
+/// How a run ended, with what differs from run to run taken out.
+pub(crate) struct Ended {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The lab of the tests: each role, two servers, a subnet that no real lab here has.
+pub(crate) const LAB: &str = r#"domain = "example.com"
+kubernetes = "1.36"
+subnet = "10.213.7.0/24"
+
+[servers.server1]
+[servers.server2]
+
+[[machines]]
+name = "etcdone"
+role = "etcd"
+server = "server2"
+ip = "10.213.7.61"
+memory_mib = 1024
+cpus = 1
+
+[[machines]]
+name = "masterone"
+role = "control-plane"
+server = "server1"
+ip = "10.213.7.51"
+memory_mib = 2048
+cpus = 2
+
+[[machines]]
+name = "workerone"
+role = "worker"
+server = "server2"
+ip = "10.213.7.71"
+memory_mib = 1024
+cpus = 1
+"#;
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let world = Self {
+            root: tempfile::tempdir().expect("a folder"),
+        };
+        for folder in ["labs", "bin", "state", "home", "cache"] {
+            fs::create_dir(world.path(folder)).expect("made");
+        }
+        for fake in ["docker", "ssh", "vagrant"] {
+            world.install(fake);
+        }
+        world.write("labs/small.toml", LAB);
+        world
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).expect("made");
+        }
+        fs::write(path, text).expect("written");
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_default()
+    }
+
+    /// Puts a fake on the search path.
+    pub(crate) fn install(&self, fake: &str) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fakes")
+            .join(fake);
+        let to = self.path("bin").join(fake);
+        fs::copy(from, &to).expect("copied");
+        fs::set_permissions(to, Permissions::from_mode(0o755)).expect("set");
+    }
+
+    /// A machine that was made by a run of long ago.
+    pub(crate) fn has_machine(&self, name: &str, server: &str, state: &str) {
+        self.write(
+            &format!("state/containers/{name}"),
+            &format!("small {server} {state}\n"),
+        );
+        self.write(
+            &format!(".lab/small/{server}/.vagrant/machines/{name}/docker/id"),
+            &format!("id-{name}"),
+        );
+        self.write(&format!(".lab/small/deployed/machines/{name}/etc/x"), "");
+    }
+
+    /// The lab `small` as `plan --write` and a good `up` leave it.
+    pub(crate) fn is_up(&self) {
+        let ended = self.run(&[
+            "plan",
+            "small",
+            "--write",
+            "--image",
+            "caravan-machine:test",
+        ]);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+        self.has_machine("etcdone", "server2", "running");
+        self.has_machine("masterone", "server1", "running");
+        self.has_machine("workerone", "server2", "running");
+    }
+
+    /// Moves the lab's servers to another computer, which the fake ssh plays too: then no address is dialled here.
+    pub(crate) fn is_elsewhere(&self) {
+        let text = LAB
+            .replace(
+                "[servers.server1]",
+                "[servers.server1]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"",
+            )
+            .replace(
+                "[servers.server2]",
+                "[servers.server2]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"",
+            )
+            .replace("kubernetes =", "provider = \"libvirt\"\nkubernetes =");
+        self.write("labs/small.toml", &text);
+        let ended = self.run(&["plan", "small", "--write", "--image", "box"]);
+        assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    }
+
+    pub(crate) fn call(&self, args: &[&str]) -> Call {
+        let mut call = Program::at(env!("CARGO_BIN_EXE_xtask"))
+            .call(args)
+            .dir(self.root.path())
+            .env("PATH", self.path("bin"))
+            .env("HOME", self.path("home"))
+            .env("XDG_STATE_HOME", self.path("home/state"))
+            .env("CARAVAN_CACHE", self.path("cache"))
+            .env("FAKE_ROOT", self.root.path())
+            .env("FAKE_STATE", self.path("state"))
+            .env("FAKE_BIN", self.path("bin"));
+        for name in [
+            "CARAVAN_ROOT",
+            "CARAVAN_SOURCE",
+            "CARAVAN_BASE",
+            "CARAVAN_AIRGAP",
+            "CARAVAN_PROVIDER",
+            "CARAVAN_IMAGE",
+            "KUBECONFIG",
+            "NO_COLOR",
+        ] {
+            call = call.env_remove(name);
+        }
+        call
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        let output = self.call(args).output().expect("the tool starts");
+        Ended {
+            status: output.status,
+            stdout: self.filtered(&output.stdout),
+            stderr: self.filtered(&output.stderr),
+        }
+    }
+
+    /// How the fakes were called, oldest first; forgets it.
+    pub(crate) fn calls(&self) -> String {
+        let calls = self.filtered(&self.read("state/calls"));
+        drop(fs::remove_file(self.path("state/calls")));
+        calls
+    }
+
+    /// `text` without what differs from run to run: folders, times, process ids.
+    pub(crate) fn filtered(&self, text: &str) -> String {
+        let root = self.root.path().display().to_string();
+        let text = text
+            .replace(&format!("{root}/"), "")
+            .replace(&root, "[ROOT]");
+        let lines: Vec<String> = text.lines().map(without_times).collect();
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+}
+
+/// `line` with `[T]` for each number of seconds, and without the time that progress lines begin with.
+fn without_times(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut kept: Vec<String> = Vec::new();
+    for (place, word) in words.iter().enumerate() {
+        let is_number = word.contains('.') && word.parse::<f64>().is_ok();
+        let then_seconds = words
+            .get(place + 1)
+            .is_some_and(|next| next.trim_end_matches([';', ',']) == "s");
+        if is_number && then_seconds {
+            kept.push("[T]".to_owned());
+        } else {
+            kept.push((*word).to_owned());
+        }
+    }
+    let line = kept.join(" ");
+    match line.trim_start().strip_prefix("[T] s  ") {
+        Some(rest) => format!("[T] s  {rest}"),
+        None => line,
+    }
+}
+
+/// Status, then both outputs, as one text to compare.
+pub(crate) fn shown(ended: &Ended) -> String {
+    let mut text = format!("status {:?}\n", ended.status.unwrap_or(-1));
+    if !ended.stdout.is_empty() {
+        text += &format!("--- stdout\n{}", ended.stdout);
+    }
+    if !ended.stderr.is_empty() {
+        text += &format!("--- stderr\n{}", ended.stderr);
+    }
+    text
+}
