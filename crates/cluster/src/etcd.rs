@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use caravan_lab::{Lab, Machine, Role};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -32,10 +32,13 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// The cluster it belongs to.
+    #[serde(serialize_with = "hex")]
     pub cluster_id: u64,
     /// Itself.
+    #[serde(serialize_with = "hex")]
     pub member_id: u64,
     /// Who leads, as it sees it; 0 for nobody.
+    #[serde(serialize_with = "hex")]
     pub leader: u64,
     /// The last revision of the data that it has.
     pub revision: u64,
@@ -190,6 +193,11 @@ impl Member {
         let body = json!({ "key": BASE64.encode(key) });
         self.ask("/v3/kv/deleterange", &body).map(drop)
     }
+}
+
+/// Ids as etcd's own tools show them: 64 bits are more than a number of JSON can hold everywhere.
+fn hex<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{id:x}"))
 }
 
 /// A number that may come as text, or not at all when it is zero.

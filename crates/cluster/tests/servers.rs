@@ -337,6 +337,8 @@ fn etcd_is_read_as_a_real_member_tells_it() {
     assert_eq!((status.revision, status.db_size), (1221, 1_728_512));
     assert_eq!(status.version, "3.6.14");
     assert!(!status.learner && status.errors.is_empty());
+    let shown = serde_json::to_value(&status).expect("JSON");
+    assert_eq!(shown["cluster_id"], "37359a343bbc5a83");
     let members = member.known_members().expect("members");
     assert_eq!(
         members[2],

@@ -85,7 +85,7 @@ impl Fake {
 
 const UP: &str = include_str!("samples/up-mr.txt");
 const FAIL: &str = include_str!("samples/provision-fail-mr.txt");
-const LOCKED: &str = "1,,error-exit,Vagrant::Errors::MachineLocked,Vagrant can't use the requested machine because it is locked!\n";
+const LOCKED: &str = include_str!("samples/locked-mr.txt");
 const RACE: &str = "1,,error-exit,VagrantPlugins::DockerProvider::Errors::ExecuteError,Stderr: Error: No such object: 0123\n";
 
 #[test]
