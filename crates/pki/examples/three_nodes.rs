@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Sans};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -11,28 +12,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ca = Authority::create(&AuthoritySpec::new(CommonName::try_from("nodes ca")?), now)?;
     let mut roots = RootCertStore::empty();
     roots.add(ca.certificate().to_rustls())?;
-    let roots = Arc::new(roots);
-    let mut configs = Vec::new();
-    for node in ["one", "two", "three"] {
-        let names = Sans::parse([format!("{node}.example.com").as_str(), "127.0.0.1"])?;
-        let peer = ca.issue(&Leaf::peer(CommonName::try_from(node)?, names), now)?;
-        let (chain, key) = peer.to_rustls();
-        let judge = rustls::server::WebPkiClientVerifier::builder(roots.clone()).build()?;
+    let (roots, mut nodes) = (Arc::new(roots), Vec::new());
+    for node in ["one.example.com", "two.example.com", "three.example.com"] {
+        let leaf = Leaf::peer(CommonName::try_from(node)?, Sans::parse([node])?);
+        let (chain, key) = ca.issue(&leaf, now)?.to_rustls();
+        let judge = WebPkiClientVerifier::builder(roots.clone()).build()?;
         let server = ServerConfig::builder()
             .with_client_cert_verifier(judge)
             .with_single_cert(chain.clone(), key.clone_key())?;
         let client = ClientConfig::builder()
             .with_root_certificates(roots.clone())
             .with_client_auth_cert(chain, key)?;
-        configs.push((node, Arc::new(server), Arc::new(client)));
+        nodes.push((node, Arc::new(server), Arc::new(client)));
     }
-    for (from, _, client) in &configs {
-        for (to, server, _) in configs.iter().filter(|(to, ..)| to != from) {
-            let name = format!("{to}.example.com").try_into()?;
-            handshake(
-                ClientConnection::new(client.clone(), name)?,
-                ServerConnection::new(server.clone())?,
-            )?;
+    for (from, _, client) in &nodes {
+        for (to, server, _) in nodes.iter().filter(|(to, ..)| to != from) {
+            let asking = ClientConnection::new(client.clone(), (*to).try_into()?)?;
+            handshake(asking, ServerConnection::new(server.clone())?)?;
             println!("{from} and {to} trust each other");
         }
     }

@@ -3,13 +3,14 @@
 use std::time::SystemTime;
 
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::NameConstraints;
 use x509_cert::name::Name;
 use zeroize::Zeroizing;
 
 use crate::signing::sign;
 use crate::{
-    AuthoritySpec, Certificate, Error, Identity, Leaf, Lifetime, PrivateKey, PublicKey, Subject,
-    Validity, profile,
+    AuthoritySpec, Certificate, Error, Identity, Leaf, Lifetime, PrivateKey, PublicKey, Sans,
+    Subject, Validity, constraints, profile,
 };
 
 /// An authority with its private key, ready to sign.
@@ -47,25 +48,28 @@ impl Authority {
         let name = spec.subject().to_name()?;
         let validity = Validity::starting(now, spec.lifetime())?;
         let identifier = key.public_key().identifier();
-        let mut extensions = profile::authority_extensions(spec.path_length())?;
+        let mut extensions = profile::authority_extensions(spec)?;
         // Also in a self-signed certificate: some verifiers look for the issuer by it.
         extensions.extend(profile::identifiers(&identifier, &identifier)?);
         let certificate = sign(&key, &name, &name, key.public_key(), validity, extensions)?;
         Self::trusted(certificate, key, Vec::new())
     }
 
-    /// Makes a self-signed authority of another key with the subject of `old`, octet for octet.
+    /// Makes a self-signed authority of another key that is otherwise as `old`: subject and extensions, octet for octet.
     #[cfg(all(feature = "store", unix))]
     pub(crate) fn create_like(
         old: &Certificate,
-        spec: &AuthoritySpec,
         key: PrivateKey,
         lifetime: Lifetime,
         now: SystemTime,
     ) -> Result<Self, Error> {
         let validity = Validity::starting(now, lifetime)?;
         let identifier = key.public_key().identifier();
-        let mut extensions = profile::authority_extensions(spec.path_length())?;
+        let kept = old.extensions().iter();
+        let mut extensions: Vec<Extension> = kept
+            .filter(|extension| !profile::is_identifier(extension))
+            .cloned()
+            .collect();
         extensions.extend(profile::identifiers(&identifier, &identifier)?);
         let name = old.subject();
         let certificate = sign(&key, name, name, key.public_key(), validity, extensions)?;
@@ -141,7 +145,7 @@ impl Authority {
             }
         }
         let validity = self.validity_inside(spec.subject(), spec.lifetime(), now)?;
-        let mut extensions = profile::authority_extensions(spec.path_length())?;
+        let mut extensions = profile::authority_extensions(spec)?;
         let identifier = key.public_key().identifier();
         extensions.extend(profile::identifiers(&identifier, &self.key_identifier)?);
         let name = spec.subject().to_name()?;
@@ -218,6 +222,7 @@ impl Authority {
         now: SystemTime,
     ) -> Result<Certificate, Error> {
         let validity = self.validity_inside(leaf.subject(), leaf.lifetime(), now)?;
+        self.require_permitted(leaf)?;
         let mut extensions = leaf.usage_extensions()?;
         extensions.extend(profile::identifiers(
             &key.identifier(),
@@ -228,6 +233,23 @@ impl Authority {
         }
         let subject = leaf.subject().to_name()?;
         self.sign(&subject, key, validity, extensions)
+    }
+
+    /// Refuses names that verifiers would refuse for this authority's name constraints.
+    fn require_permitted(&self, leaf: &Leaf) -> Result<(), Error> {
+        let Some(constraints) = profile::find::<NameConstraints>(self.certificate.extensions())
+        else {
+            return Ok(());
+        };
+        let mut names = leaf.sans().into_iter().flat_map(Sans::iter);
+        match names.find(|name| !constraints::allow(&constraints, name)) {
+            Some(name) => Err(Error::Refused {
+                subject: leaf.subject().common_name().to_string(),
+                field: "by its issuer's name constraints, alternative name",
+                value: name.to_string(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Makes a new certificate for this self-signed authority: same key, subject and extensions, new serial number and

@@ -1,6 +1,6 @@
 //! What an authority is to be.
 
-use crate::{CommonName, Lifetime, Organization, Subject};
+use crate::{CommonName, Lifetime, Organization, Permitted, Subject};
 
 /// The description of an authority: data, without key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,6 +8,7 @@ pub struct AuthoritySpec {
     subject: Subject,
     lifetime: Lifetime,
     path_length: Option<u8>,
+    permitted: Vec<Permitted>,
 }
 
 impl AuthoritySpec {
@@ -17,6 +18,7 @@ impl AuthoritySpec {
             subject: Subject::new(common_name),
             lifetime: Lifetime::AUTHORITY,
             path_length: Some(0),
+            permitted: Vec::new(),
         }
     }
 
@@ -46,6 +48,20 @@ impl AuthoritySpec {
     pub fn without_path_length(mut self) -> Self {
         self.path_length = None;
         self
+    }
+
+    /// Limits the names it may vouch for, by a critical extension; none is limited if this is not called.
+    ///
+    /// Verifiers hold to it, so that whoever steals the key cannot speak for others. See [`Permitted`] for the pitfall.
+    #[must_use]
+    pub fn with_permitted(mut self, permitted: impl IntoIterator<Item = Permitted>) -> Self {
+        self.permitted.extend(permitted);
+        self
+    }
+
+    /// The names it may vouch for; none means all.
+    pub fn permitted(&self) -> &[Permitted] {
+        &self.permitted
     }
 
     /// Who it is.

@@ -113,7 +113,7 @@
 //!
 //! # What it does not do
 //!
-//! No ACME, no OCSP, no server; no RSA or P-384 keys of its own; no name constraints; no hardware keys.
+//! No ACME, no OCSP, no server; no RSA or P-384 keys of its own; no hardware keys.
 #![forbid(unsafe_code)]
 
 mod algorithm;
@@ -123,6 +123,7 @@ mod backend;
 mod certificate;
 #[cfg(feature = "json")]
 pub mod cfssl;
+mod constraints;
 mod crl;
 mod error;
 #[cfg(any(doc, doctest))]
@@ -160,6 +161,7 @@ pub mod verify;
 pub use authority::Authority;
 pub use authority_spec::AuthoritySpec;
 pub use certificate::Certificate;
+pub use constraints::Permitted;
 pub use crl::RevocationList;
 pub use error::Error;
 pub use key::{PrivateKey, PublicKey};

@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{
     SubjectAltName, SubjectKeyIdentifier,
 };
 
-use crate::{DnsName, Error, San, Sans, Uri};
+use crate::{AuthoritySpec, DnsName, Error, San, Sans, Uri, constraints};
 
 /// One purpose of an extended key usage (RFC 5280 4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,18 +101,25 @@ pub(crate) fn leaf_extensions(usages: &[Usage]) -> Result<Vec<Extension>, Error>
     ])
 }
 
-/// keyUsage and basicConstraints of an authority. Both are critical (RFC 5280 4.2.1.3, 4.2.1.9).
-pub(crate) fn authority_extensions(path_length: Option<u8>) -> Result<Vec<Extension>, Error> {
-    Ok(vec![
+/// keyUsage, basicConstraints and nameConstraints of an authority. All are critical (RFC 5280 4.2.1.3, 4.2.1.9-10).
+pub(crate) fn authority_extensions(spec: &AuthoritySpec) -> Result<Vec<Extension>, Error> {
+    let mut all = vec![
         extension(true, &KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign))?,
         extension(
             true,
             &BasicConstraints {
                 ca: true,
-                path_len_constraint: path_length,
+                path_len_constraint: spec.path_length(),
             },
         )?,
-    ])
+    ];
+    if !spec.permitted().is_empty() {
+        all.push(extension(
+            true,
+            &constraints::extension_value(spec.permitted())?,
+        )?);
+    }
+    Ok(all)
 }
 
 /// subjectKeyIdentifier and authorityKeyIdentifier; both non-critical (RFC 5280 4.2.1.1, 4.2.1.2).

@@ -248,3 +248,36 @@ fn a_certificate_can_be_made_again_from_itself() {
     assert_eq!(length(&new), length(old));
     assert!(Leaf::from_certificate(fixture.ca.certificate()).is_err());
 }
+
+#[test]
+fn name_constraints_hold_here_and_in_webpki() {
+    use caravan_pki::{DnsName, Permitted};
+    let spec = AuthoritySpec::new(name("ca"));
+    let free = Authority::create(&spec, now()).unwrap();
+    let bound = Authority::create_with_key(
+        &spec.with_permitted([
+            Permitted::Domain(DnsName::try_from("example.com").unwrap()),
+            Permitted::Network("10.0.0.0".parse().unwrap(), 8),
+        ]),
+        caravan_pki::PrivateKey::from_pem(free.key_pem().as_bytes()).unwrap(),
+        now(),
+    )
+    .unwrap();
+    for (san, allowed) in [
+        ("web.example.com", true),
+        ("10.1.1.1", true),
+        ("example.org", false),
+        ("11.1.1.1", false),
+    ] {
+        let leaf = Leaf::server(name("web"), Sans::parse([san]).unwrap());
+        assert_eq!(bound.issue(&leaf, now()).is_ok(), allowed, "{san}");
+        // The same key without the constraint signs it; webpki, which trusts the bound one, refuses it.
+        let made = free.issue(&leaf, now()).unwrap();
+        let result =
+            Verifier::new([bound.certificate()]).verify(&[made.certificate()], &server(san), now());
+        let expected = (!allowed).then_some(Refusal::NotAllowedByIssuer);
+        assert_eq!(refusal(result), expected, "{san}");
+    }
+    let all = [bound.certificate().clone()];
+    assert_eq!(caravan_pki::lint::certificates(&all, now()), []);
+}

@@ -167,6 +167,7 @@ pub struct Cluster {
     pub(crate) extra_sans: Vec<San>,
     pub(crate) authority_lifetime: Lifetime,
     pub(crate) leaf_lifetime: Lifetime,
+    pub(crate) constrain_etcd: bool,
 }
 
 impl Cluster {
@@ -187,6 +188,7 @@ impl Cluster {
             extra_sans: Vec::new(),
             authority_lifetime: Lifetime::AUTHORITY,
             leaf_lifetime: Lifetime::LEAF,
+            constrain_etcd: false,
         })
     }
 
@@ -256,6 +258,15 @@ impl Cluster {
     #[must_use]
     pub fn with_leaf_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.leaf_lifetime = lifetime;
+        self
+    }
+
+    /// Limits etcd's authority to the names and addresses of the nodes that run etcd, and the loopback ones.
+    ///
+    /// A member added later then needs another authority: leave it out where the cluster will grow.
+    #[must_use]
+    pub fn with_constrained_etcd(mut self) -> Self {
+        self.constrain_etcd = true;
         self
     }
 

@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::table::{Copies, Kind, Name, On, Row, SanRule, TABLE};
 use super::{Cluster, Node, RowId};
 use crate::{
-    AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Plan, San, Sans, Secret,
+    AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Permitted, Plan, San, Sans,
+    Secret,
 };
 
 /// The plan entry of the token that kubelets join with.
@@ -66,7 +67,8 @@ impl Cluster {
             match (row.kind, row.signer, row.common_name) {
                 (Kind::Authority, _, Name::Fixed(name)) => {
                     let spec = AuthoritySpec::new(CommonName::try_from(name)?)
-                        .with_lifetime(self.authority_lifetime);
+                        .with_lifetime(self.authority_lifetime)
+                        .with_permitted(self.permitted(row)?);
                     plan.authority(&id, spec)?;
                 }
                 (_, Some(signer), _) => {
@@ -78,6 +80,27 @@ impl Cluster {
             }
         }
         Ok(())
+    }
+
+    /// What the authority `row` may vouch for; nothing in the list means anything.
+    fn permitted(&self, row: &Row) -> Result<Vec<Permitted>, Error> {
+        let mut permitted = Vec::new();
+        if row.id == RowId::EtcdCa && self.constrain_etcd {
+            for node in self.etcd() {
+                for san in self.sans(SanRule::EtcdMember, node)?.iter() {
+                    let limit = match san {
+                        San::Dns(name) => Permitted::Domain(name.clone()),
+                        San::Ip(address @ IpAddr::V4(_)) => Permitted::Network(*address, 32),
+                        San::Ip(address) => Permitted::Network(*address, 128),
+                        San::Uri(_) => continue,
+                    };
+                    if !permitted.contains(&limit) {
+                        permitted.push(limit);
+                    }
+                }
+            }
+        }
+        Ok(permitted)
     }
 
     /// The nodes that have rows of this kind for themselves.

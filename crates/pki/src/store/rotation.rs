@@ -118,8 +118,8 @@ pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Re
     if read_certificate(&extra.next_certificate)?.is_some() {
         return Ok(());
     }
-    let (spec, lifetime) = match plan.entry(id).map(|entry| entry.item()) {
-        Some(Item::Authority { issuer: None, spec }) => (spec, spec.lifetime()),
+    let lifetime = match plan.entry(id).map(|entry| entry.item()) {
+        Some(Item::Authority { issuer: None, spec }) => spec.lifetime(),
         _ => return Err(not_found("self-signed authority in the plan", id)),
     };
     // The key first, as everywhere; one that an interrupted start left is used.
@@ -133,8 +133,8 @@ pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Re
             key
         }
     };
-    // The subject of the old one, whoever made it, so that only the key is another.
-    let next = Authority::create_like(&old, spec, key, lifetime, now)?;
+    // Whoever made the old one: only the key is another.
+    let next = Authority::create_like(&old, key, lifetime, now)?;
     batch::commit(&[public(
         &extra.next_certificate,
         next.certificate(),

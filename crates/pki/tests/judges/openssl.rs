@@ -125,6 +125,31 @@ fn names_and_addresses_are_matched() {
 }
 
 #[test]
+fn a_constrained_etcd_authority_is_accepted() {
+    let Some(openssl) = judge("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let plan = cluster().with_constrained_etcd().plan().unwrap();
+    let store = Store::open(folder.path().join("pki")).unwrap();
+    let made = store.ensure(&plan, SystemTime::now()).unwrap();
+    let ca = made
+        .material()
+        .authority("etcd-ca")
+        .unwrap()
+        .certificate_pem();
+    for (id, purpose) in [
+        ("nodes/etcdone/etcd-server", "sslserver"),
+        ("nodes/etcdone/etcd-peer", "sslclient"),
+        ("apiserver-etcd-client", "sslclient"),
+    ] {
+        let leaf = made.material().identity(id).unwrap().chain_pem();
+        let (accepted, said) = verify(&openssl, folder.path(), &ca, &leaf, &["-purpose", purpose]);
+        assert!(accepted, "{id}: {said}");
+    }
+}
+
+#[test]
 fn keys_are_read_and_the_discovery_hash_agrees() {
     let Some(openssl) = judge("openssl") else {
         return;
