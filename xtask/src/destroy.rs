@@ -95,14 +95,10 @@ fn confirmed(target: &Target, chosen: &[&Found]) -> bool {
 
 /// Removes machines by Vagrant where it knows them, and by the engine what Vagrant lost.
 fn remove(run: &Run<'_>, target: &Target, found: &[Found], chosen: &[&Found]) -> Result<(), Error> {
-    let lost = machines::lost(found, &target.dir);
     let known: Vec<&Found> = chosen
         .iter()
         .copied()
-        .filter(|machine| {
-            target.dir.vagrantfile(&machine.server).is_file()
-                && !lost.iter().any(|lost| lost.name == machine.name)
-        })
+        .filter(|machine| target.dir.vagrantfile(&machine.server).is_file())
         .collect();
     if !known.is_empty() {
         let roles = machines::roles(target.known_lab(), found);
@@ -130,11 +126,14 @@ fn remove(run: &Run<'_>, target: &Target, found: &[Found], chosen: &[&Found]) ->
         }
     }
     if target.provider() == Provider::Docker {
-        let ids: Vec<&str> = chosen
-            .iter()
-            .filter_map(|machine| machine.id.as_deref())
-            .collect();
-        machines::remove(&ids)?;
+        let engine = Engine::find()?;
+        let left = engine.machines(Some(&target.name))?;
+        let left = left.iter().filter(|container| {
+            chosen
+                .iter()
+                .any(|machine| machine.name == container.machine)
+        });
+        engine.remove_containers(left)?;
     }
     Ok(())
 }

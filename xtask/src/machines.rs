@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 use caravan_lab::{Lab, Provider, Role};
-use caravan_process::Program;
 use caravan_vagrant::engine::{Container, Engine};
 use caravan_vagrant::{MachineState, Vagrant};
 use serde::Serialize;
@@ -104,56 +102,6 @@ pub(crate) fn groups(dir: &LabDir) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-/// Machines that the engine has and Vagrant has no note of, as after a run whose Vagrant was killed: nobody can go on
-/// with them, and their addresses are in the way of new ones.
-pub(crate) fn lost<'a>(found: &'a [Found], dir: &LabDir) -> Vec<&'a Found> {
-    found
-        .iter()
-        .filter(|machine| {
-            let Some(id) = &machine.id else { return false };
-            let note = note(dir, machine);
-            // Vagrant writes the id once the container is there; a container without a note may be one of this moment.
-            fs::read_to_string(note).map_or(true, |noted| noted.trim() != id)
-        })
-        .collect()
-}
-
-/// Removes containers by their ids, with their volumes; those that are gone already are no error.
-///
-/// # Errors
-///
-/// [`Error::Process`].
-pub(crate) fn remove(ids: &[&str]) -> Result<(), Error> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let docker = Program::find("docker")?;
-    let output = docker
-        .call(["rm", "--force", "--volumes"])
-        .args(ids)
-        .output()?;
-    let gone = output
-        .stderr
-        .lines()
-        .all(|line| line.contains("No such container"));
-    if output.success() || gone {
-        return Ok(());
-    }
-    // Asked again, it says what is wrong in a way that the error can show.
-    docker
-        .call(["rm", "--force", "--volumes"])
-        .args(ids)
-        .run()?;
-    Ok(())
-}
-
-fn note(dir: &LabDir, machine: &Found) -> PathBuf {
-    dir.vagrant_memory(&machine.server)
-        .join("machines")
-        .join(&machine.name)
-        .join("docker/id")
 }
 
 /// The roles of machines, as far as the lab file, or what is left of it, tells.

@@ -26,8 +26,10 @@ mod show;
 mod software;
 mod ssh;
 mod state;
+mod status;
 mod target;
 mod up;
+mod verify;
 mod workspace;
 
 use caravan_process::interrupt;
@@ -62,6 +64,8 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Up(up) => up::run(&up, &workspace, &screen),
         Verb::Halt(halt) => halt::run(&halt, &workspace, &screen),
         Verb::Destroy(destroy) => destroy::run(&destroy, &workspace, &screen),
+        Verb::Status(status) => status::run(&status, &workspace),
+        Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),
         Verb::List(list) => list::run(&list, &workspace),
         Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),
         Verb::Logs(logs) => logs::run(&logs, &workspace),

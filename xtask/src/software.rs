@@ -35,6 +35,16 @@ pub(crate) fn versions(lab: &Lab) -> Result<Software, Error> {
     })
 }
 
+/// The image that machines hold for test pods.
+///
+/// # Errors
+///
+/// [`Error::Bundle`] where nothing is pinned for this Kubernetes.
+pub(crate) fn probe_image(lab: &Lab) -> Result<String, Error> {
+    let software = caravan_bundle::software_of(&lab.kubernetes().to_string())?;
+    Ok(software.probe_image)
+}
+
 /// Makes the machine image for Kubernetes `minor`, and the bundle it is made from, where they are not there yet;
 /// returns the image's name.
 ///

@@ -10,6 +10,7 @@ mod preflight;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use caravan_cluster::verify::{Depth, Report};
 use caravan_lab::{Lab, Machine, Server};
 use caravan_process::interrupt;
 
@@ -30,6 +31,7 @@ use crate::state::choices::Choices;
 use crate::state::lock::Lock;
 use crate::state::write;
 use crate::target::no_such_machine;
+use crate::verify;
 use crate::workspace::Workspace;
 
 /// Runs the verb.
@@ -68,18 +70,22 @@ pub(crate) fn run(
                 lab.name()
             ));
         }
-        Ok(Changed::Something) => closing::tables(&up, &timeline),
+        Ok(Changed::Something(report)) => closing::tables(&up, &timeline, report.as_ref()),
         // Before that, nothing was touched, and the error says all.
         Err(_) if up.began.load(Ordering::Relaxed) => closing::what_is_left(&up),
         Err(_) => {}
     }
-    ended.map(|_| Exit::Done)
+    ended.map(|changed| match changed {
+        Changed::Something(Some(report)) => verify::verdict(&report),
+        Changed::Something(None) | Changed::Nothing => Exit::Done,
+    })
 }
 
 /// Whether a run changed anything.
 enum Changed {
     Nothing,
-    Something,
+    /// Something, and what the quick verification found, if all machines were wanted.
+    Something(Option<Report>),
 }
 
 /// One run of the verb.
@@ -129,7 +135,19 @@ impl Up<'_> {
         self.began.store(true, Ordering::Relaxed);
         converge::until_ready(self, &access, &todo, &sources, choices.provider)?;
         self.write_kubeconfig(&keys)?;
-        Ok(Changed::Something)
+        if self.wanted.len() < self.lab.machines().len() {
+            return Ok(Changed::Something(None));
+        }
+        let report = self.run.step("verify", || {
+            verify::checked(
+                self.lab,
+                &access,
+                choices.airgap,
+                Depth::Quick,
+                self.run.screen,
+            )
+        })?;
+        Ok(Changed::Something(Some(report)))
     }
 
     /// Renders the files of all groups, and writes those that differ.

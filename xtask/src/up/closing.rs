@@ -1,12 +1,15 @@
 //! The last words of `up`.
 
+use caravan_cluster::verify::Report;
+
 use super::Up;
 use crate::machines;
 use crate::show::timeline::{Timeline, critical, seconds, table};
 use crate::state::choices::Choices;
+use crate::verify;
 
 /// Where the time went, where the kubeconfig is, and what to do next.
-pub(super) fn tables(up: &Up<'_>, timeline: &Timeline) {
+pub(super) fn tables(up: &Up<'_>, timeline: &Timeline, report: Option<&Report>) {
     let screen = up.run.screen;
     let names: Vec<&str> = up
         .wanted
@@ -25,6 +28,9 @@ pub(super) fn tables(up: &Up<'_>, timeline: &Timeline) {
         seconds(timeline.length_ms()),
         up.lab.api_endpoint()
     ));
+    if let Some(report) = report {
+        screen.say(&format!("verified: {}", verify::summary(report)));
+    }
     screen.say(&format!("kubeconfig: {}", up.dir.kubeconfig().display()));
     screen.say(&format!("timeline:   {}", up.run.path().display()));
     screen.say(&format!(

@@ -1,0 +1,150 @@
+//! `cargo xtask verify`: every promise of a lab, tested live.
+
+use std::time::Duration;
+
+use caravan_cluster::verify::{self, Depth, Event, Options, Outcome, Report};
+use caravan_cluster::{Access, ready};
+use caravan_lab::Lab;
+
+use crate::certs::Keys;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::flags;
+use crate::reach;
+use crate::show::screen::Screen;
+use crate::show::timeline::{RUN, table};
+use crate::software;
+use crate::state::lock::Lock;
+use crate::target::Target;
+use crate::workspace::Workspace;
+
+/// How long `--wait` waits: as long as machines themselves wait for each other, and a little more.
+const WAIT_LIMIT: Duration = Duration::from_secs(900);
+
+/// Runs the verb; a broken promise is [`Exit::Degraded`].
+pub(crate) fn run(
+    flags: &flags::Verify,
+    workspace: &Workspace,
+    screen: &Screen,
+) -> Result<Exit, Error> {
+    let target = Target::of(workspace, flags.lab.as_deref())?;
+    let lab = target.lab(workspace)?;
+    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::NotMade {
+        lab: target.name.clone(),
+    })?;
+    reach::check(lab)?;
+    let _lock = Lock::take(&target.dir, &target.name, "verify")?;
+    let access = keys.access(&target.dir)?;
+    if flags.wait {
+        screen.now(RUN, "waits until the lab is ready");
+        ready::wait(lab, &access, WAIT_LIMIT, &mut |readiness| {
+            if let Some(first) = readiness.missing.first() {
+                screen.detail(RUN, &first.to_string());
+            }
+        })?;
+        screen.done(RUN, "the lab is ready");
+    }
+    let depth = if flags.disrupt {
+        Depth::Disrupt
+    } else {
+        Depth::Full
+    };
+    let airgap = target
+        .choices
+        .as_ref()
+        .is_some_and(|choices| choices.airgap);
+    let report = checked(lab, &access, airgap, depth, screen)?;
+    if flags.json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&report).expect("plain data")
+        );
+    } else {
+        println!("{}", text(&report));
+    }
+    Ok(verdict(&report))
+}
+
+/// Tests the promises of `depth`, each shown as it ends.
+///
+/// # Errors
+///
+/// [`Error::Bundle`] where nothing is pinned for the lab's Kubernetes.
+pub(crate) fn checked(
+    lab: &Lab,
+    access: &Access,
+    airgap: bool,
+    depth: Depth,
+    screen: &Screen,
+) -> Result<Report, Error> {
+    let options = Options {
+        depth,
+        airgap,
+        probe_image: Some(software::probe_image(lab)?),
+    };
+    let report = verify::run(access, lab, &options, &mut |event| match event {
+        Event::Begins { id, promise } => screen.now(id, promise),
+        Event::Ends(check) => screen.done(
+            check.id,
+            &format!(
+                "{}: {} ({:.1} s)",
+                word(check.outcome),
+                check.evidence,
+                check.seconds
+            ),
+        ),
+        Event::CleansUp => screen.now(RUN, "takes away what was made for the checks"),
+    });
+    screen.clear();
+    Ok(report)
+}
+
+/// How a verb ends that came to this report.
+pub(crate) fn verdict(report: &Report) -> Exit {
+    if report.passed() {
+        Exit::Done
+    } else {
+        Exit::Degraded
+    }
+}
+
+/// How many promises hold, in a line.
+pub(crate) fn summary(report: &Report) -> String {
+    let count = |outcome| report.of(outcome).count();
+    format!(
+        "{} promises hold, {} are broken, {} do not apply; {:.1} s",
+        count(Outcome::Passed),
+        count(Outcome::Failed),
+        count(Outcome::Skipped),
+        report.seconds
+    )
+}
+
+fn text(report: &Report) -> String {
+    let mut table = table::plain(&["result", "seconds", "check", "promise"]);
+    for check in &report.checks {
+        table.add_row([
+            word(check.outcome).to_owned(),
+            format!("{:.1}", check.seconds),
+            check.id.to_owned(),
+            check.promise.to_owned(),
+        ]);
+    }
+    let mut lines = vec![table::text(&table)];
+    for check in report.of(Outcome::Failed) {
+        lines.push(format!(
+            "\n{}: {}\n  {}",
+            check.id, check.promise, check.evidence
+        ));
+    }
+    lines.push(format!("\n{}", summary(report)));
+    lines.join("\n")
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Passed => "holds",
+        Outcome::Failed => "BROKEN",
+        Outcome::Skipped => "skipped",
+    }
+}
