@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::material::Material;
 use crate::settings::{Settings, Software};
 
-/// Where CoreDNS would send names outside the lab when there is nobody to ask. The address belongs to nobody (RFC 5737),
-/// an airgapped machine has no route to it, and so the answer comes at once: no.
+/// Where CoreDNS sends names outside the lab when there is nobody to ask. The address belongs to nobody (RFC 5737), and
+/// nodes refuse to go there, so that the answer comes at once: no.
 const NO_NAMESERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// VXLAN puts 50 bytes round each packet of the lab's network (1500).
@@ -77,6 +77,8 @@ pub(crate) struct LabContext {
     conntrack: Vec<Pair>,
     api_sans: Vec<String>,
     nameservers: Vec<String>,
+    /// [`NO_NAMESERVER`] where it is in use.
+    nowhere: Vec<String>,
     operators: Vec<String>,
     masters: Vec<Named>,
     members: Vec<Named>,
@@ -121,7 +123,15 @@ impl LabContext {
             kube_proxy_mode: "nftables",
             conntrack: conntrack(settings.provider),
             api_sans: lab.api_sans(),
-            nameservers: nameservers(settings),
+            nameservers: nameservers(settings)
+                .iter()
+                .map(Ipv4Addr::to_string)
+                .collect(),
+            nowhere: nameservers(settings)
+                .iter()
+                .filter(|address| **address == NO_NAMESERVER)
+                .map(Ipv4Addr::to_string)
+                .collect(),
             operators: lab.operators().iter().map(Ipv4Addr::to_string).collect(),
             masters: named(Role::ControlPlane).collect(),
             etcd: Etcd {
@@ -253,15 +263,11 @@ fn conntrack(provider: Provider) -> Vec<Pair> {
         .collect()
 }
 
-fn nameservers(settings: &Settings) -> Vec<String> {
+fn nameservers(settings: &Settings) -> Vec<Ipv4Addr> {
     if settings.airgap || settings.nameservers.is_empty() {
-        vec![NO_NAMESERVER.to_string()]
+        vec![NO_NAMESERVER]
     } else {
-        settings
-            .nameservers
-            .iter()
-            .map(Ipv4Addr::to_string)
-            .collect()
+        settings.nameservers.clone()
     }
 }
 

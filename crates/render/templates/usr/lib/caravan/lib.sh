@@ -43,8 +43,9 @@ pause() {
     read -r -t "$1" -u "$nobody" || true
 }
 
-# await PHASE SECONDS WHAT COMMAND...: runs COMMAND four times a second until it succeeds; says WHAT it waits for at
-# once, then every ten seconds; after SECONDS it gives up, so that the unit shows as failed in `systemctl status`.
+# await PHASE SECONDS WHAT COMMAND...: runs COMMAND four times a second until it succeeds (EVERY=0.5 before it: twice);
+# says WHAT it waits for at once, then every ten seconds; after SECONDS it gives up, so that the unit shows as failed in
+# `systemctl status`.
 await() {
     local phase=$1 limit=$2 what=$3 begun=$SECONDS next=0 waited
     shift 3
@@ -57,7 +58,7 @@ await() {
             say "$phase" wait "$what (${waited}s)"
             next=$((waited + 10))
         fi
-        pause 0.25
+        pause "${EVERY:-0.25}"
     done
 }
 
