@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{
 use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use crate::key::hex;
+use crate::hex::hex;
 use crate::{Error, PrivateKey, PublicKey, San, Usage, Validity, pem, profile, subject};
 
 /// ecdsa-with-SHA256 (RFC 5758 3.2).

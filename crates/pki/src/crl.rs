@@ -14,7 +14,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
 use crate::certificate::ECDSA_WITH_SHA256;
-use crate::key::hex;
+use crate::hex::hex;
 use crate::{Authority, Certificate, Error, Lifetime, pem, profile};
 
 /// A certificate revocation list (RFC 5280 5).

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName};
 
-use crate::key::hex;
+use crate::hex::hex;
 use crate::{Certificate, Error, Usage, pem, profile, rfc3339};
 
 /// Whether a certificate is valid at the time of inspection.

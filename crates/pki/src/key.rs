@@ -1,25 +1,17 @@
-//! Key pairs: ECDSA on the curve P-256.
+//! Private keys: ECDSA on the curve P-256.
 //!
 //! One algorithm is enough: every TLS library in use has P-256, and a choice would be one more thing to get wrong.
 
 use std::fmt;
 
-use p256::ecdsa::VerifyingKey;
 use sec1::EcPrivateKey;
-use sha2::{Digest, Sha256};
 use x509_cert::der::asn1::{AnyRef, OctetStringRef};
 use x509_cert::der::{Decode, Reader, SliceReader};
-use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
+use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-use crate::backend::{self, Point, Scalar, Signer};
-use crate::{Error, algorithm, pem};
-
-/// `SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING` before the 65 octets of a point (RFC 5480 2).
-const SPKI_PREFIX: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-];
+use crate::backend::{Scalar, Signer};
+use crate::{Error, PublicKey, algorithm, pem};
 
 /// PKCS#8 around an `ECPrivateKey` (RFC 5208 5, RFC 5915 3) up to the 32 octets of the scalar.
 const PKCS8_PREFIX: [u8; 36] = [
@@ -36,85 +28,6 @@ const SEC1_CURVE: [u8; 12] = [
 ];
 /// `[1] BIT STRING` before the 65 octets of the point, in both forms.
 const POINT_PREFIX: [u8; 5] = [0xa1, 0x44, 0x03, 0x42, 0x00];
-
-/// A public key.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct PublicKey {
-    point: Point,
-}
-
-impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo (RFC 5280 4.1.2.7).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Malformed`] for anything else, [`Error::UnsupportedKey`] for any algorithm but ECDSA on P-256.
-    pub fn from_der(spki: &[u8]) -> Result<Self, Error> {
-        let info = SubjectPublicKeyInfoRef::try_from(spki)
-            .map_err(|error| Error::malformed("public key", error))?;
-        algorithm::require_p256(&info.algorithm, "certificates of ours")?;
-        let point = info.subject_public_key.as_bytes().unwrap_or_default();
-        let key = VerifyingKey::from_sec1_bytes(point)
-            .map_err(|_| Error::malformed("public key", "is no point of the curve"))?;
-        Ok(Self {
-            point: backend::point_of(&key),
-        })
-    }
-
-    /// Reads the first `PUBLIC KEY` block of `text`.
-    ///
-    /// # Errors
-    ///
-    /// As [`PublicKey::from_der`], and [`Error::Malformed`] when there is no such block.
-    pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
-        let blocks = pem::blocks(text)?;
-        match blocks.iter().find(|block| block.label == "PUBLIC KEY") {
-            Some(block) => Self::from_der(&block.der),
-            None => Err(Error::malformed("public key", "no `PUBLIC KEY` block")),
-        }
-    }
-
-    /// The SubjectPublicKeyInfo in DER: 91 octets.
-    pub fn to_der(&self) -> Vec<u8> {
-        [&SPKI_PREFIX[..], &self.point].concat()
-    }
-
-    /// The SubjectPublicKeyInfo as a `PUBLIC KEY` block, the format of kubeadm's `sa.pub`.
-    pub fn to_pem(&self) -> String {
-        pem::encode("PUBLIC KEY", &self.to_der())
-    }
-
-    /// The SHA-256 of [`PublicKey::to_der`], as `sha256:` and 64 lower-case hex digits.
-    ///
-    /// Of an authority's key, this is kubeadm's `--discovery-token-ca-cert-hash`
-    /// (kubernetes `cmd/kubeadm/app/util/pubkeypin`).
-    pub fn pin(&self) -> String {
-        format!("sha256:{}", hex(&Sha256::digest(self.to_der())))
-    }
-
-    /// The subject key identifier: the leftmost 160 bits of the SHA-256 of the point (RFC 7093 2, method 1).
-    pub(crate) fn identifier(&self) -> [u8; 20] {
-        let mut identifier = [0; 20];
-        identifier.copy_from_slice(&Sha256::digest(self.point)[..20]);
-        identifier
-    }
-
-    /// The uncompressed point: 0x04, then both coordinates.
-    pub(crate) fn point(&self) -> &Point {
-        &self.point
-    }
-
-    /// Whether `signature` (ECDSA-Sig-Value in DER) is that of `message`, hashed with SHA-256.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        backend::verify(&self.point, message, signature)
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({})", self.pin())
-    }
-}
 
 /// A private key, with its public key.
 ///
@@ -137,7 +50,7 @@ impl PrivateKey {
         Ok(Self {
             signer,
             scalar,
-            public: PublicKey { point },
+            public: PublicKey::from_point(point),
         })
     }
 
@@ -206,10 +119,10 @@ impl PrivateKey {
         let private = Self {
             signer,
             scalar,
-            public: PublicKey { point },
+            public: PublicKey::from_point(point),
         };
         match key.public_key {
-            Some(point) if point != private.public.point => {
+            Some(point) if point != *private.public.point() => {
                 Err(malformed("its public half does not belong to it"))
             }
             _ => Ok(private),
@@ -248,7 +161,7 @@ impl PrivateKey {
         for part in between {
             der.extend_from_slice(part);
         }
-        der.extend_from_slice(&self.public.point);
+        der.extend_from_slice(self.public.point());
         der
     }
 
@@ -299,15 +212,6 @@ impl<'a> Pkcs8<'a> {
         outer.finish()?;
         Ok(parsed)
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -7,11 +7,9 @@ use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::Extension;
 #[cfg(all(feature = "store", unix))]
 use x509_cert::ext::pkix::SubjectAltName;
-use zeroize::Zeroizing;
 
 use crate::{
-    Certificate, CommonName, Error, Lifetime, Organization, PrivateKey, Sans, Subject, Usage,
-    profile,
+    Certificate, CommonName, Error, Lifetime, Organization, Sans, Subject, Usage, profile,
 };
 
 /// Whether a renewal keeps the private key.
@@ -263,76 +261,4 @@ pub(crate) enum Difference {
     Profile,
     Sans,
     Subject,
-}
-
-/// A certificate and its private key.
-#[derive(Debug)]
-pub struct Identity {
-    certificate: Certificate,
-    key: PrivateKey,
-    /// The authorities between the certificate and its root, nearest first.
-    chain: Vec<Certificate>,
-}
-
-impl Identity {
-    /// Joins a certificate and its key.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Mismatch`] when they do not belong together.
-    pub fn new(certificate: Certificate, key: PrivateKey) -> Result<Self, Error> {
-        certificate.require_key(&key)?;
-        Ok(Self {
-            certificate,
-            key,
-            chain: Vec::new(),
-        })
-    }
-
-    pub(crate) fn with_chain(mut self, chain: Vec<Certificate>) -> Self {
-        self.chain = chain;
-        self
-    }
-
-    /// The certificate.
-    pub fn certificate(&self) -> &Certificate {
-        &self.certificate
-    }
-
-    /// The key.
-    pub fn key(&self) -> &PrivateKey {
-        &self.key
-    }
-
-    /// The certificate alone, in PEM.
-    pub fn certificate_pem(&self) -> String {
-        self.certificate.to_pem()
-    }
-
-    /// The certificate, then the intermediate authorities up to but without the root, in PEM: what a TLS server sends.
-    pub fn chain_pem(&self) -> String {
-        let mut text = self.certificate.to_pem();
-        for certificate in &self.chain {
-            text.push_str(&certificate.to_pem());
-        }
-        text
-    }
-
-    /// The chain and the key as rustls takes them.
-    #[cfg(feature = "rustls")]
-    pub fn to_rustls(
-        &self,
-    ) -> (
-        Vec<rustls_pki_types::CertificateDer<'static>>,
-        rustls_pki_types::PrivateKeyDer<'static>,
-    ) {
-        let chain = [&self.certificate].into_iter().chain(&self.chain);
-        let key = rustls_pki_types::PrivatePkcs8KeyDer::from(self.key.to_pkcs8_der().to_vec());
-        (chain.map(Certificate::to_rustls).collect(), key.into())
-    }
-
-    /// The key as PKCS#8 PEM.
-    pub fn key_pem(&self) -> Zeroizing<String> {
-        self.key.to_pkcs8_pem()
-    }
 }

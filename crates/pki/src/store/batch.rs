@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::files::{self, Privacy, io_error};
 use super::parallel;
-use crate::key::hex;
+use crate::hex::hex;
 use crate::{Error, Plan, secret};
 
 /// What temporary files start with, so that those of a killed process are known.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::files::{self, Privacy, io_error};
-use crate::plan::{Item, NEXT, PREVIOUS};
+use crate::entry::{Item, NEXT, PREVIOUS};
 use crate::{AuthoritySpec, Certificate, CommonName, Error, Leaf, Organization, Plan};
 
 /// Certificates by entry name, as far as they have a key beside them.

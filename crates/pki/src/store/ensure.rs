@@ -12,8 +12,8 @@ use super::material::Material;
 use super::parallel;
 use super::report::{Change, Ensured, Outcome, Reason};
 use super::rotation;
+use crate::entry::{Entry, EntryId, Item};
 use crate::leaf::Difference;
-use crate::plan::{Entry, EntryId, Item};
 use crate::{
     Authority, AuthoritySpec, Certificate, Error, Identity, KeyPolicy, Leaf, Plan, PrivateKey,
     PublicKey, Secret, SshKey,

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::files::{self, Privacy};
 use super::material::Material;
 use super::rotation;
-use crate::plan::{Entry, Item};
+use crate::entry::{Entry, Item};
 use crate::{Authority, Certificate, Error, Identity, Plan, PrivateKey, Secret, SshKey};
 
 /// One entry in memory.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::held::Held;
-use crate::plan::EntryId;
+use crate::entry::EntryId;
 use crate::{Authority, Error, Identity, PrivateKey, SshKey};
 
 /// Everything a plan asked for, in memory, by entry name.

@@ -52,7 +52,7 @@ pub use material::Material;
 pub use report::{Change, Ensured, Outcome, Reason};
 pub use rotation::Rotation;
 
-use crate::plan::Item;
+use crate::entry::Item;
 use crate::{Authority, EntryId, Error, KeyPolicy, Lifetime, Plan};
 
 /// A folder of authorities, certificates, keys and secrets.

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::batch::{self, Verb, Write};
 use super::files::{self, Privacy, io_error};
 use super::held::Paths;
-use crate::plan::{Item, NEXT, PREVIOUS};
+use crate::entry::{Item, NEXT, PREVIOUS};
 use crate::{Authority, Certificate, Error, Lifetime, Plan, PrivateKey};
 
 /// How far an authority's change to another key has come.

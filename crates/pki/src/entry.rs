@@ -1,0 +1,193 @@
+//! The entries of a plan: their names, what they are, and their files.
+
+use std::fmt;
+
+use crate::{AuthoritySpec, Error, Leaf, Secret};
+
+/// The name of a plan entry: path segments of lower-case letters, digits, `.`, `_` and `-`, separated by `/`.
+///
+/// It is where a store keeps the entry's files, so `..`, hidden and absolute paths are refused.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(String);
+
+impl EntryId {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&str> for EntryId {
+    type Error = Error;
+
+    fn try_from(value: &str) -> Result<Self, Error> {
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        let problem = if value.len() > 200 {
+            "is longer than 200 characters"
+        } else if value.split('/').any(str::is_empty) {
+            "has an empty segment"
+        } else if value.split('/').any(|segment| segment.starts_with('.')) {
+            "has a segment that starts with a dot"
+        } else if !value.bytes().all(|byte| byte == b'/' || allowed(byte)) {
+            "may hold lower-case letters, digits, `.`, `_`, `-` and `/` only"
+        } else {
+            return Ok(Self(value.to_owned()));
+        };
+        Err(Error::invalid(
+            "plan entry name",
+            value.escape_debug().to_string(),
+            problem,
+        ))
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What one entry of a plan is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item {
+    /// A self-signed authority, or one signed by another (`issuer`).
+    Authority {
+        /// The authority above; `None` for a root.
+        issuer: Option<EntryId>,
+        /// Its description.
+        spec: AuthoritySpec,
+    },
+    /// A key pair without certificate, such as the one that signs Kubernetes' service account tokens.
+    KeyPair,
+    /// A certificate with its key.
+    Leaf {
+        /// Who signs it.
+        issuer: EntryId,
+        /// Its description.
+        leaf: Leaf,
+    },
+    /// Random text.
+    Secret(Secret),
+    /// A key pair for ssh.
+    SshKey {
+        /// The comment of its public line.
+        comment: String,
+    },
+}
+
+/// One entry of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub(crate) id: EntryId,
+    pub(crate) item: Item,
+}
+
+impl Entry {
+    /// Its name.
+    pub fn id(&self) -> &EntryId {
+        &self.id
+    }
+
+    /// What it is.
+    pub fn item(&self) -> &Item {
+        &self.item
+    }
+
+    /// The files a store keeps for it, relative to the store's folder.
+    pub fn files(&self) -> EntryFiles {
+        let id = &self.id;
+        let (public, private) = match self.item {
+            Item::Authority { .. } | Item::Leaf { .. } => {
+                (Some(format!("{id}.crt")), format!("{id}.key"))
+            }
+            Item::KeyPair => (Some(format!("{id}.pub")), format!("{id}.key")),
+            Item::Secret(_) => (None, format!("{id}.secret")),
+            // The names that ssh expects: a private key without extension.
+            Item::SshKey { .. } => (Some(format!("{id}.pub")), id.to_string()),
+        };
+        EntryFiles { public, private }
+    }
+
+    /// These, and those that an authority has while its key changes.
+    pub(crate) fn all_files(&self) -> Vec<String> {
+        let files = self.files();
+        let mut all: Vec<String> = files.public.into_iter().chain([files.private]).collect();
+        if let Item::Authority { .. } = self.item {
+            let id = &self.id;
+            all.push(format!("{id}.{NEXT}.crt"));
+            all.push(format!("{id}.{NEXT}.key"));
+            all.push(format!("{id}.{PREVIOUS}.crt"));
+        }
+        all
+    }
+}
+
+/// What is added to an authority's name while its key changes: the coming pair, and the certificate that was.
+pub(crate) const NEXT: &str = "next";
+pub(crate) const PREVIOUS: &str = "previous";
+
+/// The files of one entry, relative to the store's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryFiles {
+    /// The certificate or public key, readable by everyone who may enter the folder.
+    pub public: Option<String>,
+    /// The private key or secret, readable by its owner alone.
+    pub private: String,
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = |seconds: u64| seconds as f64 / 86_400.0;
+        match self {
+            Self::Authority { issuer, spec } => {
+                f.write_str("authority  ")?;
+                if let Some(issuer) = issuer {
+                    write!(f, "{issuer} signs ")?;
+                }
+                write!(
+                    f,
+                    "{}; {} days",
+                    spec.subject(),
+                    days(spec.lifetime().as_secs())
+                )?;
+                match spec.path_length() {
+                    Some(length) => write!(f, "; path length {length}"),
+                    None => Ok(()),
+                }
+            }
+            Self::KeyPair => f.write_str("key pair"),
+            Self::Leaf { issuer, leaf } => write!(
+                f,
+                "leaf       {issuer} signs {leaf}; {} days",
+                days(leaf.lifetime().as_secs())
+            ),
+            Self::Secret(secret) => write!(f, "secret     {secret:?}"),
+            Self::SshKey { comment } => write!(f, "ssh key    {comment}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_inside_the_store() {
+        for (id, problem) in [
+            ("", "empty segment"),
+            ("/etc/passwd", "empty segment"),
+            ("a//b", "empty segment"),
+            ("../a", "starts with a dot"),
+            ("a/../b", "starts with a dot"),
+            (".lock", "starts with a dot"),
+            ("A", "lower-case"),
+            ("a b", "lower-case"),
+            ("a\\b", "lower-case"),
+        ] {
+            let error = EntryId::try_from(id).unwrap_err().to_string();
+            assert!(error.contains(problem), "{id}: {error}");
+        }
+    }
+}
