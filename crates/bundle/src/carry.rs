@@ -207,6 +207,8 @@ fn unpack(file: &Path, workshop: &Path) -> Result<Unpacked, Error> {
         }
         missing.retain(|name| *name != path);
     }
+    // The tar ends before the compressed stream does, whose own checksum covers what no manifest names: headers, padding.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken)?;
     match missing.first() {
         Some(name) => Err(refuse(&format!(
             "`{name}` is not in it; was the copy cut off?"
