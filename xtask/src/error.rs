@@ -133,6 +133,9 @@ pub(crate) enum Error {
     /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] caravan_pki::Error),
+    /// The lab has machines, and what is measured needs it without.
+    #[error("lab `{lab}` has machines, and what is measured begins with none")]
+    Occupied { lab: String },
     /// A program failed.
     #[error(transparent)]
     Process(#[from] caravan_process::Error),
@@ -324,6 +327,7 @@ impl Error {
             Self::NoWorkspace { .. } => Some(
                 "go to the folder that holds `labs/`, or set `CARAVAN_ROOT` to it".to_owned(),
             ),
+            Self::Occupied { lab } => Some(format!("`cargo xtask destroy {lab}`")),
             Self::Pki(error) => error.hint(),
             Self::Process(error) => error.hint(),
             Self::Render(error) => error.hint(),

@@ -84,9 +84,11 @@ impl LabDir {
         self.group(server).join("Vagrantfile")
     }
 
-    /// What Vagrant remembers of one server's machines.
-    pub(crate) fn vagrant_memory(&self, server: &str) -> PathBuf {
-        self.group(server).join(".vagrant")
+    /// The files of one machine, as the archive that its provisioner unpacks.
+    pub(crate) fn archive(&self, server: &str, machine: &str) -> PathBuf {
+        self.group(server)
+            .join("machines")
+            .join(format!("{machine}.sh"))
     }
 
     /// What was given to the machines that exist.
@@ -216,7 +218,7 @@ mod tests {
             dir.ssh_key(),
             dir.known_hosts(),
             dir.vagrantfile("server1"),
-            dir.vagrant_memory("server1"),
+            dir.archive("server1", "masterone"),
             dir.deployed_lab(),
             dir.deployed_files("masterone"),
             dir.kubeconfig(),

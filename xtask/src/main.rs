@@ -1,6 +1,7 @@
 //! The lab tool: parses the command line, goes to the workspace, runs one verb.
 
 mod bake;
+mod bench;
 mod bundle;
 mod certs;
 mod destroy;
@@ -74,6 +75,6 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Bake(bake) => bake::run(&bake, &screen),
         Verb::Explain(explain) => explain::run(&explain, &workspace),
         Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
-        _ => Ok(Exit::Done),
+        Verb::Bench(bench) => bench::run(&bench, &workspace, &screen),
     }
 }

@@ -51,12 +51,12 @@ pub(crate) fn run(
     }
     let choices = choices(flags, &lab, &dir)?;
     let sources = sources(workspace, &lab, &dir, &choices)?;
-    let changes = files::compare(&lab, &dir, &sources)?;
     let edits = machines::deployed_lab(lab.name(), &dir)
         .map(|then| changes::between(&then, &lab))
         .unwrap_or_default();
-    let analysis = caravan_lab::failure::analyse(&lab);
     if flags.json {
+        let changes = files::compare(&lab, &dir, &sources)?;
+        let analysis = caravan_lab::failure::analyse(&lab);
         let report = Report {
             lab: lab.name(),
             kubernetes: lab.kubernetes().to_string(),
@@ -72,13 +72,32 @@ pub(crate) fn run(
         );
         return Ok(Exit::Done);
     }
-    println!("{}\n", machines_text(&lab));
     for edit in &edits {
         println!("edited: {edit}");
     }
-    println!("{}\n", files::text(&changes, flags.diff));
-    println!("{}", failure::text(&lab, &analysis));
+    println!("{}", text(&lab, &dir, &sources, flags.diff)?);
     Ok(Exit::Done)
+}
+
+/// All that a plan says to people: machines, changes, failures.
+///
+/// # Errors
+///
+/// [`Error::Render`], [`Error::Read`].
+pub(crate) fn text(
+    lab: &Lab,
+    dir: &LabDir,
+    sources: &Sources<'_>,
+    diff: bool,
+) -> Result<String, Error> {
+    let changes = files::compare(lab, dir, sources)?;
+    let analysis = caravan_lab::failure::analyse(lab);
+    Ok([
+        machines_text(lab),
+        files::text(&changes, diff),
+        failure::text(lab, &analysis),
+    ]
+    .join("\n\n"))
 }
 
 /// What was chosen when the machines were made, else what is asked for now.

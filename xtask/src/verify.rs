@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::flags;
 use crate::reach;
 use crate::show::screen::Screen;
-use crate::show::timeline::{RUN, table};
+use crate::show::timeline::RUN;
 use crate::software;
 use crate::state::lock::Lock;
 use crate::target::Target;
@@ -82,17 +82,17 @@ pub(crate) fn checked(
         airgap,
         probe_image: Some(software::probe_image(lab)?),
     };
+    screen.now(RUN, "tests the lab's promises");
     let report = verify::run(access, lab, &options, &mut |event| match event {
-        Event::Begins { id, promise } => screen.now(id, promise),
-        Event::Ends(check) => screen.done(
-            check.id,
-            &format!(
-                "{}: {} ({:.1} s)",
-                word(check.outcome),
-                check.evidence,
-                check.seconds
-            ),
-        ),
+        // Three dozen checks begin at the same moment: their ends are news, their beginnings are not.
+        Event::Begins { .. } => {}
+        Event::Ends(check) if check.outcome == Outcome::Failed => {
+            screen.done(
+                RUN,
+                &format!("{} {}: {}", word(check.outcome), check.id, check.evidence),
+            );
+        }
+        Event::Ends(check) => screen.detail(RUN, &format!("{} {}", word(check.outcome), check.id)),
         Event::CleansUp => screen.now(RUN, "takes away what was made for the checks"),
     });
     screen.clear();
@@ -121,20 +121,16 @@ pub(crate) fn summary(report: &Report) -> String {
 }
 
 fn text(report: &Report) -> String {
-    let mut table = table::plain(&["result", "seconds", "check", "promise"]);
+    let mut lines = Vec::new();
     for check in &report.checks {
-        table.add_row([
-            word(check.outcome).to_owned(),
-            format!("{:.1}", check.seconds),
-            check.id.to_owned(),
-            check.promise.to_owned(),
-        ]);
-    }
-    let mut lines = vec![table::text(&table)];
-    for check in report.of(Outcome::Failed) {
         lines.push(format!(
-            "\n{}: {}\n  {}",
-            check.id, check.promise, check.evidence
+            "{:<8}{:>5.1} s  {}: {}\n{:17}{}",
+            word(check.outcome),
+            check.seconds,
+            check.id,
+            check.promise,
+            "",
+            check.evidence
         ));
     }
     lines.push(format!("\n{}", summary(report)));

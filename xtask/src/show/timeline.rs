@@ -10,6 +10,9 @@ use serde::Serialize;
 /// The subject of what is done once for the whole run and on no machine.
 pub(crate) const RUN: &str = "run";
 
+/// The phase of a machine from the beginning of `vagrant up` to its own first phase.
+pub(crate) const CREATE: &str = "create";
+
 /// One run of a verb on a lab.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Timeline {
@@ -121,7 +124,26 @@ impl Timeline {
     }
 
     /// Ends the run, and with it whatever still goes on.
+    ///
+    /// A machine begins to make itself while Vagrant still finishes with it: what overlaps counts as its own work.
     pub(crate) fn close(&mut self, at_ms: i64, outcome: Outcome) {
+        for place in 0..self.spans.len() {
+            if self.spans[place].phase == CREATE {
+                let (from, subject) =
+                    (self.spans[place].from_ms, self.spans[place].subject.clone());
+                let own = self
+                    .spans
+                    .iter()
+                    .filter(|span| {
+                        span.subject == subject && span.phase != CREATE && span.from_ms >= from
+                    })
+                    .map(|span| span.from_ms)
+                    .min();
+                if let (Some(own), Some(to)) = (own, self.spans[place].to_ms) {
+                    self.spans[place].to_ms = Some(to.min(own));
+                }
+            }
+        }
         for span in &mut self.spans {
             if span.to_ms.is_none() {
                 span.to_ms = Some(at_ms.max(span.from_ms));

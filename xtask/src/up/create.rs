@@ -10,10 +10,7 @@ use caravan_vagrant::{Up as Asked, Vagrant};
 use super::Up;
 use crate::error::Error;
 use crate::show::run::outcome_of;
-use crate::show::timeline::Outcome;
-
-/// The phase of a machine from the beginning of `vagrant up` to the end of its provisioner.
-pub(super) const CREATE: &str = "create";
+use crate::show::timeline::{CREATE, Outcome};
 
 /// What a group's thread tells.
 pub(super) enum Told {

@@ -109,6 +109,19 @@ fn phases_begin_go_on_and_end() {
 }
 
 #[test]
+fn what_a_machine_does_while_vagrant_finishes_is_its_own() {
+    let mut timeline = Timeline::begin("up", "ha", 0);
+    timeline.spans = vec![
+        span("m", "create", 0, 12_000, false),
+        span("m", "prepare", 8_000, 8_500, false),
+        span("n", "create", 0, 9_000, false),
+    ];
+    timeline.close(20_000, Outcome::Done);
+    assert_eq!(timeline.spans[0].to_ms, Some(8_000));
+    assert_eq!(timeline.spans[2].to_ms, Some(9_000));
+}
+
+#[test]
 fn a_clock_that_is_behind_makes_no_negative_span() {
     let mut timeline = Timeline::begin("up", "ha", 0);
     timeline.start("m", "init", 100, false, "");
