@@ -459,3 +459,34 @@ fn debug_output_holds_no_secret() {
     assert!(!shown.to_lowercase().contains(&hex) && !shown.contains(list.trim_matches(['[', ']'])));
     assert!(Path::new(fixture.store.root()).is_dir());
 }
+
+/// A key file that cannot be read is named, never quoted.
+#[test]
+fn errors_quote_no_key() {
+    let fixture = Fixture::new();
+    let key = fixture.read("web.key");
+    let (begin, rest) = key.split_once('\n').unwrap();
+    let body: String = rest.lines().filter(|line| !line.starts_with('-')).collect();
+    let damaged = [
+        format!("{begin}\n{}", &rest[..rest.len() - 40]),
+        key.replace("PRIVATE KEY", "RSA PRIVATE KEY"),
+        key.replace("PRIVATE KEY", "EC PRIVATE KEY"),
+        key.replace(&body[..8], "AAAAAAAA"),
+        format!("{key}{key}"),
+        body.clone(),
+    ];
+    for text in &damaged {
+        fs::write(fixture.path("web.key"), text).unwrap();
+        let error = fixture.store.ensure(&plan_of(web()), now()).unwrap_err();
+        let mut shown = format!("{error} {error:?} {error:#?} {:?}", error.hint());
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            shown.push_str(&format!("{inner} {inner:?}"));
+            cause = inner.source();
+        }
+        assert!(shown.contains("web.key"), "{shown}");
+        for at in 0..body.len() - 12 {
+            assert!(!shown.contains(&body[at..at + 12]), "{shown}");
+        }
+    }
+}
