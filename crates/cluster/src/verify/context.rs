@@ -36,6 +36,7 @@ pub(super) struct Context {
     pub(super) lab: Lab,
     pub(super) access: Access,
     pub(super) options: Options,
+    api: OnceLock<Result<Api, String>>,
     surveys: BTreeMap<String, OnceLock<Result<Facts, String>>>,
     space: OnceLock<Result<Space, String>>,
     field: OnceLock<Result<Field, String>>,
@@ -48,6 +49,7 @@ impl Context {
             surveys: machines
                 .map(|machine| (machine.name.clone(), OnceLock::new()))
                 .collect(),
+            api: OnceLock::new(),
             lab: lab.clone(),
             access: access.clone(),
             options: options.clone(),
@@ -100,9 +102,11 @@ impl Context {
             .filter(|machine| is_stranger(machine.role))
     }
 
-    /// The API through the endpoint.
+    /// The API through the endpoint; checks share its connections.
     pub(super) fn api(&self) -> Result<Api, String> {
-        Api::endpoint(&self.lab, &self.access).map_err(|error| error.chain())
+        self.api
+            .get_or_init(|| Api::endpoint(&self.lab, &self.access).map_err(told))
+            .clone()
     }
 
     /// A client that etcd serves.

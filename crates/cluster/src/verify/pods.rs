@@ -21,6 +21,10 @@ pub(super) use field::{Field, Space};
 /// The port that probes listen on.
 const PORT: u16 = 8080;
 
+/// How long a probe tries. One target never answers, so this is how long a probe takes; what is not there yet is asked
+/// for again.
+const PATIENCE_MS: u32 = 1000;
+
 /// The service that stands for all probes, and the headless one that names them all.
 const SERVICE: &str = "probe";
 const HEADLESS: &str = "probes";
@@ -88,7 +92,7 @@ impl Tasks {
         words.push(format!("resolve={}", self.all));
         words.push(format!("connect={}", self.api));
         words.push(format!("connect={}", self.unused));
-        words.push("timeout-ms=2000".to_owned());
+        words.push(format!("timeout-ms={PATIENCE_MS}"));
         format!("/check?{}", words.join("&"))
     }
 
@@ -257,7 +261,7 @@ connect 10.111.255.254:80: failed 0 connect 10.111.255.254:80: No route to host 
             tasks().query(),
             "/check?get=http://10.244.52.2:8080/&get=http://10.244.71.2:8080/&get=http://probe/\
              &get=http://probe.caravan-verify-1.svc.cluster.local/&resolve=probes.caravan-verify-1.svc.cluster.local\
-             &connect=10.96.0.1:443&connect=10.111.255.254:80&timeout-ms=2000"
+             &connect=10.96.0.1:443&connect=10.111.255.254:80&timeout-ms=1000"
         );
     }
 

@@ -9,10 +9,11 @@ echo '@@ server-certificate'
 cat /etc/etcd/pki/server.crt
 echo '@@ peer-certificate'
 cat /etc/etcd/pki/peer.crt
-# The proof that the peers' listeners serve those they should: every member's own pair, from its own address.
+# The proof that the peers' listeners serve those they should: every member's own pair, from its own address. Not over
+# HTTP/2, which that port keeps for gRPC.
 echo '@@ peer-answers'
 for member in $MEMBERS; do
-    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 3 --cacert /etc/etcd/pki/ca.crt \
+    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 3 --http1.1 --cacert /etc/etcd/pki/ca.crt \
         --cert /etc/etcd/pki/peer.crt --key /etc/etcd/pki/peer.key "https://$member:2380/version")
     echo "$member $code"
 done

@@ -7,11 +7,11 @@ as_nobody() {
     setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 }
 
-# dial ADDRESS PORT: one line, `ADDRESS PORT open` or `ADDRESS PORT shut WHY`. Connects and says nothing.
+# dial ADDRESS PORT [SECONDS]: one line, `ADDRESS PORT open` or `ADDRESS PORT shut WHY`. Connects and says nothing.
 dial() {
     local said
     # shellcheck disable=SC2016
-    if said=$(timeout 2 bash -c ': <>"/dev/tcp/$0/$1"' "$1" "$2" 2>&1); then
+    if said=$(timeout "${3:-2}" bash -c ': <>"/dev/tcp/$0/$1"' "$1" "$2" 2>&1); then
         echo "$1 $2 open"
     else
         echo "$1 $2 shut ${said##*: }"
