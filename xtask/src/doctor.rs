@@ -46,6 +46,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
     findings.push(container_engine());
     findings.push(memory(lab.as_ref()));
     findings.push(disk(workspace.root()));
+    findings.push(watchers());
     findings.push(cgroups());
     findings.push(hypervisor());
 
@@ -192,6 +193,28 @@ fn disk(root: &Path) -> Finding {
 pub(crate) fn free_disk_mib(path: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(path).ok()?;
     Some(found.f_bavail * found.f_frsize / (1024 * 1024))
+}
+
+/// Each kubelet, containerd and systemd of a container watches files, and all of them count against the host's limit.
+const WATCHERS_PER_MACHINE: u64 = 13;
+
+fn watchers() -> Finding {
+    let path = "/proc/sys/fs/inotify/max_user_instances";
+    let limit = fs::read_to_string(path)
+        .ok()
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    let enough = limit.is_none_or(|limit| limit >= 2 * 9 * WATCHERS_PER_MACHINE);
+    Finding {
+        name: "file watchers",
+        verdict: if enough { Verdict::Good } else { Verdict::Weak },
+        evidence: match limit {
+            Some(limit) => format!("{limit} allowed; a machine in a container uses about {WATCHERS_PER_MACHINE}"),
+            None => "unknown".to_owned(),
+        },
+        remedy: (!enough).then(|| {
+            "machines raise it where they may; by hand: `sudo sysctl fs.inotify.max_user_instances=1024`".to_owned()
+        }),
+    }
 }
 
 fn cgroups() -> Finding {

@@ -182,7 +182,7 @@ fn kubeconfig() -> impl Strategy<Value = String> {
     let entry = ("[a-z][a-z0-9-]{0,8}", "[ -~]{0,12}", any::<bool>());
     let list = |name: &'static str| {
         (
-            prop::collection::vec(entry.clone(), 0..4),
+            prop::collection::vec(entry, 0..4),
             0..3_usize,
             any::<bool>(),
         )
