@@ -18,19 +18,22 @@ pub(crate) fn run(args: &Lint, json: bool, now: SystemTime) -> Result<Outcome, E
             files.push(path.clone());
         }
     }
-    let mut certificates = Vec::new();
+    let (mut certificates, mut found_in) = (Vec::new(), Vec::new());
     for file in &files {
-        certificates.extend(inspect::read(&output::read(file)?).map_err(output::in_file(file))?);
+        let found = inspect::read(&output::read(file)?).map_err(output::in_file(file))?;
+        found_in.resize(found_in.len() + found.len(), file.display().to_string());
+        certificates.extend(found);
     }
     let findings = lint::certificates(&certificates, now);
     if json {
         output::show_json(&serde_json::json!({
-            "certificates": certificates.len(),
+            // A finding's `certificate` counts from 0 in this list.
+            "certificates": found_in,
             "findings": findings,
         }));
     } else {
         for finding in &findings {
-            println!("{finding}");
+            println!("{}: {finding}", found_in[finding.certificate]);
         }
         eprintln!(
             "{} certificates, {} findings",

@@ -197,3 +197,21 @@ fn mistakes_are_explained() {
     "#]],
     );
 }
+
+#[test]
+fn findings_name_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    run(folder, &["init", "--store", "pki", "--cn", "example"]);
+    let issue = "issue a/root --store pki --client --organization system:masters";
+    run(folder, &issue.split(' ').collect::<Vec<_>>());
+    check(
+        folder,
+        "lint pki",
+        0,
+        expect![[r#"
+            pki/a/root.crt: notice[system-masters]: `root`: it is a member of `system:masters`, which no authorization rule can stop and Kubernetes cannot revoke (kubeadm #2414)
+            2 certificates, 1 findings
+        "#]],
+    );
+}

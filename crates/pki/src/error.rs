@@ -197,6 +197,9 @@ impl Error {
             Self::Exists { .. } => Some("use `replace` to overwrite it on purpose".to_owned()),
             Self::Expired { .. } => Some("renew the certificate with the same key".to_owned()),
             Self::InFile { source, .. } => source.hint(),
+            Self::InsecurePermissions { path, problem, .. } if problem.starts_with("belongs") => {
+                Some(format!("chown \"$(id -u)\" '{}'", path.display()))
+            }
             Self::InsecurePermissions { path, .. } => {
                 Some(format!("chmod go= '{}'", path.display()))
             }

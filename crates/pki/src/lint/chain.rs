@@ -63,7 +63,7 @@ pub(super) fn check_issuer(
 /// etcd compares serial numbers only, whoever the issuer: one used twice revokes two certificates.
 pub(super) fn check_serials(all: &[Certificate], findings: &mut Vec<Finding>) {
     let mut first: HashMap<String, &Certificate> = HashMap::new();
-    for certificate in all {
+    for (index, certificate) in all.iter().enumerate() {
         match first.get(&certificate.serial()) {
             // The same certificate in two files is one certificate.
             Some(other) if other.as_der() != certificate.as_der() => findings.push(Finding {
@@ -73,6 +73,7 @@ pub(super) fn check_serials(all: &[Certificate], findings: &mut Vec<Finding>) {
                 } else {
                     Severity::Warning
                 },
+                certificate: index,
                 subject: certificate.subject_shown(),
                 message: format!("has the serial number of `{}`", other.subject_shown()),
                 source: "RFC 5280 4.1.2.2; etcd checkCRL",

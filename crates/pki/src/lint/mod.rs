@@ -59,6 +59,8 @@ pub struct Finding {
     pub rule: &'static str,
     /// How bad it is.
     pub severity: Severity,
+    /// Which of the certificates that were judged, counted from 0.
+    pub certificate: usize,
     /// Whose certificate.
     pub subject: String,
     /// What is wrong.
@@ -75,6 +77,7 @@ impl fmt::Display for Finding {
             subject,
             message,
             source,
+            ..
         } = self;
         write!(f, "{severity}[{rule}]: `{subject}`: {message} ({source})")
     }
@@ -82,6 +85,7 @@ impl fmt::Display for Finding {
 
 /// Collects findings about one certificate.
 struct Report<'a> {
+    certificate: usize,
     subject: String,
     findings: &'a mut Vec<Finding>,
 }
@@ -97,6 +101,7 @@ impl Report<'_> {
         self.findings.push(Finding {
             rule,
             severity,
+            certificate: self.certificate,
             subject: self.subject.clone(),
             message: message.into(),
             source,
@@ -122,8 +127,9 @@ impl Report<'_> {
 /// Findings come in the order of the certificates; an empty list means that nothing is wrong.
 pub fn certificates(certificates: &[Certificate], now: SystemTime) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for certificate in certificates {
+    for (index, certificate) in certificates.iter().enumerate() {
         let mut report = Report {
+            certificate: index,
             subject: certificate.subject_shown(),
             findings: &mut findings,
         };
