@@ -11,7 +11,7 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 use crate::{Error, Pair};
 
 /// How long a connection may take to be made; machines are near, so one that does not answer by then is not there.
-const CONNECT: Duration = Duration::from_millis(800);
+const CONNECT: Duration = Duration::from_millis(1500);
 
 /// One server, reached with one identity.
 #[derive(Debug, Clone)]

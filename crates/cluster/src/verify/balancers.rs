@@ -17,7 +17,7 @@ use crate::{facts, parallel};
 const TAKEOVER: Duration = Duration::from_secs(15);
 
 /// How long a machine may take to say what addresses it has.
-const ADDRESSES: Duration = Duration::from_secs(6);
+const ADDRESSES: Duration = Duration::from_secs(30);
 
 /// How long a client waits before it tries anew.
 const PATIENCE: Duration = Duration::from_millis(400);

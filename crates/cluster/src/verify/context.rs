@@ -26,7 +26,7 @@ pub(super) const ETCD_PORT: u16 = 2379;
 pub(super) const API_PORT: u16 = 6443;
 
 /// How long the questions to one machine may take.
-const SURVEY_LIMIT: Duration = Duration::from_secs(12);
+const SURVEY_LIMIT: Duration = Duration::from_secs(45);
 
 /// Where secrets may lie on a machine. What the base system and the engine's image store hold is nobody's secret.
 const SECRET_PLACES: &str = "/etc /home /root /tmp /var/tmp /run/caravan /var/lib/caravan /var/lib/etcd /var/lib/kubelet /usr/lib/caravan";

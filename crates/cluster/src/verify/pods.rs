@@ -30,7 +30,7 @@ const SERVICE: &str = "probe";
 const HEADLESS: &str = "probes";
 
 /// How long a node may take to say what it counted.
-const COUNTER: Duration = Duration::from_secs(6);
+const COUNTER: Duration = Duration::from_secs(30);
 
 /// One probe.
 #[derive(Debug, Clone, PartialEq, Eq)]

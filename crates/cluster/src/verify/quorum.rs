@@ -13,10 +13,10 @@ use crate::etcd;
 use crate::kube::Api;
 
 /// How long an election and the next write may take.
-const WRITE: Duration = Duration::from_secs(15);
+const WRITE: Duration = Duration::from_secs(30);
 
 /// How long the member may take to come back and catch up.
-const RETURN: Duration = Duration::from_secs(30);
+const RETURN: Duration = Duration::from_secs(60);
 
 /// How soon after each other each step came about.
 struct Course {

@@ -11,7 +11,7 @@ use crate::facts::{self, Facts};
 const SAFETY_SECONDS: u32 = 45;
 
 /// How long stopping and starting may take.
-const LIMIT: Duration = Duration::from_secs(25);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A unit of one machine that is stopped until this is dropped.
 ///

@@ -62,9 +62,9 @@ fn without_pods(lab: &Lab, options: &Options) -> Option<String> {
     (nodes < 2).then(|| "the lab has one node".to_owned())
 }
 
-const SHORT: Duration = Duration::from_secs(20);
-const PODS: Duration = Duration::from_secs(60);
-const OUTAGE: Duration = Duration::from_secs(120);
+const SHORT: Duration = Duration::from_secs(60);
+const PODS: Duration = Duration::from_secs(120);
+const OUTAGE: Duration = Duration::from_secs(240);
 
 type Unless = fn(&Lab, &Options) -> Option<String>;
 type Run = fn(&Context) -> Result<Findings, String>;
