@@ -3,7 +3,7 @@
 //! A checker that is not installed is skipped with a note, unless `CARAVAN_REQUIRE_CHECKERS=1`, which CI sets. kubeadm is
 //! found on the search path or in `$CARAVAN_BUNDLE_BIN`.
 
-mod labs;
+use crate::labs;
 
 use std::env;
 use std::fs;

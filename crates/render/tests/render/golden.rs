@@ -1,10 +1,10 @@
 //! Every rendered file of both labs, compared with `tests/golden/`. `UPDATE_EXPECT=1 cargo test -p caravan-render` writes
 //! them anew.
 //!
-//! Files lie there as on a machine, so that native tools read them (`tests/checkers.rs`). Files that are the same on every
+//! Files lie there as on a machine, so that native tools read them (`checkers.rs`). Files that are the same on every
 //! machine are not repeated: `files.txt` names them, and they are below `templates/`. Keys are words.
 
-mod labs;
+use crate::labs;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -1,0 +1,7 @@
+//! Tests of what is rendered, in one program.
+
+mod checkers;
+mod docs;
+mod golden;
+mod labs;
+mod scale;
