@@ -73,12 +73,12 @@ fn print(findings: &[Finding]) {
         };
         let style = colour.on_default();
         anstream::println!(
-            "{style}{mark:<8}{style:#}{:<20} {}",
+            "{style}{mark:<8}{style:#}{:<22} {}",
             finding.name,
             finding.evidence
         );
         if let Some(remedy) = &finding.remedy {
-            anstream::println!("{:<28} -> {remedy}", "");
+            anstream::println!("{:<30} -> {remedy}", "");
         }
     }
 }

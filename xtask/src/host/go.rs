@@ -12,6 +12,7 @@ use caravan_process::Program;
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::files;
 use crate::host::engine;
 use crate::host::packages;
 use crate::show::screen::{self, Screen};
@@ -23,8 +24,11 @@ const SWITCHES: u32 = 21;
 /// The toolchain that an older Go fetches: the one the pins were built with.
 const TOOLCHAIN: &str = "go1.26.8";
 
-/// Where it goes: Go's own place, which its installer uses as well.
-const HOME: &str = "/usr/local/go";
+/// Where it goes: a folder of its own, since a toolchain laid over another one would build with files of both.
+const HOME: &str = "/usr/local/lib/caravan/go1.26.8";
+
+/// The name that the search path finds it by, before the distribution's own.
+const LINK: &str = "/usr/local/bin/go";
 
 /// Makes sure that `go` can build the software, where it is installed at all.
 ///
@@ -64,13 +68,14 @@ pub(crate) fn ensure(yes: bool, screen: &Screen) -> Result<(), Error> {
         make_runnable(&found.dir.join(programs))?;
     }
     let from = found.dir.display().to_string();
+    packages::as_root("mkdir", &["-p", HOME])?.run()?;
     packages::as_root("cp", &["-rT", &from, HOME])?.run()?;
-    packages::as_root(
-        "ln",
-        &["-sfn", &format!("{HOME}/bin/go"), "/usr/local/bin/go"],
-    )?
-    .run()?;
-    screen.done(RUN, &format!("installed {TOOLCHAIN} in `{HOME}`"));
+    packages::as_root("ln", &["-sfn", &format!("{HOME}/bin/go"), LINK])?.run()?;
+    files::remove_folder(&folder)?;
+    screen.done(
+        RUN,
+        &format!("installed {TOOLCHAIN} in `{HOME}`, as `{LINK}`"),
+    );
     Ok(())
 }
 
