@@ -1,0 +1,213 @@
+//! The floor: how long Vagrant takes for the lab's machines when they have nothing to do.
+//!
+//! The same Vagrantfiles, image, addresses and groups as those of the lab, under the name of another lab, whose machines
+//! are provisioned with a script that does nothing. What `destroy` needs is beside them, so that a floor whose runner was
+//! killed is removed like any lab.
+
+use std::time::Instant;
+
+use caravan_lab::{Lab, Provider, Server};
+use caravan_vagrant::engine::Engine;
+use caravan_vagrant::{Up, Vagrant};
+
+use super::usage::Cpu;
+use super::{Asked, Leg, ids, remove};
+use crate::certs::Keys;
+use crate::error::Error;
+use crate::files::Sources;
+use crate::host::needs::Purpose;
+use crate::lab_dir::{self, LabDir};
+use crate::machines;
+use crate::settings;
+use crate::setup;
+use crate::show::screen::Screen;
+use crate::show::timeline::RUN;
+use crate::software;
+use crate::state::choices::Choices;
+use crate::state::lock::Lock;
+use crate::state::write;
+use crate::workspace::{Workspace, read_lab};
+
+/// What takes the place of each machine's archive.
+const NOTHING: &[u8] = b"#!/bin/sh\n";
+
+/// The name of the lab that has the floor's machines.
+fn name_for(lab: &str) -> String {
+    format!("{lab}-bench")
+}
+
+/// Brings bare machines up, and removes them.
+///
+/// # Errors
+///
+/// [`Error::Occupied`] where the lab has machines, [`Error::Conflicts`], [`Error::Vagrant`], [`Error::Interrupted`].
+pub(super) fn measure(
+    asked: &Asked<'_>,
+    lab: &Lab,
+    workspace: &Workspace,
+    screen: &Screen,
+) -> Result<Leg, Error> {
+    setup::ensure(Purpose::RUNNING, false, screen)?;
+    let name = name_for(lab.name());
+    let (bare, source) = read_lab(&name, &workspace.lab_file(lab.name()))?;
+    let dir = workspace.state(&name);
+    let choices = choices(asked, &bare, screen)?;
+    // One that was killed left its machines, or its state.
+    if dir.exists() || !machines::of(&name, choices.provider, &dir)?.is_empty() {
+        remove(&name, workspace, screen)?;
+    }
+    let real = workspace.state(lab.name());
+    if !machines::of(lab.name(), choices.provider, &real)?.is_empty() {
+        return Err(Error::Occupied {
+            lab: lab.name().to_owned(),
+        });
+    }
+    if choices.provider == Provider::Docker {
+        free(&bare)?;
+    }
+    dir.make()?;
+    let lock = Lock::take(&dir, &name, "bench")?;
+    let template = workspace.vagrantfile_template()?;
+    prepare(&bare, &source, &dir, &choices, template)?;
+    screen.now(RUN, "brings bare machines up, for the floor");
+    let measured = up(&bare, &dir, choices.provider, workspace);
+    drop(lock);
+    screen.now(RUN, "removes them");
+    remove(&name, workspace, screen)?;
+    measured
+}
+
+/// As `up` settles them, with the image made.
+fn choices(asked: &Asked<'_>, bare: &Lab, screen: &Screen) -> Result<Choices, Error> {
+    let mut choices = Choices::settle(bare, asked.making, None, false)?;
+    if !choices.airgap {
+        choices.nameservers = settings::nameservers();
+    }
+    if choices.image.is_none() {
+        if choices.provider != Provider::Docker {
+            return Err(Error::NoBox {
+                provider: choices.provider,
+            });
+        }
+        let minor = bare.kubernetes().to_string();
+        choices.image = Some(software::image(&minor, asked.origin, false, screen)?);
+    }
+    Ok(choices)
+}
+
+/// The addresses are those of the lab itself, which nobody else may have.
+fn free(bare: &Lab) -> Result<(), Error> {
+    let addresses: Vec<_> = bare
+        .machines()
+        .iter()
+        .map(|machine| (machine.name.clone(), machine.ip))
+        .collect();
+    let conflicts = Engine::find()?.conflicts(bare.name(), bare.subnet(), &addresses)?;
+    if conflicts.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Conflicts { conflicts })
+    }
+}
+
+/// Writes the Vagrant projects, with nothing to do for any machine.
+fn prepare(
+    bare: &Lab,
+    source: &str,
+    dir: &LabDir,
+    choices: &Choices,
+    template: Option<String>,
+) -> Result<(), Error> {
+    let sources = Sources {
+        lab: bare,
+        software: software::versions(bare)?,
+        settings: settings::of(choices),
+        // Vagrant reads the ssh key, so there must be one.
+        material: Keys::ensure(bare, dir)?.material(bare)?,
+        template,
+    };
+    let servers: Vec<&Server> = bare.servers().iter().collect();
+    sources.write(dir, &servers)?;
+    for machine in bare.machines() {
+        let script = dir.archive(&machine.server, &machine.name);
+        write::if_changed(&script, 0o600, NOTHING)?;
+    }
+    lab_dir::make_private(&dir.deployed())?;
+    write::if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
+    choices.write(dir)
+}
+
+/// `vagrant up` of all groups at the same time, from the start of the first to the end of the last.
+fn up(bare: &Lab, dir: &LabDir, provider: Provider, workspace: &Workspace) -> Result<Leg, Error> {
+    let vagrant = Vagrant::find()?;
+    let asked = Up {
+        provider: Some(provider.word()),
+        machines: &[],
+        provision: true,
+    };
+    // A server without machines has nothing to bring up.
+    let servers = bare
+        .servers()
+        .iter()
+        .filter(|server| bare.machines_on(server).next().is_some());
+    let before = Cpu::now(&[]);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = servers
+            .map(|server| {
+                let (vagrant, asked) = (&vagrant, &asked);
+                scope.spawn(move || {
+                    let group = vagrant.group(dir.group(&server.name));
+                    group.up(asked, &dir.log(&server.name), &mut |_| {})
+                })
+            })
+            .collect();
+        let mut ended = Ok(());
+        for thread in threads {
+            let result = thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            ended = ended.and(result);
+        }
+        ended
+    })?;
+    let seconds = began.elapsed().as_secs_f64();
+    let cpu = Cpu::now(&ids(bare, workspace)?).since(&before);
+    Ok(Leg { seconds, cpu })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_machines_are_the_labs_with_nothing_to_do() {
+        let root = tempfile::tempdir().expect("a folder");
+        let labs = root.path().join("labs");
+        std::fs::create_dir(&labs).expect("made");
+        let file = labs.join("ha.toml");
+        std::fs::write(&file, include_str!("../../../../labs/ha.toml")).expect("written");
+        let (bare, source) = read_lab(&name_for("ha"), &file).expect("valid");
+        assert_eq!(bare.name(), "ha-bench");
+        let dir = LabDir::new(root.path(), bare.name());
+        dir.make().expect("made");
+        let choices = Choices {
+            provider: Provider::Docker,
+            airgap: true,
+            image: Some("caravan-machine:example".to_owned()),
+            nameservers: Vec::new(),
+        };
+        prepare(&bare, &source, &dir, &choices, None).expect("written");
+        for machine in bare.machines() {
+            let script = dir.archive(&machine.server, &machine.name);
+            assert_eq!(std::fs::read(script).expect("there"), NOTHING);
+        }
+        let vagrantfile = std::fs::read_to_string(dir.vagrantfile("server2")).expect("there");
+        assert!(vagrantfile.contains("LAB = \"ha-bench\""), "{vagrantfile}");
+        assert!(vagrantfile.contains("192.168.29.61"), "{vagrantfile}");
+        // What `destroy` goes by.
+        let known = machines::deployed_lab(bare.name(), &dir).expect("a lab");
+        assert_eq!(known.machines(), bare.machines());
+        assert_eq!(Choices::read(&dir).expect("read"), Some(choices));
+    }
+}

@@ -1,0 +1,259 @@
+//! What the timeline of a run tells: when each thing was reached, and what decided how long it took.
+
+use std::io::{self, ErrorKind};
+use std::time::SystemTime;
+
+use caravan_lab::Lab;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::lab_dir::LabDir;
+use crate::show::timeline::{Outcome, RUN, Span, critical};
+use crate::workspace;
+
+/// The timeline of a run, read back from its file.
+#[derive(Debug, Deserialize)]
+pub(super) struct Recorded {
+    began_unix_ms: i64,
+    spans: Vec<Phase>,
+}
+
+/// One phase of the run, or of a machine, as the file has it.
+#[derive(Debug, Deserialize)]
+struct Phase {
+    subject: String,
+    phase: String,
+    from_ms: i64,
+    to_ms: Option<i64>,
+    waits: bool,
+}
+
+/// Something that a run comes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Mark {
+    /// What was reached.
+    pub(super) what: &'static str,
+    /// Milliseconds since the run began; none where the lab has no such phase.
+    pub(super) at_ms: Option<i64>,
+}
+
+/// One step of the critical path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Step {
+    /// The machine, or the run.
+    pub(super) subject: String,
+    /// The phase.
+    pub(super) phase: String,
+    /// Milliseconds since the run began.
+    pub(super) from_ms: i64,
+    /// Milliseconds since the run began.
+    pub(super) to_ms: i64,
+}
+
+/// Which end of a phase of many machines is meant.
+#[derive(Clone, Copy)]
+enum End {
+    /// The first machine that says so says it for all.
+    First,
+    /// All must be there.
+    Last,
+}
+
+/// What a run comes by, in this order: its words, the phase that ends with it, and on which machine.
+const MARKS: [(&str, &str, End); 7] = [
+    ("etcd has a quorum", "etcd-quorum", End::First),
+    ("the virtual address is held", "vip", End::First),
+    ("the first master is made", "init", End::First),
+    ("all others have joined", "join", End::Last),
+    ("nodes are ready", "node-ready", End::Last),
+    ("pods are ready", "cluster", End::Last),
+    ("verified", "verify", End::Last),
+];
+
+impl Recorded {
+    /// The newest run of the lab.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    pub(super) fn newest(dir: &LabDir) -> Result<Self, Error> {
+        let folder = dir.timelines();
+        let failed = |source| Error::Read {
+            path: folder.clone(),
+            source,
+        };
+        // Their names are their times, so the last by name is the newest.
+        let newest = std::fs::read_dir(&folder)
+            .map_err(failed)?
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|it| it == "json"))
+            .max();
+        let path = newest.ok_or_else(|| failed(io::Error::from(ErrorKind::NotFound)))?;
+        let text = workspace::read(&path)?;
+        serde_json::from_str(&text).map_err(|error| Error::Read {
+            path,
+            source: error.into(),
+        })
+    }
+
+    /// When each thing was reached; `back_unix_ms` is when Vagrant was back.
+    pub(super) fn marks(&self, back_unix_ms: Option<i64>) -> Vec<Mark> {
+        let back = Mark {
+            what: "Vagrant is back",
+            at_ms: back_unix_ms.map(|at| at - self.began_unix_ms),
+        };
+        let marks = MARKS.iter();
+        let reached = marks.map(|(what, phase, end)| {
+            let ends = self
+                .spans
+                .iter()
+                .filter(|span| span.phase == *phase)
+                .filter_map(|span| span.to_ms);
+            let at_ms = match end {
+                End::First => ends.min(),
+                End::Last => ends.max(),
+            };
+            Mark { what, at_ms }
+        });
+        std::iter::once(back).chain(reached).collect()
+    }
+
+    /// What decided how long the run took, first to last.
+    pub(super) fn critical_path(&self) -> Vec<Step> {
+        let spans: Vec<Span> = self.spans.iter().map(Phase::span).collect();
+        critical::path(&spans)
+            .into_iter()
+            .map(|link| Step {
+                subject: link.subject,
+                phase: link.phase,
+                from_ms: link.from_ms,
+                to_ms: link.to_ms,
+            })
+            .collect()
+    }
+}
+
+/// When Vagrant last said anything of any group, in milliseconds since 1970: it is back a moment later. The timeline does
+/// not tell, because a machine's own work ends its `create` there.
+pub(super) fn last_said_unix_ms(lab: &Lab, dir: &LabDir) -> Option<i64> {
+    lab.servers()
+        .iter()
+        .filter_map(|server| {
+            std::fs::metadata(dir.log(&server.name))
+                .ok()?
+                .modified()
+                .ok()
+        })
+        .filter_map(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok())
+        .filter_map(|since| i64::try_from(since.as_millis()).ok())
+        .max()
+}
+
+impl Phase {
+    /// As the walk of the critical path takes it, which asks for no outcome.
+    fn span(&self) -> Span {
+        Span {
+            subject: self.subject.clone(),
+            phase: self.phase.clone(),
+            from_ms: self.from_ms,
+            to_ms: self.to_ms,
+            waits: self.waits,
+            outcome: Outcome::Done,
+            note: String::new(),
+        }
+    }
+}
+
+impl Step {
+    /// The subject in words.
+    pub(super) fn who(&self) -> &str {
+        if self.subject == RUN {
+            ""
+        } else {
+            &self.subject
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::show::timeline::Timeline;
+
+    /// A run with two etcd members, two masters and no load balancer, kept as `up` keeps it.
+    fn kept(dir: &LabDir) {
+        let mut timeline = Timeline::begin("up", "ha", 1_000_000);
+        let phases = [
+            ("etcdone", "create", 0, 4000),
+            ("etcdtwo", "create", 0, 5000),
+            ("etcdone", "etcd-quorum", 4200, 5600),
+            ("etcdtwo", "etcd-quorum", 5200, 6100),
+            ("masterone", "create", 0, 4500),
+            ("masterone", "init", 6100, 12_000),
+            ("mastertwo", "create", 0, 4600),
+            ("mastertwo", "join", 12_000, 15_000),
+            ("mastertwo", "node-ready", 15_000, 16_000),
+            (RUN, "verify", 18_000, 19_500),
+        ];
+        for (subject, phase, from, to) in phases {
+            timeline.start(subject, phase, from, false, "");
+            timeline.end(subject, phase, to, Outcome::Done, "");
+        }
+        timeline.close(19_500, Outcome::Done);
+        dir.make().expect("made");
+        let text = serde_json::to_string_pretty(&timeline).expect("plain data");
+        std::fs::write(dir.timeline("20261121T120001.000Z"), text).expect("written");
+        // An older one, and what is none.
+        std::fs::write(
+            dir.timeline("20261121T110000.000Z"),
+            "{\"began_unix_ms\":0,\"spans\":[]}",
+        )
+        .expect("written");
+        std::fs::write(dir.timelines().join("z.txt"), "").expect("written");
+    }
+
+    #[test]
+    fn the_newest_run_is_read_back() {
+        let root = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(root.path(), "ha");
+        kept(&dir);
+        let recorded = Recorded::newest(&dir).expect("read");
+        let at: Vec<Option<i64>> = recorded
+            .marks(Some(1_009_500))
+            .iter()
+            .map(|mark| mark.at_ms)
+            .collect();
+        assert_eq!(
+            at,
+            [
+                Some(9500),
+                Some(5600),
+                None,
+                Some(12_000),
+                Some(15_000),
+                Some(16_000),
+                None,
+                Some(19_500)
+            ]
+        );
+        let path: Vec<String> = recorded
+            .critical_path()
+            .iter()
+            .map(|step| format!("{} {}", step.who(), step.phase))
+            .collect();
+        assert_eq!(path.last().map(String::as_str), Some(" verify"), "{path:?}");
+        assert!(path.contains(&"masterone init".to_owned()), "{path:?}");
+    }
+
+    #[test]
+    fn a_run_that_left_no_timeline_is_an_error() {
+        let root = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(root.path(), "ha");
+        assert!(Recorded::newest(&dir).is_err());
+        dir.make().expect("made");
+        assert!(Recorded::newest(&dir).is_err());
+        std::fs::write(dir.timeline("1"), "{").expect("written");
+        assert!(Recorded::newest(&dir).is_err());
+    }
+}
