@@ -37,6 +37,9 @@ pub(crate) enum Error {
     /// Something else has what the lab needs.
     #[error("{}", lines(conflicts.iter()))]
     Conflicts { conflicts: Vec<Conflict> },
+    /// A machine stopped while it was waited for.
+    #[error("machine `{machine}` is {state}, in the middle of its work")]
+    Died { machine: String, state: String },
     /// The user said no, or could not be asked.
     #[error("{what} needs your word")]
     Declined { what: String },
@@ -258,6 +261,9 @@ impl Error {
             Self::Bundle(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
             Self::Conflicts { conflicts } => conflicts.iter().find_map(Conflict::hint),
+            Self::Died { machine, .. } => Some(format!(
+                "`cargo xtask up` starts `{machine}` again, and it goes on; `docker logs` tells why it stopped"
+            )),
             Self::DiskFull { .. } => Some(
                 "free some space (`cargo xtask bundle prune`), then run the same command again".to_owned(),
             ),

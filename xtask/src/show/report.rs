@@ -36,10 +36,13 @@ pub(crate) fn warnings(path: &Path, source: &str, warnings: &[Fault]) {
     }
 }
 
+const FULL: &str = "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again; it goes on from here";
+
 fn chain(error: &Error) -> String {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
     let mut text = format!("{red}error:{red:#} {error}\n");
+    let hint = error.hint();
     let mut cause = error.source();
     while let Some(error) = cause {
         // A cause may have several lines; all of them stand under their error.
@@ -47,7 +50,10 @@ fn chain(error: &Error) -> String {
         writeln!(text, "  {said}").expect("a string takes it");
         cause = error.source();
     }
-    if let Some(hint) = error.hint() {
+    // Whoever met it (Vagrant, the engine, a machine's script), the remedy is the same.
+    let full = text.to_lowercase().contains("no space left on device");
+    let hint = if full { Some(FULL.to_owned()) } else { hint };
+    if let Some(hint) = hint {
         write!(text, "\n{cyan}hint:{cyan:#} {hint}\n").expect("a string takes it");
     }
     text

@@ -45,8 +45,11 @@ pub(super) fn what_is_left(up: &Up<'_>) {
         .ok()
         .flatten()
         .map_or(caravan_lab::Provider::Docker, |choices| choices.provider);
-    // Nobody answers when the engine is what failed, and then the error says so.
     let Ok(found) = machines::of(lab, provider, up.dir) else {
+        up.run.screen.say(&format!(
+            "now: whatever runs the machines does not answer; `cargo xtask setup` starts it, then `cargo xtask up {lab}` \
+             goes on from here"
+        ));
         return;
     };
     if found.is_empty() {

@@ -29,7 +29,7 @@ pub(super) fn until_ready(
     provider: Provider,
 ) -> Result<(), Error> {
     let groups = create::by_server(up, todo);
-    let mut listener = Listener::new(up, access, sources, groups.len());
+    let mut listener = Listener::new(up, access, sources, provider, groups.len());
     for machine in up
         .wanted
         .iter()

@@ -7,12 +7,13 @@ use caravan_cluster::Access;
 use caravan_cluster::convergence::{Convergence, Stage};
 use caravan_cluster::progress::{Event, READY};
 use caravan_cluster::watch::{self, News, Watch, What};
-use caravan_lab::Machine;
+use caravan_lab::{Machine, Provider};
 
 use super::Up;
 use super::create::Told;
 use crate::error::{Error, Stuck};
 use crate::files::Sources;
+use crate::machines;
 use crate::show::timeline::Outcome;
 
 /// How long a machine may take to let us in.
@@ -26,6 +27,9 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(420);
 /// a neighbour that was not there yet.
 const FAILURES: u32 = 4;
 
+/// How often the machines' states are asked for: a journal that falls silent does not tell why.
+const STATES: Duration = Duration::from_secs(3);
+
 /// How often is looked for news.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -34,6 +38,7 @@ pub(super) struct Listener<'a> {
     up: &'a Up<'a>,
     access: &'a Access,
     sources: &'a Sources<'a>,
+    provider: Provider,
     convergence: Convergence,
     watches: Vec<Watch>,
     /// How many groups Vagrant is still at work on.
@@ -41,6 +46,8 @@ pub(super) struct Listener<'a> {
     /// What the first group that failed said.
     failed: Option<Error>,
     heard_at: Instant,
+    /// When the machines' states were asked for last.
+    asked_at: Instant,
 }
 
 impl<'a> Listener<'a> {
@@ -49,6 +56,7 @@ impl<'a> Listener<'a> {
         up: &'a Up<'a>,
         access: &'a Access,
         sources: &'a Sources<'a>,
+        provider: Provider,
         groups: usize,
     ) -> Self {
         let names = up.wanted.iter().map(|machine| machine.name.as_str());
@@ -56,11 +64,13 @@ impl<'a> Listener<'a> {
             up,
             access,
             sources,
+            provider,
             convergence: Convergence::new(names, up.run.unix_ms()),
             watches: Vec::new(),
             groups,
             failed: None,
             heard_at: Instant::now(),
+            asked_at: Instant::now(),
         }
     }
 
@@ -92,6 +102,7 @@ impl<'a> Listener<'a> {
                     return Ok(());
                 }
                 self.up.go_on()?;
+                self.look_for_the_dead()?;
             }
             self.complain()?;
             if !heard {
@@ -135,6 +146,26 @@ impl<'a> Listener<'a> {
             }
         }
         Ok(!news.is_empty())
+    }
+
+    /// Ends the waiting when a machine has stopped.
+    fn look_for_the_dead(&mut self) -> Result<(), Error> {
+        if self.asked_at.elapsed() < STATES {
+            return Ok(());
+        }
+        self.asked_at = Instant::now();
+        let found = machines::of(self.up.lab.name(), self.provider, self.up.dir)?;
+        for machine in self.up.wanted {
+            let there = found.iter().find(|found| found.name == machine.name);
+            let state = there.map_or("absent", |found| found.state.word());
+            if !there.is_some_and(machines::Found::runs) {
+                return Err(Error::Died {
+                    machine: machine.name.clone(),
+                    state: state.to_owned(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Ends the waiting when a machine fails again and again, or nothing at all happens any more.

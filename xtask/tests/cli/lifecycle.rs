@@ -16,7 +16,7 @@ fn a_machine_that_cannot_be_made() {
         --- stderr
         [T] s  5 files written
         [T] s  etcdone        create
-        error: `vagrant up --machine-readable --no-destroy-on-error --provider docker --provision etcdone` gave up in `.lab/small/server2`: The machine etcdone cannot be made.
+        error: `vagrant up --machine-readable --no-destroy-on-error --provider docker --provision etcdone` gave up in `.lab/small/server2`: The machine etcdone cannot be made. 
 
         hint: all of its output is in `.lab/small/logs/server2.log`
     "#]].assert_eq(&shown(&ended));
@@ -45,6 +45,18 @@ fn a_machine_that_cannot_be_made() {
     assert_eq!(
         (&create["subject"], &create["outcome"]),
         (&"etcdone".into(), &"failed".into())
+    );
+}
+
+#[test]
+fn a_full_disk_is_named_whoever_meets_it() {
+    let world = World::new();
+    world.write("state/refuse-etcdone", "mkdir: No space left on device");
+    let ended = world.run(&[&["up", "small", "etcdone"][..], &IMAGE].concat());
+    assert!(
+        ended.stderr.contains("hint: the disk is full"),
+        "{}",
+        ended.stderr
     );
 }
 

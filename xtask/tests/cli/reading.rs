@@ -81,6 +81,51 @@ fn logs() {
 }
 
 #[test]
+fn status_of_a_halted_lab() {
+    let world = World::new();
+    world.is_up();
+    for (name, server) in [
+        ("etcdone", "server2"),
+        ("masterone", "server1"),
+        ("workerone", "server2"),
+    ] {
+        world.has_machine(name, server, "exited");
+    }
+    let ended = world.run(&["status"]);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(
+        ended
+            .stdout
+            .contains("lab `small` is not well:\n  `etcdone` is stopped\n"),
+        "{}",
+        ended.stdout
+    );
+    let json = world.run(&["status", "small", "--json"]);
+    assert_eq!(json.status, Some(3));
+    let status: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!(status["machines"][0]["state"], "stopped");
+}
+
+#[test]
+fn nothing_is_dialled_without_a_network() {
+    let world = World::new();
+    world.is_up();
+    for args in [
+        &["status", "small"][..],
+        &["verify", "small"],
+        &["verify", "small", "--wait"],
+    ] {
+        let ended = world.run(args);
+        assert_eq!(ended.status, Some(1), "{args:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("no network of this computer has"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
 fn plan() {
     let world = World::new();
     let mut before = world.run(&["plan", "small"]);
