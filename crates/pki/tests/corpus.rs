@@ -11,7 +11,7 @@ use caravan_pki::{
 
 fn folder(target: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
+        .join("tests/seeds")
         .join(target)
 }
 
