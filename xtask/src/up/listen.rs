@@ -14,6 +14,7 @@ use super::create::Told;
 use crate::error::{Error, Stuck};
 use crate::files::Sources;
 use crate::machines;
+use crate::reach;
 use crate::show::timeline::Outcome;
 
 /// How long a machine may take to let us in.
@@ -26,6 +27,9 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(420);
 /// How often a phase may fail before the user is told: the unit tries again by itself, and the first try may have met
 /// a neighbour that was not there yet.
 const FAILURES: u32 = 4;
+
+/// How long the lab's network may be missing after its machines were made.
+const NETWORK_LIMIT: Duration = Duration::from_secs(5);
 
 /// How often the machines' states are asked for: a journal that falls silent does not tell why.
 const STATES: Duration = Duration::from_secs(3);
@@ -41,6 +45,8 @@ pub(super) struct Listener<'a> {
     provider: Provider,
     convergence: Convergence,
     watches: Vec<Watch>,
+    /// Machines to follow as soon as this computer has the lab's network.
+    unfollowed: Vec<String>,
     /// How many groups Vagrant is still at work on.
     groups: usize,
     /// What the first group that failed said.
@@ -67,6 +73,7 @@ impl<'a> Listener<'a> {
             provider,
             convergence: Convergence::new(names, up.run.unix_ms()),
             watches: Vec::new(),
+            unfollowed: Vec::new(),
             groups,
             failed: None,
             heard_at: Instant::now(),
@@ -77,12 +84,26 @@ impl<'a> Listener<'a> {
     /// Begins to read a machine's journal. Not before it was provisioned: until then it does not know the lab's key, and
     /// every refused login costs it the time that it needs to boot.
     pub(super) fn follow(&mut self, machine: &str) {
-        self.watches.push(Watch::start(
-            self.up.lab,
-            &self.access.ssh,
-            &[machine],
-            REACH_LIMIT,
-        ));
+        self.unfollowed.push(machine.to_owned());
+    }
+
+    /// Follows who is to be followed; nobody while the lab's addresses lead out of this computer.
+    fn begin_to_follow(&mut self) -> Result<(), Error> {
+        if self.unfollowed.is_empty() || !reach::is_near(self.up.lab) {
+            if self.groups == 0
+                && !self.unfollowed.is_empty()
+                && self.heard_at.elapsed() > NETWORK_LIMIT
+            {
+                reach::check(self.up.lab)?;
+            }
+            return Ok(());
+        }
+        let names: Vec<String> = std::mem::take(&mut self.unfollowed);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let ssh = &self.access.ssh;
+        self.watches
+            .push(Watch::start(self.up.lab, ssh, &names, REACH_LIMIT));
+        Ok(())
     }
 
     /// Listens until all groups have ended and all machines are ready.
@@ -93,6 +114,7 @@ impl<'a> Listener<'a> {
     pub(super) fn until_done(&mut self, told: &Receiver<Told>) -> Result<(), Error> {
         loop {
             let mut heard = self.hear_groups(told)?;
+            self.begin_to_follow()?;
             heard |= self.hear_machines()?;
             if self.groups == 0 {
                 if let Some(error) = self.failed.take() {

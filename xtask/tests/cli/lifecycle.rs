@@ -49,6 +49,30 @@ fn a_machine_that_cannot_be_made() {
 }
 
 #[test]
+fn no_address_is_dialled_before_the_lab_has_a_network() {
+    let world = World::new();
+    // The fake Vagrant makes a machine, but no network.
+    let ended = world.run(&[&["up", "small", "etcdone"][..], &IMAGE].concat());
+    assert_eq!(ended.status, Some(1));
+    assert!(
+        ended.stderr.contains("no network of this computer has"),
+        "{}",
+        ended.stderr
+    );
+    let calls = world.calls();
+    assert!(
+        calls.contains("vagrant up") && !calls.contains("ssh "),
+        "{calls}"
+    );
+    // What was made is known, so that the next run goes on from it.
+    assert!(
+        world
+            .path(".lab/small/deployed/machines/etcdone/etc/etcd/cluster.env")
+            .exists()
+    );
+}
+
+#[test]
 fn a_full_disk_is_named_whoever_meets_it() {
     let world = World::new();
     world.write("state/refuse-etcdone", "mkdir: No space left on device");
