@@ -49,7 +49,6 @@ struct Etcd {
     cluster_token: String,
     member_names: String,
     endpoints: Vec<String>,
-    quorum: usize,
 }
 
 /// What all machines of a lab have in common.
@@ -139,7 +138,6 @@ impl LabContext {
                 cluster_token: material.etcd_cluster_token.0.clone(),
                 member_names: member_names.join(","),
                 endpoints: lab.etcd_endpoints(),
-                quorum: lab.etcd_quorum(),
             },
             members,
             virtual_router_id: lab.virtual_router_id(),

@@ -67,7 +67,7 @@ join() {
 }
 
 # After three failures in a row this node forgets what kubeadm made on it, and starts anew. What came with the machine
-# (CAs, client certificate of etcd) stays, and so does everything on other machines.
+# (CAs, the certificates of a master's kubelet and of etcd's client) stays, and so does everything on other machines.
 repair() {
     local count=0 file=$STATE/failures-$1
     [[ -e $file ]] && count=$(<"$file")
@@ -79,8 +79,12 @@ repair() {
     rm -f "$file"
     say "$1" wait "failed $count times: forgetting what kubeadm made on this machine"
     systemctl stop kubelet.service || true
-    rm -rf /etc/kubernetes/manifests /var/lib/kubelet/pki
-    rm -f /etc/kubernetes/{admin,super-admin,kubelet,bootstrap-kubelet,controller-manager,scheduler}.conf \
-        /var/lib/kubelet/{config.yaml,kubeadm-flags.env} \
+    rm -rf /etc/kubernetes/manifests
+    rm -f /etc/kubernetes/{admin,super-admin,bootstrap-kubelet,controller-manager,scheduler}.conf \
+        /var/lib/kubelet/{config.yaml,instance-config.yaml,kubeadm-flags.env} \
         /etc/kubernetes/pki/{apiserver,apiserver-kubelet-client,front-proxy-client}.{crt,key}
+    find /var/lib/kubelet/pki ! -type d ! -name kubelet-client-caravan.pem -delete || true
+    if [[ $CARAVAN_ROLE == worker ]]; then
+        rm -f /etc/kubernetes/kubelet.conf
+    fi
 }
