@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use caravan_lab::{Lab, Machine, Role};
+use caravan_process::interrupt;
 use caravan_vagrant::ssh::Remote;
 
 use super::Options;
@@ -140,9 +141,11 @@ impl Context {
 
     /// Takes away what the checks have made in the cluster; also what an earlier run could not.
     pub(super) fn clean_up(&self) -> Result<(), String> {
-        match self.space.get() {
-            Some(_) => Space::remove_all(self),
-            None => Ok(()),
+        // A check that was left behind by an interrupt may be making it right now.
+        if self.space.get().is_some() || interrupt::raised() {
+            Space::remove_all(self)
+        } else {
+            Ok(())
         }
     }
 }

@@ -36,17 +36,18 @@ pub fn run(
     }
     let (gentle, disruptive): (Vec<_>, Vec<_>) =
         table::rows(options.depth).partition(|row| row.depth < Depth::Disrupt);
-    let mut checks = at_once(&context, &gentle, on_event);
+    let made = Made(context);
+    let mut checks = at_once(&made.0, &gentle, on_event);
     // Before anything is broken: pods are not to be judged for it.
     on_event(Event::CleansUp);
-    let mut left_behind = context.clean_up().err();
-    if options.depth >= Depth::Disrupt {
+    let mut left_behind = made.0.clean_up().err();
+    if !disruptive.is_empty() {
         // Nothing that was asked, or made in the cluster, before holds any more.
-        let context = Arc::new(Context::new(access, lab, options));
+        let made = Made(Arc::new(Context::new(access, lab, options)));
         for row in disruptive {
-            checks.extend(at_once(&context, &[row], on_event));
+            checks.extend(at_once(&made.0, &[row], on_event));
         }
-        left_behind = context.clean_up().err().or(left_behind);
+        left_behind = made.0.clean_up().err().or(left_behind);
     }
     checks.sort_by_key(|check| table::ROWS.iter().position(|row| row.id == check.id));
     Report {
@@ -54,6 +55,17 @@ pub fn run(
         checks,
         seconds: rounded(began.elapsed()),
         left_behind,
+    }
+}
+
+/// What the checks made in the cluster is taken away also when the caller breaks off, as by a terminal that is gone.
+struct Made(Arc<Context>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.0.clean_up());
+        }
     }
 }
 
