@@ -47,7 +47,7 @@ pub(crate) fn look() -> Engine {
 ///
 /// # Errors
 ///
-/// [`Error::Engine`] when it does not answer in the end, [`Error::Process`].
+/// [`Error::EngineSilent`] when it does not answer in the end, [`Error::Process`].
 pub(crate) fn start() -> Result<Option<String>, Error> {
     match look() {
         Engine::Running(_) => return Ok(None),
