@@ -15,11 +15,12 @@ use x509_cert::der::asn1::OctetString;
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, KeyUsage, KeyUsages};
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages};
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
+use super::pkilint::Pkilint;
 use super::{judge, openssl};
 
 /// A good certificate's parts, to be changed and signed again.
@@ -77,91 +78,192 @@ fn set<T: Encode + AssociatedOid>(forged: &mut Forged, value: &T) {
     }
 }
 
+/// Which certificate a fault is in.
+#[derive(Clone, Copy, PartialEq)]
+enum In {
+    Leaf,
+    Authority,
+}
+
+/// A fault, and who refuses it.
+struct Case {
+    /// The rule of our lint.
+    rule: &'static str,
+    place: In,
+    change: fn(&mut Forged),
+    openssl: bool,
+    go: bool,
+    webpki: bool,
+    /// What pkilint calls it.
+    pkilint: &'static str,
+}
+
+impl Case {
+    /// One that libraries let pass: only linters see it.
+    const fn new(rule: &'static str, change: fn(&mut Forged), pkilint: &'static str) -> Self {
+        Self {
+            rule,
+            place: In::Leaf,
+            change,
+            openssl: false,
+            go: false,
+            webpki: false,
+            pkilint,
+        }
+    }
+
+    const fn openssl(mut self) -> Self {
+        self.openssl = true;
+        self
+    }
+
+    const fn everybody(mut self) -> Self {
+        (self.openssl, self.go, self.webpki) = (true, true, true);
+        self
+    }
+
+    const fn of_authority(mut self) -> Self {
+        self.place = In::Authority;
+        self
+    }
+}
+
+const CASES: [Case; 7] = [
+    Case::new(
+        "authority-key-id-mismatch",
+        other_authority_key,
+        "pkix.issuer_and_subject_key_identifier_not_equal",
+    )
+    .openssl(),
+    Case::new(
+        "authority-key-id",
+        without::<AuthorityKeyIdentifier>,
+        "pkix.authority_key_identifier_extension_absent",
+    )
+    .openssl(),
+    Case::new(
+        "ec-encipherment",
+        encipher,
+        "pkix.key_usage_value_prohibited_for_ec",
+    ),
+    Case::new(
+        "serial-zero",
+        number_zero,
+        "pkix.certificate_serial_number_out_of_range",
+    ),
+    Case::new("extension-twice", twice, "pkix.duplicate_extension").everybody(),
+    Case::new(
+        "ca-constraints-critical",
+        not_critical::<BasicConstraints>,
+        "pkix.basic_constraints_extension_not_critical",
+    )
+    .openssl()
+    .of_authority(),
+    Case::new(
+        "ca-key-usage",
+        without::<KeyUsage>,
+        "pkix.ca_certificate_no_ku_extension",
+    )
+    .openssl()
+    .of_authority(),
+];
+
+fn other_authority_key(forged: &mut Forged) {
+    let other = AuthorityKeyIdentifier {
+        key_identifier: Some(OctetString::new([9; 20]).unwrap()),
+        authority_cert_issuer: None,
+        authority_cert_serial_number: None,
+    };
+    set(forged, &other);
+}
+
+fn without<T: AssociatedOid>(forged: &mut Forged) {
+    forged
+        .extensions
+        .retain(|extension| extension.extn_id != T::OID);
+}
+
+fn not_critical<T: AssociatedOid>(forged: &mut Forged) {
+    for extension in &mut forged.extensions {
+        extension.critical &= extension.extn_id != T::OID;
+    }
+}
+
+fn encipher(forged: &mut Forged) {
+    let usages = KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment;
+    set(forged, &KeyUsage(usages));
+}
+
+fn number_zero(forged: &mut Forged) {
+    forged.serial = SerialNumber::new(&[0]).unwrap();
+}
+
+fn twice(forged: &mut Forged) {
+    let again = forged.extensions[1].clone();
+    forged.extensions.push(again);
+}
+
 #[test]
 fn every_fault_is_seen_by_our_lint_and_by_those_who_can() {
-    type Change = fn(&mut Forged);
-    // Rule of ours; whether OpenSSL in strict mode, Go and webpki refuse.
-    let cases: &[(&str, bool, bool, bool, Change)] = &[
-        ("authority-key-id-mismatch", true, false, false, |forged| {
-            let key_identifier = Some(OctetString::new([9; 20]).unwrap());
-            let other = AuthorityKeyIdentifier {
-                key_identifier,
-                authority_cert_issuer: None,
-                authority_cert_serial_number: None,
-            };
-            set(forged, &other);
-        }),
-        ("authority-key-id", true, false, false, |forged| {
-            forged
-                .extensions
-                .retain(|extension| extension.extn_id != AuthorityKeyIdentifier::OID);
-        }),
-        ("ec-encipherment", false, false, false, |forged| {
-            set(
-                forged,
-                &KeyUsage(KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment),
-            );
-        }),
-        ("serial-zero", false, false, false, |forged| {
-            forged.serial = SerialNumber::new(&[0]).unwrap()
-        }),
-        ("extension-twice", true, true, true, |forged| {
-            let again = forged.extensions[1].clone();
-            forged.extensions.push(again);
-        }),
-    ];
     let now = SystemTime::now();
     let name = |name| CommonName::try_from(name).unwrap();
     let ca = Authority::create(&AuthoritySpec::new(name("ca")), now).unwrap();
     let sans = Sans::parse(["web.example.com"]).unwrap();
     let good = ca.issue(&Leaf::server(name("web"), sans), now).unwrap();
     let folder = tempfile::tempdir().unwrap();
+    let file = |name: String, certificate: &Certificate| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, certificate.to_pem()).unwrap();
+        path
+    };
     let purpose = Purpose::Server(San::try_from("web.example.com").unwrap());
-    let webpki = Verifier::new([ca.certificate()]);
+    let (openssl, go, pkilint) = (judge("openssl"), judge("go"), Pkilint::find());
     let mut for_go = Vec::new();
 
-    for (rule, by_openssl, by_go, by_webpki, change) in cases {
-        let bad = forge(&ca, good.certificate(), change);
-        let rules: Vec<_> = lint::certificates(&[ca.certificate().clone(), bad.clone()], now)
+    for case in &CASES {
+        let rule = case.rule;
+        let bad = |good: &Certificate| forge(&ca, good, case.change);
+        let (issuer, leaf) = match case.place {
+            In::Leaf => (ca.certificate().clone(), bad(good.certificate())),
+            In::Authority => (bad(ca.certificate()), good.certificate().clone()),
+        };
+        let rules: Vec<_> = lint::certificates(&[issuer.clone(), leaf.clone()], now)
             .iter()
             .map(|finding| finding.rule)
             .collect();
-        assert!(rules.contains(rule), "{rule}: {rules:?}");
-        assert_eq!(
-            webpki.verify(&[&bad], &purpose, now).is_err(),
-            *by_webpki,
-            "webpki: {rule}"
-        );
-        if let Some(program) = judge("openssl") {
+        assert!(rules.contains(&rule), "{rule}: {rules:?}");
+        let verdict = Verifier::new([&issuer]).verify(&[&leaf], &purpose, now);
+        assert_eq!(verdict.is_err(), case.webpki, "webpki: {rule}");
+        if let Some(openssl) = &openssl {
             let more = ["-purpose", "sslserver"];
-            let (accepted, said) = openssl::verify(
-                &program,
-                folder.path(),
-                &ca.certificate_pem(),
-                &bad.to_pem(),
-                &more,
-            );
-            assert_eq!(!accepted, *by_openssl, "openssl: {rule}: {said}");
+            let (ca, leaf) = (issuer.to_pem(), leaf.to_pem());
+            let (accepted, said) = openssl::verify(openssl, folder.path(), &ca, &leaf, &more);
+            assert_eq!(!accepted, case.openssl, "openssl: {rule}: {said}");
         }
-        let file = folder.path().join(format!("{rule}.crt"));
-        std::fs::write(&file, bad.to_pem()).unwrap();
-        for_go.push((rule, *by_go, file));
+        let issuer = file(format!("{rule}.ca.crt"), &issuer);
+        let leaf = file(format!("{rule}.crt"), &leaf);
+        if let Some(pkilint) = &pkilint {
+            let bad = if case.place == In::Leaf {
+                &leaf
+            } else {
+                &issuer
+            };
+            let mut found = pkilint.alone(bad);
+            found.extend(pkilint.chain(&issuer, &leaf));
+            let seen = found
+                .iter()
+                .any(|finding| finding.starts_with(case.pkilint));
+            assert!(seen, "pkilint: {rule}: {found:?}");
+        }
+        let (issuer, leaf) = (issuer.display(), leaf.display());
+        for_go.push(format!("verify\t{issuer}\t{leaf}\tserver\tweb.example.com"));
     }
-    let Some(go) = judge("go") else {
+    let Some(go) = go else {
         return;
     };
-    let ca_file = folder.path().join("ca.pem");
-    let lines: Vec<String> = for_go
-        .iter()
-        .map(|(_, _, file)| {
-            format!(
-                "verify\t{}\t{}\tserver\tweb.example.com",
-                ca_file.display(),
-                file.display()
-            )
-        })
-        .collect();
-    for (verdict, (rule, refused, _)) in super::go::verdicts(&go, &lines).iter().zip(&for_go) {
-        assert_eq!(verdict != "ok", *refused, "go: {rule}: {verdict}");
+    let verdicts = super::go::verdicts(&go, &for_go);
+    assert_eq!(verdicts.len(), CASES.len());
+    for (verdict, case) in verdicts.iter().zip(&CASES) {
+        assert_eq!(verdict != "ok", case.go, "go: {}: {verdict}", case.rule);
     }
 }

@@ -9,24 +9,28 @@ mod go;
 mod kubeadm;
 mod openssh;
 mod openssl;
+mod pkilint;
 mod python;
 
 use std::path::{Path, PathBuf};
 
 /// The program's path, if it is installed; panics if it is not but must be.
 fn judge(program: &str) -> Option<PathBuf> {
-    match which::which(program) {
-        Ok(path) => Some(path),
-        Err(_)
-            if std::env::var_os("CARAVAN_REQUIRE_CHECKERS").is_some_and(|value| value == "1") =>
-        {
-            panic!("`{program}` is not installed, and CARAVAN_REQUIRE_CHECKERS=1 requires it")
-        }
-        Err(_) => {
-            eprintln!("skipped: `{program}` is not installed");
-            None
-        }
+    let found = which::which(program).ok();
+    if found.is_none() {
+        missing(program);
     }
+    found
+}
+
+/// Says that a judge is not there; panics if it must be.
+fn missing(program: &str) {
+    let required = std::env::var_os("CARAVAN_REQUIRE_CHECKERS").is_some_and(|value| value == "1");
+    assert!(
+        !required,
+        "`{program}` is not installed, and CARAVAN_REQUIRE_CHECKERS=1 requires it"
+    );
+    eprintln!("skipped: `{program}` is not installed");
 }
 
 /// A program of a Kubernetes bundle: on the search path, or in the folder that `CARAVAN_JUDGES` names, where it must be.
