@@ -2,8 +2,9 @@
 
 use zeroize::Zeroizing;
 
+use super::columns::{Folder, Form, Kind, On};
 use super::plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};
-use super::table::{Folder, Form, Kind, On, Row, TABLE};
+use super::table::{Row, TABLE};
 use super::{Cluster, EtcdTopology, Kubeconfig, Node, RowId};
 use crate::Error;
 use crate::store::Material;

@@ -45,6 +45,7 @@
 //! ```
 
 mod cluster;
+mod columns;
 #[cfg(all(feature = "store", unix))]
 mod files;
 mod kubeconfig;
@@ -52,8 +53,9 @@ mod plan;
 mod table;
 
 pub use cluster::{Cluster, Endpoint, EtcdTopology, Node};
+pub use columns::{Copies, Folder, Form, Kind, Name, On, SanRule};
 #[cfg(all(feature = "store", unix))]
 pub use files::NodeFile;
 pub use kubeconfig::Kubeconfig;
 pub use plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};
-pub use table::{Copies, Folder, Form, Kind, Name, On, Row, RowId, SanRule, TABLE};
+pub use table::{Row, RowId, TABLE};

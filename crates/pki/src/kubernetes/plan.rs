@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::table::{Copies, Kind, Name, On, Row, SanRule, TABLE};
+use super::columns::{Copies, Kind, Name, On, SanRule};
+use super::table::{Row, TABLE};
 use super::{Cluster, Node, RowId};
 use crate::{
     AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Permitted, Plan, San, Sans,

@@ -20,6 +20,8 @@ mod chain;
 mod extensions;
 mod fields;
 #[cfg(test)]
+mod forge;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

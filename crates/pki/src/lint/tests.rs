@@ -1,11 +1,9 @@
 //! Every rule is shown a certificate that breaks it, and nothing else.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use x509_cert::der::Decode;
-use x509_cert::der::Encode;
 use x509_cert::der::asn1::{Ia5String, OctetString};
-use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
@@ -16,87 +14,12 @@ use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
 
 use super::certificates;
+use super::forge::{Forge, extension, name, now};
 use crate::signing::{serial, sign_with_serial};
 use crate::{
-    Authority, AuthoritySpec, Certificate, CommonName, Leaf, Lifetime, Organization, PrivateKey,
-    Sans, Subject, Validity, profile,
+    Authority, AuthoritySpec, Leaf, Lifetime, Organization, PrivateKey, Sans, Subject, Validity,
+    profile,
 };
-
-fn now() -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
-}
-
-fn name(text: &str) -> CommonName {
-    CommonName::try_from(text).unwrap()
-}
-
-fn extension<T: Encode + AssociatedOid>(critical: bool, value: &T) -> Extension {
-    Extension {
-        extn_id: T::OID,
-        critical,
-        extn_value: OctetString::new(value.to_der().unwrap()).unwrap(),
-    }
-}
-
-/// A correct server certificate, and all that can be put wrong in it.
-struct Forge {
-    ca: Authority,
-    serial: SerialNumber,
-    subject: Name,
-    validity: Validity,
-    extensions: Vec<Extension>,
-}
-
-impl Forge {
-    fn new() -> Self {
-        let ca = Authority::create(&AuthoritySpec::new(name("ca")), now()).unwrap();
-        let key = ca.key_identifier().to_vec();
-        let mut extensions = profile::leaf_extensions(&[crate::Usage::ServerAuth]).unwrap();
-        extensions.extend(profile::identifiers(&[7; 20], &key).unwrap());
-        let sans = Sans::parse(["web.example.com"]).unwrap();
-        extensions.push(profile::alternative_names(&sans).unwrap());
-        Self {
-            ca,
-            serial: serial().unwrap(),
-            subject: Subject::new(name("web")).to_name().unwrap(),
-            validity: Validity::starting(now(), Lifetime::days(30)).unwrap(),
-            extensions,
-        }
-    }
-
-    /// Takes away the extension of `T`'s kind.
-    fn without<T: AssociatedOid>(&mut self) {
-        self.extensions
-            .retain(|extension| extension.extn_id != T::OID);
-    }
-
-    fn replace<T: Encode + AssociatedOid>(&mut self, critical: bool, value: &T) {
-        self.without::<T>();
-        self.extensions.push(extension(critical, value));
-    }
-
-    fn certificate(&self) -> Certificate {
-        let key = PrivateKey::generate().unwrap();
-        sign_with_serial(
-            self.serial.clone(),
-            self.ca.key(),
-            (self.ca.certificate().subject(), &self.subject),
-            key.public_key(),
-            self.validity,
-            self.extensions.clone(),
-        )
-        .unwrap()
-    }
-
-    /// The rules that the forged certificate breaks, beside its issuer.
-    fn rules(&self) -> Vec<&'static str> {
-        let all = [self.ca.certificate().clone(), self.certificate()];
-        certificates(&all, now())
-            .iter()
-            .map(|finding| finding.rule)
-            .collect()
-    }
-}
 
 fn san(names: Vec<GeneralName>) -> SubjectAltName {
     SubjectAltName(names)

@@ -3,20 +3,18 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use zeroize::Zeroizing;
-
-use super::batch::{self, Verb, Write};
-use super::files::Privacy;
-use super::held::{Held, Paths, SecretText, Trusted};
+use super::batch::{self, Verb};
+use super::done::Done;
+use super::held::{Held, Paths, Trusted};
 use super::material::Material;
 use super::parallel;
-use super::report::{Change, Ensured, Outcome, Reason};
+use super::report::{Change, Ensured, Reason};
 use super::rotation;
+use super::unsigned::{key_pair, secret, ssh_key, usable};
 use crate::entry::{Entry, EntryId, Item};
 use crate::leaf::Difference;
 use crate::{
     Authority, AuthoritySpec, Certificate, Error, Identity, KeyPolicy, Leaf, Plan, PrivateKey,
-    PublicKey, Secret, SshKey,
 };
 
 /// Which leaves to make anew though nothing is wrong with them, and what becomes of their keys.
@@ -57,64 +55,6 @@ pub(crate) fn ensure(
         entries: changes,
         material: work.material,
     })
-}
-
-/// What became of one entry, and what is to be written for it.
-struct Done {
-    held: Held,
-    outcome: Outcome,
-    new_key: bool,
-    writes: Vec<Write>,
-}
-
-impl Done {
-    fn unchanged(held: Held) -> Self {
-        Self {
-            held,
-            outcome: Outcome::Unchanged,
-            new_key: false,
-            writes: Vec::new(),
-        }
-    }
-
-    /// `public` and, if there is a new key, `private` are to be written.
-    fn made(
-        held: Held,
-        reason: Reason,
-        paths: &Paths,
-        verb: Verb,
-        public: String,
-        private: Option<Zeroizing<String>>,
-    ) -> Self {
-        let mut writes = Vec::new();
-        let new_key = private.is_some();
-        if let Some(private) = private {
-            writes.push(write(
-                &paths.private,
-                private.as_bytes(),
-                Privacy::Private,
-                verb,
-            ));
-        }
-        if let Some(path) = &paths.public {
-            writes.push(write(path, public.as_bytes(), Privacy::Public, verb));
-        }
-        Self {
-            held,
-            outcome: Outcome::Made(reason),
-            new_key,
-            writes,
-        }
-    }
-}
-
-fn write(path: &Path, bytes: &[u8], privacy: Privacy, verb: Verb) -> Write {
-    Write {
-        path: path.to_owned(),
-        bytes: Zeroizing::new(bytes.to_vec()),
-        privacy,
-        verb,
-    }
 }
 
 /// One run: what holds for all entries, and what those before gave.
@@ -245,98 +185,9 @@ fn made_authority(
     Ok(Done::made(held, reason, paths, verb, public, private))
 }
 
-fn key_pair(entry: &Entry, paths: &Paths) -> Result<Done, Error> {
-    let key = paths.read_key()?;
-    let key = match (key, paths.read_public()?) {
-        (Some(key), Some((path, bytes))) => {
-            let public = PublicKey::from_pem(&bytes).map_err(|error| error.in_file(path))?;
-            if &public != key.public_key() {
-                let subject = entry.id().to_string();
-                return Err(Error::Mismatch { subject }.in_file(path));
-            }
-            return Ok(Done::unchanged(Held::KeyPair(key)));
-        }
-        (None, Some((path, _))) => return Err(paths.key_missing(path)),
-        (key, None) => key,
-    };
-    let (key, reason) = usable(key)?;
-    let public = key.public_key().to_pem();
-    let private = (reason == Reason::Missing).then(|| key.to_pkcs8_pem());
-    let held = Held::KeyPair(key);
-    Ok(Done::made(
-        held,
-        reason,
-        paths,
-        Verb::Create,
-        public,
-        private,
-    ))
-}
-
-fn ssh_key(entry: &Entry, paths: &Paths, comment: &str) -> Result<Done, Error> {
-    let key = paths.read_key()?;
-    let found = paths.read_public()?;
-    let (key, reason) = match (key, &found) {
-        (None, Some((path, _))) => return Err(paths.key_missing(path)),
-        (key, _) => usable(key)?,
-    };
-    let ssh = SshKey::from_key(key, comment)?;
-    if let Some((path, bytes)) = found {
-        // The comment is people's to change.
-        let line = String::from_utf8_lossy(&bytes);
-        let own = ssh.public_line();
-        if !line
-            .split_whitespace()
-            .take(2)
-            .eq(own.split_whitespace().take(2))
-        {
-            let subject = entry.id().to_string();
-            return Err(Error::Mismatch { subject }.in_file(path));
-        }
-        return Ok(Done::unchanged(Held::SshKey(ssh)));
-    }
-    let public = format!("{}\n", ssh.public_line());
-    let private = (reason == Reason::Missing).then(|| ssh.private_pem());
-    let held = Held::SshKey(ssh);
-    Ok(Done::made(
-        held,
-        reason,
-        paths,
-        Verb::Create,
-        public,
-        private,
-    ))
-}
-
-fn secret(paths: &Paths, form: Secret) -> Result<Done, Error> {
-    if let Some(text) = paths.read_secret(form)? {
-        return Ok(Done::unchanged(Held::Secret(SecretText(text))));
-    }
-    let text = form.generate()?;
-    let line = Zeroizing::new(format!("{}\n", *text));
-    let held = Held::Secret(SecretText(text));
-    let (reason, verb) = (Reason::Missing, Verb::Create);
-    Ok(Done::made(
-        held,
-        reason,
-        paths,
-        verb,
-        String::new(),
-        Some(line),
-    ))
-}
-
 fn trusted(authority: Authority, paths: &Paths) -> Result<Held, Error> {
     let beside = rotation::trusted_beside(paths)?;
     Ok(Held::Authority(Trusted { authority, beside }))
-}
-
-/// The key that is there, else a new one.
-fn usable(key: Option<PrivateKey>) -> Result<(PrivateKey, Reason), Error> {
-    Ok(match key {
-        Some(key) => (key, Reason::Interrupted),
-        None => (PrivateKey::generate()?, Reason::Missing),
-    })
 }
 
 fn reason_to_renew(

@@ -34,6 +34,7 @@
 
 mod batch;
 mod discover;
+mod done;
 mod ensure;
 mod files;
 mod held;
@@ -44,6 +45,7 @@ mod material;
 mod parallel;
 mod report;
 mod rotation;
+mod unsigned;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;

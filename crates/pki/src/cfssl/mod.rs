@@ -19,11 +19,10 @@
 //! # }
 //! ```
 
-use std::collections::BTreeMap;
+mod files;
 
-use serde::Deserialize;
-
-use crate::{AuthoritySpec, CommonName, Error, Leaf, Lifetime, Organization, Sans, Usage};
+use crate::{AuthoritySpec, CommonName, Error, Leaf, Lifetime, Organization, Sans};
+use files::{ConfigFile, Profile, RequestFile, Signing, duration};
 
 /// Something read, and what was lost on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,66 +35,14 @@ pub struct Converted<T> {
 }
 
 /// cfssl's signing configuration (`-config`).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct SigningConfig {
     signing: Signing,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-struct Signing {
-    #[serde(default)]
-    default: Profile,
-    #[serde(default)]
-    profiles: BTreeMap<String, Profile>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-struct Profile {
-    #[serde(default)]
-    usages: Vec<String>,
-    expiry: Option<String>,
-    #[serde(default)]
-    ca_constraint: CaConstraint,
-    #[serde(flatten)]
-    rest: BTreeMap<String, serde_json::Value>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-struct CaConstraint {
-    #[serde(default)]
-    is_ca: bool,
-    #[serde(default)]
-    max_path_len: u8,
-    #[serde(default)]
-    max_path_len_zero: bool,
-}
-
 /// cfssl's request (`csr.json`).
-#[derive(Debug, Clone, Deserialize)]
-pub struct Request {
-    #[serde(rename = "CN", default)]
-    common_name: String,
-    #[serde(default)]
-    hosts: Vec<String>,
-    #[serde(default)]
-    names: Vec<BTreeMap<String, serde_json::Value>>,
-    key: Option<Key>,
-    ca: Option<Ca>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Key {
-    algo: String,
-    size: u32,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Ca {
-    expiry: Option<String>,
-    pathlen: Option<u8>,
-    #[serde(default)]
-    pathlenzero: bool,
-}
+#[derive(Debug, Clone)]
+pub struct Request(RequestFile);
 
 impl SigningConfig {
     /// Reads the file's bytes.
@@ -104,7 +51,11 @@ impl SigningConfig {
     ///
     /// [`Error::Malformed`] for anything but such a configuration.
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(json).map_err(|error| Error::malformed("cfssl configuration", error))
+        let file: ConfigFile = serde_json::from_slice(json)
+            .map_err(|error| Error::malformed("cfssl configuration", error))?;
+        Ok(Self {
+            signing: file.signing,
+        })
     }
 
     /// The names of the profiles, sorted.
@@ -135,10 +86,10 @@ impl SigningConfig {
         found.note_rest(&mut notes);
         let usages = found.purposes(&mut notes)?;
         let names = request.names(&mut notes)?;
-        let sans = if request.hosts.is_empty() {
+        let sans = if request.0.hosts.is_empty() {
             None
         } else {
-            Some(Sans::parse(request.hosts.iter().map(String::as_str))?)
+            Some(Sans::parse(request.0.hosts.iter().map(String::as_str))?)
         };
         let leaf = Leaf::custom(request.common_name()?, usages, sans)?
             .with_lifetime(self.lifetime(found)?);
@@ -198,35 +149,6 @@ impl SigningConfig {
     }
 }
 
-impl Profile {
-    fn purposes(&self, notes: &mut Vec<String>) -> Result<Vec<Usage>, Error> {
-        let mut usages = Vec::new();
-        for usage in &self.usages {
-            match usage.as_str() {
-                // Every leaf here has digitalSignature.
-                "signing" | "digital signature" => {}
-                "key encipherment" | "data encipherment" => notes.push(format!(
-                    "usage `{usage}` is left out: elliptic curve keys cannot encipher"
-                )),
-                "server auth" => usages.push(Usage::ServerAuth),
-                "client auth" => usages.push(Usage::ClientAuth),
-                "code signing" => usages.push(Usage::CodeSigning),
-                "email protection" | "s/mime" => usages.push(Usage::EmailProtection),
-                "timestamping" => usages.push(Usage::TimeStamping),
-                "ocsp signing" => usages.push(Usage::OcspSigning),
-                other => return Err(Error::invalid("cfssl usage", other, "has no counterpart")),
-            }
-        }
-        Ok(usages)
-    }
-
-    fn note_rest(&self, notes: &mut Vec<String>) {
-        for key in self.rest.keys() {
-            notes.push(format!("`{key}` of the profile is left out"));
-        }
-    }
-}
-
 impl Request {
     /// Reads the file's bytes.
     ///
@@ -234,7 +156,9 @@ impl Request {
     ///
     /// [`Error::Malformed`] for anything but such a request.
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(json).map_err(|error| Error::malformed("cfssl request", error))
+        serde_json::from_slice(json)
+            .map(Self)
+            .map_err(|error| Error::malformed("cfssl request", error))
     }
 
     /// The self-signed authority that `cfssl gencert -initca` makes of it.
@@ -245,13 +169,14 @@ impl Request {
     pub fn authority(&self) -> Result<Converted<AuthoritySpec>, Error> {
         let mut notes = Vec::new();
         let mut spec = self.spec(&mut notes)?;
-        if let Some(ca) = &self.ca {
+        if let Some(ca) = &self.0.ca {
             if let Some(expiry) = &ca.expiry {
                 spec = spec.with_lifetime(duration(expiry)?);
             }
             spec = spec.with_path_length(ca.pathlen.unwrap_or(0));
         }
         if self
+            .0
             .ca
             .as_ref()
             .is_none_or(|ca| ca.pathlen.is_none_or(|length| length == 0) && !ca.pathlenzero)
@@ -264,7 +189,7 @@ impl Request {
     }
 
     fn common_name(&self) -> Result<CommonName, Error> {
-        CommonName::try_from(self.common_name.as_str())
+        CommonName::try_from(self.0.common_name.as_str())
     }
 
     fn spec(&self, notes: &mut Vec<String>) -> Result<AuthoritySpec, Error> {
@@ -277,7 +202,7 @@ impl Request {
 
     /// The organizations; other attributes and the kind of key become notes.
     fn names(&self, notes: &mut Vec<String>) -> Result<Vec<Organization>, Error> {
-        if let Some(key) = &self.key {
+        if let Some(key) = &self.0.key {
             if key.algo != "ecdsa" || key.size != 256 {
                 notes.push(format!(
                     "key `{} {}` becomes ECDSA P-256",
@@ -286,7 +211,7 @@ impl Request {
             }
         }
         let mut organizations = Vec::new();
-        for (attribute, value) in self.names.iter().flatten() {
+        for (attribute, value) in self.0.names.iter().flatten() {
             match (attribute.as_str(), value.as_str()) {
                 (_, Some("")) => {}
                 ("O", Some(name)) => organizations.push(Organization::try_from(name)?),
@@ -297,61 +222,9 @@ impl Request {
     }
 }
 
-/// Go's `time.ParseDuration`, for the units that make sense here.
-fn duration(text: &str) -> Result<Lifetime, Error> {
-    let invalid =
-        |problem| Error::invalid("cfssl expiry", text.escape_debug().to_string(), problem);
-    let mut seconds: u64 = 0;
-    let mut rest = text;
-    if rest.is_empty() {
-        return Err(invalid("is empty"));
-    }
-    while !rest.is_empty() {
-        let end = rest
-            .find(|character: char| !character.is_ascii_digit())
-            .ok_or_else(|| invalid("has a number without unit"))?;
-        let number: u64 = rest[..end]
-            .parse()
-            .map_err(|_| invalid("has a unit without number"))?;
-        let unit = match rest.as_bytes().get(end) {
-            Some(b'h') => 3600,
-            Some(b'm') => 60,
-            Some(b's') => 1,
-            _ => return Err(invalid("has a unit other than `h`, `m` and `s`")),
-        };
-        let part = number
-            .checked_mul(unit)
-            .ok_or_else(|| invalid("is too long"))?;
-        seconds = seconds
-            .checked_add(part)
-            .ok_or_else(|| invalid("is too long"))?;
-        rest = &rest[end + 1..];
-    }
-    Lifetime::seconds(seconds).ok_or_else(|| invalid("is too long"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations() {
-        for (text, seconds) in [("8760h", 31_536_000), ("1h30m", 5400), ("90s", 90)] {
-            assert_eq!(duration(text).unwrap().as_secs(), seconds);
-        }
-        for text in [
-            "",
-            "1",
-            "h",
-            "1d",
-            "-1h",
-            "1.5h",
-            "99999999999999999999h",
-            "9999999999999999h",
-        ] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn requests_become_authorities() {

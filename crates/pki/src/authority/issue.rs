@@ -1,0 +1,168 @@
+//! What an authority signs: leaves, and authorities below it.
+
+use std::time::SystemTime;
+
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::NameConstraints;
+use x509_cert::name::Name;
+
+use super::{Authority, require_valid};
+use crate::{
+    AuthoritySpec, Certificate, Error, Identity, Leaf, Lifetime, PrivateKey, PublicKey, Sans,
+    Subject, Validity, constraints, profile, signing,
+};
+
+impl Authority {
+    /// Makes a key and a certificate for `leaf`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutlivesIssuer`] when it would be valid longer than this authority, [`Error::Invalid`],
+    /// [`Error::Randomness`].
+    pub fn issue(&self, leaf: &Leaf, now: SystemTime) -> Result<Identity, Error> {
+        let key = PrivateKey::generate()?;
+        self.issue_with_key(leaf, key, now)
+    }
+
+    /// Makes a certificate for `leaf` and an existing key: renewal that a running server does not notice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authority::issue`].
+    pub fn issue_with_key(
+        &self,
+        leaf: &Leaf,
+        key: PrivateKey,
+        now: SystemTime,
+    ) -> Result<Identity, Error> {
+        let certificate = self.certify(leaf, key.public_key(), now)?;
+        Ok(Identity::new(certificate, key)?.with_chain(self.full_chain()))
+    }
+
+    /// Makes a certificate for `leaf` and a public key whose private half is elsewhere.
+    ///
+    /// Possession of the private half is not proved here: see certificate signing requests for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authority::issue`].
+    pub fn certify(
+        &self,
+        leaf: &Leaf,
+        key: &PublicKey,
+        now: SystemTime,
+    ) -> Result<Certificate, Error> {
+        let validity = self.validity_inside(leaf.subject(), leaf.lifetime(), now)?;
+        self.require_permitted(leaf)?;
+        let mut extensions = leaf.usage_extensions()?;
+        extensions.extend(profile::identifiers(
+            &key.identifier(),
+            &self.key_identifier,
+        )?);
+        if let Some(sans) = leaf.sans() {
+            extensions.push(profile::alternative_names(sans)?);
+        }
+        let subject = leaf.subject().to_name()?;
+        self.sign(&subject, key, validity, extensions)
+    }
+
+    /// Refuses names that verifiers would refuse for this authority's name constraints.
+    fn require_permitted(&self, leaf: &Leaf) -> Result<(), Error> {
+        let Some(constraints) = profile::find::<NameConstraints>(self.certificate.extensions())
+        else {
+            return Ok(());
+        };
+        let mut names = leaf.sans().into_iter().flat_map(Sans::iter);
+        match names.find(|name| !constraints::allow(&constraints, name)) {
+            Some(name) => Err(Error::Refused {
+                subject: leaf.subject().common_name().to_string(),
+                field: "by its issuer's name constraints, alternative name",
+                value: name.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes an authority below this one, with a new key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotACa`] when this authority's path length allows none below, or the new one's is not shorter;
+    /// [`Error::OutlivesIssuer`], [`Error::Invalid`], [`Error::Randomness`].
+    pub fn intermediate(&self, spec: &AuthoritySpec, now: SystemTime) -> Result<Self, Error> {
+        self.intermediate_with_key(spec, PrivateKey::generate()?, now)
+    }
+
+    /// Makes an authority of an existing key below this one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authority::intermediate`].
+    pub fn intermediate_with_key(
+        &self,
+        spec: &AuthoritySpec,
+        key: PrivateKey,
+        now: SystemTime,
+    ) -> Result<Self, Error> {
+        if let Some(limit) = self.certificate.path_length() {
+            if spec.path_length().is_none_or(|length| length >= limit) {
+                return Err(Error::NotACa {
+                    subject: self.certificate.subject_shown(),
+                    problem: format!(
+                        "its path length {limit} leaves no room for an authority below with {}",
+                        match spec.path_length() {
+                            Some(length) => format!("path length {length}"),
+                            None => "no path length".to_owned(),
+                        }
+                    ),
+                });
+            }
+        }
+        let validity = self.validity_inside(spec.subject(), spec.lifetime(), now)?;
+        let mut extensions = profile::authority_extensions(spec)?;
+        let identifier = key.public_key().identifier();
+        extensions.extend(profile::identifiers(&identifier, &self.key_identifier)?);
+        let name = spec.subject().to_name()?;
+        let certificate = self.sign(&name, key.public_key(), validity, extensions)?;
+        Self::trusted(certificate, key, self.full_chain())
+    }
+
+    /// The period of something signed at `now`, refused if it ends after this authority does.
+    pub(crate) fn validity_inside(
+        &self,
+        subject: &Subject,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<Validity, Error> {
+        require_valid(&self.certificate, now)?;
+        let own = self.certificate.validity();
+        let validity = Validity::starting(now, lifetime)?.clamped_to_start(own.not_before());
+        if validity.not_after() > own.not_after() {
+            return Err(Error::OutlivesIssuer {
+                subject: subject.common_name().to_string(),
+                not_after: validity.not_after(),
+                issuer: self.certificate.subject_shown(),
+                issuer_not_after: own.not_after(),
+            });
+        }
+        Ok(validity)
+    }
+
+    pub(crate) fn sign(
+        &self,
+        subject: &Name,
+        key: &PublicKey,
+        validity: Validity,
+        extensions: Vec<Extension>,
+    ) -> Result<Certificate, Error> {
+        signing::sign(
+            &self.key,
+            // The name as it stands, octet for octet: verifiers compare encodings (RFC 5280 4.1.2.4).
+            self.certificate.subject(),
+            subject,
+            key,
+            validity,
+            extensions,
+        )
+    }
+}

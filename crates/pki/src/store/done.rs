@@ -1,0 +1,68 @@
+//! What became of one entry.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::batch::{Verb, Write};
+use super::files::Privacy;
+use super::held::{Held, Paths};
+use super::report::{Outcome, Reason};
+
+/// What became of one entry, and what is to be written for it.
+pub(super) struct Done {
+    pub(super) held: Held,
+    pub(super) outcome: Outcome,
+    pub(super) new_key: bool,
+    pub(super) writes: Vec<Write>,
+}
+
+impl Done {
+    pub(super) fn unchanged(held: Held) -> Self {
+        Self {
+            held,
+            outcome: Outcome::Unchanged,
+            new_key: false,
+            writes: Vec::new(),
+        }
+    }
+
+    /// `public` and, if there is a new key, `private` are to be written.
+    pub(super) fn made(
+        held: Held,
+        reason: Reason,
+        paths: &Paths,
+        verb: Verb,
+        public: String,
+        private: Option<Zeroizing<String>>,
+    ) -> Self {
+        let mut writes = Vec::new();
+        let new_key = private.is_some();
+        if let Some(private) = private {
+            writes.push(write(
+                &paths.private,
+                private.as_bytes(),
+                Privacy::Private,
+                verb,
+            ));
+        }
+        if let Some(path) = &paths.public {
+            writes.push(write(path, public.as_bytes(), Privacy::Public, verb));
+        }
+        Self {
+            held,
+            outcome: Outcome::Made(reason),
+            new_key,
+            writes,
+        }
+    }
+}
+
+fn write(path: &Path, bytes: &[u8], privacy: Privacy, verb: Verb) -> Write {
+    Write {
+        path: path.to_owned(),
+        bytes: Zeroizing::new(bytes.to_vec()),
+        privacy,
+        verb,
+    }
+}

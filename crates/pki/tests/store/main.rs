@@ -1,0 +1,175 @@
+//! What a store does on disk.
+
+mod authorities;
+mod disk;
+mod leaks;
+
+use std::fs;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use caravan_pki::store::{Change, Ensured, Outcome, Reason, Store};
+use caravan_pki::{AuthoritySpec, CommonName, KeyPolicy, Leaf, Lifetime, Organization, Plan, Sans};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+fn name(name: &str) -> CommonName {
+    CommonName::try_from(name).unwrap()
+}
+
+fn web() -> Leaf {
+    Leaf::server(name("web"), Sans::parse(["web.example.com"]).unwrap())
+}
+
+fn plan_of(leaf: Leaf) -> Plan {
+    let mut plan = Plan::new();
+    plan.authority("ca", AuthoritySpec::new(name("ca")))
+        .unwrap();
+    plan.leaf("ca", "web", leaf).unwrap();
+    plan
+}
+
+/// The outcome of the one entry that changed, if any.
+fn changed(made: &Ensured) -> Option<&Change> {
+    let mut changes = made.changes();
+    let first = changes.next();
+    assert!(changes.next().is_none(), "more than one change");
+    first
+}
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: Store,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("pki")).unwrap();
+        store.ensure(&plan_of(web()), now()).unwrap();
+        Self { folder, store }
+    }
+
+    fn path(&self, file: &str) -> std::path::PathBuf {
+        self.folder.path().join("pki").join(file)
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap()
+    }
+}
+
+#[test]
+fn every_difference_is_a_reason() {
+    let sans = |names: &[&str]| Sans::parse(names.iter().copied()).unwrap();
+    for (leaf, reason) in [
+        (
+            web().with_sans(sans(&["web.example.com", "10.0.0.1"])),
+            Some(Reason::SansChanged),
+        ),
+        (
+            web().with_organization(Organization::try_from("x").unwrap()),
+            Some(Reason::SubjectChanged),
+        ),
+        (
+            Leaf::peer(name("web"), sans(&["web.example.com"])),
+            Some(Reason::ProfileChanged),
+        ),
+        (Leaf::client(name("web")), Some(Reason::SansChanged)),
+        // A lifetime takes effect at the next renewal.
+        (web().with_lifetime(Lifetime::days(30)), None),
+        (
+            web().with_sans(sans(&["WEB.example.com", "web.example.com"])),
+            None,
+        ),
+    ] {
+        let fixture = Fixture::new();
+        let key = fixture.read("web.key");
+        let made = fixture.store.ensure(&plan_of(leaf), now()).unwrap();
+        let expected = reason.map(Outcome::Made);
+        assert_eq!(
+            changed(&made).map(|change| change.outcome.clone()),
+            expected
+        );
+        assert_eq!(fixture.read("web.key"), key, "the key is kept");
+    }
+}
+
+#[test]
+fn renewal_is_due_at_two_thirds_and_keeps_the_key() {
+    let fixture = Fixture::new();
+    let (key, before) = (fixture.read("web.key"), fixture.read("web.crt"));
+    let ensure = |days: u32| {
+        fixture
+            .store
+            .ensure(&plan_of(web()), now() + DAY * days)
+            .unwrap()
+    };
+    assert_eq!(changed(&ensure(243)), None);
+    let made = ensure(244);
+    let change = changed(&made).unwrap();
+    assert!(matches!(
+        change.outcome,
+        Outcome::Made(Reason::Expiring { .. })
+    ));
+    assert!(!change.new_key);
+    assert_eq!(fixture.read("web.key"), key);
+    assert_ne!(fixture.read("web.crt"), before);
+    // Long expired: the same.
+    assert!(changed(&ensure(2000)).is_some());
+}
+
+#[test]
+fn a_new_key_on_renewal_is_announced() {
+    let fixture = Fixture::new();
+    let key = fixture.read("web.key");
+    let leaf = web().with_key_policy(KeyPolicy::New);
+    assert_eq!(
+        changed(&fixture.store.ensure(&plan_of(leaf.clone()), now()).unwrap()),
+        None
+    );
+    let made = fixture
+        .store
+        .ensure(&plan_of(leaf), now() + DAY * 300)
+        .unwrap();
+    assert!(changed(&made).unwrap().new_key);
+    assert_ne!(fixture.read("web.key"), key);
+}
+
+#[test]
+fn what_is_picked_is_made_anew() {
+    let fixture = Fixture::new();
+    let pick = |id: &caravan_pki::EntryId| (id.as_str() == "web").then_some(KeyPolicy::Keep);
+    let made = fixture.store.renew(&plan_of(web()), now(), pick).unwrap();
+    assert_eq!(
+        changed(&made).unwrap().outcome,
+        Outcome::Made(Reason::Requested)
+    );
+}
+
+#[test]
+fn a_folder_describes_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let mut plan = Plan::new();
+    plan.authority("root", AuthoritySpec::new(name("root")).with_path_length(1))
+        .unwrap();
+    plan.intermediate(
+        "root",
+        "a/issuing",
+        AuthoritySpec::new(name("issuing")).with_lifetime(Lifetime::days(1000)),
+    )
+    .unwrap();
+    plan.leaf("a/issuing", "web", web()).unwrap();
+    store.ensure(&plan, now()).unwrap();
+    store.start_rotation(&plan, "root", now()).unwrap();
+    let found = store.discover().unwrap();
+    assert_eq!(found.to_string().lines().count(), 3);
+    for entry in plan.entries() {
+        assert_eq!(found.entry(entry.id().as_str()), Some(entry));
+    }
+    assert_eq!(store.ensure(&found, now()).unwrap().changes().count(), 0);
+}
