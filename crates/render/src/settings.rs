@@ -15,7 +15,7 @@ pub struct Software {
     pub containerd: String,
     /// Where CoreDNS's image is, without its last part: `registry.k8s.io/coredns`.
     pub coredns_repository: String,
-    /// CoreDNS's image tag: `v1.14.3`.
+    /// CoreDNS's image tag: `v1.14.4`.
     pub coredns_tag: String,
     /// The image of a pod's first container, with its tag: `registry.k8s.io/pause:3.10.2`.
     pub pause_image: String,
@@ -32,7 +32,7 @@ impl Software {
             etcd: "3.6.14".into(),
             containerd: "2.3.4".into(),
             coredns_repository: "registry.k8s.io/coredns".into(),
-            coredns_tag: "v1.14.3".into(),
+            coredns_tag: "v1.14.4".into(),
             pause_image: "registry.k8s.io/pause:3.10.2".into(),
             pod_network_manifest: None,
         }

@@ -67,6 +67,13 @@ fetch() {
     curl --silent --fail --max-time 3 "$@"
 }
 
+# True if somebody accepts connections at $1 (address:port), whatever becomes of them: a load balancer that has no master
+# yet holds them.
+accepts() {
+    # shellcheck disable=SC2016
+    timeout 1 bash -c 'exec 3<>"/dev/tcp/${1%:*}/${1#*:}"' accepts "$1" 2>/dev/null
+}
+
 # Installs the content of file $1 as $2 without replacing the file itself, because the container engine mounts
 # /etc/hosts and /etc/resolv.conf; writes only when something changes.
 overwrite() {
