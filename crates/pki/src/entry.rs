@@ -130,6 +130,7 @@ pub(crate) const PREVIOUS: &str = "previous";
 
 /// The files of one entry, relative to the store's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EntryFiles {
     /// The certificate or public key, readable by everyone who may enter the folder.
     pub public: Option<String>,

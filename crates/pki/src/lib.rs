@@ -109,7 +109,8 @@
 //! | `ring` | no | keys and signatures by ring, more than twice as fast; RSA, P-384 and Ed25519 chains can be judged |
 //! | `rustls` | no | conversions to rustls's types |
 //!
-//! The public API holds no type of another crate, but for `Zeroizing` and, with `rustls`, those of rustls-pki-types.
+//! The public API holds no type of another crate, but for [`Zeroizing`], which is passed on, and, with `rustls`, those of
+//! rustls-pki-types; with `json`, what is shown can be serialized by serde. `public-api.txt` beside the manifest lists it.
 //!
 //! # What it does not do
 //!
@@ -184,3 +185,5 @@ pub use secret::Secret;
 pub use ssh::SshKey;
 pub use subject::Subject;
 pub use validity::{BACKDATE, Lifetime, Validity, rfc3339};
+// What keys and secrets come in: part of this crate's interface, so that nobody needs the same version of zeroize.
+pub use zeroize::Zeroizing;

@@ -35,7 +35,7 @@ pub enum Usage {
 
 impl Usage {
     /// All of them, in the order of their object identifiers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &[Self] = &[
         Self::ServerAuth,
         Self::ClientAuth,
         Self::CodeSigning,
@@ -56,7 +56,7 @@ impl Usage {
     }
 
     pub(crate) fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
-        Self::ALL.into_iter().find(|usage| usage.oid() == oid)
+        Self::ALL.iter().copied().find(|usage| usage.oid() == oid)
     }
 
     /// The name RFC 5280 gives it, for example `serverAuth`.

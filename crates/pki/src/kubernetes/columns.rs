@@ -6,6 +6,7 @@ use super::EtcdTopology;
 
 /// Which folder of a node a file is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Folder {
     /// `/etc/kubernetes`.
     Config,
@@ -29,6 +30,7 @@ impl Folder {
 
 /// In which files a row ends up on a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Form {
     /// `.crt` and `.key`.
     Pair,
@@ -40,6 +42,7 @@ pub enum Form {
 
 /// What a row may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     /// Signs the others.
     Authority,
@@ -55,6 +58,7 @@ pub enum Kind {
 
 /// What a row's common name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Name {
     /// Always this.
     Fixed(&'static str),
@@ -79,6 +83,7 @@ impl fmt::Display for Name {
 
 /// Which alternative names a row has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SanRule {
     /// None: clients are known by their subject.
     None,
@@ -101,6 +106,7 @@ pub enum Copies {
 
 /// Which nodes have a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum On {
     /// All control plane nodes.
     ControlPlane,

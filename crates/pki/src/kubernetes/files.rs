@@ -10,6 +10,7 @@ use crate::Error;
 use crate::store::Material;
 
 /// One file of a node.
+#[non_exhaustive]
 pub struct NodeFile {
     /// Which certificate or key it holds.
     pub row: RowId,

@@ -46,7 +46,7 @@ impl Cluster {
             }
         }
         let mut plan = Plan::new();
-        for row in &TABLE {
+        for row in TABLE {
             if row.kind == Kind::Authority || wanted(row) {
                 self.plan_row(&mut plan, row)?;
             }

@@ -29,7 +29,7 @@ pub(crate) fn ensure(
     let mut work = Work {
         now,
         request,
-        material: Material::default(),
+        material: Material::empty(),
     };
     let mut changes = Vec::with_capacity(plan.entries().len());
     let mut writes = Vec::new();

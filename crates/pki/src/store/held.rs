@@ -111,7 +111,7 @@ impl Paths {
 
 /// Reads every entry of `plan`; all of them must be there.
 pub(crate) fn load_all(root: &Path, plan: &Plan) -> Result<Material, Error> {
-    let mut material = Material::default();
+    let mut material = Material::empty();
     for entry in plan.entries() {
         let paths = Paths::of(root, entry);
         let held = load(entry, &paths, &material)?.ok_or_else(|| Error::NotFound {

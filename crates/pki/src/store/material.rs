@@ -9,12 +9,18 @@ use crate::{Authority, Error, Identity, PrivateKey, SshKey};
 /// Everything a plan asked for, in memory, by entry name.
 ///
 /// Each accessor returns [`Error::NotFound`] when the plan has no entry of that name and kind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Material {
     held: BTreeMap<EntryId, Held>,
 }
 
 impl Material {
+    pub(crate) fn empty() -> Self {
+        Self {
+            held: BTreeMap::new(),
+        }
+    }
+
     pub(crate) fn insert(&mut self, id: EntryId, held: Held) {
         self.held.insert(id, held);
     }

@@ -60,6 +60,7 @@ pub enum Outcome {
 
 /// One entry and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// The entry's name.
     pub id: EntryId,

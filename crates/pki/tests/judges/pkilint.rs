@@ -91,7 +91,7 @@ fn every_row_is_without_fault() {
     let plan = cluster().plan().unwrap();
     store.ensure(&plan, SystemTime::now()).unwrap();
     let mut judged = 0;
-    for row in &TABLE {
+    for row in TABLE {
         let node = if row.id.slug().starts_with("etcd-") {
             "etcdone"
         } else {
