@@ -5,6 +5,7 @@
 //! The labs have the same addresses, so one runs at a time. What the host needs is installed by `cargo xtask setup`.
 #![allow(missing_docs)]
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
 use caravan_e2e::{Host, LeakWatch, Tool};
@@ -15,7 +16,16 @@ fn on_a_clean_host(story: impl FnOnce(&Tool)) {
     let tool = Tool::build();
     let before = Host::now(tool.root());
     let leaks = LeakWatch::start();
-    story(&tool);
+    let ended = catch_unwind(AssertUnwindSafe(|| story(&tool)));
+    if let Err(broken) = ended {
+        // The next story, and the user, are to find a clean host all the same.
+        for lab in ["ha", "external-etcd"] {
+            if tool.state(lab).exists() {
+                tool.run(&["destroy", lab, "--yes"]);
+            }
+        }
+        resume_unwind(broken);
+    }
     leaks.assert_none();
     Host::now(tool.root()).assert_as_before(&before);
 }

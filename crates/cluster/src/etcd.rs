@@ -18,7 +18,7 @@ use crate::{Access, Error};
 pub const CLIENT_PORT: u16 = 2379;
 
 /// How long one request may take.
-const LIMIT: Duration = Duration::from_secs(3);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// One member.
 #[derive(Debug, Clone)]

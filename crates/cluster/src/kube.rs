@@ -14,7 +14,7 @@ use crate::{Access, Error};
 pub const PORT: u16 = 6443;
 
 /// How long one request may take.
-const LIMIT: Duration = Duration::from_secs(5);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// An API server, or the endpoint that leads to one.
 #[derive(Debug, Clone)]

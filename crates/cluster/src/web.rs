@@ -10,8 +10,8 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 
 use crate::{Error, Pair};
 
-/// How long a connection may take to be made; machines are near, so one that does not answer by then is not there.
-const CONNECT: Duration = Duration::from_millis(1500);
+/// How long a connection may take to be made. Machines are near, but a computer that runs nine of them is busy.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// One server, reached with one identity.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Server {
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT))
+            .timeout_connect(Some(CONNECT.min(limit)))
             .timeout_global(Some(limit))
             .build();
         Ok(Self {

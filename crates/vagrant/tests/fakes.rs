@@ -4,84 +4,20 @@
 //! cannot always be started by another ("text file busy").
 #![allow(missing_docs)]
 
+#[path = "fake/programs.rs"]
+mod programs;
+
 use std::fs;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_process::Program;
 use caravan_vagrant::engine::{Conflict, Engine};
 use caravan_vagrant::output::What;
 use caravan_vagrant::ssh::{Remote, Ssh};
-use caravan_vagrant::{Error, Group, Up, Vagrant, Version};
-use tempfile::TempDir;
-
-/// A folder with a stand-in in it.
-struct Fake {
-    folder: TempDir,
-    name: &'static str,
-}
-
-impl Fake {
-    fn of(name: &'static str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let real = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fake")
-            .join(name);
-        symlink(real, folder.path().join(name)).expect("a link");
-        fs::create_dir(folder.path().join("play")).expect("a folder");
-        let fake = Self { folder, name };
-        fake.write("version", "Vagrant 2.3.4\n");
-        fake
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn program(&self) -> PathBuf {
-        self.path(self.name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("written");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).expect("read")
-    }
-
-    /// What the call number `call` replays, and how it ends.
-    fn play(&self, call: usize, text: &str, status: i32) {
-        self.write(&format!("play/{call}"), text);
-        self.write(&format!("play/{call}.status"), &status.to_string());
-    }
-
-    fn args(&self, call: usize) -> Vec<String> {
-        let text = self.read(&format!("calls/{call}.args"));
-        text.lines().map(ToOwned::to_owned).collect()
-    }
-
-    fn group(&self) -> Group {
-        let dir = self.path("group");
-        fs::create_dir_all(&dir).expect("a folder");
-        Vagrant::at(self.program())
-            .expect("recent enough")
-            .group(dir)
-    }
-
-    /// Runs `up` of everything and returns what was told of the machine `one`.
-    fn up(&self, up: &Up<'_>) -> Result<Vec<What>, Error> {
-        let mut told = Vec::new();
-        self.group().up(up, &self.path("log"), &mut |line| {
-            if line.machine.as_deref() == Some("one") {
-                told.push(line.what.clone());
-            }
-        })?;
-        Ok(told)
-    }
-}
+use caravan_vagrant::{Error, Up, Vagrant, Version};
+use programs::Fake;
 
 const UP: &str = include_str!("samples/up-mr.txt");
 const FAIL: &str = include_str!("samples/provision-fail-mr.txt");
