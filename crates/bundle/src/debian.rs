@@ -1,7 +1,7 @@
 //! The base system from Debian packages, by mmdebstrap, as this computer gets its own packages.
 //!
-//! Where this computer is a Debian of the same release, its own sources are used, mirrors and all; otherwise the public
-//! ones. Its apt settings for fetching (proxies, time limits) and its credentials hold while the system is made and are
+//! Where this computer is a Debian of the same release, its own sources are used, mirrors and all; otherwise those that
+//! mmdebstrap knows. They are not left in the system: nothing is installed on a machine later. Its apt settings for fetching (proxies, time limits) and its credentials hold while the system is made and are
 //! not left in it.
 
 use std::fs;
@@ -18,21 +18,6 @@ pub(crate) const SUITE: &str = "bookworm";
 /// Signs the release; from the package `debian-archive-keyring`.
 pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// What the finished system updates itself from, should anybody ask it to.
-const PUBLIC_SOURCES: &str = "\
-Types: deb
-URIs: http://mirror.example/debian
-Suites: bookworm bookworm-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-Types: deb
-URIs: http://mirror.example/debian-security
-Suites: bookworm-security
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-";
-
 /// Files that no machine reads.
 const LEFT_OUT: [&str; 4] = [
     "path-exclude=/usr/share/man/*",
@@ -45,7 +30,7 @@ const KEPT: &str = "path-include=/usr/share/doc/*/copyright";
 
 /// What decides how the system is made, for its name.
 pub(crate) fn ingredients() -> Vec<String> {
-    let mut all = vec![SUITE.to_owned(), PUBLIC_SOURCES.to_owned(), KEPT.to_owned()];
+    let mut all = vec![SUITE.to_owned(), KEPT.to_owned()];
     all.extend(LEFT_OUT.map(str::to_owned));
     all
 }
@@ -82,12 +67,10 @@ pub(crate) fn make(
         fs::write(&path, text).map_err(Error::file("write", &path))?;
         Ok(path)
     };
-    let sources = file(
-        "sources",
-        &host_sources(Path::new("/etc/apt")).unwrap_or_else(|| PUBLIC_SOURCES.to_owned()),
-    )?;
+    let sources = host_sources(Path::new("/etc/apt"))
+        .map(|text| file("sources", &text))
+        .transpose()?;
     let settings = file("fetch.conf", &fetch_settings())?;
-    let public = file("debian.sources", PUBLIC_SOURCES)?;
 
     let mut call = mmdebstrap
         .call(["--variant=minbase", "--format=tar"])
@@ -103,14 +86,13 @@ pub(crate) fn make(
               if [ -r \"$f\" ]; then cp -R \"$f\" \"$1/etc/apt/\"; fi; done")
         .arg("--customize-hook=rm -rf \"$1/etc/apt/auth.conf\" \"$1\"/etc/apt/auth.conf.d/* \
               \"$1/etc/apt/apt.conf.d/99mmdebstrap\" \"$1/etc/apt/sources.list\" \"$1\"/etc/apt/sources.list.d/*")
-        .arg(format!("--customize-hook=upload '{}' /etc/apt/sources.list.d/debian.sources", public.display()))
         // What differs from run to run and is of no use on a machine.
         .arg("--customize-hook=rm -rf \"$1\"/var/log/* \"$1\"/var/cache/ldconfig/aux-cache \
               \"$1\"/var/lib/systemd/catalog/database; : > \"$1/etc/machine-id\"; \
               rm -f \"$1/etc/hostname\" \"$1/etc/resolv.conf\" \"$1\"/etc/ssh/ssh_host_*")
         .arg(SUITE)
         .arg(to)
-        .arg(&sources)
+        .args(&sources)
         .env("SOURCE_DATE_EPOCH", "0")
         .env("DEBIAN_FRONTEND", "noninteractive");
     call.logged(log, &mut |text| progress.event(&Event::Line { text }))
