@@ -4,7 +4,6 @@ mod issue;
 
 use std::time::SystemTime;
 
-use x509_cert::ext::Extension;
 use zeroize::Zeroizing;
 
 use crate::signing::sign;
@@ -63,7 +62,7 @@ impl Authority {
         let validity = Validity::starting(now, lifetime)?;
         let identifier = key.public_key().identifier();
         let kept = old.extensions().iter();
-        let mut extensions: Vec<Extension> = kept
+        let mut extensions: Vec<_> = kept
             .filter(|extension| !profile::is_identifier(extension))
             .cloned()
             .collect();
