@@ -37,8 +37,12 @@ fn assert_verified(tool: &Tool, lab: &str, more: &[&str]) {
     let report = ended.json();
     let checks = report["checks"].as_array().expect("a list of checks");
     assert!(checks.len() >= 15, "only {} checks ran", checks.len());
+    // Without load balancers nobody owns a virtual address; nothing else may be left out.
+    let left_out = |check: &serde_json::Value| {
+        lab == "external-etcd" && check["id"] == "vip-owner" && check["outcome"] == "skipped"
+    };
     for check in checks {
-        assert_eq!(check["outcome"], "passed", "{check:#}");
+        assert!(check["outcome"] == "passed" || left_out(check), "{check:#}");
     }
 }
 
