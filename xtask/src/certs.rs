@@ -1,5 +1,7 @@
 //! The bridge between `lab` and `pki`: which certificates, keys and secrets a lab has, and where.
 
+pub(crate) mod check;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -42,6 +42,8 @@ pub(crate) enum Verb {
     Kubeconfig(Kubeconfig),
     /// Test every promise of a lab live
     Verify(Verify),
+    /// Look after a lab's certificates
+    Certs(Certs),
     /// Show what a lab makes, what would change, and what each failure costs
     Plan(Plan),
     /// Say why each line of a rendered file is there
@@ -160,6 +162,27 @@ pub(crate) struct Verify {
     /// Wait until the lab is ready first
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Certs {
+    #[command(subcommand)]
+    pub(crate) action: CertsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertsAction {
+    /// Judge every certificate of a lab by the rules of X.509, etcd and kubeadm, offline
+    Check(CertsCheck),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsCheck {
+    /// The lab [default: the one that has machines]
+    pub(crate) lab: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -66,6 +66,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Halt(halt) => halt::run(&halt, &workspace, &screen),
         Verb::Destroy(destroy) => destroy::run(&destroy, &workspace, &screen),
         Verb::Status(status) => status::run(&status, &workspace),
+        Verb::Certs(certs) => certs::check::run(&certs, &workspace),
         Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),
         Verb::List(list) => list::run(&list, &workspace),
         Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),

@@ -164,6 +164,12 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     checker("systemd", &[Probe::Runs("systemd-analyze")], ["systemd"; 4]),
     checker("openssl", &[Probe::Runs("openssl")], ["openssl"; 4]),
+    // One of the judges of certificates, pkilint, is a Python program.
+    checker(
+        "python3",
+        &[Probe::Runs("python3")],
+        ["python3-venv", "python3", "python", "python3"],
+    ),
     checker("tcpdump", &[Probe::Runs("tcpdump")], ["tcpdump"; 4]),
     checker(
         "iproute2",

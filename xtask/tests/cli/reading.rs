@@ -309,3 +309,23 @@ fn no_secret_is_shown_or_listed() {
         assert!(secrets.iter().all(|secret| !text.contains(secret.as_str())));
     }
 }
+
+#[test]
+fn certificates_are_judged_offline() {
+    let world = World::new();
+    assert_eq!(world.run(&["certs", "check", "small"]).status, Some(1));
+    world.is_up();
+    let good = world.run(&["certs", "check", "small", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&good.stdout).expect("JSON");
+    assert_eq!(good.status, Some(0), "{report:#}");
+    assert!(report["certificates"].as_array().expect("a list").len() > 5);
+    assert_eq!(report["findings"], serde_json::json!([]));
+    // No certificate, but what calls itself one.
+    world.write(
+        ".lab/small/pki/operator.crt",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    let bad = world.run(&["certs", "check", "small"]);
+    assert_eq!(bad.status, Some(1), "{}", bad.stdout);
+    assert!(bad.stderr.contains("operator.crt"), "{}", bad.stderr);
+}
