@@ -1,5 +1,7 @@
 //! What can go wrong, and what to do about it.
 
+mod hint;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -247,104 +249,6 @@ impl Error {
                 ))
         )
     }
-
-    /// The next thing to do about it.
-    pub(crate) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Busy { holder, .. } => Some(match holder {
-                Some(holder) => format!(
-                    "wait for it to end, or stop it with `kill -INT {}`: the lab stays in a state that `up` and `destroy` accept",
-                    holder.pid
-                ),
-                None => "wait for it to end".to_owned(),
-            }),
-            Self::Bundle(error) => error.hint(),
-            Self::Cluster(error) => error.hint(),
-            Self::Conflicts { conflicts } => conflicts.iter().find_map(Conflict::hint),
-            Self::Died { machine, .. } => Some(format!(
-                "`cargo xtask up` starts `{machine}` again, and it goes on; `docker logs` tells why it stopped"
-            )),
-            Self::DiskFull { .. } => Some(
-                "free some space (`cargo xtask bundle prune`), then run the same command again".to_owned(),
-            ),
-            Self::Edited { lab, .. } => Some(format!(
-                "`cargo xtask destroy {lab}`, then `up` again; `cargo xtask plan {lab}` shows what would change; or undo \
-                 the edit"
-            )),
-            Self::Elsewhere { lab, server, host } => Some(format!(
-                "`cargo xtask plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
-                 `vagrant up` there; `--server` brings up one server's machines from here"
-            )),
-            Self::NoBox { .. } => Some(
-                "`--provider docker` needs no box; with `--image BOX` a box of your own is used, which must hold the \
-                 software"
-                    .to_owned(),
-            ),
-            Self::NoBundle { .. } => Some("`cargo xtask bundle build` makes it".to_owned()),
-            Self::NoPodNetwork { .. } => Some("set `pod_network = \"vxlan\"` in the lab file".to_owned()),
-            Self::Strangers { lab, .. } => Some(format!(
-                "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"
-            )),
-            Self::Stuck(stuck) => Some(format!("`{}` shows more; mend it, then `up` again", stuck.command)),
-            Self::CannotInstall { command, .. } => {
-                Some(format!("as an administrator: `{command}`"))
-            }
-            Self::Kubeconfig { path, .. } => Some(format!(
-                "use both without merging: `export KUBECONFIG={}:$(cargo xtask kubeconfig LAB)`",
-                path.display()
-            )),
-            Self::KubeconfigLocked { lock } => Some(format!(
-                "if no `kubectl` runs, a killed one left it: `rm {}`",
-                lock.display()
-            )),
-            Self::NotNear { lab, .. } => Some(format!("`cargo xtask up {lab}` starts them")),
-            Self::NotMade { lab } => Some(format!("`cargo xtask up {lab}` makes it")),
-            Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
-            Self::ChosenOtherwise { lab, .. } => Some(format!(
-                "leave the flag out to go on with the machines there are, or `cargo xtask destroy {lab}` first"
-            )),
-            Self::Declined { .. } => Some("say so with `--yes`".to_owned()),
-            Self::EngineForbidden => Some(
-                "`sudo usermod --append --groups docker $USER`, then log in again".to_owned(),
-            ),
-            Self::EngineSilent { .. } => Some(
-                "mend what it says, or start it yourself; then run the same command again".to_owned(),
-            ),
-            Self::NoLabNamed { running } if running.is_empty() => {
-                Some("name a lab; `cargo xtask list` shows them".to_owned())
-            }
-            Self::NoLabNamed { .. } => Some("name the lab".to_owned()),
-            Self::NoSuchLab { name, labs } => Some(match nearest(name, labs) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if labs.is_empty() => "make a file in `labs/`".to_owned(),
-                None => format!("the labs are {}", listed(labs)),
-            }),
-            Self::NoSuchFile { path, paths, .. } => nearest(path, paths)
-                .map(|near| format!("did you mean `{near}`?"))
-                .or_else(|| Some("leave the path out to see them all".to_owned())),
-            Self::NoSuchMachine { name, machines, .. } => Some(match nearest(name, machines) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its machines are {}", listed(machines)),
-            }),
-            Self::NoSuchServer { name, servers, .. } => Some(match nearest(name, servers) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its servers are {}", listed(servers)),
-            }),
-            Self::NoWorkspace { .. } => Some(
-                "go to the folder that holds `labs/`, or set `CARAVAN_ROOT` to it".to_owned(),
-            ),
-            Self::Occupied { lab } => Some(format!("`cargo xtask destroy {lab}`")),
-            Self::Pki(error) => error.hint(),
-            Self::Process(error) => error.hint(),
-            Self::Render(error) => error.hint(),
-            Self::Vagrant(error) => error.hint(),
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
-                "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
-    }
 }
 
 fn by(holder: Option<&Holder>) -> String {
@@ -380,14 +284,4 @@ pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
         .map(|name| format!("`{}`", name.as_ref()))
         .collect();
     quoted.join(", ")
-}
-
-/// The name that was probably meant by `name`.
-fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
-    names
-        .iter()
-        .map(|known| (strsim::jaro_winkler(name, known), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known)
 }
