@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use caravan_cluster::verify::{self, Depth, Event, Options, Outcome, Report};
+use caravan_cluster::watch::{self, What};
 use caravan_cluster::{Access, ready};
 use caravan_lab::Lab;
 
@@ -37,6 +38,15 @@ pub(crate) fn run(
     let access = keys.access(&target.dir)?;
     if flags.wait {
         screen.now(RUN, "waits until the lab is ready");
+        // What the API tells of a machine that has just been started again may be of before; the machine itself knows.
+        watch::until_ready(lab, &access.ssh, WAIT_LIMIT, &mut |news| {
+            if let What::Said(progress) = &news.what {
+                screen.detail(
+                    &news.machine,
+                    &format!("{} {}", progress.phase, progress.text),
+                );
+            }
+        })?;
         ready::wait(lab, &access, WAIT_LIMIT, &mut |readiness| {
             if let Some(first) = readiness.missing.first() {
                 screen.detail(RUN, &first.to_string());

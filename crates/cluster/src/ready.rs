@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use caravan_lab::Lab;
+use caravan_lab::{Lab, Role};
 use caravan_process::interrupt;
 use serde::Serialize;
 
@@ -41,6 +41,20 @@ pub enum Missing {
         /// Why.
         why: String,
     },
+    /// A machine does not say that it is what it should be.
+    Machine {
+        /// Its name.
+        name: String,
+        /// What it is about.
+        why: String,
+    },
+    /// An API server does not say that it is ready.
+    ApiServer {
+        /// Its master.
+        master: String,
+        /// Why.
+        why: String,
+    },
     /// Too few etcd members are healthy.
     Etcd {
         /// The member.
@@ -68,6 +82,10 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint { why } => write!(f, "the API does not answer: {why}"),
+            Self::Machine { name, why } => write!(f, "machine `{name}` is not ready: {why}"),
+            Self::ApiServer { master, why } => {
+                write!(f, "the API server of `{master}` is not ready: {why}")
+            }
             Self::Etcd { member, why } => {
                 write!(f, "etcd member `{member}` is not healthy: {why}")
             }
@@ -82,6 +100,7 @@ impl fmt::Display for Missing {
 struct Inquiry<'a> {
     lab: &'a Lab,
     api: Api,
+    masters: Vec<(String, Api)>,
     members: Vec<Member>,
 }
 
@@ -90,6 +109,10 @@ impl<'a> Inquiry<'a> {
         Ok(Self {
             lab,
             api: Api::endpoint(lab, access)?,
+            masters: lab
+                .of_role(Role::ControlPlane)
+                .map(|master| Ok((master.name.clone(), Api::master(master, access)?)))
+                .collect::<Result<_, Error>>()?,
             members: etcd::members(lab, access)?,
         })
     }
@@ -97,7 +120,7 @@ impl<'a> Inquiry<'a> {
     /// What is missing now.
     ///
     /// While nodes or pods are missing etcd works, or they could not be told; so it is asked when the API is silent, and
-    /// last of all.
+    /// last of all. An API server answers such questions before it says that it is ready, and refuses others until then.
     fn ask(&self) -> Readiness {
         let asked = self
             .api
@@ -110,7 +133,13 @@ impl<'a> Inquiry<'a> {
                 if !missing.is_empty() {
                     return Readiness { missing };
                 }
-                missing
+                let unready = parallel::each(&self.masters, |(master, api)| {
+                    api.text("/readyz").err().map(|error| Missing::ApiServer {
+                        master: master.clone(),
+                        why: error.chain(),
+                    })
+                });
+                unready.into_iter().flatten().collect()
             }
             Err(error) => vec![Missing::Endpoint { why: error.chain() }],
         };

@@ -12,8 +12,10 @@ use caravan_process::interrupt;
 use caravan_vagrant::ssh::{Remote, Ssh};
 use serde::Serialize;
 
-use crate::access;
+use crate::convergence::{self, Convergence};
 use crate::progress::{self, Progress, UNIT};
+use crate::ready::Missing;
+use crate::{Error, access};
 
 /// How often a machine that cannot be reached yet is tried: its ssh port, which costs nothing.
 const PORT_POLL: Duration = Duration::from_millis(150);
@@ -23,6 +25,9 @@ const LOGIN_POLL: Duration = Duration::from_millis(400);
 
 /// How long a machine's ssh port may take to answer.
 const PORT_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long is waited for news before the time and the user are looked at.
+const NEWS_POLL: Duration = Duration::from_millis(100);
 
 /// How many lines of a log an explanation shows.
 const TAIL_LINES: usize = 25;
@@ -170,9 +175,11 @@ impl Follower {
 
     /// Reads the journal to its end, which comes when the connection does; fails when there was none.
     fn read_journal(&mut self) -> Result<(), String> {
-        // Cut at the last 5,000 lines: kubeadm's own words are in it too.
-        let script =
-            format!("echo CARAVAN-JOURNAL; exec journalctl -u {UNIT} -o cat -f -n 5000 --no-pager");
+        // Of this boot: what a machine said before is no word about it. Cut at the last 5,000 lines: kubeadm's own words are
+        // in it too.
+        let script = format!(
+            "echo CARAVAN-JOURNAL; exec journalctl -b -u {UNIT} -o cat -f -n 5000 --no-pager"
+        );
         let (lines, received) = channel();
         let following = self
             .remote
@@ -210,6 +217,48 @@ impl Follower {
         }
         Err(self.remote.not_reached(&last_words.join("\n")).to_string())
     }
+}
+
+/// Waits until every machine of the lab has said, since it started, that it is ready; `on_news` hears all they say.
+///
+/// # Errors
+///
+/// [`Error::NotReady`] with what the others are about when `limit` is over, [`Error::Interrupted`].
+pub fn until_ready(
+    lab: &Lab,
+    ssh: &Ssh,
+    limit: Duration,
+    on_news: &mut dyn FnMut(&News),
+) -> Result<(), Error> {
+    let names: Vec<&str> = lab.machines().iter().map(|it| it.name.as_str()).collect();
+    let watch = Watch::start(lab, ssh, &names, limit);
+    let mut convergence = Convergence::new(names, 0);
+    let began = Instant::now();
+    while !convergence.all_ready() {
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
+        if began.elapsed() >= limit {
+            let missing = |(name, machine): (&str, &convergence::Machine)| Missing::Machine {
+                name: name.to_owned(),
+                why: [machine.phase.as_str(), machine.text.as_str()]
+                    .map(str::trim)
+                    .into_iter()
+                    .filter(|part| !part.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(": "),
+            };
+            return Err(Error::NotReady {
+                seconds: began.elapsed().as_secs(),
+                missing: convergence.unfinished().map(missing).collect(),
+            });
+        }
+        if let Some(news) = watch.next(NEWS_POLL) {
+            convergence.hear(&news);
+            on_news(&news);
+        }
+    }
+    Ok(())
 }
 
 /// Why a machine does not go on, with what to read.

@@ -113,7 +113,7 @@ impl Server {
     }
 }
 
-/// What a bad answer says: the message of its JSON, or its first line.
+/// What a bad answer says: the message of its JSON, the checks that failed, or its first line.
 fn message(text: &str) -> String {
     let json: Option<Value> = serde_json::from_str(text).ok();
     let said = json.as_ref().and_then(|json| {
@@ -121,8 +121,19 @@ fn message(text: &str) -> String {
             .iter()
             .find_map(|key| json[key].as_str())
     });
-    said.unwrap_or_else(|| text.lines().next().unwrap_or_default())
-        .to_owned()
+    if let Some(said) = said {
+        return said.to_owned();
+    }
+    // `/readyz` and `/livez` list every check; `[-]` is before those that failed.
+    let failed: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("[-]"))
+        .collect();
+    if failed.is_empty() {
+        text.lines().next().unwrap_or_default().to_owned()
+    } else {
+        failed.join(", ")
+    }
 }
 
 fn certificates(what: &'static str, pem: &str) -> Result<Vec<Certificate<'static>>, Error> {

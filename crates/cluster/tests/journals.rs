@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use caravan_cluster::convergence::{Convergence, Stage};
-use caravan_cluster::watch::{News, Watch, What, explain};
+use caravan_cluster::watch::{News, Watch, What, explain, until_ready};
 use caravan_lab::Lab;
 use caravan_process::Program;
 use caravan_vagrant::ssh::Ssh;
@@ -118,6 +118,28 @@ fn a_machine_that_lets_nobody_in_is_given_up_with_the_reason() {
     assert!(
         matches!(&heard[0].what, What::GaveUp(why) if why.contains("Permission denied")),
         "{heard:?}"
+    );
+}
+
+#[test]
+fn a_lab_is_ready_once_each_of_its_machines_has_said_so() {
+    let (_folder, ssh) = fake(&[(
+        "out",
+        "CARAVAN-JOURNAL\nCARAVAN 1000 prepare start x\nCARAVAN 2000 ready done\n",
+    )]);
+    let mut said = 0;
+    until_ready(&lab(), &ssh, Duration::from_secs(60), &mut |news| {
+        said += usize::from(matches!(news.what, What::Said(_)));
+    })
+    .expect("ready");
+    assert!(said >= 2 * lab().machines().len(), "{said}");
+
+    let (_folder, ssh) = fake(&[("out", JOURNAL)]);
+    let error = until_ready(&lab(), &ssh, Duration::from_secs(2), &mut |_| {}).expect_err("stuck");
+    let text = error.to_string();
+    assert!(
+        text.contains("machine `workerone` is not ready: init: "),
+        "{text}"
     );
 }
 

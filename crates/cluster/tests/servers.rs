@@ -80,7 +80,11 @@ fn a_bad_answer_says_who_what_and_why() {
         &ca,
         &[
             ("GET /api/v1/secrets", 403, &forbidden),
-            ("GET /readyz", 500, "[-]etcd failed\nmore\n"),
+            (
+                "GET /readyz",
+                500,
+                "[+]ping ok\n[-]etcd failed: reason withheld\n[-]shutdown failed\nreadyz check failed\n",
+            ),
             ("GET /version", 200, "no json"),
         ],
     );
@@ -94,7 +98,9 @@ fn a_bad_answer_says_who_what_and_why() {
     assert_eq!(api.status_of("/readyz").expect("an answer"), 500);
     let error = api.text("/readyz").expect_err("not ready");
     assert!(
-        error.to_string().ends_with("status 500: [-]etcd failed"),
+        error
+            .to_string()
+            .ends_with("status 500: etcd failed: reason withheld, shutdown failed"),
         "{error}"
     );
     let error = api.get("/version").expect_err("no JSON");

@@ -5,3 +5,4 @@ mod docs;
 mod golden;
 mod labs;
 mod scale;
+mod scripts;

@@ -15,24 +15,55 @@ address_book() {
     fetch --output /dev/null --cacert "$CA" "$API/api/v1/namespaces/kube-public/configmaps/cluster-info"
 }
 
-# Prints this machine's Node object, asking with the kubelet's own certificate.
-node_object() {
-    fetch --cacert "$CA" --cert "$KUBELET_PAIR" --key "$KUBELET_PAIR" "$API/api/v1/nodes/$CARAVAN_MACHINE"
+# Asks the API with the kubelet's own certificate, which may read this machine's Node and its pods.
+kubelet_asks() {
+    fetch --cacert "$CA" --cert "$KUBELET_PAIR" --key "$KUBELET_PAIR" "$API/api/v1/$1"
 }
 
-# True if the Node object on standard input has the condition Ready=True. Conditions come as
-# {"type":"Ready","status":"True",...}, spread over lines or not.
-says_ready() {
-    tr -d ' \n' | grep --quiet '"type":"Ready","status":"True"'
+# Prints the condition Ready=True of the Node object on standard input with its time, nothing if it is not so. Conditions
+# come as {"type":"Ready","status":"True","lastHeartbeatTime":"...",...}, spread over lines or not.
+ready_condition() {
+    tr -d ' \n' | grep --only-matching '"type":"Ready","status":"True","lastHeartbeatTime":"[^"]*"'
 }
 
+# Prints when this machine started, as the API writes times. Told by how long its first process has run, because a clock
+# may be set after the start.
+started_at() {
+    local now
+    printf -v now '%(%s)T' -1
+    date --utc --date "@$((now - $(ps -o etimes= -p 1)))" +%FT%TZ
+}
+
+# True if no time on standard input is before $1: the last string between quotes of each line. Times of one form and zone
+# sort as text.
+none_before() {
+    local line time
+    while read -r line; do
+        time=${line%\"}
+        time=${time##*\"}
+        [[ ! $time < $1 ]] || return 1
+    done
+}
+
+# After a restart the API still tells for up to forty seconds what the kubelet said before it. So this machine is ready
+# only once the kubelet has said so since the start, and of no pod still tells what ran before.
 node_ready() {
-    node_object | says_ready
+    local since ready pods
+    since=$(started_at)
+    ready=$(kubelet_asks "nodes/$CARAVAN_MACHINE" | ready_condition) && none_before "$since" <<<"$ready" || return 1
+    pods=$(kubelet_asks "pods?fieldSelector=spec.nodeName=$CARAVAN_MACHINE") || return 1
+    tr -d ' \n' <<<"$pods" | { grep --only-matching '"running":{"startedAt":"[^"]*"' || true; } | none_before "$since"
+}
+
+# kube-proxy says so itself once it has written its rules, without which there are no services here.
+services_ready() {
+    fetch --output /dev/null http://127.0.0.1:10256/healthz
 }
 
 wait_node_ready() {
     begin node-ready
     await node-ready 600 "node $CARAVAN_MACHINE to be Ready" node_ready
+    await node-ready 600 "kube-proxy to write its rules; more: journalctl -u kubelet" services_ready
     finish node-ready
 }
 
@@ -40,7 +71,7 @@ wait_node_ready() {
 # before that would end in two kubelets under one name. Asked with the join token, which may read nodes.
 predecessor_gone() {
     ! fetch --cacert "$CA" --config /etc/kubernetes/caravan/join-token.curl \
-        "$API/api/v1/nodes/$CARAVAN_MACHINE" | says_ready
+        "$API/api/v1/nodes/$CARAVAN_MACHINE" | ready_condition >/dev/null
 }
 
 # Joins, or finishes a join that was cut off. `kubelet.conf` is what a finished exchange of the token for a certificate
