@@ -1,8 +1,6 @@
 //! What can go wrong, one variant per cause.
 
-#[cfg(all(feature = "store", unix))]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::validity::rfc3339;
@@ -104,6 +102,13 @@ pub enum Error {
     Mismatch {
         /// Whose certificate.
         subject: String,
+    },
+
+    /// There is no certificate where one was looked for.
+    #[error("`{}` holds no certificate", path.display())]
+    NoCertificate {
+        /// The file or folder.
+        path: PathBuf,
     },
 
     /// A certificate that may not sign others was used as an authority.
@@ -211,6 +216,10 @@ impl Error {
             Self::Mismatch { .. } => {
                 Some("put back the certificate and the key that were made together".to_owned())
             }
+            Self::NoCertificate { path } if path.is_dir() => Some(
+                "of a folder, the `.crt`, `.pem` and `.conf` files in it and below are read"
+                    .to_owned(),
+            ),
             Self::NotYetValid { .. } => Some("compare the clocks: `date --utc`".to_owned()),
             Self::OutlivesIssuer { issuer, .. } => Some(format!(
                 "renew `{issuer}` first, or ask for a shorter lifetime"
@@ -242,7 +251,6 @@ impl Error {
     }
 
     /// Says in which file the error was found.
-    #[cfg(all(feature = "store", unix))]
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Self::InFile {
             path: path.to_owned(),

@@ -155,20 +155,24 @@ impl Inspection {
 ///
 /// [`Error::Malformed`] when there is no certificate, or a damaged one.
 pub fn read(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
+    let all = find(bytes)?;
+    if all.is_empty() {
+        return Err(Error::malformed("certificate", "there is none"));
+    }
+    Ok(all)
+}
+
+/// As [`read`]; an empty list when there is none.
+pub(crate) fn find(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
     if bytes.first() == Some(&0x30) {
         return Ok(vec![Certificate::from_der(bytes)?]);
     }
     let mut all = Vec::new();
-    for block in pem::blocks(bytes)? {
-        if block.label.ends_with("CERTIFICATE") {
-            all.push(Certificate::from_der(&block.der)?);
-        }
+    for block in pem::blocks_of(bytes, |label| label.ends_with("CERTIFICATE"))? {
+        all.push(Certificate::from_der(&block.der)?);
     }
     if all.is_empty() {
         all = in_kubeconfig(bytes)?;
-    }
-    if all.is_empty() {
-        return Err(Error::malformed("certificate", "there is none"));
     }
     Ok(all)
 }

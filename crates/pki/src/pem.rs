@@ -15,6 +15,11 @@ pub(crate) struct Block {
 ///
 /// Text around the blocks, CR LF line ends and trailing spaces are accepted: foreign tools write all of them.
 pub(crate) fn blocks(text: &[u8]) -> Result<Vec<Block>, Error> {
+    blocks_of(text, |_| true)
+}
+
+/// Of the blocks of `text`, those whose label is wanted; of the others, not even the base64 is looked at.
+pub(crate) fn blocks_of(text: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<Block>, Error> {
     let text = std::str::from_utf8(text).map_err(|_| Error::malformed("PEM", "is not text"))?;
     let mut blocks = Vec::new();
     let mut open: Option<(&str, Zeroizing<String>)> = None;
@@ -37,10 +42,12 @@ pub(crate) fn blocks(text: &[u8]) -> Result<Vec<Block>, Error> {
                         format!("block `{label}` ends as `{end}`"),
                     ));
                 }
-                blocks.push(Block {
-                    label: (*label).to_owned(),
-                    der: decode(label, body)?,
-                });
+                if wanted(label) {
+                    blocks.push(Block {
+                        label: (*label).to_owned(),
+                        der: decode(label, body)?,
+                    });
+                }
                 open = None;
             }
             // RFC 1421 headers (`Proc-Type: 4,ENCRYPTED`) are kept: they make the body undecodable, as they should.

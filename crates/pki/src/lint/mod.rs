@@ -19,6 +19,7 @@
 mod chain;
 mod extensions;
 mod fields;
+mod files;
 #[cfg(test)]
 mod forge;
 #[cfg(test)]
@@ -26,6 +27,8 @@ mod tests;
 
 use std::fmt;
 use std::time::SystemTime;
+
+pub use files::{FileFinding, FilesReport, files};
 
 use crate::Certificate;
 
