@@ -1,8 +1,35 @@
 //! Why a file is on a machine, and why its lines are there.
 //!
-//! The reasons are the templates' own comments, so that they cannot drift from what they explain.
+//! The reasons are data beside the templates, where whoever edits a template sees them: `haproxy.cfg.why.toml` beside
+//! `haproxy.cfg.hbs`. Scripts have theirs in their own comments. `templates/values.toml` says where values come from.
 
-use crate::table;
+mod lab_text;
+mod lines;
+mod marked;
+mod origin;
+mod purposes;
+mod reasons;
+mod script;
+#[cfg(test)]
+mod tests;
+mod why;
+
+use std::ops::Range;
+
+use caravan_lab::{Lab, Machine, Server};
+use serde::Serialize;
+
+use self::lab_text::LabText;
+pub use self::lab_text::Place;
+use self::lines::Source as Text;
+use self::origin::Whose;
+use crate::context::{ListsContext, MachineContext};
+use crate::error::Error;
+use crate::file::GuestFile;
+use crate::group;
+use crate::renderer::{Renderer, wrap};
+use crate::settings::Settings;
+use crate::table::{self, Source};
 
 /// What is known about a guest file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,81 +41,92 @@ pub struct Explanation {
     pub purpose: &'static str,
 }
 
-/// Who reads each file, in the order of the paths.
-#[rustfmt::skip]
-const PURPOSES: &[(&str, &str)] = &[
-    ("/etc/caravan/authorized_keys", "the lab's ssh key; copied to the user vagrant, where it replaces Vagrant's published one"),
-    ("/etc/caravan/filter.nft", "nft, by caravan-network: who may talk to this etcd member"),
-    ("/etc/caravan/guard.nft", "nft, by caravan-network: service addresses never leave; pods speak as their node to the outside"),
-    ("/etc/caravan/hostname", "caravan-network: the machine's name"),
-    ("/etc/caravan/hosts", "caravan-network copies it over /etc/hosts on every boot"),
-    ("/etc/caravan/machine.env", "the scripts in /usr/lib/caravan: what this machine is"),
-    ("/etc/caravan/mesh", "caravan-network: the nodes of the pod network"),
-    ("/etc/caravan/resolv.conf", "caravan-network copies it over /etc/resolv.conf when the lab is airgapped"),
-    ("/etc/cni/net.d/10-caravan.conflist", "containerd: how a pod gets its interface and address"),
-    ("/etc/containerd/config.toml", "containerd"),
-    ("/etc/etcd/cluster.env", "etcd.service: members and token of the cluster"),
-    ("/etc/etcd/pki/ca.crt", "etcd: the CA that clients and peers must have a certificate from"),
-    ("/etc/etcd/pki/healthcheck-client.crt", "etcdctl on this machine"),
-    ("/etc/etcd/pki/healthcheck-client.key", "etcdctl on this machine"),
-    ("/etc/etcd/pki/peer.crt", "etcd, for other members; this member's own"),
-    ("/etc/etcd/pki/peer.key", "etcd, for other members; this member's own"),
-    ("/etc/etcd/pki/server.crt", "etcd, for clients; this member's own"),
-    ("/etc/etcd/pki/server.key", "etcd, for clients; this member's own"),
-    ("/etc/haproxy/haproxy.cfg", "HAProxy: the API of all masters behind one port"),
-    ("/etc/haproxy/k8s-ca.crt", "HAProxy and check-api: the CA that a healthy API server has its certificate from"),
-    ("/etc/keepalived/keepalived.conf", "Keepalived: who holds the shared address"),
-    ("/etc/kubernetes/caravan/discovery.conf", "kubeadm join: where the cluster is and which CA to believe"),
-    ("/etc/kubernetes/caravan/join-token.curl", "the bootstrap: asks whether a predecessor of the same name is still Ready"),
-    ("/etc/kubernetes/caravan/join-token.env", "join-token: renews the secret that lets machines join"),
-    ("/etc/kubernetes/caravan/kubeadm-init.yaml", "kubeadm init: the whole cluster's settings"),
-    ("/etc/kubernetes/caravan/kubeadm-join.yaml", "kubeadm join: this machine's settings"),
-    ("/etc/kubernetes/caravan/pod-network.yaml", "the first master applies it: the pod network that is no part of the machines"),
-    ("/etc/kubernetes/kubelet.conf", "a master's kubelet: how it reaches the API"),
-    ("/etc/kubernetes/patches/corednsdeployment0+strategic.yaml", "kubeadm: changes to CoreDNS's deployment"),
-    ("/etc/kubernetes/patches/kube-apiserver0+strategic.yaml", "kubeadm: changes to the API server's static pod"),
-    ("/etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", "kubeadm: changes to the controller manager's static pod"),
-    ("/etc/kubernetes/patches/kube-scheduler0+strategic.yaml", "kubeadm: changes to the scheduler's static pod"),
-    ("/etc/kubernetes/pki/apiserver-etcd-client.crt", "API servers, as etcd's clients; the same on all masters"),
-    ("/etc/kubernetes/pki/apiserver-etcd-client.key", "API servers, as etcd's clients; the same on all masters"),
-    ("/etc/kubernetes/pki/ca.crt", "everybody who talks to the API"),
-    ("/etc/kubernetes/pki/ca.key", "kubeadm and the controller manager sign with it; on masters alone"),
-    ("/etc/kubernetes/pki/etcd/ca.crt", "API servers: the CA that etcd's members have their certificates from"),
-    ("/etc/kubernetes/pki/front-proxy-ca.crt", "API servers: the CA of aggregated APIs' proxy"),
-    ("/etc/kubernetes/pki/front-proxy-ca.key", "kubeadm signs front-proxy-client with it; on masters alone"),
-    ("/etc/kubernetes/pki/sa.key", "API servers and the controller manager: signs service accounts' tokens"),
-    ("/etc/kubernetes/pki/sa.pub", "API servers: checks service accounts' tokens"),
-    ("/etc/kubernetes/resolv.conf", "the kubelet: the resolver that CoreDNS asks for names outside"),
-    ("/etc/modules-load.d/caravan.conf", "systemd-modules-load, on virtual machines"),
-    ("/etc/sysctl.d/90-caravan.conf", "systemd-sysctl on virtual machines, caravan-network elsewhere"),
-    ("/etc/systemd/system/caravan-bootstrap.service", "systemd: makes the machine what the lab says"),
-    ("/etc/systemd/system/caravan-join-token.service", "systemd: one renewal of the join token"),
-    ("/etc/systemd/system/caravan-join-token.timer", "systemd: renews the join token several times a day"),
-    ("/etc/systemd/system/caravan-network.service", "systemd: names, routes and packet filters on every boot"),
-    ("/etc/systemd/system/container-compat.service", "systemd: workarounds for containers"),
-    ("/etc/systemd/system/containerd.service", "systemd: containerd, with the preloaded images linked in"),
-    ("/etc/systemd/system/etcd.service", "systemd: etcd and all its flags"),
-    ("/etc/systemd/system/haproxy.service", "systemd: HAProxy"),
-    ("/etc/systemd/system/keepalived.service", "systemd: Keepalived"),
-    ("/etc/systemd/system/kubelet.service", "systemd: the kubelet"),
-    ("/etc/systemd/system/kubelet.service.d/10-kubeadm.conf", "systemd: the kubelet's flags, as kubeadm expects them"),
-    ("/usr/lib/caravan/bootstrap", "caravan-bootstrap.service: chooses the role's phases"),
-    ("/usr/lib/caravan/bootstrap-control-plane", "bootstrap: a master's phases"),
-    ("/usr/lib/caravan/bootstrap-etcd", "bootstrap: an etcd member's phases"),
-    ("/usr/lib/caravan/bootstrap-load-balancer", "bootstrap: a load balancer's phases"),
-    ("/usr/lib/caravan/bootstrap-worker", "bootstrap: a worker's phases"),
-    ("/usr/lib/caravan/check-api", "Keepalived: does this load balancer lead to a ready API server?"),
-    ("/usr/lib/caravan/container-compat", "container-compat.service: everything needed only in containers or on weak hosts"),
-    ("/usr/lib/caravan/join-token", "caravan-join-token.service: writes the join token's secret anew"),
-    ("/usr/lib/caravan/lib.sh", "the other scripts: progress lines and waits"),
-    ("/usr/lib/caravan/network", "caravan-network.service: names, routes and packet filters"),
-    ("/usr/lib/caravan/node.sh", "bootstrap: what masters and workers share"),
-    ("/var/lib/kubelet/pki/kubelet-client-caravan.pem", "a master's kubelet: its first certificate, which it renews by itself"),
-];
+/// A file with the reasons of its lines.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Explained {
+    /// Absolute path on the machine, or `Vagrantfile`.
+    pub path: String,
+    /// Who reads it.
+    pub purpose: String,
+    /// The template, as a path in the workspace; `None` for keys and names, which have none.
+    pub template: Option<String>,
+    /// What else it is made of.
+    pub made_of: String,
+    /// Where upstream defines what such a file may say.
+    pub docs: Option<String>,
+    /// True if the whole file is a secret, and has no lines here.
+    pub secret: bool,
+    /// Its lines. Secret values in them are replaced by [`SECRET`].
+    pub lines: Vec<Line>,
+}
+
+/// What stands in the place of a secret value.
+pub const SECRET: &str = "<secret>";
+
+/// What a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// It tells its reader something, and has a reason.
+    Said,
+    /// Nothing is in it.
+    Empty,
+    /// The template's own words.
+    Comment,
+    /// It only ends what an earlier line began.
+    Closing,
+}
+
+/// One line of a file.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Line {
+    /// From 1.
+    pub number: usize,
+    /// Without the line's end.
+    pub text: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Of a comment the line below it, of a closing line the one that it closes.
+    pub about: Option<usize>,
+    /// What breaks without it, or what its number trades off.
+    pub why: Option<String>,
+    /// Where upstream defines it.
+    pub docs: Option<String>,
+    /// The checks of `verify` that prove it.
+    pub checks: Vec<String>,
+    /// The line of the template, from 1.
+    pub template_line: Option<usize>,
+    /// What the template has placeholders for; everything else in the line is the template's own.
+    pub values: Vec<Value>,
+    /// Lines of one reason have one number.
+    #[serde(skip)]
+    pub reason: Option<usize>,
+}
+
+/// A value in a line.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Value {
+    /// Bytes of the line.
+    pub range: Range<usize>,
+    /// The value, or [`SECRET`].
+    pub text: String,
+    /// What the template calls it.
+    pub name: String,
+    /// How it follows from the lab, or who else knows it; `None` where it is just what the lab file says.
+    pub how: Option<String>,
+    /// Where the lab file says it, or what it follows from.
+    pub places: Vec<Place>,
+}
 
 /// Returns what is known about the guest file at `path`; `None` if no machine gets such a file.
 pub fn annotate(path: &str) -> Option<Explanation> {
-    let (_, purpose) = PURPOSES.iter().find(|(known, _)| *known == path)?;
+    let (_, purpose) = purposes::PURPOSES
+        .iter()
+        .find(|(known, _)| *known == path)?;
     let entry = table::FILES.iter().find(|entry| entry.path == path);
     Some(Explanation {
         template: entry.map(|entry| entry.template),
@@ -98,5 +136,106 @@ pub fn annotate(path: &str) -> Option<Explanation> {
 
 /// Returns the paths of all files that some machine gets, in their order.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    PURPOSES.iter().map(|(path, _)| *path)
+    purposes::PURPOSES.iter().map(|(path, _)| *path)
+}
+
+/// Explains a file of a machine, as `renderer` rendered it. `lab_source` is the text of the lab file.
+///
+/// # Errors
+///
+/// As rendering itself.
+pub fn file(
+    renderer: &Renderer<'_>,
+    machine: &Machine,
+    file: &GuestFile,
+    lab_source: &str,
+) -> Result<Explained, Error> {
+    let (lab, context) = (renderer.lab(), renderer.lab_context());
+    let purpose = annotate(&file.path).map_or("", |known| known.purpose);
+    let Some(entry) = table::FILES.iter().find(|entry| entry.path == file.path) else {
+        return Ok(without_template(lab, file, purpose));
+    };
+    let lines = match entry.source {
+        Source::Fixed(text) => lines::fixed(text),
+        Source::Lab(text) => {
+            let lists = wrap(&ListsContext::new(lab, context));
+            marked::render(entry.template, text, &lists)?
+        }
+        Source::Machine(text) => {
+            let context = wrap(&MachineContext::new(lab, machine, context));
+            marked::render(entry.template, text, &context)?
+        }
+    };
+    let (Source::Fixed(text) | Source::Lab(text) | Source::Machine(text)) = entry.source;
+    let whose = Whose {
+        lab,
+        text: LabText::new(lab_source),
+        machine: Some(machine),
+        server: lab.server(&machine.server),
+    };
+    let source = Text::new(entry.template, text);
+    let docs = source.docs();
+    Ok(Explained {
+        path: file.path.to_string(),
+        purpose: purpose.into(),
+        template: Some(format!("crates/render/templates/{}", entry.template)),
+        made_of: format!("labs/{}.toml", lab.name()),
+        docs,
+        secret: false,
+        lines: source.explain(lines, &whose),
+    })
+}
+
+/// Explains a server's Vagrantfile. `template` is the user's own, or [`crate::VAGRANTFILE_TEMPLATE`].
+///
+/// # Errors
+///
+/// As rendering itself.
+pub fn vagrantfile(
+    lab: &Lab,
+    server: &Server,
+    settings: &Settings,
+    template: &str,
+    lab_source: &str,
+) -> Result<Explained, Error> {
+    let rendered = group::vagrantfile(lab, server, settings, Some(&marked::mark(template)))?;
+    let lines = marked::unmark(&String::from_utf8_lossy(&rendered.content));
+    let whose = Whose {
+        lab,
+        text: LabText::new(lab_source),
+        machine: None,
+        server: Some(server),
+    };
+    let source = Text::new(group::TEMPLATE_NAME, template);
+    let docs = source.docs();
+    Ok(Explained {
+        path: rendered.path,
+        purpose: "Vagrant: the machines of this server".into(),
+        template: Some(group::TEMPLATE_NAME.into()),
+        made_of: format!("labs/{}.toml", lab.name()),
+        docs,
+        secret: false,
+        lines: source.explain(lines, &whose),
+    })
+}
+
+/// A key, a certificate, or a file of one word: its purpose is the reason of all its lines.
+fn without_template(lab: &Lab, file: &GuestFile, purpose: &str) -> Explained {
+    let state = format!(".lab/{}", lab.name());
+    let made_of = match file.path.as_ref() {
+        "/etc/caravan/authorized_keys" => format!("{state}/ssh"),
+        "/etc/caravan/hostname" => format!("labs/{}.toml", lab.name()),
+        "/etc/kubernetes/caravan/pod-network.yaml" => "the bundle".into(),
+        _ => format!("{state}/pki"),
+    };
+    let shown = if file.secret { "" } else { &*file.content };
+    Explained {
+        path: file.path.to_string(),
+        purpose: purpose.into(),
+        template: None,
+        made_of,
+        docs: None,
+        secret: file.secret,
+        lines: lines::plain(shown, purpose),
+    }
 }

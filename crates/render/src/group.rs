@@ -129,8 +129,8 @@ impl Renderer<'_> {
     }
 }
 
-/// Returns a server's Vagrantfile.
-fn vagrantfile(
+/// Returns a server's Vagrantfile; `template` replaces [`VAGRANTFILE_TEMPLATE`].
+pub(crate) fn vagrantfile(
     lab: &Lab,
     server: &Server,
     settings: &Settings,

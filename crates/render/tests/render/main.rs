@@ -2,6 +2,7 @@
 
 mod checkers;
 mod docs;
+mod explain;
 mod golden;
 mod labs;
 mod scale;

@@ -1,0 +1,165 @@
+//! Puts together what is known of each line: its reason, and where its values come from.
+
+use super::marked::Marked;
+use super::origin::Whose;
+use super::reasons::{Reason, Reasons, goes_on, indentation};
+use super::{Kind, Line, SECRET, Value, script, why};
+
+/// A template and the reasons beside it.
+pub(super) struct Source {
+    reasons: Option<&'static Reasons>,
+    /// For each line of the template the place of its reason.
+    owners: Vec<Option<usize>>,
+    /// For each line of a script what its comments say.
+    comments: Vec<Option<String>>,
+    is_ruby: bool,
+}
+
+impl Source {
+    pub(super) fn new(template: &str, text: &str) -> Source {
+        let reasons = why::of(template);
+        let (owners, comments) = match &reasons {
+            Some(reasons) => (reasons.of(text).0, Vec::new()),
+            None => (Vec::new(), script::reasons(text)),
+        };
+        Source {
+            reasons,
+            owners,
+            comments,
+            is_ruby: template == crate::group::TEMPLATE_NAME,
+        }
+    }
+
+    pub(super) fn docs(&self) -> Option<String> {
+        self.reasons.as_ref()?.docs.clone()
+    }
+
+    /// Explains the lines that were rendered of the template.
+    pub(super) fn explain(&self, rendered: Vec<Marked>, whose: &Whose<'_>) -> Vec<Line> {
+        let mut lines: Vec<Line> = rendered
+            .into_iter()
+            .enumerate()
+            .map(|(index, marked)| self.line(index + 1, marked, whose))
+            .collect();
+        point(&mut lines);
+        lines
+    }
+
+    fn line(&self, number: usize, marked: Marked, whose: &Whose<'_>) -> Line {
+        let place = marked.template_line.wrapping_sub(1);
+        let owner = self.owners.get(place).copied().flatten();
+        let reason = owner.and_then(|owner| self.reason(owner));
+        let comment = self.comments.get(place).cloned().flatten();
+        let template_line = marked.template_line;
+        let (text, values) = values(marked, whose);
+        Line {
+            number,
+            kind: self.kind(&text, owner.is_some()),
+            text,
+            about: None,
+            why: reason.map(|reason| reason.why.clone()).or(comment),
+            docs: reason.and_then(|reason| reason.docs.clone().or(self.docs())),
+            checks: reason.map_or_else(Vec::new, |reason| reason.verify.clone()),
+            template_line: Some(template_line),
+            values,
+            reason: owner,
+        }
+    }
+
+    fn reason(&self, owner: usize) -> Option<&Reason> {
+        self.reasons.as_ref()?.reasons.get(owner)
+    }
+
+    fn kind(&self, text: &str, has_reason: bool) -> Kind {
+        let text = text.trim();
+        if text.is_empty() {
+            Kind::Empty
+        } else if text.starts_with('#') {
+            Kind::Comment
+        } else if !has_reason && closes(text, self.is_ruby) {
+            Kind::Closing
+        } else {
+            Kind::Said
+        }
+    }
+}
+
+/// True if a line only ends a block.
+fn closes(text: &str, is_ruby: bool) -> bool {
+    text.chars().all(|char| "}])".contains(char) || char == ',') || (is_ruby && text == "end")
+}
+
+/// Returns the line as it may be shown, and where its values come from.
+fn values(marked: Marked, whose: &Whose<'_>) -> (String, Vec<Value>) {
+    let mut text = String::new();
+    let mut values = Vec::new();
+    let mut copied = 0;
+    for filled in marked.values {
+        let value = &marked.text[filled.range.clone()];
+        let found = whose.find(&filled.name, filled.index, value);
+        let shown = if found.secret { SECRET } else { value };
+        text += &marked.text[copied..filled.range.start];
+        let start = text.len();
+        text += shown;
+        copied = filled.range.end;
+        values.push(Value {
+            range: start..text.len(),
+            text: shown.to_owned(),
+            name: filled.name,
+            how: found.how.map(str::to_owned),
+            places: found.places,
+        });
+    }
+    text += &marked.text[copied..];
+    (text, values)
+}
+
+/// Fills in which line a comment or a closing line is about.
+fn point(lines: &mut [Line]) {
+    for index in 0..lines.len() {
+        let (before, after) = (&lines[..index], &lines[index + 1..]);
+        let indent = indentation(&lines[index].text);
+        let about = match lines[index].kind {
+            Kind::Said | Kind::Empty => None,
+            Kind::Comment => after
+                .iter()
+                .take_while(|line| line.kind != Kind::Empty)
+                .find(|line| line.kind == Kind::Said),
+            Kind::Closing => before.iter().rev().find(|line| {
+                line.kind == Kind::Said && indentation(&line.text) <= indent && !goes_on(&line.text)
+            }),
+        };
+        lines[index].about = about.map(|line| line.number);
+    }
+}
+
+/// Returns the lines of a template that is the same everywhere.
+pub(super) fn fixed(text: &str) -> Vec<Marked> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| Marked {
+            template_line: index + 1,
+            text: line.to_owned(),
+            values: Vec::new(),
+        })
+        .collect()
+}
+
+/// Returns the lines of a file without a template, all for the same reason.
+pub(super) fn plain(text: &str, why: &str) -> Vec<Line> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| Line {
+            number: index + 1,
+            text: line.to_owned(),
+            kind: Kind::Said,
+            about: None,
+            why: Some(why.to_owned()),
+            docs: None,
+            checks: Vec::new(),
+            template_line: None,
+            values: Vec::new(),
+            reason: Some(0),
+        })
+        .collect()
+}

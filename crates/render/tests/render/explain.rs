@@ -1,0 +1,222 @@
+//! Every line that any machine gets has a reason, whichever lab, provider and way out.
+
+use crate::labs;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use caravan_lab::{Lab, Provider};
+use caravan_render::explain::{self, Explained, Kind, Line};
+use caravan_render::{
+    GuestFile, Material, Renderer, Secret, Settings, Software, VAGRANTFILE_TEMPLATE,
+};
+
+const PROVIDERS: [Provider; 3] = [Provider::Docker, Provider::Libvirt, Provider::VirtualBox];
+
+fn settings(provider: Provider, airgap: bool) -> Settings {
+    Settings {
+        airgap,
+        nameservers: if airgap {
+            Vec::new()
+        } else {
+            vec!["192.168.29.1".parse().unwrap()]
+        },
+        ..labs::settings(provider)
+    }
+}
+
+/// Calls `look` for each file of each machine of both labs.
+fn each_file(material: impl Fn(&Lab) -> Material, mut look: impl FnMut(&GuestFile, Explained)) {
+    for name in ["ha", "external-etcd"] {
+        let (lab, source) = (labs::lab(name), labs::source(name));
+        let (software, material) = (Software::example(), material(&lab));
+        for (provider, airgap) in PROVIDERS.into_iter().zip([true, false, true]) {
+            let settings = settings(provider, airgap);
+            let renderer = Renderer::new(&lab, &software, &settings, &material).unwrap();
+            for machine in lab.machines() {
+                for file in renderer.guest_files(machine).unwrap() {
+                    let explained = explain::file(&renderer, machine, &file, &source).unwrap();
+                    look(&file, explained);
+                }
+            }
+        }
+    }
+}
+
+fn vagrantfiles() -> Vec<Explained> {
+    let mut all = Vec::new();
+    for name in ["ha", "external-etcd"] {
+        let (lab, source) = (labs::lab(name), labs::source(name));
+        for provider in PROVIDERS {
+            for server in lab.servers() {
+                let settings = settings(provider, true);
+                let template = VAGRANTFILE_TEMPLATE;
+                let explained =
+                    explain::vagrantfile(&lab, server, &settings, template, &source).unwrap();
+                all.push(explained);
+            }
+        }
+    }
+    all
+}
+
+fn text(explained: &Explained) -> String {
+    let lines = explained.lines.iter().map(|line| line.text.clone() + "\n");
+    lines.collect()
+}
+
+/// Returns lines that a reader would ask about in vain.
+fn unexplained(explained: &Explained) -> Vec<String> {
+    let is_bare = |line: &&Line| match line.kind {
+        Kind::Said => line.why.is_none(),
+        Kind::Closing => line.about.is_none(),
+        _ => false,
+    };
+    let template = explained.template.as_deref().unwrap_or_default();
+    let bare = explained.lines.iter().filter(is_bare);
+    bare.map(|line| {
+        format!(
+            "{template}:{}: {}",
+            line.template_line.unwrap_or_default(),
+            line.text
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn every_line_has_a_reason() {
+    let mut bare = BTreeSet::new();
+    each_file(Material::placeholder, |_, explained| {
+        bare.extend(unexplained(&explained));
+    });
+    for explained in vagrantfiles() {
+        bare.extend(unexplained(&explained));
+    }
+    let bare: Vec<_> = bare.into_iter().collect();
+    assert!(
+        bare.is_empty(),
+        "without a reason in the .why.toml beside the template:\n{}",
+        bare.join("\n")
+    );
+}
+
+#[test]
+fn what_is_explained_is_what_is_rendered() {
+    each_file(Material::placeholder, |file, explained| {
+        if file.secret {
+            assert_eq!(explained.secret, file.template.is_none(), "{}", file.path);
+        } else {
+            assert_eq!(text(&explained), *file.content, "{}", file.path);
+        }
+    });
+    for name in ["ha", "external-etcd"] {
+        for server in ["server1", "server2"] {
+            let (lab, source) = (labs::lab(name), labs::source(name));
+            let settings = labs::settings(Provider::Docker);
+            let server = lab.server(server).unwrap();
+            let explained =
+                explain::vagrantfile(&lab, server, &settings, VAGRANTFILE_TEMPLATE, &source);
+            let path = labs::golden(&format!("{name}/{}/Vagrantfile", server.name));
+            let golden = std::fs::read_to_string(path).unwrap();
+            assert_eq!(text(&explained.unwrap()), golden);
+        }
+    }
+}
+
+#[test]
+fn every_reason_is_used() {
+    let mut rendered: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    let mut note = |explained: &Explained| {
+        if let Some(template) = &explained.template {
+            let lines = rendered.entry(template.clone()).or_default();
+            lines.extend(explained.lines.iter().filter_map(|line| line.template_line));
+        }
+    };
+    each_file(Material::placeholder, |_, explained| note(&explained));
+    vagrantfiles().iter().for_each(note);
+    assert!(rendered.len() > 30, "{rendered:?}");
+    for (template, lines) in rendered {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let text = std::fs::read_to_string(path.join(&template)).unwrap();
+        for (index, line) in text.lines().enumerate() {
+            let tag = line.trim();
+            let only_a_tag = tag.starts_with("{{#") || tag.starts_with("{{/");
+            assert!(
+                lines.contains(&(index + 1)) || only_a_tag,
+                "{template}:{}: no machine of either lab gets this: {line}",
+                index + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn values_lead_to_the_lab_file() {
+    let sources = ["ha", "external-etcd"].map(labs::source);
+    let mut count = 0;
+    each_file(Material::placeholder, |file, explained| {
+        for line in &explained.lines {
+            for value in &line.values {
+                assert_eq!(line.text[value.range.clone()], value.text, "{}", file.path);
+                let plain = value.how.is_none() && value.places.len() == 1;
+                if !plain {
+                    assert!(value.how.is_some() || !value.places.is_empty(), "{value:?}");
+                    continue;
+                }
+                let place = &value.places[0];
+                let said = sources.iter().any(|source| {
+                    let line = source.lines().nth(place.line - 1).unwrap_or_default();
+                    line.starts_with(&place.key) && line.contains(&value.text)
+                });
+                assert!(said, "{}: {value:?}", file.path);
+                count += 1;
+            }
+        }
+    });
+    assert!(count > 200, "only {count} values were followed");
+}
+
+#[test]
+fn no_secret_is_explained() {
+    let secret = |lab: &Lab| {
+        let mut material = Material::placeholder(lab);
+        material.bootstrap_token = Secret("abcdef.sixteencharacter".into());
+        material.etcd_cluster_token = Secret("cluster-token-secret".into());
+        material
+    };
+    let words = ["sixteencharacter", "cluster-token-secret", "<key: "];
+    let mut seen = 0;
+    each_file(secret, |file, explained| {
+        let told = format!("{explained:?}");
+        for word in words {
+            assert!(!told.contains(word), "{} tells `{word}`", file.path);
+            seen += usize::from(file.content.contains(word));
+        }
+    });
+    assert!(seen > 20, "only {seen} secrets were there to be told");
+}
+
+#[test]
+fn comments_and_closing_lines_lead_to_what_they_are_about() {
+    let mut looked_at = false;
+    each_file(Material::placeholder, |file, explained| {
+        if file.path != "/etc/keepalived/keepalived.conf" {
+            return;
+        }
+        looked_at = true;
+        let find = |text: &str| {
+            let line = explained.lines.iter().find(|line| line.text.trim() == text);
+            line.unwrap_or_else(|| panic!("no line `{text}`"))
+        };
+        let at = |number: Option<usize>| explained.lines[number.unwrap() - 1].text.trim();
+        let instance = find("vrrp_instance api {");
+        let closing = explained.lines.last().unwrap();
+        assert_eq!(closing.kind, Kind::Closing);
+        assert_eq!(closing.about, Some(instance.number));
+        let comment = &explained.lines[find("weight -20").number - 2];
+        assert_eq!(comment.kind, Kind::Comment);
+        assert_eq!(at(comment.about), "weight -20");
+    });
+    assert!(looked_at);
+}
