@@ -91,6 +91,7 @@ fn install(missing: &[&'static Need], yes: bool, screen: &Screen) -> Result<(), 
             what: format!("installing {}", listed(&names)),
         });
     }
+    packages::admit()?;
     let folder = engine::state_folder();
     lab_dir::make_private(&folder)?;
     let log = folder.join("setup.log");

@@ -12,6 +12,9 @@ use crate::lab_dir;
 /// How long the engine may take to answer after it was started.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What lacks where the engine does not run and this user may not start it.
+const RUNNING_ENGINE: &str = "a container engine that runs";
+
 /// How the engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Engine {
@@ -47,15 +50,19 @@ pub(crate) fn look() -> Engine {
 ///
 /// # Errors
 ///
-/// [`Error::EngineSilent`] when it does not answer in the end, [`Error::Process`].
+/// [`Error::EngineSilent`] when it does not answer in the end, [`Error::CannotInstall`] with the exact command where this
+/// user may not start it, [`Error::Process`].
 pub(crate) fn start() -> Result<Option<String>, Error> {
     match look() {
         Engine::Running(_) => return Ok(None),
         Engine::Forbidden => return Err(Error::EngineForbidden),
-        Engine::Absent | Engine::Stopped => {}
+        // Says what is not here, and what installs it.
+        Engine::Absent => drop(Program::find("docker")?),
+        Engine::Stopped => {}
     }
+    packages::admit()?;
     let (how, log) = if systemd_runs() {
-        packages::as_root("systemctl", &["start", "docker"])?.run()?;
+        packages::run_as_root(RUNNING_ENGINE, &[("systemctl", &["start", "docker"])])?;
         ("`systemctl start docker`".to_owned(), None)
     } else {
         let log = start_by_itself()?;
@@ -94,7 +101,15 @@ fn start_by_itself() -> Result<PathBuf, Error> {
     let dockerd = Program::find_also_in("dockerd", &crate::host::needs::SBIN)?;
     let pid_file = format!("--pidfile={}", folder.join("dockerd.pid").display());
     let dockerd = dockerd.path().display().to_string();
-    packages::as_root("setsid", &["--fork", &dockerd, &pid_file])?.logged(&log, &mut |_| {})?;
+    let words = ["--fork", &dockerd, &pid_file];
+    let Ok(call) = packages::as_root("setsid", &words) else {
+        return Err(Error::CannotInstall {
+            what: RUNNING_ENGINE.to_owned(),
+            // Not with this user's folder for its process id: that is for what this user may end.
+            command: format!("setsid --fork {dockerd}"),
+        });
+    };
+    call.logged(&log, &mut |_| {})?;
     Ok(log)
 }
 

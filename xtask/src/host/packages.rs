@@ -1,9 +1,11 @@
 //! The package managers: which one is here, and the exact commands that install.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 
 use caravan_process::{Call, Program};
 
+use crate::error::Error;
 use crate::host::needs::Need;
 
 /// A package manager.
@@ -99,6 +101,51 @@ pub(crate) fn as_root(program: &str, args: &[&str]) -> Result<Call, caravan_proc
         .call(["env", "DEBIAN_FRONTEND=noninteractive"])
         .arg(program.path())
         .args(args))
+}
+
+/// Runs `commands`, each a program and its words, with an administrator's rights, for `what` to be here.
+///
+/// # Errors
+///
+/// [`Error::CannotInstall`] with all of them as one line for a shell, before any has run; [`Error::Process`].
+pub(crate) fn run_as_root(what: &str, commands: &[(&str, &[&str])]) -> Result<(), Error> {
+    let calls: Result<Vec<_>, _> = commands
+        .iter()
+        .map(|(program, words)| as_root(program, words))
+        .collect();
+    let Ok(calls) = calls else {
+        let commands: Vec<String> = commands
+            .iter()
+            .map(|(program, words)| format!("{program} {}", words.join(" ")))
+            .collect();
+        return Err(Error::CannotInstall {
+            what: what.to_owned(),
+            command: commands.join(" && "),
+        });
+    };
+    for call in calls {
+        call.run()?;
+    }
+    Ok(())
+}
+
+/// Lets `sudo` ask for the password now, where it will have to: later, a live line would draw over its question.
+///
+/// # Errors
+///
+/// [`Error::Process`] when `sudo` cannot be started. What it refuses, the command that needs it reports.
+pub(crate) fn admit() -> Result<(), Error> {
+    if rustix::process::geteuid().is_root() || !std::io::stderr().is_terminal() {
+        return Ok(());
+    }
+    let Ok(sudo) = Program::find("sudo") else {
+        return Ok(());
+    };
+    let silent = sudo.call(["--non-interactive", "true"]).output()?;
+    if !silent.success() {
+        sudo.call(["--validate"]).interactive()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
