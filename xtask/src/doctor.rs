@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use caravan_bundle::needs::{self as bundle_needs, Go};
 use caravan_lab::Lab;
 use serde::Serialize;
 
@@ -43,6 +44,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
     };
     let purpose = Purpose::making(flags.origin.source, flags.origin.base);
     let mut findings: Vec<Finding> = needs::of(purpose).map(program).collect();
+    findings.extend(go_toolchain(purpose));
     findings.push(container_engine());
     findings.push(memory(lab.as_ref()));
     findings.push(disk(workspace.root()));
@@ -98,6 +100,32 @@ fn program(need: &'static needs::Need) -> Finding {
             remedy: Some("`cargo xtask setup`".to_owned()),
         },
     }
+}
+
+/// Distributions ship old ones, and some tell it not to fetch a newer one by itself.
+fn go_toolchain(purpose: Purpose) -> Option<Finding> {
+    if !purpose.built {
+        return None;
+    }
+    let (verdict, evidence, remedy) = match bundle_needs::go() {
+        Ok(Go::Enough { version, .. }) => (Verdict::Good, version, None),
+        Ok(Go::TooOld { version, .. }) => (
+            Verdict::Missing,
+            format!("{version} is too old to build Kubernetes"),
+            Some(format!(
+                "`cargo xtask setup` fetches {}",
+                bundle_needs::TOOLCHAIN
+            )),
+        ),
+        Ok(Go::Absent) => return None,
+        Err(error) => (Verdict::Missing, error.to_string(), error.hint()),
+    };
+    Some(Finding {
+        name: "Go toolchain",
+        verdict,
+        evidence,
+        remedy,
+    })
 }
 
 fn container_engine() -> Finding {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use caravan_process::Program;
 
 use crate::components::{COMPONENTS, Component};
+use crate::needs::{self, Go};
 use crate::pins::{Arch, Pins};
 use crate::progress::{Event, Progress, step};
 use crate::{Error, cache};
@@ -62,8 +63,14 @@ impl Tools {
         if let Some(go) = &self.go {
             return Ok(go.clone());
         }
-        let go = find_go()?;
-        crate::needs::seccomp()?;
+        let go = match needs::go()? {
+            Go::Enough { program, .. } => program,
+            Go::TooOld { version, .. } => {
+                return Err(lacking_go(&format!("a newer Go than {version}")));
+            }
+            Go::Absent => return Err(lacking_go("Go")),
+        };
+        needs::seccomp()?;
         Ok(go)
     }
 
@@ -71,7 +78,7 @@ impl Tools {
         if let Some(rustc) = &self.rustc {
             return Ok(rustc.clone());
         }
-        crate::needs::static_libc()?;
+        needs::static_libc()?;
         Program::find("rustc").map_err(Error::program("compile the own images"))
     }
 }
@@ -95,6 +102,10 @@ pub(crate) struct Site<'a> {
 pub(crate) fn go(pins: &Pins, tools: &Tools, site: &Site<'_>) -> Result<String, Error> {
     let go = tools.go()?;
     let toolchain = go_version(&go)?;
+    // Measured with every cache empty; nobody should take the first of these steps for one that hangs.
+    site.progress.event(&Event::Note {
+        text: "software is built from Go modules, once: about ten minutes on two cores",
+    });
     for component in &COMPONENTS {
         let version = pins.versions.of(component.name).map_or("", String::as_str);
         let text = format!("build {} {version} from Go modules", component.name);
@@ -103,14 +114,16 @@ pub(crate) fn go(pins: &Pins, tools: &Tools, site: &Site<'_>) -> Result<String, 
     Ok(toolchain)
 }
 
-/// Go, on the search path or where its own installer puts it.
-pub(crate) fn find_go() -> Result<Program, Error> {
-    Program::find_also_in("go", &["/usr/local/go/bin", "/usr/lib/go/bin"])
-        .map_err(|_| lacking_go("Go"))
-}
-
 /// Go's version, if it can build the components by itself or by fetching a newer toolchain.
 pub(crate) fn go_version(go: &Program) -> Result<String, Error> {
+    match judge(go)? {
+        (version, true) => Ok(version),
+        (version, false) => Err(lacking_go(&format!("a newer Go than {version}"))),
+    }
+}
+
+/// Go's version, and whether it can build the components by itself or by fetching a newer toolchain.
+pub(crate) fn judge(go: &Program) -> Result<(String, bool), Error> {
     let doing = || Error::program("ask Go for its version");
     let answer = go
         .call(["env", "GOVERSION", "GOTOOLCHAIN"])
@@ -124,16 +137,12 @@ pub(crate) fn go_version(go: &Program) -> Result<String, Error> {
     );
     let enough = match numbers(version) {
         Some(found) if found >= GO => true,
-        // From 1.21 on, Go fetches the toolchain that a module asks for, unless it is told not to.
+        // From 1.21 on, Go fetches the toolchain that a module asks for, unless it is told not to: some distributions do.
         Some(found) => found >= (1, 21) && switching != "local",
         // A development build.
         None => version.starts_with("devel"),
     };
-    if enough {
-        Ok(version.to_owned())
-    } else {
-        Err(lacking_go(&format!("a newer Go than {version}")))
-    }
+    Ok((version.to_owned(), enough))
 }
 
 fn lacking_go(what: &str) -> Error {

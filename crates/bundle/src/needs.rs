@@ -1,4 +1,4 @@
-//! What making a bundle or an image needs on this computer, so that it can be said, and installed, before an hour's work.
+//! What making a bundle needs on this computer, so that it can be said before an hour's work.
 
 use std::path::{Path, PathBuf};
 
@@ -6,66 +6,67 @@ use caravan_process::Program;
 
 use crate::Error;
 
-/// Something that has to be installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Need {
-    /// What it is: `Go 1.26 or newer`.
-    pub what: &'static str,
-    /// The package of Debian and Ubuntu that has it; none where theirs is too old.
-    pub package: Option<&'static str>,
-    /// Whether it is here.
-    pub met: bool,
+/// The Go toolchain that builds all components; a Go that is too old can fetch it as a Go module.
+pub const TOOLCHAIN: &str = "go1.26.8";
+
+/// Where [`TOOLCHAIN`] is put for this purpose: a folder of its own, since a toolchain laid over another one would build
+/// with files of both.
+pub const TOOLCHAIN_HOME: &str = "/usr/local/lib/caravan/go1.26.8";
+
+/// The Go of this computer.
+#[derive(Debug, Clone)]
+pub enum Go {
+    /// It can build the software.
+    Enough {
+        /// The command `go`.
+        program: Program,
+        /// As Go says it: `go1.26.8`.
+        version: String,
+    },
+    /// It cannot, nor fetch a toolchain by itself that can.
+    TooOld {
+        /// The command `go`.
+        program: Program,
+        /// As Go says it: `go1.19.8`.
+        version: String,
+    },
+    /// There is none.
+    Absent,
 }
 
-/// What building the software from Go modules needs.
-pub fn for_go() -> Vec<Need> {
-    let go = crate::compile::find_go().and_then(|go| crate::compile::go_version(&go));
-    let mut needs = vec![
-        Need {
-            what: "Go 1.26 or newer",
-            package: None,
-            met: go.is_ok(),
-        },
-        Need {
-            what: "the libseccomp development files",
-            package: Some("libseccomp-dev"),
-            met: seccomp().is_ok(),
-        },
-    ];
-    needs.extend(for_programs());
-    needs
+/// Looks for a Go that can build the software: on the search path, where its own installer puts it, and in
+/// [`TOOLCHAIN_HOME`].
+///
+/// # Errors
+///
+/// [`Error::Program`] when one does not say its version.
+pub fn go() -> Result<Go, Error> {
+    let places =
+        ["/usr/local/go/bin", "/usr/lib/go/bin"].map(|folder| Path::new(folder).join("go"));
+    let own = Path::new(TOOLCHAIN_HOME).join("bin/go");
+    let others = places.into_iter().chain([own]);
+    first_enough(
+        Program::find("go").into_iter().chain(
+            others
+                .filter(|path| path.is_file())
+                .map(|path| Program::at(path.clone())),
+        ),
+    )
 }
 
-/// What compiling our own small programs needs, whatever the source.
-pub fn for_programs() -> Vec<Need> {
-    vec![
-        Need {
-            what: "a C compiler",
-            package: Some("gcc"),
-            met: Program::find("cc").is_ok(),
-        },
-        Need {
-            what: "the C library's development files",
-            package: Some("libc6-dev"),
-            met: static_libc().is_ok(),
-        },
-    ]
-}
-
-/// What building the base system from Debian packages needs.
-pub fn for_debian_base() -> Vec<Need> {
-    vec![
-        Need {
-            what: "mmdebstrap",
-            package: Some("mmdebstrap"),
-            met: Program::find("mmdebstrap").is_ok(),
-        },
-        Need {
-            what: "Debian's archive keys",
-            package: Some("debian-archive-keyring"),
-            met: Path::new(crate::debian::KEYRING).exists(),
-        },
-    ]
+/// The first that can build; else the first.
+fn first_enough(candidates: impl Iterator<Item = Program>) -> Result<Go, Error> {
+    let mut found = Go::Absent;
+    for program in candidates {
+        let (version, enough) = crate::compile::judge(&program)?;
+        if enough {
+            return Ok(Go::Enough { program, version });
+        }
+        if matches!(found, Go::Absent) {
+            found = Go::TooOld { program, version };
+        }
+    }
+    Ok(found)
 }
 
 /// runc is linked with libseccomp, statically.
@@ -101,4 +102,41 @@ fn in_library_folders(file: &str) -> bool {
         .map(PathBuf::from)
         .chain([Path::new("/usr/lib").join(triple)])
         .any(|folder| folder.join(file).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script;
+
+    #[test]
+    fn an_old_go_does_not_hide_a_newer_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let go = |name: &str, version: &str, switching: &str| {
+            let path = folder.path().join(name);
+            script::write(
+                &path,
+                &format!("#!/bin/sh\necho {version}\necho {switching}\n"),
+            );
+            Program::at(path)
+        };
+        let old = go("old", "go1.19.8", "");
+        let new = go("new", "go1.26.8", "local");
+        let told_not_to = go("told-not-to", "go1.24.4", "local");
+        let switching = go("switching", "go1.22.1", "auto");
+        let name = |found: Go| match found {
+            Go::Enough { program, version } => format!("{} {version}", program.name()),
+            Go::TooOld { program, version } => format!("{} {version} is too old", program.name()),
+            Go::Absent => "none".to_owned(),
+        };
+        for (candidates, expected) in [
+            (vec![&old, &new], "new go1.26.8"),
+            (vec![&told_not_to, &old], "told-not-to go1.24.4 is too old"),
+            (vec![&told_not_to, &switching], "switching go1.22.1"),
+            (vec![], "none"),
+        ] {
+            let found = first_enough(candidates.into_iter().cloned()).unwrap();
+            assert_eq!(name(found), expected);
+        }
+    }
 }

@@ -1,14 +1,14 @@
 //! The Go toolchain that builds the software.
 //!
-//! The pinned modules name the Go they need, and any Go from 1.21 on fetches that by itself. Some distributions still
-//! ship an older one, which cannot; but it can fetch a newer toolchain as what that is published as, a Go module,
-//! checked by the checksum database like any other.
+//! The pinned modules name the Go they need, and a Go from 1.21 on fetches that by itself, unless its distribution told
+//! it not to. Some distributions still ship an older one, which cannot. But each can fetch a newer toolchain when asked
+//! for it as what it is published as, a Go module, checked by the checksum database like any other.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use caravan_process::Program;
+use caravan_bundle::needs::{self, Go, TOOLCHAIN, TOOLCHAIN_HOME};
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -18,15 +18,6 @@ use crate::host::packages;
 use crate::show::screen::{self, Screen};
 use crate::show::timeline::RUN;
 
-/// The first minor version that switches toolchains by itself: <https://go.dev/doc/toolchain>.
-const SWITCHES: u32 = 21;
-
-/// The toolchain that an older Go fetches: the one the pins were built with.
-const TOOLCHAIN: &str = "go1.26.8";
-
-/// Where it goes: a folder of its own, since a toolchain laid over another one would build with files of both.
-const HOME: &str = "/usr/local/lib/caravan/go1.26.8";
-
 /// The name that the search path finds it by, before the distribution's own.
 const LINK: &str = "/usr/local/bin/go";
 
@@ -34,15 +25,19 @@ const LINK: &str = "/usr/local/bin/go";
 ///
 /// # Errors
 ///
-/// [`Error::Declined`], [`Error::Process`], [`Error::Read`].
+/// [`Error::CannotInstall`] with the exact command, [`Error::Declined`], [`Error::Process`], [`Error::Read`].
 pub(crate) fn ensure(yes: bool, screen: &Screen) -> Result<(), Error> {
-    let go = Program::find_also_in("go", &["/usr/local/go/bin"])?;
-    if minor(&go)?.is_none_or(|minor| minor >= SWITCHES) {
+    let Go::TooOld {
+        program: go,
+        version,
+    } = needs::go()?
+    else {
         return Ok(());
-    }
+    };
     let module = format!("golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{}", arch());
     screen.say(&format!(
-        "the Go at `{}` is too old to build Kubernetes; `{module}` would go to `{HOME}`",
+        "`{}` is {version}, too old to build Kubernetes; with it, `{module}` is fetched into `{TOOLCHAIN_HOME}`, and \
+         `{LINK}` is made a link to it",
         go.path().display()
     ));
     if !yes && !screen::ask("fetch it?") {
@@ -50,6 +45,7 @@ pub(crate) fn ensure(yes: bool, screen: &Screen) -> Result<(), Error> {
             what: format!("fetching {TOOLCHAIN}"),
         });
     }
+    packages::admit()?;
     screen.now(RUN, &format!("fetching {TOOLCHAIN}"));
     let folder = engine::state_folder().join("go");
     crate::lab_dir::make_private(&folder)?;
@@ -68,13 +64,18 @@ pub(crate) fn ensure(yes: bool, screen: &Screen) -> Result<(), Error> {
         make_runnable(&found.dir.join(programs))?;
     }
     let from = found.dir.display().to_string();
-    packages::as_root("mkdir", &["-p", HOME])?.run()?;
-    packages::as_root("cp", &["-rT", &from, HOME])?.run()?;
-    packages::as_root("ln", &["-sfn", &format!("{HOME}/bin/go"), LINK])?.run()?;
+    packages::run_as_root(
+        TOOLCHAIN,
+        &[
+            ("mkdir", &["-p", TOOLCHAIN_HOME]),
+            ("cp", &["-rT", &from, TOOLCHAIN_HOME]),
+            ("ln", &["-sfn", &format!("{TOOLCHAIN_HOME}/bin/go"), LINK]),
+        ],
+    )?;
     files::remove_folder(&folder)?;
     screen.done(
         RUN,
-        &format!("installed {TOOLCHAIN} in `{HOME}`, as `{LINK}`"),
+        &format!("installed {TOOLCHAIN} in `{TOOLCHAIN_HOME}`, as `{LINK}`"),
     );
     Ok(())
 }
@@ -83,24 +84,6 @@ pub(crate) fn ensure(yes: bool, screen: &Screen) -> Result<(), Error> {
 #[serde(rename_all = "PascalCase")]
 struct Downloaded {
     dir: PathBuf,
-}
-
-/// The minor version of `go`, `None` where it is a development version.
-fn minor(go: &Program) -> Result<Option<u32>, Error> {
-    let said = go
-        .call(["env", "GOVERSION"])
-        .env("GOTOOLCHAIN", "local")
-        .run()?;
-    Ok(parse_minor(said.stdout.trim()))
-}
-
-/// The 19 of `go1.19.8`.
-fn parse_minor(version: &str) -> Option<u32> {
-    let rest = version.strip_prefix("go1.")?;
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
-    rest[..digits].parse().ok()
 }
 
 /// This computer's architecture, as Go calls it.
@@ -126,22 +109,4 @@ fn make_runnable(folder: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions() {
-        for (version, expected) in [
-            ("go1.19.8", Some(19)),
-            ("go1.26", Some(26)),
-            ("go1.27rc1", Some(27)),
-            ("devel go1.27-abcdef", None),
-            ("", None),
-        ] {
-            assert_eq!(parse_minor(version), expected, "{version}");
-        }
-    }
 }
