@@ -59,8 +59,12 @@ pub(crate) fn image(
 ) -> Result<String, Error> {
     let cache = Cache::open(None)?;
     let told = Told(screen);
-    if !is_made(&cache, minor)? {
-        setup::ensure(Purpose::making(origin.source, origin.base), yes, screen)?;
+    // Each half alone may be there: a bundle that was built or imported earlier says nothing about the base system.
+    let bundle = caravan_bundle::has_bundle(&cache, minor, source(origin.source))?;
+    let system = caravan_bundle::has_base(&cache, base(origin.base))?;
+    if !(bundle && system) {
+        let purpose = Purpose::making(origin.source, origin.base);
+        setup::ensure(purpose.less(bundle, system), yes, screen)?;
     }
     let engine = image::Engine::find()?;
     let bundle = caravan_bundle::ensure(&cache, minor, source(origin.source), &told)?;
@@ -71,12 +75,6 @@ pub(crate) fn image(
         &engine,
         &told,
     )?)
-}
-
-/// Whether some bundle for `minor` is there: then what builds one need not be.
-fn is_made(cache: &Cache, minor: &str) -> Result<bool, Error> {
-    let bundles = caravan_bundle::list(cache)?;
-    Ok(bundles.iter().any(|bundle| bundle.software.minor == minor))
 }
 
 /// The source, as `bundle` names it.

@@ -11,7 +11,7 @@ use crate::digest::Recipe;
 use crate::engine::Engine;
 use crate::entry;
 use crate::pins::Arch;
-use crate::progress::{Event, Progress, step};
+use crate::progress::{Event, Progress, Silent, step};
 use crate::{Error, debian};
 
 const PACKAGES: &str = include_str!("../image/packages.txt");
@@ -115,6 +115,15 @@ pub(crate) fn find(
         }
     }
     Ok(None)
+}
+
+/// Whether the cache has a base system that will do for `base`, whole.
+///
+/// # Errors
+///
+/// [`Error`] when the cache cannot be read.
+pub fn is_made(cache: &Cache, base: Base) -> Result<bool, Error> {
+    Ok(find(cache, base, &Silent)?.is_some())
 }
 
 /// Makes sure that there is a base system.

@@ -14,7 +14,7 @@ use crate::download::Downloader;
 use crate::entry::{self, Manifest};
 use crate::oci::{self, Image};
 use crate::pins::{Arch, Pins};
-use crate::progress::{Event, Progress, step};
+use crate::progress::{Event, Progress, Silent, step};
 use crate::software::{KUBE_PROXY, Software, images, software};
 use crate::{Error, compile, download};
 
@@ -96,6 +96,30 @@ pub fn ensure(
     .ensure(source)
 }
 
+/// Whether the cache has a whole bundle that [`ensure`] would return without making one.
+///
+/// # Errors
+///
+/// [`Error`] when nothing is pinned for `minor`, or the cache cannot be read.
+pub fn is_made(cache: &Cache, minor: &str, source: Source) -> Result<bool, Error> {
+    let pins = Pins::of(minor, Arch::host()?)?;
+    for &source in sources(source) {
+        if find(cache, &id(&pins, source), &Silent)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The sources whose bundles will do for `source`.
+fn sources(source: Source) -> &'static [Source] {
+    match source {
+        Source::Auto => &[Source::Download, Source::Go],
+        Source::Download => &[Source::Download],
+        Source::Go => &[Source::Go],
+    }
+}
+
 /// What making a bundle takes.
 struct Maker<'a> {
     cache: &'a Cache,
@@ -107,12 +131,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn ensure(&self, source: Source) -> Result<Bundle, Error> {
-        let sources: &[Source] = match source {
-            Source::Auto => &[Source::Download, Source::Go],
-            Source::Download => &[Source::Download],
-            Source::Go => &[Source::Go],
-        };
-        for &source in sources {
+        for &source in sources(source) {
             if let Some(bundle) = find(self.cache, &id(&self.pins, source), self.progress)? {
                 return Ok(bundle);
             }

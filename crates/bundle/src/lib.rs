@@ -31,8 +31,8 @@ mod shelf;
 mod software;
 mod transport;
 
-pub use base::Base;
-pub use bundle::{Bundle, Source, ensure};
+pub use base::{Base, is_made as has_base};
+pub use bundle::{Bundle, Source, ensure, is_made as has_bundle};
 pub use cache::Cache;
 pub use carry::{export, import};
 pub use error::Error;

@@ -221,6 +221,16 @@ impl Purpose {
         }
     }
 
+    /// The same where the software, or the base system, has been made already.
+    pub(crate) fn less(self, bundle: bool, system: bool) -> Self {
+        Self {
+            compiled: self.compiled && !bundle,
+            built: self.built && !bundle,
+            debian: self.debian && !system,
+            ..self
+        }
+    }
+
     /// What running machines needs when software and image are there.
     pub(crate) const RUNNING: Self = Self {
         running: true,
@@ -291,5 +301,13 @@ mod tests {
         let auto = names(Purpose::making(Source::Auto, Base::Auto));
         assert!(auto.contains(&"Go") && auto.contains(&"mmdebstrap"));
         assert!(!auto.contains(&"haproxy"));
+        let made = Purpose::making(Source::Go, Base::Debian);
+        let keys = "Debian's archive keys";
+        assert_eq!(
+            names(made.less(true, false)),
+            [&always[..], &["mmdebstrap", keys]].concat()
+        );
+        assert!(names(made.less(false, true)).contains(&"Go"));
+        assert_eq!(names(made.less(true, true)), always);
     }
 }
