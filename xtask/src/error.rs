@@ -72,6 +72,9 @@ pub(crate) enum Error {
         indented(tail)
     )]
     EngineSilent { how: String, tail: Vec<String> },
+    /// There is nothing to explain.
+    #[error(transparent)]
+    Explain(#[from] crate::explain::refusal::Refusal),
     /// The lab file is wrong.
     #[error("the lab file `{}` is not valid", .0.path.display())]
     Faults(Box<LabFile>),
@@ -108,13 +111,6 @@ pub(crate) enum Error {
     /// No package manager here has it.
     #[error("{what} must be installed, and no package manager here has it")]
     NoPackage { what: String, pages: String },
-    /// The machine gets no such file.
-    #[error("machine `{machine}` gets no file `{path}`")]
-    NoSuchFile {
-        machine: String,
-        path: String,
-        paths: Vec<String>,
-    },
     /// No lab file has this name.
     #[error("there is no lab `{name}`")]
     NoSuchLab { name: String, labs: Vec<String> },
@@ -227,7 +223,7 @@ impl Error {
             Self::ChosenOtherwise { .. }
             | Self::Faults(_)
             | Self::NoLabNamed { .. }
-            | Self::NoSuchFile { .. }
+            | Self::Explain(_)
             | Self::NoSuchLab { .. }
             | Self::NoSuchMachine { .. }
             | Self::NoSuchServer { .. }

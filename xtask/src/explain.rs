@@ -1,77 +1,172 @@
 //! `cargo xtask explain`: why a line of a machine's file is there.
 
-use caravan_lab::Lab;
-use caravan_render::{GuestFile, explain};
+mod find;
+pub(crate) mod refusal;
+mod text;
+mod view;
 
+use std::collections::BTreeMap;
+
+use caravan_lab::{Lab, Machine};
+use caravan_render::{Renderer, VAGRANTFILE_TEMPLATE, explain};
+
+use self::find::{Asked, Subject, Whose};
+use self::view::{File, View};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::files::Sources;
 use crate::flags;
+use crate::machines;
 use crate::plan;
 use crate::show::timeline::table;
 use crate::state::choices::Choices;
-use crate::target::{self, Target};
-use crate::workspace::Workspace;
+use crate::target::Target;
+use crate::workspace::{self, Workspace};
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit, Error> {
     let target = Target::of(workspace, Some(&flags.lab))?;
     let lab = target.lab(workspace)?;
-    let machine = target::machine(lab, &flags.machine)?;
     let choices = match &target.choices {
         Some(choices) => choices.clone(),
         None => Choices::settle(lab, &flags::Making::default(), None, false)?,
     };
     let sources = plan::sources(workspace, lab, &target.dir, &choices)?;
-    let files = sources.renderer()?.guest_files(machine)?;
-    let Some(path) = &flags.path else {
-        print!("{}", listing(&files));
+    let renderer = sources.renderer()?;
+    let asked = Asked::of(lab, flags)?;
+    let Some(file) = &asked.file else {
+        let listing = listing(lab, &renderer, asked.whose)?;
+        if flags.json {
+            print_json(&listing);
+        } else {
+            print!("{}", listing_text(&listing));
+        }
         return Ok(Exit::Done);
     };
-    let Some(file) = files.iter().find(|file| file.path == *path) else {
-        return Err(Error::NoSuchFile {
-            machine: machine.name.clone(),
-            path: path.clone(),
-            paths: files.iter().map(|file| file.path.to_string()).collect(),
-        });
+    let subject = find::subject(lab, &renderer, asked.whose, file)?;
+    let (lab_file, lab_source) = lab_text(&target, workspace)?;
+    let (explained, mode) = explained(&subject, &sources, &renderer, &lab_source)?;
+    let chosen = asked.choose(&explained)?;
+    let view = View {
+        lab: lab.name(),
+        lab_file,
+        of: subject.of().to_owned(),
+        of_many: asked.whose.is_none(),
+        also: subject.also.clone(),
+        mode: mode.map(|mode| format!("{mode:04o}")),
+        file: explained,
     };
-    print!("{}", explained(lab, file));
+    if flags.json {
+        print_json(&view.only(chosen.as_deref()));
+        return Ok(Exit::Done);
+    }
+    let width = text::terminal_width();
+    // anstream takes the colours away where they are not wanted.
+    match chosen {
+        Some(chosen) => anstream::print!("{}", text::lines(&view, &chosen, width)),
+        None => anstream::print!("{}", text::whole(&view, width)),
+    }
     Ok(Exit::Done)
 }
 
-/// All files of a machine, with who reads each.
-fn listing(files: &[GuestFile]) -> String {
-    let mut table = table::plain(&["file", "mode", "for"]);
+/// The file with its reasons, and its mode where it is on a machine.
+fn explained(
+    subject: &Subject<'_>,
+    sources: &Sources<'_>,
+    renderer: &Renderer<'_>,
+    lab_source: &str,
+) -> Result<(explain::Explained, Option<u32>), Error> {
+    match subject.whose {
+        Whose::Server(server) => {
+            let template = sources.template.as_deref().unwrap_or(VAGRANTFILE_TEMPLATE);
+            let settings = &sources.settings;
+            let explained =
+                explain::vagrantfile(sources.lab, server, settings, template, lab_source)?;
+            Ok((explained, None))
+        }
+        Whose::Machine(machine) => {
+            let files = renderer.guest_files(machine)?;
+            let file = files
+                .iter()
+                .find(|file| file.path == subject.path)
+                .expect("the path is of this machine's files");
+            let explained = explain::file(renderer, machine, file, lab_source)?;
+            Ok((explained, Some(file.mode)))
+        }
+    }
+}
+
+/// The lab file that `target` was read from, and its text.
+fn lab_text(target: &Target, workspace: &Workspace) -> Result<(String, String), Error> {
+    let now = workspace.lab_file(&target.name);
+    let now_text = workspace::read(&now).unwrap_or_default();
+    let label = format!("labs/{}.toml", target.name);
+    if machines::deployed_lab(&target.name, &target.dir).is_none() {
+        return Ok((label, now_text));
+    }
+    // The machines may have been made from an older text, in which other lines have other numbers.
+    let deployed = target.dir.deployed_lab();
+    let text = workspace::read(&deployed)?;
+    let path = deployed.strip_prefix(workspace.root()).unwrap_or(&deployed);
+    match text == now_text {
+        true => Ok((label, text)),
+        false => Ok((path.display().to_string(), text)),
+    }
+}
+
+/// The files of one machine, or of all machines of the lab, with who gets each.
+fn listing(
+    lab: &Lab,
+    renderer: &Renderer<'_>,
+    whose: Option<Whose<'_>>,
+) -> Result<Vec<File>, Error> {
+    let machines: Vec<&Machine> = match whose {
+        Some(Whose::Machine(machine)) => vec![machine],
+        _ => lab.machines().iter().collect(),
+    };
+    let mut files: BTreeMap<String, File> = BTreeMap::new();
+    for machine in machines {
+        for file in renderer.guest_files(machine)? {
+            let purpose = explain::annotate(&file.path).map_or("", |known| known.purpose);
+            files
+                .entry(file.path.to_string())
+                .or_insert_with(|| File {
+                    path: file.path.to_string(),
+                    mode: format!("{:04o}", file.mode),
+                    purpose,
+                    machines: Vec::new(),
+                })
+                .machines
+                .push(machine.name.clone());
+        }
+    }
+    Ok(files.into_values().collect())
+}
+
+fn listing_text(files: &[File]) -> String {
+    let several = files.iter().any(|file| file.machines.len() > 1);
+    let mut head = vec!["file", "mode", "for"];
+    if several {
+        head.push("machines");
+    }
+    let mut table = table::plain(&head);
     for file in files {
-        table.add_row([
-            file.path.to_string(),
-            format!("{:04o}", file.mode),
-            explain::annotate(&file.path)
-                .map_or("", |known| known.purpose)
-                .to_owned(),
-        ]);
+        let mut row = vec![
+            file.path.clone(),
+            file.mode.clone(),
+            file.purpose.to_owned(),
+        ];
+        if several {
+            row.push(file.machines.join(" "));
+        }
+        table.add_row(row);
     }
     table::text(&table) + "\n"
 }
 
-/// One file with what is known about it above its lines. The reasons of lines are the template's own comments, which the
-/// file still has.
-fn explained(lab: &Lab, file: &GuestFile) -> String {
-    let mut text = format!("{}  {:04o}\n", file.path, file.mode);
-    if let Some(known) = explain::annotate(&file.path) {
-        text += &format!("for   {}\n", known.purpose);
-        text += &match known.template {
-            Some(template) => format!(
-                "from  crates/render/templates/{template}, with labs/{}.toml\n",
-                lab.name()
-            ),
-            None => format!("from  .lab/{}/pki\n", lab.name()),
-        };
-    }
-    text.push('\n');
-    if file.secret {
-        text += "(secret: its lines are not shown)\n";
-    } else {
-        text += &file.content;
-    }
-    text
+fn print_json(data: &impl serde::Serialize) {
+    println!(
+        "{}",
+        serde_json::to_string_pretty(data).expect("plain data")
+    );
 }

@@ -211,10 +211,15 @@ pub(crate) struct Plan {
 pub(crate) struct Explain {
     /// The lab
     pub(crate) lab: String,
-    /// The machine
-    pub(crate) machine: String,
-    /// The file on the machine, such as `/etc/haproxy/haproxy.cfg`; without it, the machine's files are listed
-    pub(crate) path: Option<String>,
+    /// The machine, or a server for its Vagrantfile; may be left out before a file
+    pub(crate) machine: Option<String>,
+    /// The file, such as `haproxy.cfg`; a line of it, as in `haproxy.cfg:28`; without it, files are listed
+    pub(crate) file: Option<String>,
+    /// Only the lines that have this text
+    pub(crate) text: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

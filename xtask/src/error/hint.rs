@@ -78,9 +78,7 @@ impl Error {
                 None if labs.is_empty() => "make a file in `labs/`".to_owned(),
                 None => format!("the labs are {}", listed(labs)),
             }),
-            Self::NoSuchFile { path, paths, .. } => nearest(path, paths)
-                .map(|near| format!("did you mean `{near}`?"))
-                .or_else(|| Some("leave the path out to see them all".to_owned())),
+            Self::Explain(refusal) => refusal.hint(),
             Self::NoSuchMachine { name, machines, .. } => Some(match nearest(name, machines) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its machines are {}", listed(machines)),

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod bad_input;
+mod explain;
 mod interrupts;
 mod kubeconfig;
 mod lifecycle;

@@ -228,44 +228,6 @@ fn what_changed_since_the_machines_were_made() {
 }
 
 #[test]
-fn explain() {
-    let world = World::new();
-    let listing = world.run(&["explain", "small", "etcdone"]);
-    assert!(
-        listing.stdout.contains("/etc/systemd/system/etcd.service"),
-        "{}",
-        listing.stdout
-    );
-    let file = world.run(&[
-        "explain",
-        "small",
-        "etcdone",
-        "/etc/systemd/system/etcd.service",
-    ]);
-    assert!(
-        file.stdout
-            .contains("for   systemd: etcd and all its flags"),
-        "{}",
-        file.stdout
-    );
-    let secret = world.run(&["explain", "small", "etcdone", "/etc/etcd/pki/server.key"]);
-    assert!(
-        secret.stdout.contains("(secret: its lines are not shown)"),
-        "{}",
-        secret.stdout
-    );
-    let none = world.run(&["explain", "small", "etcdone", "/etc/etcd/pki/sever.key"]);
-    expect![[r#"
-        status 2
-        --- stderr
-        error: machine `etcdone` gets no file `/etc/etcd/pki/sever.key`
-
-        hint: did you mean `/etc/etcd/pki/server.key`?
-    "#]]
-    .assert_eq(&shown(&none));
-}
-
-#[test]
 fn no_secret_is_shown_or_listed() {
     let world = World::new();
     world.is_up();
@@ -289,6 +251,10 @@ fn no_secret_is_shown_or_listed() {
         &["plan", "small", "--json"],
         &["up", "small", "--airgap"],
         &["list", "small", "--json"],
+        &["explain", "small", "etcdone", "cluster.env"],
+        &["explain", "small", "kubeadm-init.yaml", "--json"],
+        &["explain", "small", "join-token.env", "TOKEN"],
+        &["explain", "small", "ca.key"],
         &["halt", "small"],
         &["logs", "small"],
     ] {

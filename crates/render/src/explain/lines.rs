@@ -106,7 +106,7 @@ fn values(marked: Marked, whose: &Whose<'_>) -> (String, Vec<Value>) {
             range: start..text.len(),
             text: shown.to_owned(),
             name: filled.name,
-            how: found.how.map(str::to_owned),
+            how: (found.how).map(|how| how.replace("<lab>", whose.lab.name())),
             places: found.places,
         });
     }

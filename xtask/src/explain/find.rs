@@ -1,0 +1,303 @@
+//! Which lines of which file are asked about.
+
+use std::ops::RangeInclusive;
+
+use caravan_lab::{Lab, Machine, Role, Server};
+use caravan_render::Renderer;
+use caravan_render::explain::Explained;
+
+use super::refusal::Refusal;
+use crate::error::Error;
+use crate::flags;
+use crate::target;
+
+/// The one file of a server.
+const VAGRANTFILE: &str = "Vagrantfile";
+
+/// Whose file it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose<'l> {
+    /// A machine's.
+    Machine(&'l Machine),
+    /// A server's: its Vagrantfile.
+    Server(&'l Server),
+}
+
+/// What the command line asks.
+#[derive(Debug)]
+pub(super) struct Asked<'l> {
+    pub(super) whose: Option<Whose<'l>>,
+    /// A path, or the end of one.
+    pub(super) file: Option<String>,
+    lines: Option<RangeInclusive<usize>>,
+    text: Option<String>,
+}
+
+/// The file that is asked about.
+#[derive(Debug)]
+pub(super) struct Subject<'l> {
+    pub(super) whose: Whose<'l>,
+    pub(super) path: String,
+    /// Other machines or servers that have such a file.
+    pub(super) also: Vec<String>,
+}
+
+impl<'l> Asked<'l> {
+    /// Reads the words of the command line: `[MACHINE] [FILE[:LINE]] [TEXT...]`. Whoever leaves the machine out begins with
+    /// a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchMachine`] where the first word is neither.
+    pub(super) fn of(lab: &'l Lab, flags: &flags::Explain) -> Result<Self, Error> {
+        let mut words: Vec<&str> = flags.machine.iter().map(String::as_str).collect();
+        words.extend(flags.file.iter().map(String::as_str));
+        words.extend(flags.text.iter().map(String::as_str));
+        let mut words = words.into_iter().peekable();
+        let whose = words.peek().and_then(|word| whose(lab, word));
+        match (whose, words.peek()) {
+            (Some(_), _) => drop(words.next()),
+            (None, Some(word)) if !looks_like_a_file(word) => {
+                return Err(target::no_such_machine(lab, word));
+            }
+            (None, _) => {}
+        }
+        let (file, lines) = match words.next() {
+            Some(word) => {
+                let (file, lines) = split_lines(word);
+                (Some(file.to_owned()), lines)
+            }
+            None if matches!(whose, Some(Whose::Server(_))) => (Some(VAGRANTFILE.to_owned()), None),
+            None => (None, None),
+        };
+        let text = words.collect::<Vec<_>>().join(" ");
+        Ok(Self {
+            whose,
+            file,
+            lines,
+            text: (!text.is_empty()).then_some(text),
+        })
+    }
+
+    /// The numbers of the lines that are asked about; `None` for the whole file.
+    ///
+    /// # Errors
+    ///
+    /// Where there are no such lines, or nobody is shown them.
+    pub(super) fn choose(&self, file: &Explained) -> Result<Option<Vec<usize>>, Refusal> {
+        if self.lines.is_none() && self.text.is_none() {
+            return Ok(None);
+        }
+        let path = file.path.clone();
+        if file.secret {
+            return Err(Refusal::Secret { path });
+        }
+        let count = file.lines.len();
+        let all = 1..=count;
+        let range = self.lines.clone().unwrap_or(all.clone());
+        if let Some(asked) = [*range.start(), *range.end()]
+            .into_iter()
+            .find(|number| !all.contains(number))
+        {
+            return Err(Refusal::PastTheEnd { path, asked, count });
+        }
+        let text = self.text.clone().unwrap_or_default();
+        let wanted = text.to_lowercase();
+        let chosen: Vec<usize> = file.lines[range.start() - 1..*range.end()]
+            .iter()
+            .filter(|line| line.text.to_lowercase().contains(&wanted))
+            .map(|line| line.number)
+            .collect();
+        if chosen.is_empty() {
+            return Err(Refusal::NoText { path, text });
+        }
+        Ok(Some(chosen))
+    }
+}
+
+impl Subject<'_> {
+    /// The name of the machine or server.
+    pub(super) fn of(&self) -> &str {
+        match self.whose {
+            Whose::Machine(machine) => &machine.name,
+            Whose::Server(server) => &server.name,
+        }
+    }
+}
+
+fn whose<'l>(lab: &'l Lab, word: &str) -> Option<Whose<'l>> {
+    lab.machine(word)
+        .map(Whose::Machine)
+        .or_else(|| lab.server(word).map(Whose::Server))
+}
+
+/// True if a word is no machine's name with a slip in it: names of machines have no dot and no slash.
+fn looks_like_a_file(word: &str) -> bool {
+    let (file, lines) = split_lines(word);
+    lines.is_some()
+        || file.contains(['/', '.'])
+        || ends_with(VAGRANTFILE, file)
+        || caravan_render::explain::paths().any(|path| ends_with(path, file))
+}
+
+/// Splits `FILE:LINE`, `FILE:FIRST-LAST` and, as compilers write it, `FILE:LINE:COLUMN`.
+fn split_lines(word: &str) -> (&str, Option<RangeInclusive<usize>>) {
+    let Some((file, last)) = word.rsplit_once(':') else {
+        return (word, None);
+    };
+    if let Some((earlier, line)) = file.rsplit_once(':')
+        && let (Ok(line), Ok(_)) = (line.parse(), last.parse::<usize>())
+    {
+        return (earlier, Some(line..=line));
+    }
+    let (from, to) = last.split_once('-').unwrap_or((last, last));
+    match (from.parse::<usize>(), to.parse::<usize>()) {
+        (Ok(from), Ok(to)) => (file, Some(from.min(to)..=from.max(to))),
+        _ => (word, None),
+    }
+}
+
+/// True if `path` is `end`, or ends with it after a slash.
+fn ends_with(path: &str, end: &str) -> bool {
+    path.strip_suffix(end)
+        .is_some_and(|folder| folder.is_empty() || folder.ends_with('/') || end.starts_with('/'))
+}
+
+/// Finds the file called `name`, of `whose` or of anybody.
+///
+/// # Errors
+///
+/// [`Refusal`] where there is none, or several.
+pub(super) fn subject<'l>(
+    lab: &'l Lab,
+    renderer: &Renderer<'_>,
+    whose: Option<Whose<'l>>,
+    name: &str,
+) -> Result<Subject<'l>, Error> {
+    // Machines of one role have the same files.
+    let machines: Vec<&Machine> = match whose {
+        Some(Whose::Machine(machine)) => vec![machine],
+        Some(Whose::Server(_)) => Vec::new(),
+        None => (Role::ALL.into_iter())
+            .filter_map(|role| lab.of_role(role).next())
+            .collect(),
+    };
+    let mut paths = vec![VAGRANTFILE.to_owned()];
+    for machine in &machines {
+        for file in renderer.guest_files(machine)? {
+            if !paths.iter().any(|path| *path == file.path) {
+                paths.push(file.path.to_string());
+            }
+        }
+    }
+    let mut found: Vec<_> = paths.iter().filter(|path| ends_with(path, name)).collect();
+    if let Some(exact) = found.iter().find(|path| **path == name) {
+        found = vec![exact];
+    }
+    let path = match found.as_slice() {
+        [path] => (*path).clone(),
+        [] => return Err(no_file(lab, renderer, whose, name, paths)),
+        several => {
+            return Err(Refusal::Ambiguous {
+                name: name.to_owned(),
+                paths: several.iter().map(|path| (*path).clone()).collect(),
+            }
+            .into());
+        }
+    };
+    if path == VAGRANTFILE {
+        return Ok(vagrantfile(lab, whose, path));
+    }
+    let mut owners = Vec::new();
+    for machine in &machines {
+        let files = renderer.guest_files(machine)?;
+        if files.iter().any(|file| file.path == path) {
+            owners.push(machine.role);
+        }
+    }
+    let mut having = (lab.machines().iter()).filter(|machine| owners.contains(&machine.role));
+    let machine = match whose {
+        Some(Whose::Machine(machine)) => machine,
+        _ => having.clone().next().expect("a machine has the path"),
+    };
+    let also = having
+        .by_ref()
+        .filter(|other| other.name != machine.name)
+        .map(|other| other.name.clone());
+    Ok(Subject {
+        whose: Whose::Machine(machine),
+        path,
+        also: also.collect(),
+    })
+}
+
+/// The error for a name that no file has, at least none of whom it is asked of.
+fn no_file(
+    lab: &Lab,
+    renderer: &Renderer<'_>,
+    whose: Option<Whose<'_>>,
+    name: &str,
+    paths: Vec<String>,
+) -> Error {
+    if let Some(Whose::Machine(machine)) = whose
+        && let Ok(found) = subject(lab, renderer, None, name)
+    {
+        let first = found.of().to_owned();
+        return Error::from(Refusal::Elsewhere {
+            lab: lab.name().to_owned(),
+            machine: machine.name.clone(),
+            path: found.path,
+            machines: [vec![first], found.also].concat(),
+        });
+    }
+    let who = match whose {
+        Some(Whose::Machine(machine)) => format!("machine `{}` gets no file", machine.name),
+        Some(Whose::Server(server)) => format!("server `{}` gets no file", server.name),
+        None => format!("no machine of lab `{}` gets a file", lab.name()),
+    };
+    Error::from(Refusal::NoFile {
+        who,
+        path: name.to_owned(),
+        paths,
+    })
+}
+
+/// The Vagrantfile of a server, of a machine's server, or of the first one.
+fn vagrantfile<'l>(lab: &'l Lab, whose: Option<Whose<'l>>, path: String) -> Subject<'l> {
+    let server = match whose {
+        Some(Whose::Server(server)) => server,
+        Some(Whose::Machine(machine)) => lab.server(&machine.server).expect("a valid lab"),
+        None => &lab.servers()[0],
+    };
+    let others = lab.servers().iter().map(|other| other.name.clone());
+    Subject {
+        whose: Whose::Server(server),
+        path,
+        also: others.filter(|other| *other != server.name).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stand_behind_the_file() {
+        assert_eq!(split_lines("/etc/x.cfg:28"), ("/etc/x.cfg", Some(28..=28)));
+        assert_eq!(split_lines("x.cfg:30-28"), ("x.cfg", Some(28..=30)));
+        assert_eq!(split_lines("x.cfg:28:5"), ("x.cfg", Some(28..=28)));
+        assert_eq!(split_lines("x.cfg"), ("x.cfg", None));
+        assert_eq!(split_lines("a:b"), ("a:b", None));
+    }
+
+    #[test]
+    fn a_name_is_the_end_of_a_path() {
+        assert!(ends_with("/etc/haproxy/haproxy.cfg", "haproxy.cfg"));
+        assert!(ends_with(
+            "/etc/haproxy/haproxy.cfg",
+            "/etc/haproxy/haproxy.cfg"
+        ));
+        assert!(ends_with("/etc/haproxy/haproxy.cfg", "haproxy/haproxy.cfg"));
+        assert!(!ends_with("/etc/haproxy/haproxy.cfg", "proxy.cfg"));
+    }
+}
