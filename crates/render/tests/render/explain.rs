@@ -201,22 +201,21 @@ fn no_secret_is_explained() {
 fn comments_and_closing_lines_lead_to_what_they_are_about() {
     let mut looked_at = false;
     each_file(Material::placeholder, |file, explained| {
-        if file.path != "/etc/keepalived/keepalived.conf" {
+        if file.path != "/etc/caravan/filter.nft" {
             return;
         }
         looked_at = true;
         let find = |text: &str| {
-            let line = explained.lines.iter().find(|line| line.text.trim() == text);
+            let line = (explained.lines.iter()).find(|line| line.text.trim().starts_with(text));
             line.unwrap_or_else(|| panic!("no line `{text}`"))
         };
-        let at = |number: Option<usize>| explained.lines[number.unwrap() - 1].text.trim();
-        let instance = find("vrrp_instance api {");
+        let table = find("table inet caravan_filter {");
         let closing = explained.lines.last().unwrap();
         assert_eq!(closing.kind, Kind::Closing);
-        assert_eq!(closing.about, Some(instance.number));
-        let comment = &explained.lines[find("weight -20").number - 2];
+        assert_eq!(closing.about, Some(table.number));
+        let comment = find("# A management interface");
         assert_eq!(comment.kind, Kind::Comment);
-        assert_eq!(at(comment.about), "weight -20");
+        assert_eq!(comment.about, Some(find("ip daddr != ").number));
     });
     assert!(looked_at);
 }
