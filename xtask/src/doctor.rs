@@ -47,7 +47,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
     findings.extend(go_toolchain(purpose));
     findings.push(container_engine());
     findings.push(memory(lab.as_ref()));
-    findings.push(disk(workspace.root()));
+    findings.push(disk(workspace.root(), purpose));
     findings.push(watchers());
     findings.push(cgroups());
     findings.push(hypervisor());
@@ -200,17 +200,21 @@ fn parse_available(meminfo: &str) -> Option<u64> {
 /// The disk that a first `up` uses: bundle, image, and what machines write.
 const WANTED_DISK_MIB: u64 = 8 * 1024;
 
-fn disk(root: &Path) -> Finding {
+/// What Go's caches of modules and of what it compiled take besides, where it builds the software.
+const GO_CACHES_MIB: u64 = 10 * 1024;
+
+fn disk(root: &Path, purpose: Purpose) -> Finding {
     let free = free_disk_mib(root);
+    let wanted = WANTED_DISK_MIB + if purpose.built { GO_CACHES_MIB } else { 0 };
     Finding {
         name: "disk",
-        verdict: if free.is_none_or(|free| free >= WANTED_DISK_MIB) {
+        verdict: if free.is_none_or(|free| free >= wanted) {
             Verdict::Good
         } else {
             Verdict::Weak
         },
         evidence: match free {
-            Some(free) => format!("{free} MiB free; a first `up` uses about {WANTED_DISK_MIB} MiB"),
+            Some(free) => format!("{free} MiB free; a first `up` uses up to {wanted} MiB"),
             None => "unknown".to_owned(),
         },
         remedy: None,
