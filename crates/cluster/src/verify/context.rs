@@ -197,6 +197,7 @@ fn survey_script(lab: &Lab, machine: &Machine) -> String {
         ("ALL_MEMBERS", members("")),
         ("OUTSIDE", OUTSIDE.to_string()),
         ("SECRET_PLACES", SECRET_PLACES.to_owned()),
+        ("ENDPOINT", lab.api_endpoint().to_string()),
         ("UNUSED", unused_service(lab).to_string()),
         ("API_SERVICE", lab.kubernetes_service_ip().to_string()),
     ] {

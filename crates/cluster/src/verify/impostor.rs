@@ -91,9 +91,12 @@ pub(super) fn as_peer(context: &Context) -> Result<Findings, String> {
     let next = members.iter().cycle().skip(1);
     let hops: Vec<(&Machine, &Machine)> = members.iter().copied().zip(next.copied()).collect();
     let attempts = parallel::each(hops, |(from, to)| {
-        let way = context
-            .remote(from)
-            .forward(&format!("{}:{PEER_PORT}", to.ip))
+        let target = format!("{}:{PEER_PORT}", to.ip);
+        let remote = context.remote(from);
+        // A busy machine may need a second try.
+        let way = remote
+            .forward(&target)
+            .or_else(|_| remote.forward(&target))
             .map_err(|error| format!("no way from {} to {}: {error}", from.name, to.name))?;
         let ask = |client: &Client| {
             insistent(|| match way.connect() {
@@ -128,6 +131,14 @@ fn judge_peer(
         return Err(format!(
             "nothing is proved, because {to} does not serve the peer {from} either"
         ));
+    }
+    for (attempt, who) in [(with_it, "it"), (without, "who shows nothing")] {
+        if !attempt.trusted && !matches!(attempt.end, End::Answered { .. }) {
+            return Err(format!(
+                "nothing is proved, because {to} did not speak TLS with {who} from {from}: {}",
+                attempt.end
+            ));
+        }
     }
     if !with_it.is_refusal() {
         return Err(format!(
@@ -209,7 +220,8 @@ mod tests {
             },
         );
         let closed = attempt(false, End::Closed("the server hung up".to_owned()));
-        for wrong in [&answered, &closed] {
+        let nobody = attempt(false, End::Unreachable("refused".to_owned()));
+        for wrong in [&answered, &closed, &nobody] {
             assert!(!judge(true, wrong, &none));
             assert!(!judge(true, &bad, wrong));
         }

@@ -1,6 +1,7 @@
 //! Who must not get in, and who is not trusted: real attempts, each beside one that must succeed on the same listener.
 
 use std::net::SocketAddrV4;
+use std::time::Duration;
 
 use caravan_lab::{Machine, Role};
 
@@ -16,12 +17,15 @@ const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets?limit=1";
 /// How often an attempt is made until the server's own word about it arrives.
 const TRIES: usize = 3;
 
+/// How long a machine that did not answer is left alone before the next try.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Neither client port of etcd serves plain HTTP.
 pub(super) fn etcd_plain_http(context: &Context) -> Result<Findings, String> {
     let right = context.etcd_client()?;
     Ok(at_members(context, |address| {
         plain_refused(
-            &right.get(address, "/health"),
+            &insistent(|| right.get(address, "/health")),
             &attempt::plain(address, "/health"),
         )
     }))
@@ -41,7 +45,7 @@ pub(super) fn etcd_foreign_certificate(context: &Context) -> Result<Findings, St
 fn etcd_refuses(context: &Context, wrong: &Client) -> Result<Findings, String> {
     let right = context.etcd_client()?;
     Ok(at_members(context, |address| {
-        let control = right.get(address, "/health");
+        let control = insistent(|| right.get(address, "/health"));
         refused(&control, &insistent(|| wrong.get(address, "/health")))
     }))
 }
@@ -51,7 +55,7 @@ pub(super) fn api_plain_http(context: &Context) -> Result<Findings, String> {
     let right = client(&context.access.kubernetes_ca, None)?;
     Ok(at_apis(context, |address| {
         plain_refused(
-            &right.get(address, "/readyz"),
+            &insistent(|| right.get(address, "/readyz")),
             &attempt::plain(address, "/readyz"),
         )
     }))
@@ -63,8 +67,8 @@ pub(super) fn api_wrong_ca(context: &Context) -> Result<Findings, String> {
     let wrong = client(&context.access.foreign.ca, None)?;
     Ok(at_apis(context, |address| {
         distrusted(
-            &right.get(address, "/readyz"),
-            &wrong.get(address, "/readyz"),
+            &insistent(|| right.get(address, "/readyz")),
+            &insistent(|| wrong.get(address, "/readyz")),
             &Distrust::Issuer,
         )
     }))
@@ -83,11 +87,12 @@ pub(super) fn api_strangers(context: &Context) -> Result<Findings, String> {
         ),
     ];
     Ok(at_apis(context, |address| {
-        let control = operator.get(address, SECRETS);
+        let control = insistent(|| operator.get(address, SECRETS));
         let seen: Result<Vec<String>, String> = strangers
             .iter()
             .map(|(who, stranger)| {
-                let seen = unauthorized(&control, &stranger.get(address, SECRETS))?;
+                let attempt = insistent(|| stranger.get(address, SECRETS));
+                let seen = unauthorized(&control, &attempt)?;
                 Ok(format!("{who} {seen}"))
             })
             .collect();
@@ -132,12 +137,14 @@ fn named(who: &str, seen: Result<String, String>) -> Result<String, String> {
     }
 }
 
-/// Tries again while the server hangs up faster than its alert arrives.
+/// Tries again while the server hangs up faster than its alert arrives, and while a busy machine does not answer.
 pub(super) fn insistent(attempt: impl Fn() -> Attempt) -> Attempt {
     let mut last = attempt();
     for _ in 1..TRIES {
-        if !matches!(last.end, End::Closed(_)) {
-            break;
+        match last.end {
+            End::Closed(_) if last.trusted => {}
+            End::Closed(_) | End::Unreachable(_) | End::Silent => std::thread::sleep(PAUSE),
+            _ => break,
         }
         last = attempt();
     }
@@ -161,9 +168,26 @@ mod tests {
             count.set(count.get() + 1);
             match count.get() {
                 1 => attempt(End::Closed("reset".to_owned())),
-                _ => attempt(End::Silent),
+                2 => attempt(End::Unreachable("refused".to_owned())),
+                _ => attempt(End::Alert("CertificateRequired".to_owned())),
             }
         });
-        assert_eq!((count.get(), last.end), (2, End::Silent));
+        let alert = End::Alert("CertificateRequired".to_owned());
+        assert_eq!((count.get(), last.end), (3, alert));
+    }
+
+    #[test]
+    fn what_is_final_is_not_tried_again() {
+        use std::cell::Cell;
+        let count = Cell::new(0);
+        insistent(|| {
+            count.set(count.get() + 1);
+            Attempt {
+                shown: None,
+                trusted: true,
+                end: End::Alert("CertificateRequired".to_owned()),
+            }
+        });
+        assert_eq!(count.get(), 1);
     }
 }

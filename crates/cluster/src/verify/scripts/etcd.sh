@@ -10,10 +10,11 @@ cat /etc/etcd/pki/server.crt
 echo '@@ peer-certificate'
 cat /etc/etcd/pki/peer.crt
 # The proof that the peers' listeners serve those they should: every member's own pair, from its own address. Not over
-# HTTP/2, which that port keeps for gRPC.
+# HTTP/2, which that port keeps for gRPC. A busy machine may need more than one try.
 echo '@@ peer-answers'
 for member in $MEMBERS; do
-    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 3 --http1.1 --cacert /etc/etcd/pki/ca.crt \
-        --cert /etc/etcd/pki/peer.crt --key /etc/etcd/pki/peer.key "https://$member:2380/version")
+    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 3 --http1.1 \
+        --retry 3 --retry-delay 1 --retry-connrefused --retry-max-time 9 \
+        --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/peer.crt --key /etc/etcd/pki/peer.key "https://$member:2380/version")
     echo "$member $code"
 done

@@ -1,11 +1,29 @@
 # shellcheck shell=bash
 # What masters and workers are asked too.
-# Set before this: SERVICES (the service network), UNUSED (an address in it that no service has), API_SERVICE.
+# Set before this: ENDPOINT (host:port of the API), UNUSED (an address of the service network that no service has),
+# API_SERVICE.
 
 echo '@@ kubeconfig-servers'
 grep --with-filename --only-matching 'server: .*' /etc/kubernetes/*.conf
 echo '@@ api-sockets'
-ss --no-header --tcp --numeric --processes state established '( dport = :6443 )'
+api_sockets() {
+    ss --no-header --tcp --numeric --processes state established '( dport = :6443 )'
+}
+# Of lines of `ss`, a kubelet's that lead past the endpoint; without the queues' lengths, which change.
+kubelet_elsewhere() {
+    awk -v endpoint="$ENDPOINT" '/"kubelet"/ && $4 != endpoint { print 0, 0, $3, $4, $5 }'
+}
+# A kubelet asks the API server beside it for its health, by its address and over a connection of its own each time,
+# which ends after at most 15 s (kubeadm's timeoutSeconds). What stays longer is no such question.
+sockets=$(api_sockets)
+stays=$(kubelet_elsewhere <<<"$sockets")
+for ((look = 0; look < 17; look++)); do
+    [[ $stays ]] || break
+    sleep 1
+    stays=$(api_sockets | kubelet_elsewhere | grep --fixed-strings --line-regexp "$stays")
+done
+awk -v endpoint="$ENDPOINT" '!/"kubelet"/ || $4 == endpoint' <<<"$sockets"
+echo "$stays"
 
 echo '@@ service-route'
 ip -4 route get "$UNUSED"
