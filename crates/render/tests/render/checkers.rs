@@ -286,6 +286,8 @@ fn systemd_verifies_units() {
         }
         for program in [
             "bin/kill",
+            "bin/rm",
+            "bin/sh",
             "usr/local/bin/containerd",
             "usr/local/bin/etcd",
             "usr/local/bin/kubelet",
