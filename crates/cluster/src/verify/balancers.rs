@@ -1,15 +1,16 @@
 //! The virtual address: whose it is, and who takes it over.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use caravan_lab::{Machine, Role};
+use caravan_process::interrupt;
 
 use super::Depth;
 use super::context::{Context, client, told};
 use super::findings::Findings;
 use super::outage::{self, Outage};
-use super::restore::Stopped;
+use super::restore::{Broken, Harm};
 use crate::attempt::{Client, End};
 use crate::{facts, parallel};
 
@@ -19,7 +20,10 @@ const TAKEOVER: Duration = Duration::from_secs(15);
 /// How long a machine may take to say what addresses it has.
 const ADDRESSES: Duration = Duration::from_secs(30);
 
-/// How long a client waits before it tries anew.
+/// How long a repaired owner is watched.
+const RETURN: Duration = Duration::from_secs(2);
+
+/// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(400);
 
 /// Which machines have the virtual address.
@@ -93,28 +97,70 @@ fn holders(context: &Context, vip: Ipv4Addr) -> Vec<Result<(&Machine, bool), Str
 
 /// The one load balancer that has the address now.
 fn owner(context: &Context, vip: Ipv4Addr) -> Result<&Machine, String> {
-    let holders: Vec<(&Machine, bool)> = holders(context, vip)
-        .into_iter()
-        .collect::<Result<_, _>>()?;
-    let mut owners = holders.iter().filter(|(_, owns)| *owns);
-    match (owners.next(), owners.next()) {
-        (Some((owner, _)), None) => Ok(owner),
-        (None, _) => Err(format!("nobody has {vip}")),
-        _ => Err(format!("several machines have {vip}")),
+    Looks::default().owner(context, vip)
+}
+
+/// How often it was asked who has the address, and what was wrong then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Looks {
+    count: u32,
+    /// The last look found several owners.
+    several: bool,
+    /// Two looks one after the other did. One alone may have met the address on its way: machines are not asked in the
+    /// same instant.
+    shared: bool,
+}
+
+impl Looks {
+    /// The one load balancer that has the address now.
+    fn owner<'a>(&mut self, context: &'a Context, vip: Ipv4Addr) -> Result<&'a Machine, String> {
+        let holders: Vec<(&Machine, bool)> = holders(context, vip)
+            .into_iter()
+            .collect::<Result<_, _>>()?;
+        let mut owners = holders.iter().filter(|(_, owns)| *owns);
+        let (first, second) = (owners.next(), owners.next());
+        self.note(second.is_some());
+        match (first, second) {
+            (Some((owner, _)), None) => Ok(owner),
+            (None, _) => Err(format!("nobody has {vip}")),
+            _ => Err(format!("several machines have {vip}")),
+        }
+    }
+
+    fn note(&mut self, several: bool) {
+        self.count += 1;
+        self.shared |= several && self.several;
+        self.several = several;
     }
 }
 
-/// Stops first Keepalived, then HAProxy on whoever owns the address; another one must have it each time.
+/// What is done to the owner of the address, one after the other: all the ways in which its programs can fail.
+const HARMS: [(&str, Harm); 5] = [
+    ("keepalived", Harm::Stop),
+    ("keepalived", Harm::Kill),
+    ("haproxy", Harm::Stop),
+    ("haproxy", Harm::Kill),
+    ("haproxy", Harm::Freeze),
+];
+
+/// Breaks Keepalived and HAProxy on whoever owns the address; another one must have it each time.
 pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
     let client = client(&context.access.kubernetes_ca, None)?.with_limit(PATIENCE);
     let mut findings = Findings::new();
-    for unit in ["keepalived", "haproxy"] {
-        let (moved, outage) =
-            outage::measured(|| serves(context, &client), || lose(context, unit, &client));
+    for (unit, harm) in HARMS {
+        let what = format!("{unit} {harm}");
+        if interrupt::raised() {
+            findings.wrong(format!("{what}: not tried, because of the interrupt"));
+            break;
+        }
+        let (moved, outage) = outage::measured(
+            || serves(context, &client),
+            || lose(context, unit, harm, &client),
+        );
         match moved {
-            Ok((from, to)) => findings.add(judge_takeover(unit, &from, &to, outage)),
+            Ok(course) => findings.add(judge_takeover(&what, &course, outage)),
             Err(why) => {
-                findings.wrong(format!("{unit} stopped: {why}"));
+                findings.wrong(format!("{what}: {why}"));
                 break;
             }
         }
@@ -127,24 +173,32 @@ fn serves(context: &Context, client: &Client) -> bool {
     matches!(answer.end, End::Answered { status: 200, .. })
 }
 
-/// Stops `unit` on the owner until another machine has the address; returns both their names.
+/// Who had the address, and who had it then.
+struct Course {
+    from: String,
+    to: String,
+    looks: Looks,
+}
+
+/// Does `harm` to `unit` on the owner until another machine has the address.
 fn lose(
     context: &Context,
     unit: &'static str,
+    harm: Harm,
     client: &Client,
-) -> Result<(String, String), String> {
+) -> Result<Course, String> {
     let vip = vip(context)?;
     let before = owner(context, vip)?;
-    let stopped = Stopped::stop(context, before, unit)?;
+    let broken = Broken::by(harm, context, before, unit)?;
+    let mut looks = Looks::default();
     let mut after = None;
     let taken = outage::until(TAKEOVER, "another owner that serves", || {
-        let now = owner(context, vip)?;
+        let now = looks.owner(context, vip)?;
         after = Some(now.name.clone());
         Ok(now.name != before.name && serves(context, client))
     });
-    stopped.restore()?;
+    broken.restore()?;
     taken?;
-    // Back with its higher priority the former owner may take the address again, which clients see too.
     outage::until(TAKEOVER, "the former owner's health", || {
         context
             .remote(before)
@@ -155,22 +209,38 @@ fn lose(
             .map(|said| said.success())
             .map_err(|error| error.to_string())
     })?;
-    std::thread::sleep(Duration::from_secs(3));
+    // If the former owner took the address back now, clients would see that too.
+    let back = Instant::now();
+    while back.elapsed() < RETURN {
+        drop(looks.owner(context, vip));
+        std::thread::sleep(PATIENCE / 8);
+    }
     outage::until(TAKEOVER, "one owner again", || {
-        owner(context, vip).map(|_| serves(context, client))
+        looks.owner(context, vip).map(|_| serves(context, client))
     })?;
-    Ok((before.name.clone(), after.unwrap_or_default()))
+    Ok(Course {
+        from: before.name.clone(),
+        to: after.unwrap_or_default(),
+        looks,
+    })
 }
 
-fn judge_takeover(unit: &str, from: &str, to: &str, outage: Outage) -> Result<String, String> {
-    let seen = format!(
-        "{unit} stopped on {from}: {to} took over; of {} tries {} failed, at most {:.2} s without the API",
-        outage.tries,
-        outage.failures,
-        outage.longest.as_secs_f64()
-    );
+fn judge_takeover(what: &str, course: &Course, outage: Outage) -> Result<String, String> {
+    let Course { from, to, looks } = course;
     if from == to || to.is_empty() {
-        return Err(format!("{unit} stopped on {from}, and nobody took over"));
+        return Err(format!("{what} on {from}, and nobody took over"));
+    }
+    let seen = format!(
+        "{what}: {to} took over, the API was away for {} ms ({} of {} tries failed)",
+        outage.longest.as_millis(),
+        outage.failures,
+        outage.tries
+    );
+    if looks.shared {
+        return Err(format!(
+            "{seen}, and in several of {} looks two machines had the address",
+            looks.count
+        ));
     }
     if outage.longest > TAKEOVER {
         return Err(seen);
@@ -218,9 +288,27 @@ mod tests {
             failures: 5,
             longest: Duration::from_secs(seconds),
         };
-        assert!(judge_takeover("haproxy", "lbone", "lbtwo", outage(1)).is_ok());
-        assert!(judge_takeover("haproxy", "lbone", "lbone", outage(1)).is_err());
-        assert!(judge_takeover("haproxy", "lbone", "", outage(1)).is_err());
-        assert!(judge_takeover("haproxy", "lbone", "lbtwo", outage(16)).is_err());
+        let course = |to: &str, severals: &[bool]| {
+            let mut looks = Looks::default();
+            for several in severals {
+                looks.note(*several);
+            }
+            Course {
+                from: "lbone".to_owned(),
+                to: to.to_owned(),
+                looks,
+            }
+        };
+        let judge = |to, severals: &[bool], seconds| {
+            judge_takeover("haproxy killed", &course(to, severals), outage(seconds))
+        };
+        assert_eq!(
+            judge("lbtwo", &[false, true, false, true], 1),
+            Ok("haproxy killed: lbtwo took over, the API was away for 1000 ms (5 of 100 tries failed)".to_owned())
+        );
+        assert!(judge("lbone", &[false], 1).is_err());
+        assert!(judge("", &[], 1).is_err());
+        assert!(judge("lbtwo", &[false], 16).is_err());
+        assert!(judge("lbtwo", &[false, true, true, false], 1).is_err());
     }
 }

@@ -1,18 +1,28 @@
 //! What a client that never stops trying sees while a part fails.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How often a client tries.
+/// How often a client begins a try, whether or not those before have been answered.
+const PERIOD: Duration = Duration::from_millis(20);
+
+/// How many tries may wait for an answer at once.
+const UNDER_WAY: usize = 50;
+
+/// How long a client goes on at most, so that it ends even if nobody tells it to.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How often something is asked that is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a client has seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Outage {
-    pub(super) tries: u32,
-    pub(super) failures: u32,
-    /// From the first try that failed to the first that succeeded again, at most.
+    pub(super) tries: usize,
+    pub(super) failures: usize,
+    /// From one good answer to the next, at most.
     pub(super) longest: Duration,
 }
 
@@ -30,29 +40,50 @@ pub(super) fn measured<T>(
     })
 }
 
-fn watch(stop: &AtomicBool, works: &impl Fn() -> bool) -> Outage {
-    let mut outage = Outage::default();
-    let mut down_since = None;
-    loop {
-        let asked = Instant::now();
-        outage.tries += 1;
-        if works() {
-            if let Some(since) = down_since.take() {
-                outage.longest = outage.longest.max(asked.duration_since(since));
+/// Each try has a thread of its own: one that hangs must not keep the next from finding out that all is well again.
+fn watch(stop: &AtomicBool, works: &(impl Fn() -> bool + Sync)) -> Outage {
+    let began = Instant::now();
+    let answers = Mutex::new(Vec::new());
+    let under_way = AtomicUsize::new(0);
+    let ended = std::thread::scope(|scope| {
+        loop {
+            if under_way.fetch_add(1, Ordering::SeqCst) < UNDER_WAY {
+                scope.spawn(|| {
+                    let good = works();
+                    let answer = (began.elapsed(), good);
+                    answers
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(answer);
+                    under_way.fetch_sub(1, Ordering::SeqCst);
+                });
+            } else {
+                under_way.fetch_sub(1, Ordering::SeqCst);
             }
-        } else {
-            outage.failures += 1;
-            down_since.get_or_insert(asked);
+            if stop.load(Ordering::SeqCst) || began.elapsed() > LIMIT {
+                return began.elapsed();
+            }
+            sleep(PERIOD);
         }
-        if stop.load(Ordering::SeqCst) {
-            break;
-        }
-        sleep(PAUSE.saturating_sub(asked.elapsed()));
+    });
+    let answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    seen(answers, ended)
+}
+
+/// What answers amount to: when each came and whether it was good. The client began at zero.
+fn seen(mut answers: Vec<(Duration, bool)>, ended: Duration) -> Outage {
+    answers.sort_unstable();
+    let mut longest = Duration::ZERO;
+    let mut last = Duration::ZERO;
+    for (at, _) in answers.iter().filter(|(_, good)| *good) {
+        longest = longest.max(*at - last);
+        last = *at;
     }
-    if let Some(since) = down_since {
-        outage.longest = outage.longest.max(since.elapsed());
+    Outage {
+        tries: answers.len(),
+        failures: answers.iter().filter(|(_, good)| !good).count(),
+        longest: longest.max(ended.saturating_sub(last)),
     }
-    outage
 }
 
 /// Asks `done` until it says yes, and returns how long that took; `Err` after `limit`, with its last words.
@@ -92,11 +123,55 @@ mod tests {
         });
         assert!(done.is_ok());
         assert_eq!(outage.failures, 2);
-        assert!(outage.tries > 4 && outage.longest >= PAUSE);
+        assert!(outage.tries > 4 && outage.longest >= PERIOD);
     }
 
     #[test]
-    fn who_never_comes_back_is_out_until_the_end() {
+    fn who_hangs_keeps_nobody_waiting() {
+        let tries = AtomicU32::new(0);
+        let hung = AtomicBool::new(true);
+        let works = || {
+            if tries.fetch_add(1, Ordering::SeqCst) == 0 {
+                while hung.load(Ordering::SeqCst) {
+                    sleep(Duration::from_millis(1));
+                }
+                return false;
+            }
+            true
+        };
+        let (done, outage) = measured(works, || {
+            let done = until(Duration::from_secs(20), "further tries", || {
+                Ok(tries.load(Ordering::SeqCst) > 3)
+            });
+            hung.store(false, Ordering::SeqCst);
+            done
+        });
+        assert!(done.is_ok());
+        assert_eq!(outage.failures, 1);
+    }
+
+    #[test]
+    fn the_longest_time_between_good_answers_counts() {
+        let at = Duration::from_millis;
+        let answers = vec![
+            (at(30), true),
+            // Asked later than those that failed, answered sooner.
+            (at(220), true),
+            (at(450), false),
+            (at(430), false),
+            (at(240), true),
+        ];
+        let outage = |longest| Outage {
+            tries: 5,
+            failures: 2,
+            longest,
+        };
+        assert_eq!(seen(answers.clone(), at(250)), outage(at(190)));
+        assert_eq!(seen(answers, at(500)), outage(at(260)));
+    }
+
+    #[test]
+    fn who_is_never_answered_is_out_until_the_end() {
         let stop = AtomicBool::new(true);
         let outage = watch(&stop, &|| false);
         assert_eq!((outage.tries, outage.failures), (1, 1));

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::context::{Context, told};
 use super::findings::Findings;
 use super::outage;
-use super::restore::Stopped;
+use super::restore::{Broken, Harm};
 use crate::etcd;
 use crate::kube::Api;
 
@@ -48,7 +48,7 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
     let api = context.api()?;
 
     let began = Instant::now();
-    let stopped = Stopped::stop(context, machine, "etcd")?;
+    let stopped = Broken::by(Harm::Stop, context, machine, "etcd")?;
     let stopped_in = began.elapsed();
     let gone = leader.health().is_err();
     let mut written = String::new();

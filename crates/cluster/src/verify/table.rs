@@ -157,7 +157,7 @@ pub(super) const ROWS: &[Row] = &[
         FULL, keys::etcd_data_closed),
     row("machine-limits", "every machine has the memory and processors of the lab file, and no more",
         FULL, limits::hold),
-    row("balancer-takes-over", "when Keepalived or HAProxy stops on the owner of the virtual address, another load balancer takes over",
+    row("balancer-takes-over", "when Keepalived or HAProxy stops, is killed or hangs on the owner of the virtual address, another load balancer takes over",
         (Depth::Disrupt, without_second_balancer, OUTAGE), balancers::take_over),
     row("etcd-survives-one", "etcd accepts writes with one member stopped",
         (Depth::Disrupt, with_fewer_than_three_members, OUTAGE), quorum::survives_one),

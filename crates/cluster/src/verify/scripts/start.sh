@@ -1,6 +1,8 @@
 # shellcheck shell=bash
-# Starts a unit that verify has stopped. Set before this: UNIT.
+# Repairs a unit that verify has broken. Set before this: UNIT.
 
+# Nothing to wake where the unit was stopped.
+systemctl kill --signal=CONT "$UNIT" 2>/dev/null
 systemctl start --no-block "$UNIT" || exit 1
 systemctl stop "caravan-verify-$UNIT.timer" 2>/dev/null
 exit 0
