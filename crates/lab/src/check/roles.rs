@@ -9,7 +9,7 @@ use crate::problem::Problem;
 
 /// The most load balancers that Keepalived's priorities can order.
 ///
-/// Priorities go down by one from 101, and a failed check takes 20 away, which must put a load balancer below all others.
+/// Priorities go down by one from 101; the lowest, 82, stays well above 0, which says goodbye.
 pub(crate) const MOST_LOAD_BALANCERS: usize = 20;
 
 pub(crate) fn check(draft: &Draft, sink: &mut Sink) {
