@@ -12,14 +12,15 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::files;
 use crate::flags;
-use crate::halt::chosen;
+use crate::halt::{chosen, left};
 use crate::host::engine;
 use crate::kubeconfig;
 use crate::levels;
 use crate::machines::{self, Found};
-use crate::show::run::Run;
+use crate::show::run::{Run, outcome_of};
 use crate::show::screen::{self, Screen};
 use crate::show::timeline::{Outcome, RUN};
+use crate::state::alone;
 use crate::state::lock::Lock;
 use crate::target::Target;
 use crate::workspace::Workspace;
@@ -32,7 +33,9 @@ pub(crate) fn run(
 ) -> Result<Exit, Error> {
     // A lab file that became invalid must not keep its machines alive.
     let target = match Target::of(workspace, Some(&flags.lab)) {
-        Err(Error::Faults(_)) => Target::without_file(workspace, &flags.lab)?,
+        Err(Error::Faults(_) | Error::NoLabFile { .. } | Error::NotText { .. }) => {
+            Target::without_file(workspace, &flags.lab)?
+        }
         target => target?,
     };
     if target.provider() == Provider::Docker
@@ -42,19 +45,33 @@ pub(crate) fn run(
     }
     let found = target.machines()?;
     if !target.dir.exists() && found.is_empty() && target.known_lab().is_none() {
-        return Err(workspace.no_such_lab(&target.name));
+        return Err(workspace.no_lab(&target.name));
     }
-    let chosen = chosen(&target, &found, &flags.machines)?;
-    if !flags.yes && !confirmed(&target, &chosen) {
-        return Err(Error::Declined {
-            what: format!("destroying machines of lab `{}`", target.name),
-        });
+    machines::made_here(&target.name, &found, &target.dir)?;
+    if !flags.yes && !confirmed(&target, &chosen(&target, &found, &flags.machines)?) {
+        return Err(unconfirmed(&target));
     }
     // The folder holds the lock; where it was removed by hand, it is made for this once.
     target.dir.make()?;
     let _lock = Lock::take(&target.dir, &target.name, "destroy")?;
+    alone::wait(&target.name, &target.dir, screen)?;
+    // Others may have been at work until now, also while the user was asked.
+    let found = target.machines()?;
+    machines::made_here(&target.name, &found, &target.dir)?;
+    let chosen = chosen(&target, &found, &flags.machines)?;
     let run = Run::begin("destroy", &target.name, &target.dir, screen);
-    remove(&run, &target, &found, &chosen)?;
+    if let Err(error) = remove(&run, &target, &found, &chosen) {
+        run.finish(outcome_of(&error));
+        screen.clear();
+        if let Some(left) = left(&target, |_| true) {
+            screen.say(&format!(
+                "now: {left} machines are left; `cargo xtask destroy {0}` goes on from here, `cargo xtask up {0}` makes the \
+                 others anew",
+                target.name
+            ));
+        }
+        return Err(error);
+    }
     let left: Vec<Found> = found
         .iter()
         .filter(|machine| !chosen.iter().any(|gone| gone.name == machine.name))
@@ -83,6 +100,15 @@ pub(crate) fn run(
         ));
     }
     Ok(Exit::Done)
+}
+
+fn unconfirmed(target: &Target) -> Error {
+    if interrupt::raised() {
+        return Error::Interrupted;
+    }
+    Error::Declined {
+        what: format!("destroying machines of lab `{}`", target.name),
+    }
 }
 
 fn confirmed(target: &Target, chosen: &[&Found]) -> bool {

@@ -41,15 +41,24 @@ pub(crate) enum Error {
     Conflicts { conflicts: Vec<Conflict> },
     /// A machine stopped while it was waited for.
     #[error("machine `{machine}` is {state}, in the middle of its work")]
-    Died { machine: String, state: String },
+    Died {
+        lab: String,
+        machine: String,
+        state: String,
+    },
     /// The user said no, or could not be asked.
     #[error("{what} needs your word")]
     Declined { what: String },
     /// There is too little room for machines.
     #[error(
-        "only {free_mib} MiB of disk are free, and {least_mib} MiB are the least that machines are begun with"
+        "only {free_mib} MiB are free where `{}` is, and {least_mib} MiB are the least that machines are begun with",
+        path.display()
     )]
-    DiskFull { free_mib: u64, least_mib: u64 },
+    DiskFull {
+        path: PathBuf,
+        free_mib: u64,
+        least_mib: u64,
+    },
     /// The lab file was changed while machines of it are there.
     #[error(
         "lab `{lab}` was edited while its machines are there:{}",
@@ -90,6 +99,25 @@ pub(crate) enum Error {
     /// Another program changes the user's kubeconfig.
     #[error("another program holds `{}`", lock.display())]
     KubeconfigLocked { lock: PathBuf },
+    /// The lab was brought up, and its file is gone since.
+    #[error("the lab file `{}` is gone, and lab `{lab}` was made from it", path.display())]
+    LabFileGone {
+        lab: String,
+        path: PathBuf,
+        /// What is kept of it.
+        kept: PathBuf,
+    },
+    /// Another workspace made the machines, and is still there.
+    #[error(
+        "the machines of a lab `{lab}` were made from `{}`: {}",
+        workspace.display(),
+        listed(machines)
+    )]
+    MadeElsewhere {
+        lab: String,
+        workspace: PathBuf,
+        machines: Vec<String>,
+    },
     /// There is no machine image for virtual machines.
     #[error("there is no baked box for `{provider}`")]
     NoBox { provider: Provider },
@@ -105,6 +133,9 @@ pub(crate) enum Error {
     /// The lab has no keys, because it was never brought up.
     #[error("lab `{lab}` was never brought up from here")]
     NotMade { lab: String },
+    /// What has a lab file's name is none.
+    #[error("`{}` is not a file", path.display())]
+    NoLabFile { path: PathBuf },
     /// A verb needs a lab and none, or several, have machines.
     #[error("{}", which_lab(running))]
     NoLabNamed { running: Vec<String> },
@@ -134,6 +165,19 @@ pub(crate) enum Error {
     /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] caravan_pki::Error),
+    /// The lab file is no text.
+    #[error(
+        "`{}:{line}:{column}` is not UTF-8 text: the byte 0x{byte:02x} stands there",
+        path.display()
+    )]
+    NotText {
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+        byte: u8,
+    },
     /// The lab has machines, and what is measured needs it without.
     #[error("lab `{lab}` has machines, and what is measured begins with none")]
     Occupied { lab: String },
@@ -158,6 +202,13 @@ pub(crate) enum Error {
     /// Vagrant, the engine or ssh.
     #[error(transparent)]
     Vagrant(#[from] caravan_vagrant::Error),
+    /// Somebody's Vagrant works on the lab and does not end.
+    #[error("`{command}`, process {pid}, works on lab `{lab}` and does not end")]
+    VagrantAtWork {
+        lab: String,
+        pid: u32,
+        command: String,
+    },
     /// A file or folder cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -222,12 +273,16 @@ impl Error {
         match self {
             Self::ChosenOtherwise { .. }
             | Self::Faults(_)
+            | Self::LabFileGone { .. }
+            | Self::NoLabFile { .. }
             | Self::NoLabNamed { .. }
+            | Self::NotText { .. }
             | Self::Explain(_)
             | Self::NoSuchLab { .. }
             | Self::NoSuchMachine { .. }
             | Self::NoSuchServer { .. }
             | Self::NoWorkspace { .. } => Exit::Usage,
+            _ if self.is_interrupt() => Exit::Interrupted,
             _ => Exit::Failed,
         }
     }

@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Usage,
     /// The lab runs, but not all of it is well: 3.
     Degraded,
+    /// The user stopped it, by Ctrl-C or a signal: 130, which is how a shell tells of SIGINT.
+    Interrupted,
     /// As a program that was run for the user ended.
     Status(u8),
 }
@@ -35,6 +37,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Degraded => 3,
+            Exit::Interrupted => 130,
             Exit::Status(status) => status,
         })
     }

@@ -11,6 +11,7 @@ use crate::machines::{self, Found};
 use crate::show::run::{Run, outcome_of};
 use crate::show::screen::Screen;
 use crate::show::timeline::{Outcome, RUN};
+use crate::state::alone;
 use crate::state::lock::Lock;
 use crate::target::{Target, no_such_machine};
 use crate::workspace::Workspace;
@@ -23,12 +24,12 @@ pub(crate) fn run(
 ) -> Result<Exit, Error> {
     let target = Target::of(workspace, flags.lab.as_deref())?;
     if !target.dir.exists() {
-        target.lab(workspace)?;
-        screen.say(&format!("lab `{}` has no machines", target.name));
-        return Ok(Exit::Done);
+        return never_made(&target, workspace, screen);
     }
     let _lock = Lock::take(&target.dir, &target.name, "halt")?;
+    alone::wait(&target.name, &target.dir, screen)?;
     let found = target.machines()?;
+    machines::made_here(&target.name, &found, &target.dir)?;
     let chosen = chosen(&target, &found, &flags.machines)?;
     let running: Vec<&Found> = chosen
         .into_iter()
@@ -37,6 +38,15 @@ pub(crate) fn run(
     if running.is_empty() {
         screen.say("nothing to do: no such machine runs");
         return Ok(Exit::Done);
+    }
+    if let Some(lost) = running
+        .iter()
+        .find(|machine| !target.dir.vagrantfile(&machine.server).is_file())
+    {
+        return Err(Error::Strangers {
+            lab: target.name.clone(),
+            machines: vec![lost.name.clone()],
+        });
     }
     let run = Run::begin("halt", &target.name, &target.dir, screen);
     let result = stop(&run, &target, &found, &running);
@@ -50,9 +60,40 @@ pub(crate) fn run(
             );
             screen.say(&format!("next: `cargo xtask up {}`", target.name));
         }
-        Err(error) => drop(run.finish(outcome_of(error))),
+        Err(error) => {
+            run.finish(outcome_of(error));
+            screen.clear();
+            if let Some(left) = left(&target, Found::runs) {
+                screen.say(&format!(
+                    "now: {left} machines still run; `cargo xtask halt {0}` goes on from here, `cargo xtask up {0}` starts \
+                     the others again",
+                    target.name
+                ));
+            }
+        }
     }
     result.map(|()| Exit::Done)
+}
+
+/// A lab without state has no machines, unless they were made from elsewhere or their state was lost.
+fn never_made(target: &Target, workspace: &Workspace, screen: &Screen) -> Result<Exit, Error> {
+    target.lab(workspace)?;
+    let found = target.machines()?;
+    machines::made_here(&target.name, &found, &target.dir)?;
+    if found.is_empty() {
+        screen.say(&format!("lab `{}` has no machines", target.name));
+        return Ok(Exit::Done);
+    }
+    Err(Error::Strangers {
+        lab: target.name.clone(),
+        machines: found.into_iter().map(|machine| machine.name).collect(),
+    })
+}
+
+/// How many machines there are now of which `is` holds, if anybody can tell.
+pub(crate) fn left(target: &Target, is: impl Fn(&Found) -> bool) -> Option<usize> {
+    let found = target.machines().ok()?;
+    Some(found.iter().filter(|machine| is(machine)).count())
 }
 
 fn stop(run: &Run<'_>, target: &Target, found: &[Found], running: &[&Found]) -> Result<(), Error> {

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use caravan_lab::Role;
+use caravan_process::interrupt;
 use caravan_vagrant::output::Line;
 use caravan_vagrant::{Group, Vagrant};
 
 use crate::error::Error;
 use crate::lab_dir::LabDir;
 use crate::machines::Found;
-use crate::show::run::{Run, outcome_of};
+use crate::show::run::Run;
 use crate::show::timeline::Outcome;
+
+/// How often is looked whether a level is done.
+const POLL: Duration = Duration::from_millis(20);
 
 /// Machines of one level: server to names.
 pub(crate) type Level = BTreeMap<String, Vec<String>>;
@@ -56,6 +61,12 @@ pub(crate) fn in_groups(
             })
             .collect();
         let mut ended = Ok(());
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            if interrupt::raised() {
+                run.screen.stopping();
+            }
+            std::thread::sleep(POLL);
+        }
         for thread in threads {
             let result = thread
                 .join()
@@ -89,7 +100,8 @@ fn in_group(
     let result = result.map_err(Error::from);
     let (outcome, word) = match &result {
         Ok(()) => (Outcome::Done, "done"),
-        Err(error) => (outcome_of(error), "failed"),
+        Err(error) if error.is_interrupt() => (Outcome::Interrupted, "interrupted"),
+        Err(_) => (Outcome::Failed, "failed"),
     };
     for name in names {
         run.end(name, phase, outcome, "");
@@ -119,6 +131,7 @@ mod tests {
             state: MachineState::Running,
             id: None,
             image: None,
+            folder: None,
         })
         .into();
         let lab = caravan_lab::Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid");

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
 use crate::machines::{self, Found};
+use crate::show::screen::Screen;
 use crate::show::timeline::table;
 use crate::target::Target;
 use crate::workspace::Workspace;
@@ -31,25 +32,32 @@ struct MachineLine {
 }
 
 /// Runs the verb.
-pub(crate) fn run(flags: &flags::List, workspace: &Workspace) -> Result<Exit, Error> {
+pub(crate) fn run(
+    flags: &flags::List,
+    workspace: &Workspace,
+    screen: &Screen,
+) -> Result<Exit, Error> {
     match &flags.lab {
         Some(lab) => machines_of(&Target::of(workspace, Some(lab))?, flags.json),
-        None => labs(workspace, flags.json),
+        None => labs(workspace, screen, flags.json),
     }
 }
 
-fn labs(workspace: &Workspace, json: bool) -> Result<Exit, Error> {
+fn labs(workspace: &Workspace, screen: &Screen, json: bool) -> Result<Exit, Error> {
     let files = workspace.labs();
     let mut names = [files.clone(), workspace.labs_with_state(), machines::labs()].concat();
     names.sort();
     names.dedup();
+    let mut silent = false;
     let lines: Vec<LabLine> = names
         .into_iter()
         .map(|name| {
             // A broken lab file has no machines to count, and `plan` says what is wrong with it.
-            let found = Target::of(workspace, Some(&name))
-                .and_then(|target| target.machines())
-                .unwrap_or_default();
+            let found = Target::of(workspace, Some(&name)).and_then(|target| target.machines());
+            if let Err(Error::Vagrant(caravan_vagrant::Error::EngineDown { .. })) = &found {
+                silent = true;
+            }
+            let found = found.unwrap_or_default();
             LabLine {
                 file: files.contains(&name),
                 name,
@@ -58,6 +66,9 @@ fn labs(workspace: &Workspace, json: bool) -> Result<Exit, Error> {
             }
         })
         .collect();
+    if silent {
+        screen.warn("the container engine does not answer, so no containers are counted");
+    }
     if json {
         println!(
             "{}",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use caravan_lab::{Lab, Provider, Role};
 use caravan_vagrant::engine::{Container, Engine};
@@ -25,6 +26,9 @@ pub(crate) struct Found {
     pub(crate) id: Option<String>,
     /// What it was made from; none for virtual machines.
     pub(crate) image: Option<String>,
+    /// The folder of the Vagrant project that made it, if it is known.
+    #[serde(skip)]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 impl Found {
@@ -42,6 +46,7 @@ impl From<Container> for Found {
             state: container.state,
             id: Some(container.id),
             image: Some(container.image),
+            folder: Some(container.folder).filter(|folder| folder.is_absolute()),
         }
     }
 }
@@ -68,6 +73,7 @@ pub(crate) fn of(lab: &str, provider: Provider, dir: &LabDir) -> Result<Vec<Foun
                     state: machine.state,
                     id: None,
                     image: None,
+                    folder: None,
                 }));
             }
             found.retain(|machine| machine.state != MachineState::Absent);
@@ -75,6 +81,35 @@ pub(crate) fn of(lab: &str, provider: Provider, dir: &LabDir) -> Result<Vec<Foun
             Ok(found)
         }
     }
+}
+
+/// Refuses machines that another workspace made, as long as that is there: its user has their keys and counts on them.
+///
+/// # Errors
+///
+/// [`Error::MadeElsewhere`].
+pub(crate) fn made_here(lab: &str, found: &[Found], dir: &LabDir) -> Result<(), Error> {
+    let here = fs::canonicalize(dir.root()).unwrap_or_else(|_| dir.root().to_owned());
+    // The folder of a Vagrant project is `<workspace>/.lab/<lab>/<server>`.
+    let others = |machine: &Found| -> Option<PathBuf> {
+        let project = machine.folder.as_deref()?;
+        let state = project.parent()?;
+        (state != here && project.join("Vagrantfile").is_file())
+            .then(|| state.ancestors().nth(2).map(Path::to_owned))
+            .flatten()
+    };
+    let Some(workspace) = found.iter().find_map(others) else {
+        return Ok(());
+    };
+    Err(Error::MadeElsewhere {
+        lab: lab.to_owned(),
+        machines: found
+            .iter()
+            .filter(|machine| others(machine).is_some())
+            .map(|machine| machine.name.clone())
+            .collect(),
+        workspace,
+    })
 }
 
 /// The labs that have machines on this computer, sorted; none where no engine answers.

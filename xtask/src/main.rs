@@ -42,6 +42,7 @@ use crate::exit::Exit;
 use crate::flags::{Flags, Verb};
 
 fn main() -> ExitCode {
+    show::pipe::end_when_nobody_reads();
     let flags = Flags::parse();
     // Ctrl-C and `kill` are noted here, and every loop that waits looks at it.
     if let Err(error) = ctrlc::set_handler(interrupt::raise) {
@@ -68,7 +69,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Status(status) => status::run(&status, &workspace),
         Verb::Certs(certs) => certs::check::run(&certs, &workspace),
         Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),
-        Verb::List(list) => list::run(&list, &workspace),
+        Verb::List(list) => list::run(&list, &workspace, &screen),
         Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),
         Verb::Logs(logs) => logs::run(&logs, &workspace),
         Verb::Kubeconfig(kubeconfig) => kubeconfig::run(&kubeconfig, &workspace, &screen),

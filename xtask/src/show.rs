@@ -1,6 +1,8 @@
 //! What the user sees, and what is kept of it.
 
+pub(crate) mod pipe;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod screen;
+pub(crate) mod terminal;
 pub(crate) mod timeline;

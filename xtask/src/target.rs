@@ -27,19 +27,19 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// [`Error::NoLabNamed`], [`Error::NoSuchLab`], [`Error::Faults`] when only a broken lab file tells of it.
+    /// [`Error::NoLabNamed`], and those of [`Workspace::lab`] when only a broken lab file tells of it.
     pub(crate) fn of(workspace: &Workspace, name: Option<&str>) -> Result<Self, Error> {
         let name = match name {
             Some(name) => name.to_owned(),
             None => the_one_with_machines(workspace)?,
         };
         if !is_label(&name) {
-            return Err(workspace.no_such_lab(&name));
+            return Err(workspace.no_lab(&name));
         }
         let dir = workspace.state(&name);
         let lab = match machines::deployed_lab(&name, &dir) {
             Some(lab) => Some(lab),
-            None if workspace.lab_file(&name).is_file() => Some(workspace.lab(&name)?.0),
+            None if workspace.lab_file(&name).exists() => Some(workspace.lab(&name)?.0),
             None => None,
         };
         Ok(Self {
@@ -57,7 +57,7 @@ impl Target {
     /// [`Error::NoSuchLab`] where the name cannot be one, [`Error::Read`].
     pub(crate) fn without_file(workspace: &Workspace, name: &str) -> Result<Self, Error> {
         if !is_label(name) {
-            return Err(workspace.no_such_lab(name));
+            return Err(workspace.no_lab(name));
         }
         let dir = workspace.state(name);
         Ok(Self {

@@ -21,12 +21,14 @@ use crate::exit::Exit;
 use crate::files::{self, Sources};
 use crate::flags;
 use crate::lab_dir::LabDir;
+use crate::reach;
 use crate::settings;
 use crate::show::report;
 use crate::show::run::{Run, outcome_of};
 use crate::show::screen::Screen;
 use crate::show::timeline::{Outcome, RUN};
 use crate::software;
+use crate::state::alone;
 use crate::state::choices::Choices;
 use crate::state::lock::Lock;
 use crate::state::write;
@@ -46,6 +48,7 @@ pub(crate) fn run(
     let dir = workspace.state(lab.name());
     dir.make()?;
     let _lock = Lock::take(&dir, lab.name(), "up")?;
+    alone::wait(lab.name(), &dir, screen)?;
     let up = Up {
         flags,
         workspace,
@@ -121,7 +124,7 @@ impl Up<'_> {
             .run
             .step("files", || self.write_files(&choices, &keys))?;
         let access = keys.access(self.dir)?;
-        if todo.is_empty() && found.len() == self.lab.machines().len() {
+        if todo.is_empty() && found.len() == self.lab.machines().len() && reach::is_near(self.lab) {
             let readiness = self.run.step("look", || {
                 Ok(caravan_cluster::ready::ask(self.lab, &access))
             })?;
@@ -133,7 +136,7 @@ impl Up<'_> {
             }
         }
         self.began.store(true, Ordering::Relaxed);
-        converge::until_ready(self, &access, &todo, &sources, choices.provider)?;
+        converge::until_ready(self, &access, &found, &todo, &sources, choices.provider)?;
         self.write_kubeconfig(&keys)?;
         if self.wanted.len() < self.lab.machines().len() {
             return Ok(Changed::Something(None));

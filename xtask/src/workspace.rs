@@ -64,6 +64,7 @@ impl Workspace {
                 name.strip_suffix(".toml").map(str::to_owned)
             })
             .collect();
+        names.retain(|name| self.lab_file(name).is_file());
         names.sort();
         names
     }
@@ -77,17 +78,35 @@ impl Workspace {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchLab`], [`Error::Faults`] with every fault of the file, [`Error::Read`].
+    /// [`Error::NoSuchLab`], [`Error::NoLabFile`], [`Error::NotText`], [`Error::Faults`] with every fault of the file,
+    /// [`Error::Read`].
     pub(crate) fn lab(&self, name: &str) -> Result<(Lab, String), Error> {
         let path = self.lab_file(name);
-        if !is_label(name) || !path.is_file() {
+        // A slash would lead out of `labs/`. Any other name that has a file is read, so that what is wrong with it is told.
+        if name.contains('/') || !path.exists() {
             return Err(self.no_such_lab(name));
         }
         read_lab(name, &path)
     }
 
+    /// The error for a name that cannot be a lab's: what is wrong with its file, where it has one.
+    pub(crate) fn no_lab(&self, name: &str) -> Error {
+        match self.lab(name) {
+            Err(error) => error,
+            Ok(_) => self.no_such_lab(name),
+        }
+    }
+
     /// The error for a name that no lab file has.
     pub(crate) fn no_such_lab(&self, name: &str) -> Error {
+        let kept = self.state(name).deployed_lab();
+        if is_label(name) && kept.is_file() {
+            return Error::LabFileGone {
+                lab: name.to_owned(),
+                path: self.lab_file(name),
+                kept,
+            };
+        }
         Error::NoSuchLab {
             name: name.to_owned(),
             labs: self.labs(),
@@ -113,9 +132,9 @@ impl Workspace {
 ///
 /// # Errors
 ///
-/// [`Error::Faults`], [`Error::Read`].
+/// [`Error::Faults`], [`Error::NoLabFile`], [`Error::NotText`], [`Error::Read`].
 pub(crate) fn read_lab(name: &str, path: &Path) -> Result<(Lab, String), Error> {
-    let source = read(path)?;
+    let source = text_of(path)?;
     match Lab::parse(name, &source) {
         Ok(lab) => Ok((lab, source)),
         Err(faults) => Err(Error::Faults(Box::new(LabFile {
@@ -124,6 +143,30 @@ pub(crate) fn read_lab(name: &str, path: &Path) -> Result<(Lab, String), Error> 
             faults,
         }))),
     }
+}
+
+fn text_of(path: &Path) -> Result<String, Error> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    // Reading a pipe would wait for a writer.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::NoLabFile {
+            path: path.to_owned(),
+        });
+    }
+    String::from_utf8(fs::read(path).map_err(failed)?).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        let bytes = error.as_bytes();
+        let before = String::from_utf8_lossy(&bytes[..place]);
+        Error::NotText {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+            byte: bytes[place],
+        }
+    })
 }
 
 /// Reads a file to its end.

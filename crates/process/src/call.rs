@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use duct::Expression;
 
-use crate::{Error, Program};
+use crate::{Error, Program, interrupt};
 
 /// One start of a [`Program`]: arguments, folder, environment, input and time limit.
 ///
@@ -113,11 +113,17 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::NotStarted`], [`Error::TimedOut`], and [`Error::Failed`] for any exit status but 0.
+    /// [`Error::NotStarted`], [`Error::TimedOut`], and [`Error::Failed`] for any exit status but 0, or
+    /// [`Error::Interrupted`] where the user has asked to stop.
     pub fn run(self) -> Result<Output, Error> {
         let output = self.clone().output()?;
         if output.success() {
             return Ok(output);
+        }
+        if interrupt::raised() {
+            return Err(Error::Interrupted {
+                command: self.to_string(),
+            });
         }
         // Some programs explain themselves on standard output.
         let said = if output.stderr.trim().is_empty() {

@@ -1,18 +1,53 @@
-//! Whether the user has asked to stop.
+//! Whether the user has asked to stop, and how children hear of it.
 //!
 //! The terminal sends Ctrl-C to every program of the foreground group, so children hear it themselves and end in their
-//! own way; what is kept here only tells our loops to stop waiting and start nothing more.
+//! own way; what is kept here only tells our loops to stop waiting and start nothing more. A signal that was sent to this
+//! program alone (`kill`, or a terminal that was closed) is handed on to the long-running ones.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-static RAISED: AtomicBool = AtomicBool::new(false);
+use rustix::process::{Pid, Signal};
+
+static TIMES: AtomicUsize = AtomicUsize::new(0);
 
 /// Notes that the user has asked to stop. Called by the program's signal handler.
 pub fn raise() {
-    RAISED.store(true, Ordering::SeqCst);
+    TIMES.fetch_add(1, Ordering::SeqCst);
 }
 
 /// Whether the user has asked to stop.
 pub fn raised() -> bool {
-    RAISED.load(Ordering::SeqCst)
+    TIMES.load(Ordering::SeqCst) > 0
+}
+
+/// Whether the user has asked more than once, and wants to wait no longer.
+pub fn urgent() -> bool {
+    TIMES.load(Ordering::SeqCst) > 1
+}
+
+/// Hands the interrupt on to `pids`, unless a terminal has done so already.
+pub(crate) fn hand_on(pids: &[u32]) {
+    if has_terminal() {
+        return;
+    }
+    for pid in pids
+        .iter()
+        .filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?))
+    {
+        // One that has ended just now needs no signal.
+        rustix::process::kill_process(pid, Signal::INT).ok();
+    }
+}
+
+/// Whether a terminal has this program, and so its children, in the foreground.
+fn has_terminal() -> bool {
+    [
+        rustix::stdio::stdin(),
+        rustix::stdio::stdout(),
+        rustix::stdio::stderr(),
+    ]
+    .into_iter()
+    .any(|side| {
+        rustix::termios::tcgetpgrp(side).is_ok_and(|front| front == rustix::process::getpgrp())
+    })
 }

@@ -17,10 +17,14 @@ const POLL: Duration = Duration::from_millis(40);
 /// How long a program may take to end by itself after an interrupt before it is killed.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// How long it may take when the user has asked again.
+const URGENT_GRACE: Duration = Duration::from_secs(3);
+
 impl Call {
     /// Runs the program to its end, with both outputs appended to `log` and each new line given to `on_line`.
     ///
-    /// On an interrupt ([`interrupt::raised`]) the program has up to a minute to end in its own way.
+    /// On an interrupt ([`interrupt::raised`]) the program has up to a minute to end in its own way, and on another one
+    /// some seconds.
     ///
     /// # Errors
     ///
@@ -53,6 +57,7 @@ impl Call {
             .map_err(|source| Error::not_started(&self, source))?;
 
         let mut interrupted_at = None;
+        let mut urgent_at = None;
         let status = loop {
             // Asked before the output is read, so that what was printed just before the end is not missed.
             let ended = handle
@@ -64,8 +69,13 @@ impl Call {
                 break status;
             }
             if interrupt::raised() {
-                let since = *interrupted_at.get_or_insert_with(Instant::now);
-                if since.elapsed() > GRACE {
+                let since = *interrupted_at.get_or_insert_with(|| {
+                    interrupt::hand_on(&handle.pids());
+                    Instant::now()
+                });
+                let urgent = interrupt::urgent()
+                    && urgent_at.get_or_insert_with(Instant::now).elapsed() > URGENT_GRACE;
+                if urgent || since.elapsed() > GRACE {
                     drop(handle.kill());
                     return Err(Error::Interrupted {
                         command: self.to_string(),

@@ -5,9 +5,10 @@
 //! else is ever removed.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use caravan_process::Program;
+use caravan_process::{Program, interrupt};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ pub const MACHINE_LABEL: &str = "caravan.machine";
 
 /// The label that names the server, on containers.
 pub const SERVER_LABEL: &str = "caravan.server";
+
+/// The label that names the Vagrant project's folder, on containers.
+pub const FOLDER_LABEL: &str = "caravan.folder";
 
 /// How long the engine may take for a question.
 const QUESTION: Duration = Duration::from_secs(15);
@@ -50,6 +54,8 @@ pub struct Container {
     pub machine: String,
     /// The server it belongs to.
     pub server: String,
+    /// The folder of the Vagrant project that made it; empty if it was not told.
+    pub folder: PathBuf,
     /// Whether it runs.
     pub state: MachineState,
     /// The image it was made from, as it was named then.
@@ -223,7 +229,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::EngineDown`] and [`Error::Process`]: what was removed until then is gone.
+    /// [`Error::EngineDown`], [`Error::NetworkInUse`] and [`Error::Process`]: what was removed until then is gone.
     pub fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
         let mut removed = Removed::default();
         let containers = self.machines(Some(lab))?;
@@ -231,6 +237,14 @@ impl Engine {
         removed.containers = containers.into_iter().map(|it| it.machine).collect();
         let networks = self.networks_of(lab)?;
         if !networks.is_empty() {
+            // The lab's own containers are gone, so whoever is still there is somebody else's.
+            if let Some(used) = networks.iter().find(|network| !network.members.is_empty()) {
+                let strangers = used.members.iter().map(|member| member.name.clone());
+                return Err(Error::NetworkInUse {
+                    network: used.name.clone(),
+                    containers: strangers.collect(),
+                });
+            }
             self.remove(
                 &["network", "rm"],
                 networks.iter().map(|network| network.id.as_str()),
@@ -284,8 +298,18 @@ impl Engine {
             return Ok(Vec::new());
         }
         let call = self.docker.call([kind, "inspect"]).args(ids.lines());
-        // It prints what it found and fails when one id is gone, so its status says nothing.
-        let output = call.timeout(QUESTION).output()?;
+        // It prints what it found and fails when one id is gone.
+        let output = call.clone().timeout(QUESTION).output()?;
+        // An engine that stops just now is no engine without containers.
+        if !output.success() && !output.stderr.contains("No such") {
+            let said = output.stderr.trim().to_owned();
+            let command = call.to_string();
+            return Err(if interrupt::raised() {
+                caravan_process::Error::Interrupted { command }.into()
+            } else {
+                Error::EngineDown { said }
+            });
+        }
         serde_json::from_str(&output.stdout).map_err(|source| Error::EngineAnswer {
             command: format!("docker {kind} inspect"),
             source,

@@ -52,6 +52,14 @@ pub enum Error {
         /// How long it was waited for, in seconds.
         seconds: u64,
     },
+    /// The lab's network cannot go, because others use it.
+    #[error("the lab's network `{network}` is used by {}, which the lab does not own", containers.join(", "))]
+    NetworkInUse {
+        /// Its name.
+        network: String,
+        /// The names of those containers.
+        containers: Vec<String>,
+    },
     /// `vagrant --version` did not print one.
     #[error("cannot find a version in what `vagrant --version` printed: `{said}`")]
     NoVersion {
@@ -118,6 +126,13 @@ impl Error {
             Self::Locked { dir, .. } => Some(format!(
                 "see which one: `pgrep -af vagrant`; then again, or `cd {} && vagrant status`",
                 dir.display()
+            )),
+            Self::NetworkInUse {
+                network,
+                containers,
+            } => Some(format!(
+                "`docker network disconnect --force {network} {}`, then run the same command again",
+                containers.first()?
             )),
             Self::NoVersion { .. } => Some("`vagrant --version` shows more".to_owned()),
             Self::Process(error) => error.hint(),

@@ -9,6 +9,7 @@
 //!
 //! Nothing here knows what a machine is for.
 
+mod at_work;
 mod error;
 mod group;
 mod installed;
@@ -17,6 +18,7 @@ pub mod engine;
 pub mod output;
 pub mod ssh;
 
+pub use at_work::{AtWork, at_work};
 pub use error::Error;
 pub use group::{Group, MachineState, MachineStatus, Up};
 pub use installed::{FLOOR, Vagrant, Version};

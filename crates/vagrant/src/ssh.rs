@@ -1,7 +1,7 @@
 //! The way into a machine: one place where an `ssh` command is put together.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use caravan_process::{Call, Following, Output, Program};
@@ -95,16 +95,16 @@ impl Remote {
             // The user's own settings are for the user's own machines.
             "-F".to_owned(),
             "none".to_owned(),
-            "-i".to_owned(),
-            self.ssh.identity.display().to_string(),
         ];
         let mut set = |option: String| options.extend(["-o".to_owned(), option]);
+        // Not `-i`, which looks for a file named with the percent signs doubled.
+        set(format!("IdentityFile={}", as_value(&self.ssh.identity)));
         // Neither the agent's keys nor the default ones: too many wrong keys and the server hangs up.
         set("IdentitiesOnly=yes".to_owned());
         set("IdentityAgent=none".to_owned());
         set(format!(
             "UserKnownHostsFile={}",
-            self.ssh.known_hosts.display()
+            as_value(&self.ssh.known_hosts)
         ));
         set("GlobalKnownHostsFile=none".to_owned());
         // Machines are new, so nobody knows their keys yet; from the first time on they may not change.
@@ -236,6 +236,16 @@ impl Remote {
             .call(self.options())
             .arg(self.destination())
             .to_string()
+    }
+}
+
+/// A path as the value of one of ssh's options: a space would begin another file, and a percent sign a token.
+fn as_value(path: &Path) -> String {
+    let text = path.display().to_string().replace('%', "%%");
+    if text.contains(char::is_whitespace) {
+        format!("\"{text}\"")
+    } else {
+        text
     }
 }
 

@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_process::Program;
-use caravan_vagrant::engine::{Conflict, Engine};
 use caravan_vagrant::output::What;
 use caravan_vagrant::ssh::{Remote, Ssh};
 use caravan_vagrant::{Error, Up, Vagrant, Version};
@@ -229,115 +228,6 @@ fn inner_up_in_a_misleading_environment() {
             "VAGRANT_CHECKPOINT_DISABLE=1",
             "VAGRANT_NO_COLOR=1",
         ]
-    );
-}
-
-fn engine(fake: &Fake) -> Engine {
-    Engine::with(Program::at(fake.program()))
-}
-
-/// An engine with one running and one stopped machine of the lab `sample`, and a stranger on its network.
-fn sample() -> Fake {
-    let fake = Fake::of("docker");
-    fake.write("containers.ids", "d1200f\nb0336f\n");
-    fake.write("containers.json", include_str!("samples/containers.json"));
-    fake.write("networks.ids", "a\nb\n");
-    fake.write("networks.json", include_str!("samples/networks.json"));
-    fake
-}
-
-#[test]
-fn machines_are_found_by_label() {
-    let fake = sample();
-    let machines = engine(&fake).machines(Some("sample")).expect("it answers");
-    let seen: Vec<_> = machines
-        .iter()
-        .map(|it| {
-            (
-                it.machine.as_str(),
-                it.server.as_str(),
-                it.state.word(),
-                it.ip,
-            )
-        })
-        .collect();
-    let ip = |last| Some(Ipv4Addr::new(172, 29, 77, last));
-    assert_eq!(
-        seen,
-        [
-            ("one", "server1", "running", ip(11)),
-            ("two", "server2", "stopped", ip(13))
-        ]
-    );
-    assert_eq!(machines[0].volumes.len(), 1);
-    assert_eq!(machines[0].image, "caravan-machine:dev");
-    assert!(
-        fake.read("calls")
-            .contains("--filter label=caravan.lab=sample")
-    );
-}
-
-#[test]
-fn an_engine_without_machines_is_asked_no_more() {
-    let fake = Fake::of("docker");
-    assert_eq!(engine(&fake).machines(None).expect("it answers"), []);
-    assert!(!fake.read("calls").contains("inspect"));
-    assert!(
-        engine(&fake)
-            .remove_leftovers("sample")
-            .expect("nothing")
-            .is_empty()
-    );
-    assert!(!fake.read("calls").contains("rm"));
-}
-
-#[test]
-fn an_engine_that_is_down_says_so() {
-    let error = engine(&Fake::of("docker")).version().expect_err("down");
-    assert!(matches!(error, Error::EngineDown { .. }), "{error:?}");
-}
-
-#[test]
-fn only_what_is_labelled_is_removed() {
-    let fake = sample();
-    fake.write("volumes.ids", "kept-data\n");
-    let removed = engine(&fake).remove_leftovers("sample").expect("removed");
-    assert_eq!(removed.containers, ["one", "two"]);
-    assert_eq!(removed.networks, ["caravan-sample"]);
-    assert_eq!(removed.volumes, ["kept-data"]);
-    let calls = fake.read("calls");
-    let removals: Vec<Vec<&str>> = calls
-        .lines()
-        .filter(|call| call.contains("rm "))
-        .map(|call| call.split(' ').collect())
-        .collect();
-    let [containers, networks, volumes] = &removals[..] else {
-        panic!("{removals:?}")
-    };
-    assert_eq!(containers[..3], ["rm", "--force", "--volumes"]);
-    assert_eq!(containers.len(), 5);
-    assert_eq!(networks[..2], ["network", "rm"]);
-    assert_eq!(networks.len(), 3);
-    assert_eq!(volumes[..], ["volume", "rm", "kept-data"]);
-}
-
-#[test]
-fn a_stranger_with_a_machines_address_is_found() {
-    let fake = sample();
-    let subnet = "172.29.77.0/24".parse().expect("a subnet");
-    let ip = |last| Ipv4Addr::new(172, 29, 77, last);
-    let wish = [("one".to_owned(), ip(11)), ("three".to_owned(), ip(12))];
-    let conflicts = engine(&fake)
-        .conflicts("sample", subnet, &wish)
-        .expect("it answers");
-    let strangers: Vec<_> = conflicts
-        .iter()
-        .filter(|conflict| matches!(conflict, Conflict::Address { .. }))
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(
-        strangers,
-        ["the address `172.29.77.12` of `three` is taken by the container `stranger`"]
     );
 }
 

@@ -20,8 +20,8 @@ impl Error {
             Self::Bundle(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
             Self::Conflicts { conflicts } => conflicts.iter().find_map(Conflict::hint),
-            Self::Died { machine, .. } => Some(format!(
-                "`cargo xtask up` starts `{machine}` again, and it goes on; `docker logs` tells why it stopped"
+            Self::Died { lab, machine, .. } => Some(format!(
+                "`cargo xtask up {lab}` starts `{machine}` again, and it goes on"
             )),
             Self::DiskFull { .. } => Some(
                 "free some space (`cargo xtask bundle prune`), then run the same command again".to_owned(),
@@ -33,6 +33,15 @@ impl Error {
             Self::Elsewhere { lab, server, host } => Some(format!(
                 "`cargo xtask plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
                  `vagrant up` there; `--server` brings up one server's machines from here"
+            )),
+            Self::LabFileGone { lab, path, kept } => Some(format!(
+                "`cp '{}' '{}'` brings it back; `cargo xtask destroy {lab}` removes the lab, which needs no file",
+                kept.display(),
+                path.display()
+            )),
+            Self::MadeElsewhere { lab, workspace, .. } => Some(format!(
+                "`cd '{}' && cargo xtask destroy {lab}`, or give the lab here another name and `subnet`",
+                workspace.display()
             )),
             Self::NoBox { .. } => Some(
                 "`--provider docker` needs no box; with `--image BOX` a box of your own is used, which must hold the \
@@ -69,6 +78,10 @@ impl Error {
             Self::EngineSilent { .. } => Some(
                 "mend what it says, or start it yourself; then run the same command again".to_owned(),
             ),
+            Self::NoLabFile { .. } => {
+                Some("remove it, or put a lab file there; `labs/ha.toml` is one".to_owned())
+            }
+            Self::NotText { .. } => Some("save the file as UTF-8".to_owned()),
             Self::NoLabNamed { running } if running.is_empty() => {
                 Some("name a lab; `cargo xtask list` shows them".to_owned())
             }
@@ -95,6 +108,20 @@ impl Error {
             Self::Process(error) => error.hint(),
             Self::Render(error) => error.hint(),
             Self::Vagrant(error) => error.hint(),
+            Self::VagrantAtWork { pid, .. } => Some(format!(
+                "`kill -INT {pid}` ends it in its own way; then run the same command again"
+            )),
+            Self::Read { path, source } | Self::Write { path, source }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Some(format!("`ls -ld {}` shows who may", path.display()))
+            }
+            Self::Write { path, source } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Some(format!(
+                    "`findmnt --target {}` shows what is mounted there",
+                    path.display()
+                ))
+            }
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
                 "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again"
                     .to_owned(),

@@ -8,14 +8,17 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use caravan_lab::Fault;
 
 use crate::error::{Error, LabFile};
+use crate::show::screen::to_stderr;
 
 /// Prints `error` to stderr: `error:`, its causes, a blank line, `hint:`.
 pub(crate) fn error(error: &Error) {
     let text = match error {
         Error::Faults(file) => faults(file),
+        // What was cut short is no news to who cut it.
+        error if error.is_interrupt() => chain(&Error::Interrupted),
         _ => chain(error),
     };
-    anstream::eprint!("{text}");
+    to_stderr(&text);
 }
 
 /// Prints several errors that do not stop the verb; returns how many there were, `None` for none.
@@ -32,11 +35,22 @@ pub(crate) fn several(errors: impl Iterator<Item = Error>) -> Option<usize> {
 pub(crate) fn warnings(path: &Path, source: &str, warnings: &[Fault]) {
     for warning in warnings {
         let text = snippet(Level::WARNING, path, source, warning);
-        anstream::eprintln!("{text}");
+        to_stderr(&(text + "\n"));
     }
 }
 
-const FULL: &str = "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again; it goes on from here";
+/// What is said somewhere in an error, in lower case, and what to do about it.
+const SYMPTOMS: [(&str, &str); 2] = [
+    (
+        "no space left on device",
+        "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again; it goes on from here",
+    ),
+    (
+        "cannot connect to the docker daemon",
+        "the container engine has stopped: `cargo xtask setup` starts it where nothing else does; then run the same command \
+         again, which goes on from here",
+    ),
+];
 
 fn chain(error: &Error) -> String {
     let red = anstyle::AnsiColor::Red.on_default().bold();
@@ -51,8 +65,12 @@ fn chain(error: &Error) -> String {
         cause = error.source();
     }
     // Whoever met it (Vagrant, the engine, a machine's script), the remedy is the same.
-    let full = text.to_lowercase().contains("no space left on device");
-    let hint = if full { Some(FULL.to_owned()) } else { hint };
+    let said = text.to_lowercase();
+    let known = SYMPTOMS
+        .iter()
+        .find(|(symptom, _)| said.contains(symptom))
+        .map(|(_, remedy)| (*remedy).to_owned());
+    let hint = known.or(hint);
     if let Some(hint) = hint {
         write!(text, "\n{cyan}hint:{cyan:#} {hint}\n").expect("a string takes it");
     }

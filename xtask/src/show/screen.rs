@@ -3,13 +3,16 @@
 //! All of it goes to stderr; stdout is for data.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
+use caravan_process::interrupt;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::show::terminal::Unechoed;
 use crate::show::timeline::{RUN, seconds};
 
 /// Where progress goes.
@@ -18,6 +21,8 @@ pub(crate) struct Screen {
     began: Instant,
     kind: Kind,
     lines: Mutex<BTreeMap<String, ProgressBar>>,
+    stopping: AtomicBool,
+    _unechoed: Option<Unechoed>,
 }
 
 #[derive(Debug)]
@@ -45,10 +50,13 @@ impl Screen {
         } else {
             Kind::Plain
         };
+        let unechoed = matches!(kind, Kind::Live(_)).then(Unechoed::begin);
         Self {
             began: Instant::now(),
             kind,
             lines: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            _unechoed: unechoed,
         }
     }
 
@@ -88,6 +96,13 @@ impl Screen {
         self.print(subject, text);
     }
 
+    /// Says, once, that the user was heard: Vagrant takes its time to end.
+    pub(crate) fn stopping(&self) {
+        if !self.stopping.swap(true, Ordering::Relaxed) {
+            self.say("stopping: Vagrant ends what it is at; Ctrl-C again ends it at once");
+        }
+    }
+
     /// Ends all live lines.
     pub(crate) fn clear(&self) {
         for line in std::mem::take(&mut *self.lines()).into_values() {
@@ -99,15 +114,15 @@ impl Screen {
     pub(crate) fn say(&self, text: &str) {
         match &self.kind {
             Kind::Quiet => {}
-            Kind::Plain => anstream::eprintln!("{text}"),
-            Kind::Live(all) => all.suspend(|| anstream::eprintln!("{text}")),
+            Kind::Plain => to_stderr(&format!("{text}\n")),
+            Kind::Live(all) => all.suspend(|| to_stderr(&format!("{text}\n"))),
         }
     }
 
     /// Prints a warning, even if quiet.
     pub(crate) fn warn(&self, text: &str) {
         let yellow = AnsiColor::Yellow.on_default().bold();
-        let print = || anstream::eprintln!("{yellow}warning:{yellow:#} {text}");
+        let print = || to_stderr(&format!("{yellow}warning:{yellow:#} {text}\n"));
         match &self.kind {
             Kind::Quiet | Kind::Plain => print(),
             Kind::Live(all) => all.suspend(print),
@@ -138,13 +153,34 @@ fn style() -> ProgressStyle {
         .expect("the template is well-formed")
 }
 
-/// Asks on the terminal; without one, the answer is no.
+/// Prints `text` to stderr, without its colours where they are not wanted.
+///
+/// A terminal that was closed, or a full disk, is no reason to leave the work in the middle.
+pub(crate) fn to_stderr(text: &str) {
+    drop(anstream::stderr().write_all(text.as_bytes()));
+}
+
+/// Asks on the terminal; without one, or on Ctrl-C, the answer is no.
 pub(crate) fn ask(question: &str) -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return false;
     }
-    anstream::eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).is_ok()
-        && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    to_stderr(&format!("{question} [y/N] "));
+    // Reading goes on after a signal. On a thread of its own it keeps nobody from hearing Ctrl-C.
+    let (sender, answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut answer = String::new();
+        drop(std::io::stdin().read_line(&mut answer));
+        drop(sender.send(answer));
+    });
+    loop {
+        match answered.recv_timeout(Duration::from_millis(50)) {
+            Ok(answer) => return matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),
+            Err(_) if interrupt::raised() => {
+                to_stderr("\n");
+                return false;
+            }
+            Err(_) => {}
+        }
+    }
 }

@@ -10,13 +10,14 @@ use caravan_vagrant::Vagrant;
 use super::listen::Listener;
 use super::{Up, create};
 use crate::error::Error;
-use crate::files::Sources;
+use crate::files::{self, Sources};
+use crate::machines::Found;
 use crate::show::timeline::RUN;
 
 /// How long the cluster may take after its machines are ready: image-less pods start in seconds.
 const READY_LIMIT: Duration = Duration::from_secs(180);
 
-/// Brings up `todo` and waits until all wanted machines, and with them the cluster, are ready.
+/// Brings up `todo`, of which `found` are there, and waits until all wanted machines, and with them the cluster, are ready.
 ///
 /// # Errors
 ///
@@ -24,6 +25,7 @@ const READY_LIMIT: Duration = Duration::from_secs(180);
 pub(super) fn until_ready(
     up: &Up<'_>,
     access: &Access,
+    found: &[Found],
     todo: &[String],
     sources: &Sources<'_>,
     provider: Provider,
@@ -41,7 +43,7 @@ pub(super) fn until_ready(
     up.run.wait("machines", || {
         std::thread::scope(|scope| {
             if !groups.is_empty() {
-                forget_host_keys(up, access)?;
+                forget_the_gone(up, access, found)?;
                 let vagrant = Vagrant::find()?;
                 for (server, machines) in &groups {
                     let (vagrant, sender) = (vagrant.clone(), sender.clone());
@@ -75,14 +77,17 @@ pub(super) fn until_ready(
     })
 }
 
-/// A machine made anew has another host key.
-fn forget_host_keys(up: &Up<'_>, access: &Access) -> Result<(), Error> {
-    for machine in up
-        .wanted
-        .iter()
-        .filter(|machine| !up.is_deployed(&machine.name))
-    {
-        access.ssh.forget(machine.ip)?;
+/// A machine made anew has another host key, and was given nothing yet, whatever is remembered of the one that had its
+/// name.
+fn forget_the_gone(up: &Up<'_>, access: &Access, found: &[Found]) -> Result<(), Error> {
+    for machine in up.wanted {
+        let is_there = found.iter().any(|it| it.name == machine.name);
+        if !is_there {
+            files::forget_deployed(up.dir, &machine.name)?;
+        }
+        if !up.is_deployed(&machine.name) {
+            access.ssh.forget(machine.ip)?;
+        }
     }
     Ok(())
 }

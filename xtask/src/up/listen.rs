@@ -4,10 +4,11 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use caravan_cluster::Access;
-use caravan_cluster::convergence::{Convergence, Stage};
+use caravan_cluster::convergence::{self, Convergence, Stage};
 use caravan_cluster::progress::{Event, READY};
 use caravan_cluster::watch::{self, News, Watch, What};
 use caravan_lab::{Machine, Provider};
+use caravan_process::interrupt;
 
 use super::Up;
 use super::create::Told;
@@ -51,6 +52,8 @@ pub(super) struct Listener<'a> {
     groups: usize,
     /// What the first group that failed said.
     failed: Option<Error>,
+    /// When this began, in milliseconds since 1970.
+    began_ms: u64,
     heard_at: Instant,
     /// When the machines' states were asked for last.
     asked_at: Instant,
@@ -66,12 +69,14 @@ impl<'a> Listener<'a> {
         groups: usize,
     ) -> Self {
         let names = up.wanted.iter().map(|machine| machine.name.as_str());
+        let began_ms = up.run.unix_ms();
         Self {
             up,
             access,
             sources,
             provider,
-            convergence: Convergence::new(names, up.run.unix_ms()),
+            convergence: Convergence::new(names, began_ms),
+            began_ms,
             watches: Vec::new(),
             unfollowed: Vec::new(),
             groups,
@@ -125,6 +130,9 @@ impl<'a> Listener<'a> {
                 }
                 self.up.go_on()?;
                 self.look_for_the_dead()?;
+            }
+            if interrupt::raised() {
+                self.up.run.screen.stopping();
             }
             self.complain()?;
             if !heard {
@@ -182,6 +190,7 @@ impl<'a> Listener<'a> {
             let state = there.map_or("absent", |found| found.state.word());
             if !there.is_some_and(machines::Found::runs) {
                 return Err(Error::Died {
+                    lab: self.up.lab.name().to_owned(),
                     machine: machine.name.clone(),
                     state: state.to_owned(),
                 });
@@ -193,7 +202,7 @@ impl<'a> Listener<'a> {
     /// Ends the waiting when a machine fails again and again, or nothing at all happens any more.
     fn complain(&self) -> Result<(), Error> {
         for (name, machine) in self.convergence.unfinished() {
-            let failures = machine.spans.last().map_or(0, |span| span.failures);
+            let failures = failures(machine, self.began_ms);
             let silent = self.groups == 0 && self.heard_at.elapsed() > SILENCE_LIMIT;
             if silent || machine.stage == Stage::Failed && failures >= FAILURES {
                 return Err(self.stuck(name, &machine.phase, &machine.text));
@@ -254,5 +263,54 @@ impl<'a> Listener<'a> {
             tail: explained.tail,
             command: explained.command,
         }))
+    }
+}
+
+/// How often the phase that a machine is in has failed since `since_ms`.
+///
+/// A unit that failed begins again with its first phase, so each try of a later one is a span of its own. What failed
+/// before this run may have been mended.
+fn failures(machine: &convergence::Machine, since_ms: u64) -> u32 {
+    machine
+        .spans
+        .iter()
+        .filter(|span| span.phase == machine.phase && span.start_ms >= since_ms)
+        .map(|span| span.failures)
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use caravan_cluster::progress::Progress;
+
+    use super::*;
+
+    #[test]
+    fn tries_of_a_phase_are_counted_though_others_are_between() {
+        let mut convergence = Convergence::new(["one"], 0);
+        let mut at_ms = 0;
+        let mut say = |phase: &str, event| {
+            at_ms += 1;
+            convergence.hear(&News {
+                machine: "one".to_owned(),
+                what: What::Said(Progress {
+                    at_ms,
+                    phase: phase.to_owned(),
+                    event,
+                    text: String::new(),
+                }),
+            });
+            failures(convergence.machine("one").expect("it is"), 4)
+        };
+        let mut counts = Vec::new();
+        for _ in 0..4 {
+            say("prepare", Event::Start);
+            say("prepare", Event::Done);
+            say("init", Event::Start);
+            counts.push(say("init", Event::Fail));
+        }
+        // The first try was before.
+        assert_eq!(counts, [0, 1, 2, 3]);
+        assert_eq!(say("prepare", Event::Start), 0);
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
         .as_ref()
         .map_or(Provider::Docker, |choices| choices.provider);
     let found = machines::of(up.lab.name(), provider, up.dir)?;
+    machines::made_here(up.lab.name(), &found, up.dir)?;
     unedited(up, &found)?;
     let mut choices = Choices::settle(up.lab, &up.flags.making, before, !found.is_empty())?;
     if found.is_empty() && !choices.airgap {
@@ -123,6 +124,7 @@ fn room(up: &Up<'_>, choices: &Choices) -> Result<(), Error> {
         doctor::free_disk_mib(up.dir.root()).filter(|free| *free < LEAST_DISK_MIB)
     {
         return Err(Error::DiskFull {
+            path: up.dir.root().to_owned(),
             free_mib,
             least_mib: LEAST_DISK_MIB,
         });

@@ -141,3 +141,54 @@ fn outside_of_a_workspace() {
         .expect("the tool starts");
     assert_eq!(output.status, Some(0), "{}", output.stderr);
 }
+
+#[test]
+fn what_is_no_lab_file() {
+    let world = World::new();
+    std::fs::write(
+        world.path("labs/bytes.toml"),
+        b"domain = \"\n\xc3\xa4\xff\"\n",
+    )
+    .expect("written");
+    std::fs::create_dir(world.path("labs/folder.toml")).expect("made");
+    world.write("labs/Capital.toml", LAB);
+    let said = |lab: &str| {
+        let ended = world.run(&["up", lab]);
+        assert_eq!(shown(&world.run(&["status", lab])), shown(&ended), "{lab}");
+        assert!(!world.path(".lab").exists(), "nothing was begun");
+        shown(&ended)
+    };
+    expect![[r#"
+        status 2
+        --- stderr
+        error: `labs/bytes.toml:2:2` is not UTF-8 text: the byte 0xff stands there
+
+        hint: save the file as UTF-8
+    "#]]
+    .assert_eq(&said("bytes"));
+    expect![[r#"
+        status 2
+        --- stderr
+        error: `labs/folder.toml` is not a file
+
+        hint: remove it, or put a lab file there; `labs/ha.toml` is one
+    "#]]
+    .assert_eq(&said("folder"));
+    expect![[r#"
+        status 2
+        --- stderr
+        error: `Capital` is no name for a lab: it has capital letters
+         --> labs/Capital.toml:1:1
+          |
+        1 | domain = "example.com"
+          | ^
+          |
+          = help: did you mean `capital`?
+
+        hint: mend this in `labs/Capital.toml`; nothing was changed
+    "#]]
+    .assert_eq(&said("Capital"));
+    // Nothing that cannot be read is proposed.
+    let ended = world.run(&["up", "folde"]);
+    assert!(!ended.stderr.contains("did you mean"), "{}", ended.stderr);
+}

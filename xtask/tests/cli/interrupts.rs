@@ -9,24 +9,32 @@ use crate::world::{World, shown};
 /// How long something may take that takes no time.
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn wait_for(path: &Path) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let limit = Instant::now() + LIMIT;
-    while !path.exists() {
-        assert!(Instant::now() < limit, "{} did not come", path.display());
+    while !is_so() {
+        assert!(Instant::now() < limit, "{what}: in vain");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-fn kill(signal: &str, pid: u32) {
-    Program::find("kill")
-        .and_then(|kill| kill.call([signal, &pid.to_string()]).run())
+pub(crate) fn wait_for(path: &Path) {
+    wait_until(&path.display().to_string(), || path.exists());
+}
+
+pub(crate) fn kill(signal: &str, pid: u32) {
+    // The shell's own: the program is in a package that small systems lack.
+    Program::find("sh")
+        .and_then(|sh| {
+            sh.call(["-c", "kill \"$0\" \"$1\"", signal, &pid.to_string()])
+                .run()
+        })
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
 fn two_runners() {
     let world = World::new();
-    world.write("state/slow", "20");
+    world.write("state/hold", "");
     let (said, lines) = std::sync::mpsc::channel();
     let first = world
         .call(&["up", "small", "etcdone", "--image", "caravan-machine:test"])
@@ -48,6 +56,7 @@ fn two_runners() {
     kill("-KILL", pid);
     drop(first);
     drop(lines);
+    std::fs::remove_file(world.path("state/hold")).expect("removed");
     let after = world.run(&["destroy", "small", "--yes"]);
     assert_eq!(after.status, Some(0), "{}", after.stderr);
     assert!(!world.path(".lab").exists());
@@ -56,7 +65,7 @@ fn two_runners() {
 #[test]
 fn a_killed_run_leaves_its_timeline() {
     let world = World::new();
-    world.write("state/slow", "20");
+    world.write("state/hold", "");
     let first = world
         .call(&["up", "small", "etcdone", "--image", "caravan-machine:test"])
         .follow(|_| {})
@@ -64,6 +73,7 @@ fn a_killed_run_leaves_its_timeline() {
     wait_for(&world.path("state/began"));
     kill("-KILL", first.pids()[0]);
     drop(first);
+    std::fs::remove_file(world.path("state/hold")).expect("removed");
     let folder = std::fs::read_dir(world.path(".lab/small/timeline")).expect("kept");
     let path = folder.flatten().next().expect("one").path();
     let text = std::fs::read_to_string(path).expect("read");
@@ -78,33 +88,74 @@ fn a_killed_run_leaves_its_timeline() {
     assert_eq!(phases, ["preflight", "keys", "files", "machines", "create"]);
 }
 
+/// Runs `up`, asks it to stop `times` times as soon as Vagrant is at work, and returns its last words and status.
+fn stopped(world: &World, times: usize) -> String {
+    let script = r#""$XTASK" up small --image caravan-machine:test & echo "pid $!"; wait $!; echo "status $?""#;
+    let (said, lines) = std::sync::mpsc::channel();
+    let run = world
+        .dress(Program::at("/bin/sh").call(["-c", script]))
+        .follow(move |line| drop(said.send(line.to_owned())))
+        .expect("the shell starts");
+    wait_for(&world.path("state/began"));
+    let mut all: Vec<String> = lines.try_iter().collect();
+    let pid = all
+        .iter()
+        .find_map(|line| line.strip_prefix("pid ")?.parse().ok())
+        .expect("its process id");
+    for _ in 0..times {
+        kill("-INT", pid);
+        // Two of the same signal that wait to be taken are one.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    wait_until("it ends", || run.ended());
+    all.extend(lines.try_iter());
+    all.join("\n")
+}
+
 #[test]
 fn asked_to_stop() {
     let world = World::new();
-    world.write("state/slow", "2");
-    let (said, lines) = std::sync::mpsc::channel();
-    let run = world
-        .call(&["up", "small", "etcdone", "--image", "caravan-machine:test"])
-        .follow(move |line| drop(said.send(line.to_owned())))
-        .expect("the tool starts");
-    wait_for(&world.path("state/began"));
-    // A terminal would send it to Vagrant as well, which then ends in its own way.
-    kill("-INT", run.pids()[0]);
-    let limit = Instant::now() + LIMIT;
-    let mut all = Vec::new();
-    while !run.ended() && Instant::now() < limit {
-        all.extend(lines.recv_timeout(Duration::from_millis(100)));
-    }
-    all.extend(lines.try_iter());
-    let told = all.join("\n");
-    assert!(told.contains("error: interrupted"), "{told}");
+    world.has_machine("etcdone", "server2", "running");
+    world.write(".lab/small/deployed/lab.toml", crate::world::LAB);
+    world.write("state/hold", "");
+    // There is no terminal that would send it to Vagrant as well; it hears of it all the same.
+    let told = stopped(&world, 1);
+    assert!(told.contains("error: interrupted\n"), "{told}");
     assert!(
         told.contains("`cargo xtask up small` goes on from here"),
         "{told}"
     );
-    drop(run);
+    assert!(told.ends_with("status 130"), "{told}");
+    std::fs::remove_file(world.path("state/hold")).expect("removed");
     let after = world.run(&["destroy", "small", "--yes"]);
     assert_eq!(after.status, Some(0), "{}", after.stderr);
+}
+
+#[test]
+fn asked_twice_it_waits_for_nobody() {
+    let world = World::new();
+    world.write("state/hold", "deaf");
+    let told = stopped(&world, 2);
+    assert!(told.contains("Ctrl-C again ends it at once"), "{told}");
+    assert!(told.ends_with("status 130"), "{told}");
+    std::fs::remove_file(world.path("state/hold")).expect("removed");
+}
+
+#[test]
+fn nobody_reads() {
+    let world = World::new();
+    let script = r#"
+        { while [ ! -e closed ]; do /bin/sleep 0.05; done; "$XTASK" plan small 2>said; echo $? >status; } |
+        { exec <&-; : >closed; }
+        while [ ! -s status ]; do /bin/sleep 0.05; done"#;
+    let output = world
+        .dress(Program::at("/bin/sh").call(["-c", script]))
+        .output();
+    assert_eq!(output.expect("the shell starts").status, Some(0));
+    assert_eq!(
+        (world.read("status").trim(), world.read("said").as_str()),
+        ("141", "")
+    );
 }
 
 #[test]

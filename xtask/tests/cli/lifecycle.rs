@@ -313,8 +313,21 @@ fn a_stopped_engine() {
     world.write("state/engine-down", "");
     let ended = world.run(&["halt", "small"]);
     assert_eq!(ended.status, Some(1));
-    assert!(ended.stderr.contains("engine"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("hint: "), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("hint: the container engine has stopped"),
+        "{}",
+        ended.stderr
+    );
+    // Nobody can tell how many there are.
+    let list = world.run(&["list"]);
+    assert_eq!(list.status, Some(0));
+    assert!(
+        list.stderr.contains("no containers are counted"),
+        "{}",
+        list.stderr
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod explain;
 mod interrupts;
 mod kubeconfig;
 mod lifecycle;
+mod others;
 mod reading;
 mod setup;
 mod world;

@@ -19,6 +19,9 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+/// The tool.
+const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+
 /// The lab of the tests: each role, two servers, a subnet that no real lab here has.
 pub(crate) const LAB: &str = r#"domain = "example.com"
 kubernetes = "1.36"
@@ -106,6 +109,17 @@ impl World {
         self.write(&format!(".lab/small/deployed/machines/{name}/etc/x"), "");
     }
 
+    /// A machine that another workspace, the one at `folder`, made of a lab with the same name.
+    pub(crate) fn has_machine_of(&self, folder: &str, name: &str, server: &str) {
+        let project = format!("{folder}/.lab/small/{server}");
+        self.write(&format!("{project}/Vagrantfile"), "");
+        let project = self.path(&project);
+        self.write(
+            &format!("state/containers/{name}"),
+            &format!("small {server} running {}\n", project.display()),
+        );
+    }
+
     /// The lab `small` as `plan --write` and a good `up` leave it.
     pub(crate) fn is_up(&self) {
         let ended = self.run(&[
@@ -139,9 +153,14 @@ impl World {
     }
 
     pub(crate) fn call(&self, args: &[&str]) -> Call {
-        let mut call = Program::at(env!("CARGO_BIN_EXE_xtask"))
-            .call(args)
+        self.dress(Program::at(XTASK).call(args))
+    }
+
+    /// Gives `call` the folder and the environment of this world; a shell finds the tool in `$XTASK`.
+    pub(crate) fn dress(&self, call: Call) -> Call {
+        let mut call = call
             .dir(self.root.path())
+            .env("XTASK", XTASK)
             .env("PATH", self.path("bin"))
             .env("HOME", self.path("home"))
             .env("XDG_STATE_HOME", self.path("home/state"))

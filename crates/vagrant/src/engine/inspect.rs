@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
-use super::{LAB_LABEL, MACHINE_LABEL, SERVER_LABEL};
+use super::{FOLDER_LABEL, LAB_LABEL, MACHINE_LABEL, SERVER_LABEL};
 use crate::MachineState;
 
 #[derive(Deserialize)]
@@ -77,6 +77,7 @@ impl From<Container> for super::Container {
             lab: label(LAB_LABEL),
             machine: label(MACHINE_LABEL),
             server: label(SERVER_LABEL),
+            folder: label(FOLDER_LABEL).into(),
             state: match raw.state.status.as_str() {
                 "running" => MachineState::Running,
                 "exited" | "created" | "dead" => MachineState::Stopped,

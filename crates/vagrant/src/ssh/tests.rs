@@ -11,7 +11,7 @@ fn nothing_of_the_users_own_is_used() {
     let shown = remote(None).call(&["true"]).to_string();
     for part in [
         "-F none",
-        "-i /lab/id",
+        "IdentityFile=/lab/id",
         "IdentitiesOnly=yes",
         "IdentityAgent=none",
         "UserKnownHostsFile=/lab/known",
@@ -22,6 +22,18 @@ fn nothing_of_the_users_own_is_used() {
         assert!(shown.contains(part), "{part} is not in {shown}");
     }
     assert!(!shown.contains("Proxy"));
+}
+
+#[test]
+fn a_path_is_one_file_whatever_is_in_its_name() {
+    let ssh = Ssh::with(Program::at("ssh"), "/my lab/100%/id", "/my lab/known");
+    let options = ssh.to(Ipv4Addr::LOCALHOST, None).options();
+    for option in [
+        "IdentityFile=\"/my lab/100%%/id\"",
+        "UserKnownHostsFile=\"/my lab/known\"",
+    ] {
+        assert!(options.iter().any(|it| it == option), "{options:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,64 @@
+//! Waits until nobody else works on a lab's machines.
+//!
+//! The lock keeps other runs of this tool away. A Vagrant that a killed run left behind is no such run, nor is one that
+//! the user started in a group's folder: machines would appear behind our back while we remove or stop them.
+
+use std::time::{Duration, Instant};
+
+use caravan_process::interrupt;
+use caravan_vagrant::{AtWork, at_work};
+
+use crate::error::Error;
+use crate::lab_dir::LabDir;
+use crate::machines;
+use crate::show::screen::Screen;
+use crate::show::timeline::RUN;
+
+/// How long it is waited for; `vagrant up` of a whole lab takes less.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// How often is looked.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Waits until no Vagrant changes machines of the lab called `lab`. The lock must be held.
+///
+/// # Errors
+///
+/// [`Error::VagrantAtWork`] for one that does not end, [`Error::Interrupted`].
+pub(crate) fn wait(lab: &str, dir: &LabDir, screen: &Screen) -> Result<(), Error> {
+    let began = Instant::now();
+    let mut told = None;
+    while let Some(other) = first(dir) {
+        if told != Some(other.pid) {
+            screen.now(
+                RUN,
+                &format!(
+                    "waits for `{}`, process {}, which an earlier run left behind",
+                    other.command, other.pid
+                ),
+            );
+            told = Some(other.pid);
+        }
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
+        if began.elapsed() > LIMIT {
+            return Err(Error::VagrantAtWork {
+                lab: lab.to_owned(),
+                pid: other.pid,
+                command: other.command,
+            });
+        }
+        std::thread::sleep(POLL);
+    }
+    if told.is_some() {
+        screen.done(RUN, "nobody else works on the lab any more");
+    }
+    Ok(())
+}
+
+fn first(dir: &LabDir) -> Option<AtWork> {
+    machines::groups(dir)
+        .into_iter()
+        .find_map(|server| at_work(&dir.group(&server)).into_iter().next())
+}
