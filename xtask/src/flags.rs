@@ -6,12 +6,23 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::making::{Base, Making, Origin, Source};
 
+/// What a newcomer types, below the list of verbs.
+const BEGIN: &str = "\
+Begin with:
+  cargo xtask doctor           what is missing here; changes nothing
+  cargo xtask up ha            asks, installs that, and brings up nine machines: minutes the first time
+  cargo xtask status ha
+  cargo xtask destroy ha
+
+README.md says what is changed on this computer, and how to undo it.";
+
 /// Brings up production-shaped Kubernetes labs on Vagrant machines
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    disable_version_flag = true
+    disable_version_flag = true,
+    after_help = BEGIN
 )]
 pub(crate) struct Flags {
     /// Print no progress, only data and errors

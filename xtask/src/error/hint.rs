@@ -73,7 +73,9 @@ impl Error {
             )),
             Self::Declined { .. } => Some("say so with `--yes`".to_owned()),
             Self::EngineForbidden => Some(
-                "`sudo usermod --append --groups docker $USER`, then log in again".to_owned(),
+                "`sudo usermod --append --groups docker $USER`, then log in again; or go on at once with the same command in \
+                 `sg docker -c '...'`"
+                    .to_owned(),
             ),
             Self::EngineSilent { .. } => Some(
                 "mend what it says, or start it yourself; then run the same command again".to_owned(),
