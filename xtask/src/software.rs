@@ -59,13 +59,7 @@ pub(crate) fn image(
 ) -> Result<String, Error> {
     let cache = Cache::open(None)?;
     let told = Told(screen);
-    // Each half alone may be there: a bundle that was built or imported earlier says nothing about the base system.
-    let bundle = caravan_bundle::has_bundle(&cache, minor, source(origin.source))?;
-    let system = caravan_bundle::has_base(&cache, base(origin.base))?;
-    if !(bundle && system) {
-        let purpose = Purpose::making(origin.source, origin.base);
-        setup::ensure(purpose.less(bundle, system), yes, screen)?;
-    }
+    setup::ensure(lacking(&cache, minor, origin)?, yes, screen)?;
     let engine = image::Engine::find()?;
     let bundle = caravan_bundle::ensure(&cache, minor, source(origin.source), &told)?;
     Ok(image::bake(
@@ -75,6 +69,22 @@ pub(crate) fn image(
         &engine,
         &told,
     )?)
+}
+
+/// What running machines needs, and making what they run, where that is not made yet.
+///
+/// # Errors
+///
+/// [`Error::Bundle`] where nothing is pinned for this Kubernetes.
+pub(crate) fn purpose(minor: &str, origin: &Origin) -> Result<Purpose, Error> {
+    lacking(&Cache::open(None)?, minor, origin)
+}
+
+/// Each half alone may be there: a bundle that was built or imported earlier says nothing about the base system.
+fn lacking(cache: &Cache, minor: &str, origin: &Origin) -> Result<Purpose, Error> {
+    let bundle = caravan_bundle::has_bundle(cache, minor, source(origin.source))?;
+    let system = caravan_bundle::has_base(cache, base(origin.base))?;
+    Ok(Purpose::making(origin.source, origin.base).less(bundle, system))
 }
 
 /// The source, as `bundle` names it.

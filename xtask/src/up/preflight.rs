@@ -6,10 +6,11 @@ use caravan_vagrant::engine::Engine;
 use super::Up;
 use crate::doctor;
 use crate::error::Error;
-use crate::host::needs::Purpose;
+use crate::host::needs::{self, Purpose};
 use crate::machines::{self, Found};
 use crate::settings;
 use crate::setup;
+use crate::software;
 use crate::state::changes;
 use crate::state::choices::Choices;
 
@@ -33,8 +34,18 @@ pub(super) struct Situation {
 /// One for each thing that stands in the way, with what to do about it.
 pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
     elsewhere(up)?;
-    setup::ensure(Purpose::RUNNING, up.flags.yes, up.run.screen)?;
     let before = Choices::read(up.dir)?;
+    let has_image = up.flags.making.image.is_some()
+        || before
+            .as_ref()
+            .is_some_and(|choices| choices.image.is_some());
+    // Where no machine can be yet, all that this run will need, so that it asks once.
+    let purpose = if needs::missing(Purpose::RUNNING).is_empty() || has_image {
+        Purpose::RUNNING
+    } else {
+        software::purpose(&up.lab.kubernetes().to_string(), &up.flags.origin)?
+    };
+    setup::ensure(purpose, up.flags.yes, up.run.screen)?;
     let provider = before
         .as_ref()
         .map_or(Provider::Docker, |choices| choices.provider);
