@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use caravan_cluster::{Access, Certificate, Foreign, Pair};
 use caravan_lab::{Lab, Machine, Role};
 use caravan_pki::kubernetes::{BOOTSTRAP_TOKEN, Cluster, Node, OPERATOR, RowId};
-use caravan_pki::store::{Material as Held, Store};
+use caravan_pki::store::Store;
 use caravan_pki::{
-    Authority, AuthoritySpec, CommonName, DnsName, Identity, Leaf, Plan, PrivateKey, San, Secret,
-    Usage,
+    Authority, AuthoritySpec, CommonName, DnsName, Identity, Leaf, Material as Held, Plan,
+    PrivateKey, San, Secret, Usage,
 };
 use caravan_render::{KeyPair, Material, MemberPairs};
 use caravan_vagrant::ssh::Ssh;

@@ -54,7 +54,7 @@ pub(crate) struct Init {
     #[arg(long, default_value_t = 0)]
     pub(crate) path_length: u8,
     /// Bring an existing authority: its certificate and its key, in PEM
-    #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"], conflicts_with_all = ["cn", "organization"])]
+    #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"], conflicts_with_all = ["cn", "organization", "days", "path_length"])]
     pub(crate) import: Option<Vec<PathBuf>>,
 }
 
@@ -130,7 +130,7 @@ pub(crate) struct Renew {
     /// The store's folder
     #[arg(long)]
     pub(crate) store: PathBuf,
-    /// Certificates to renew though they are not due
+    /// Certificates to renew though they are not due; a self-signed authority is renewed only if it is named
     pub(crate) ids: Vec<String>,
     /// Make new keys for those; servers that use them must be restarted
     #[arg(long, requires = "ids")]

@@ -3,14 +3,14 @@
 use std::time::SystemTime;
 
 use caravan_pki::inspect::Inspection;
-use caravan_pki::store::Store;
-use caravan_pki::{Authority, AuthoritySpec, CommonName, Error, Lifetime, Organization, Plan};
+use caravan_pki::store::{Store, load_authority};
+use caravan_pki::{AuthoritySpec, Certificate, CommonName, Lifetime, Organization, Plan};
 
 use crate::flags::Init;
-use crate::output::{self, Outcome};
+use crate::folder;
+use crate::output::{self, Failure, Outcome};
 
-pub(crate) fn run(args: &Init, json: bool, now: SystemTime) -> Result<Outcome, Error> {
-    let store = Store::open(&args.store)?;
+pub(crate) fn run(args: &Init, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
     let cn = args.cn.as_deref().unwrap_or("imported");
     let mut spec = AuthoritySpec::new(CommonName::try_from(cn)?)
         .with_lifetime(Lifetime::days(args.days))
@@ -20,23 +20,45 @@ pub(crate) fn run(args: &Init, json: bool, now: SystemTime) -> Result<Outcome, E
     }
     let mut plan = Plan::new();
     plan.authority(&args.id, spec)?;
-    if let Some([certificate, key]) = args.import.as_deref() {
-        let authority = Authority::load(&output::read(certificate)?, &output::read(key)?, now)
-            .map_err(output::in_file(certificate))?;
+    let file = args.store.join(format!("{}.crt", args.id));
+    let was_there = file.exists();
+    let mut verb = "made";
+    let store = if let Some([certificate, key]) = args.import.as_deref() {
+        // Before the folder is made: what cannot be brought leaves nothing behind.
+        let authority = load_authority(certificate, key, now)?;
+        let store = Store::open(&args.store)?;
         store.import_authority(&plan, &args.id, &authority)?;
-    }
-    let made = store.ensure(&plan, now)?;
-    let authority = made.material().authority(&args.id)?;
-    if json {
-        println!("{}", Inspection::of(authority.certificate(), now).to_json());
+        verb = "imported";
+        store
     } else {
-        let file = args.store.join(format!("{}.crt", args.id));
-        let verb = if made.changes().next().is_some() {
-            "made"
-        } else {
-            "kept"
-        };
-        println!("{verb} {}", file.display());
+        Store::open(&args.store)?
+    };
+    let made = store.ensure(&plan, now).map_err(folder::expired(&store))?;
+    let certificate = made.material().authority(&args.id)?.certificate();
+    if args.import.is_none() {
+        require_same(args, certificate)?;
+    }
+    if json {
+        output::say(Inspection::of(certificate, now).to_json());
+    } else {
+        let verb = if was_there { "kept" } else { verb };
+        output::say(format_args!("{verb} {}", file.display()));
     }
     Ok(Outcome::Done)
+}
+
+/// Refuses to pass off one authority for another that was asked for.
+fn require_same(args: &Init, found: &Certificate) -> Result<(), Failure> {
+    let cn = args.cn.iter().cloned().collect::<Vec<_>>();
+    if found.common_names() == cn && found.organizations() == args.organization {
+        return Ok(());
+    }
+    Err(Failure::Asked {
+        problem: format!(
+            "`{}` is there already, for `{}`",
+            args.store.join(format!("{}.crt", args.id)).display(),
+            Inspection::of(found, SystemTime::UNIX_EPOCH).subject
+        ),
+        hint: "another authority needs another name in the store: --id NAME".to_owned(),
+    })
 }

@@ -2,13 +2,12 @@
 
 use std::time::SystemTime;
 
-use caravan_pki::Error;
 use caravan_pki::inspect::{self, Inspection, State};
 
 use crate::flags::Inspect;
-use crate::output::{self, Outcome};
+use crate::output::{self, Failure, Outcome};
 
-pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome, Error> {
+pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
     let mut worst = Outcome::Done;
     let mut all = Vec::new();
     for file in &args.files {
@@ -38,10 +37,10 @@ pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome
 }
 
 fn show(file: &str, seen: &Inspection) {
-    println!("{file}");
+    output::say(file);
     let line = |name: &str, value: &str| {
         if !value.is_empty() {
-            println!("  {name:<16}{}", value.escape_debug());
+            output::say(format_args!("  {name:<16}{}", value.escape_debug()));
         }
     };
     line("subject", &seen.subject);

@@ -3,18 +3,20 @@
 use std::time::SystemTime;
 
 use caravan_pki::inspect::Inspection;
-use caravan_pki::store::{Outcome as StoreOutcome, Store};
+use caravan_pki::store::Outcome as StoreOutcome;
 use caravan_pki::{
-    CertificateRequest, CommonName, Error, Leaf, Lifetime, Organization, RequestPolicy, San, Sans,
-    Usage,
+    CertificateRequest, CommonName, EntryId, Error, Leaf, Lifetime, Organization, RequestPolicy,
+    San, Sans, Usage,
 };
 
 use crate::flags::Issue;
-use crate::output::{self, Outcome};
+use crate::folder;
+use crate::output::{self, Failure, Outcome};
 
-pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Outcome, Error> {
-    let store = Store::open(&args.store)?;
-    let mut plan = store.discover()?;
+pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
+    let store = folder::existing(&args.store)?;
+    // The authorities alone: other certificates, also those that are due, are not this verb's business.
+    let mut plan = folder::authorities(&store, &args.ca)?;
     if let Some(request) = &args.request {
         let material = store.load(&plan)?;
         let request = CertificateRequest::from_pem(&output::read(request)?)
@@ -24,42 +26,34 @@ pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Outcome, 
                 .authority(&args.ca)?
                 .sign_request(&request, &policy(args)?, now)?;
         if json {
-            println!("{}", Inspection::of(&certificate, now).to_json());
+            output::say(Inspection::of(&certificate, now).to_json());
         } else {
-            print!("{}", certificate.to_pem());
+            output::print(certificate.to_pem());
         }
         return Ok(Outcome::Done);
     }
     let id = args.id.as_deref().unwrap_or_default();
-    if plan.entry(id).is_none() {
-        plan.leaf(&args.ca, id, leaf(args, id)?)?;
-    } else {
-        // The same again is no error; anything else is said to be a change.
-        let mut changed = caravan_pki::Plan::new();
-        for entry in plan.entries() {
-            if entry.id().as_str() == id {
-                changed.leaf(&args.ca, id, leaf(args, id)?)?;
-            } else {
-                changed.add(entry.id().as_str(), entry.item().clone())?;
-            }
-        }
-        plan = changed;
+    EntryId::try_from(id)?;
+    if plan.entry(id).is_some() {
+        return Err(Failure::Asked {
+            problem: format!("`{id}` is an authority of `{}`", args.store.display()),
+            hint: "a certificate needs another name in the store".to_owned(),
+        });
     }
-    let made = store.ensure(&plan, now)?;
+    plan.leaf(&args.ca, id, leaf(args, id)?)?;
+    let made = store.ensure(&plan, now).map_err(folder::expired(&store))?;
     let identity = made.material().identity(id)?;
     if json {
-        println!("{}", Inspection::of(identity.certificate(), now).to_json());
+        output::say(Inspection::of(identity.certificate(), now).to_json());
         return Ok(Outcome::Done);
     }
     let file = args.store.join(format!("{id}.crt"));
-    for entry in made
-        .entries()
-        .iter()
-        .filter(|entry| entry.id.as_str() == id)
-    {
-        match &entry.outcome {
-            StoreOutcome::Unchanged => println!("kept {}", file.display()),
-            StoreOutcome::Made(reason) => println!("made {}: {reason}", file.display()),
+    for entry in made.entries() {
+        if entry.id.as_str() == id {
+            output::say(match &entry.outcome {
+                StoreOutcome::Unchanged => format!("kept {}", file.display()),
+                StoreOutcome::Made(reason) => format!("made {}: {reason}", file.display()),
+            });
         }
     }
     Ok(Outcome::Done)

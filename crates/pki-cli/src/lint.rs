@@ -2,19 +2,18 @@
 
 use std::time::SystemTime;
 
-use caravan_pki::Error;
 use caravan_pki::lint::{self, Severity};
 
 use crate::flags::Lint;
-use crate::output::Outcome;
+use crate::output::{self, Failure, Outcome};
 
-pub(crate) fn run(args: &Lint, json: bool, now: SystemTime) -> Result<Outcome, Error> {
+pub(crate) fn run(args: &Lint, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
     let report = lint::files(&args.paths, now)?;
     if json {
-        println!("{}", report.to_json());
+        output::say(report.to_json());
     } else {
         for found in &report.findings {
-            println!("{found}");
+            output::say(found);
         }
         let (certificates, findings) = (report.certificates.len(), report.findings.len());
         eprintln!("{certificates} certificates, {findings} findings");

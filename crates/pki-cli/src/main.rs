@@ -1,6 +1,7 @@
 //! `caravan-pki`: the crate of the same name, for those who do not write Rust.
 
 mod flags;
+mod folder;
 mod init;
 mod inspect;
 mod issue;
@@ -32,8 +33,8 @@ fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::from(1),
         Ok(Outcome::Degraded) => ExitCode::from(3),
-        Err(error) => {
-            output::show_error(&error);
+        Err(failure) => {
+            failure.show();
             ExitCode::from(1)
         }
     }

@@ -2,21 +2,26 @@
 
 use std::time::SystemTime;
 
-use caravan_pki::store::{Outcome as StoreOutcome, Store};
-use caravan_pki::{EntryId, Error, KeyPolicy};
+use caravan_pki::store::{Discovered, Outcome as StoreOutcome};
+use caravan_pki::{EntryId, Item, KeyPolicy, Reason};
 
 use crate::flags::Renew;
-use crate::output::{self, Outcome};
+use crate::folder;
+use crate::output::{self, Failure, Outcome};
 
-pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Outcome, Error> {
-    let store = Store::open(&args.store)?;
-    let plan = store.discover()?;
-    for id in &args.ids {
-        if plan.entry(id).is_none() {
-            return Err(Error::NotFound {
-                what: "certificate in the store",
-                name: id.clone(),
-            });
+pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
+    let store = folder::existing(&args.store)?;
+    let found = store.discover()?;
+    let mut outcome = Outcome::Done;
+    for left_out in &found.left_out {
+        eprintln!("left out: {left_out}");
+        outcome = Outcome::Degraded;
+    }
+    let roots = roots(args, &found)?;
+    // Before what they signed: it may be waiting for a longer life above it.
+    for root in &roots {
+        if let Some(Item::Authority { spec, .. }) = found.plan.entry(root).map(|e| e.item()) {
+            store.renew_authority(&found.plan, root, spec.lifetime(), now)?;
         }
     }
     let policy = if args.new_key {
@@ -25,21 +30,26 @@ pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Outcome, 
         KeyPolicy::Keep
     };
     let pick = |id: &EntryId| {
-        args.ids
-            .iter()
-            .any(|wanted| wanted == id.as_str())
-            .then_some(policy)
+        let named = args.ids.iter().any(|wanted| wanted == id.as_str());
+        named.then_some(policy)
     };
-    let made = store.renew(&plan, now, pick)?;
+    let made = store
+        .renew(&found.plan, now, pick)
+        .map_err(folder::expired(&store))?;
     let mut list = Vec::new();
+    let mut renewed = 0;
     for entry in made.entries() {
+        let id = entry.id.as_str();
         let reason = match &entry.outcome {
-            StoreOutcome::Unchanged => None,
             StoreOutcome::Made(reason) => Some(reason.to_string()),
+            StoreOutcome::Unchanged => roots
+                .contains(&id)
+                .then(|| format!("{}; give it to all who trust it", Reason::Requested)),
         };
+        renewed += usize::from(reason.is_some());
         if json {
             list.push(serde_json::json!({
-                "id": entry.id.as_str(),
+                "id": id,
                 "renewed": reason.is_some(),
                 "reason": reason,
                 "new_key": entry.new_key,
@@ -50,13 +60,60 @@ pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Outcome, 
             } else {
                 ""
             };
-            println!("renewed {}: {reason}{restart}", entry.id);
+            output::say(format_args!("renewed {id}: {reason}{restart}"));
         }
     }
     if json {
         output::show_json(&list.into());
-    } else if made.changes().next().is_none() {
-        println!("nothing is due");
     }
-    Ok(Outcome::Done)
+    let due: Vec<&str> = made
+        .material()
+        .ids()
+        .map(EntryId::as_str)
+        .filter(|id| {
+            let authority = made.material().authority(id);
+            authority.is_ok_and(|found| found.certificate().validity().is_due(now))
+        })
+        .collect();
+    if !json && renewed == 0 && due.is_empty() {
+        output::say("nothing is due");
+    }
+    for id in due {
+        let folder = store.root().display();
+        eprintln!("{id} is due: `caravan-pki renew --store '{folder}' {id}`");
+        outcome = Outcome::Degraded;
+    }
+    Ok(outcome)
+}
+
+/// The self-signed authorities that were named; everything that was named must be there.
+fn roots<'a>(args: &'a Renew, found: &Discovered) -> Result<Vec<&'a str>, Failure> {
+    let mut roots = Vec::new();
+    for id in &args.ids {
+        let Some(entry) = found.plan.entry(id) else {
+            let names = folder::names(found).unwrap_or_else(|| "nothing".to_owned());
+            return Err(Failure::Asked {
+                problem: format!(
+                    "there is no certificate `{id}` in `{}` that could be renewed",
+                    args.store.display()
+                ),
+                hint: format!("in it are: {names}"),
+            });
+        };
+        let Item::Authority { issuer, .. } = entry.item() else {
+            continue;
+        };
+        if args.new_key {
+            return Err(Failure::Asked {
+                problem: format!("`{id}` is an authority: with another key, nothing trusts it"),
+                hint: "renew it with the same key, or change the key in the three steps of the \
+                       library's `Store::start_rotation`"
+                    .to_owned(),
+            });
+        }
+        if issuer.is_none() {
+            roots.push(id.as_str());
+        }
+    }
+    Ok(roots)
 }

@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use caravan_pki::verify::{Purpose, Verifier};
-use caravan_pki::{Certificate, Error, RevocationList, San, inspect};
+use caravan_pki::{Certificate, RevocationList, San, inspect};
 
 use crate::flags::Verify;
-use crate::output::{self, Outcome};
+use crate::output::{self, Failure, Outcome};
 
-pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome, Error> {
+pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
     let purpose = match &args.server {
         Some(name) => Purpose::Server(San::try_from(name.as_str())?),
         None => Purpose::Client,
@@ -42,6 +42,9 @@ pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome,
         });
     }
     result?;
-    println!("{} is trusted as {purpose}", args.file.display());
+    output::say(format_args!(
+        "{} is trusted as {purpose}",
+        args.file.display()
+    ));
     Ok(Outcome::Done)
 }

@@ -276,6 +276,17 @@ impl Certificate {
         read().map_err(|error| Error::malformed("certificate", error))
     }
 
+    /// Refuses a certificate whose key cannot sign here, whatever its private half.
+    pub(crate) fn require_signing_key(&self) -> Result<(), Error> {
+        match self.public_key() {
+            Err(Error::UnsupportedKey { .. }) => Err(Error::UnsupportedKey {
+                algorithm: self.key_algorithm(),
+                purpose: "signing",
+            }),
+            result => result.map(drop),
+        }
+    }
+
     pub(crate) fn require_key(&self, key: &PrivateKey) -> Result<(), Error> {
         if self.public_key_der()? == key.public_key().to_der() {
             return Ok(());

@@ -35,7 +35,7 @@ impl TryFrom<&str> for EntryId {
             return Ok(Self(value.to_owned()));
         };
         Err(Error::invalid(
-            "plan entry name",
+            "entry name",
             value.escape_debug().to_string(),
             problem,
         ))

@@ -175,7 +175,10 @@ pub enum Error {
 
     /// A chain was judged and refused.
     #[cfg(feature = "verify")]
-    #[error("certificate of `{subject}` is not trusted as {purpose}: {refusal}")]
+    #[error(
+        "certificate of `{subject}` is not trusted as {purpose}: {refusal}{}",
+        if found.is_empty() { String::new() } else { format!(" ({found})") }
+    )]
     Untrusted {
         /// Whose certificate.
         subject: String,
@@ -183,6 +186,8 @@ pub enum Error {
         purpose: String,
         /// Why not.
         refusal: crate::verify::Refusal,
+        /// What was found instead, for example the names that it is for; may be empty.
+        found: String,
     },
 
     /// A key of an algorithm that cannot be used here.
@@ -199,7 +204,9 @@ impl Error {
     /// The next step that makes sense, as a sentence or a command.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Exists { .. } => Some("use `replace` to overwrite it on purpose".to_owned()),
+            Self::Exists { .. } => {
+                Some("nothing is overwritten: move it away, or take another name".to_owned())
+            }
             Self::Expired { .. } => Some("renew the certificate with the same key".to_owned()),
             Self::InFile { source, .. } => source.hint(),
             Self::InsecurePermissions { path, problem, .. } if problem.starts_with("belongs") => {
@@ -220,6 +227,9 @@ impl Error {
                 "of a folder, the `.crt`, `.pem` and `.conf` files in it and below are read"
                     .to_owned(),
             ),
+            Self::Refused { .. } => {
+                Some("allow it in the policy, or have the request made without it".to_owned())
+            }
             Self::NotYetValid { .. } => Some("compare the clocks: `date --utc`".to_owned()),
             Self::OutlivesIssuer { issuer, .. } => Some(format!(
                 "renew `{issuer}` first, or ask for a shorter lifetime"
@@ -250,8 +260,9 @@ impl Error {
         }
     }
 
-    /// Says in which file the error was found.
-    pub(crate) fn in_file(self, path: &Path) -> Self {
+    /// Says in which file the error was found, for those who read files themselves.
+    #[must_use]
+    pub fn in_file(self, path: &Path) -> Self {
         Self::InFile {
             path: path.to_owned(),
             source: Box::new(self),

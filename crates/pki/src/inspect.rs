@@ -157,7 +157,14 @@ impl Inspection {
 pub fn read(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
     let all = find(bytes)?;
     if all.is_empty() {
-        return Err(Error::malformed("certificate", "there is none"));
+        let others = pem::blocks(bytes).unwrap_or_default();
+        return Err(Error::malformed(
+            "certificate",
+            match others.first() {
+                Some(block) => format!("there is none, but a `{}` block", block.label),
+                None => "there is none".to_owned(),
+            },
+        ));
     }
     Ok(all)
 }

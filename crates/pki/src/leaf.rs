@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-#[cfg(all(feature = "store", unix))]
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::Extension;
-#[cfg(all(feature = "store", unix))]
 use x509_cert::ext::pkix::SubjectAltName;
 
 use crate::{
@@ -204,7 +202,6 @@ impl Leaf {
     /// How `certificate` differs from this description; `None` when it could have been made from it.
     ///
     /// The lifetime is not compared: a new one takes effect at the next renewal.
-    #[cfg(all(feature = "store", unix))]
     pub(crate) fn difference(
         &self,
         certificate: &Certificate,
@@ -255,7 +252,6 @@ impl fmt::Display for Leaf {
 }
 
 /// In what a certificate differs from its description.
-#[cfg(all(feature = "store", unix))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Difference {
     Profile,

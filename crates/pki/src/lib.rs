@@ -55,6 +55,7 @@
 //!
 //! [`Authority::load`] takes what OpenSSL, Go, cert-manager or cfssl made, if its key is ECDSA P-256: its name and key
 //! identifier are used as they are, so that every verifier accepts what it signs here.
+//! [`store::load_authority`] reads the two files itself, and refuses a key that others can read.
 //!
 //! ```no_run
 //! use std::time::SystemTime;
@@ -90,6 +91,8 @@
 //!
 //! | to | see |
 //! |---|---|
+//! | have a plan's keys in memory alone | [`Plan::make`] |
+//! | know why a certificate is to be renewed, names included | [`Leaf::reason_to_renew`] |
 //! | sign requests by a policy | [`CertificateRequest`], [`RequestPolicy`] |
 //! | revoke, also for etcd | [`Authority::revoke`], [`RevocationList`] |
 //! | judge a chain for a purpose and a name | [`verify`] |
@@ -146,12 +149,14 @@ mod key;
 pub mod kubernetes;
 mod leaf;
 pub mod lint;
+mod material;
 mod names;
 mod pem;
 mod plan;
 mod policy;
 mod profile;
 mod public_key;
+mod reason;
 mod request;
 mod san;
 mod secret;
@@ -174,11 +179,13 @@ pub use error::Error;
 pub use identity::Identity;
 pub use key::PrivateKey;
 pub use leaf::{KeyPolicy, Leaf};
+pub use material::Material;
 pub use names::{CommonName, DnsName, Organization, Uri};
 pub use plan::Plan;
 pub use policy::RequestPolicy;
 pub use profile::Usage;
 pub use public_key::PublicKey;
+pub use reason::Reason;
 pub use request::CertificateRequest;
 pub use san::{San, Sans};
 pub use secret::Secret;

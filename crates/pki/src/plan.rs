@@ -134,7 +134,7 @@ impl Plan {
                 || parents(file).any(|folder| self.files.contains(folder));
             if clash {
                 return Err(Error::invalid(
-                    "plan entry name",
+                    "entry name",
                     id,
                     format!("its file `{file}` is another entry's"),
                 ));

@@ -40,6 +40,20 @@ impl RequestPolicy {
         Self::new(vec![Usage::ServerAuth, Usage::ClientAuth])
     }
 
+    /// Grants certificates for these purposes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when there is none.
+    pub fn custom(usages: impl IntoIterator<Item = Usage>) -> Result<Self, Error> {
+        let usages: Vec<Usage> = usages.into_iter().collect();
+        if usages.is_empty() {
+            let problem = "at least one is needed";
+            return Err(Error::invalid("usages of", "policy", problem));
+        }
+        Ok(Self::new(usages))
+    }
+
     fn new(usages: Vec<Usage>) -> Self {
         Self {
             usages,
@@ -271,6 +285,12 @@ mod tests {
                 .to_string();
             assert!(error.contains(field), "{error}");
         }
+        // The purposes are the policy's.
+        let signs = RequestPolicy::custom([Usage::CodeSigning]).unwrap();
+        let signs = signs.with_common_name(CommonName::try_from("web").unwrap());
+        let leaf = signs.grant(&ask("web", None, &[])).unwrap();
+        assert_eq!(leaf.usages(), [Usage::CodeSigning]);
+        assert!(RequestPolicy::custom([]).is_err());
         // A server without names is no server.
         assert!(policy.grant(&ask("web", None, &[])).is_err());
     }

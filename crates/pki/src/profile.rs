@@ -150,7 +150,6 @@ fn octets(bytes: &[u8]) -> Result<OctetString, Error> {
 }
 
 /// Whether it is one of [`identifiers`].
-#[cfg(all(feature = "store", unix))]
 pub(crate) fn is_identifier(extension: &Extension) -> bool {
     [SubjectKeyIdentifier::OID, AuthorityKeyIdentifier::OID].contains(&extension.extn_id)
 }

@@ -16,7 +16,7 @@ use webpki::{
     RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 
-use crate::{Certificate, Error, RevocationList, San};
+use crate::{Certificate, Error, RevocationList, San, Usage, rfc3339};
 
 /// What a certificate is presented for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,7 @@ impl<'a> Verifier<'a> {
             .map_err(|refusal| Error::Untrusted {
                 subject: leaf.subject_shown(),
                 purpose: purpose.to_string(),
+                found: found_instead(leaf, refusal, now),
                 refusal,
             })
     }
@@ -226,6 +227,26 @@ impl<'a> Verifier<'a> {
             Some(root) if now < root.validity().not_before() => Refusal::NotYetValid,
             Some(_) => Refusal::Expired,
         })
+    }
+}
+
+/// What a refusal is about, as far as the certificate alone shows it.
+fn found_instead(leaf: &Certificate, refusal: Refusal, now: SystemTime) -> String {
+    let list = |all: Vec<String>| match all.is_empty() {
+        true => "none".to_owned(),
+        false => all.join(", "),
+    };
+    let validity = leaf.validity();
+    match refusal {
+        Refusal::WrongName => list(leaf.sans().iter().map(San::to_string).collect()),
+        Refusal::WrongUsage => list(leaf.usages().iter().map(Usage::to_string).collect()),
+        Refusal::UnknownIssuer => format!("its issuer is `{}`", leaf.issuer_shown()),
+        Refusal::Expired if validity.contains(now) => "an authority's end is past".to_owned(),
+        Refusal::Expired => format!("at {}", rfc3339(validity.not_after())),
+        Refusal::NotYetValid if now < validity.not_before() => {
+            format!("before {}", rfc3339(validity.not_before()))
+        }
+        _ => String::new(),
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use caravan_pki::kubernetes::{Cluster, Kind, Node, RowId, TABLE};
-use caravan_pki::store::{Outcome, Reason, Store};
-use caravan_pki::{DnsName, San, Secret};
+use caravan_pki::store::{Outcome, Store};
+use caravan_pki::{DnsName, Reason, San, Secret};
 use expect_test::expect;
 
 fn node(name: &str, last: u8) -> Node {

@@ -90,13 +90,7 @@ fn no_type_of_another_crate() {
 
 #[test]
 fn keys_are_not_cloned_printed_compared_or_serialized() {
-    for holder in [
-        "PrivateKey",
-        "Identity",
-        "Authority",
-        "SshKey",
-        "store::Material",
-    ] {
+    for holder in ["PrivateKey", "Identity", "Authority", "SshKey", "Material"] {
         let traits: BTreeSet<&str> = LIST
             .lines()
             .filter(|line| line.ends_with(&format!(" for caravan_pki::{holder}")))

@@ -83,15 +83,8 @@ impl Authority {
     /// [`Error::Expired`] and [`Error::NotYetValid`]; [`Error::UnsupportedKey`] for keys other than ECDSA P-256.
     pub fn load(certificate: &[u8], key: &[u8], now: SystemTime) -> Result<Self, Error> {
         let certificate = Certificate::from_pem(certificate)?;
-        let algorithm = certificate.key_algorithm();
         // Before the key is read: `RSA` is the better message than whatever the key's form brings up.
-        certificate.public_key().map_err(|error| match error {
-            Error::UnsupportedKey { .. } => Error::UnsupportedKey {
-                algorithm,
-                purpose: "signing",
-            },
-            other => other,
-        })?;
+        certificate.require_signing_key()?;
         Self::new(certificate, PrivateKey::from_pem(key)?, now)
     }
 

@@ -56,6 +56,18 @@ pub enum Kind {
     KeyPair,
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Authority => "authority",
+            Self::Server => "server",
+            Self::Client => "client",
+            Self::Peer => "server and client",
+            Self::KeyPair => "key pair",
+        })
+    }
+}
+
 /// What a row's common name is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -6,8 +6,7 @@ use super::columns::{Folder, Form, Kind, On};
 use super::plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};
 use super::table::{Row, TABLE};
 use super::{Cluster, EtcdTopology, Kubeconfig, Node, RowId};
-use crate::Error;
-use crate::store::Material;
+use crate::{Error, Material};
 
 /// One file of a node.
 #[non_exhaustive]

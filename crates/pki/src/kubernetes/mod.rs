@@ -4,8 +4,8 @@
 //!
 //! 1. A [`Cluster`] holds the facts: endpoint, nodes, addresses.
 //! 2. [`Cluster::plan`] turns them and the [`TABLE`] of certificates into a [`Plan`](crate::Plan), which is data.
-//! 3. A [`Store`](crate::store::Store) makes the plan real, and [`Cluster::node_files`] and
-//!    [`Cluster::admin_kubeconfig`] give each node and the operator what is theirs.
+//! 3. A [`Store`](crate::store::Store) makes the plan real in a folder, [`Plan::make`](crate::Plan::make) in memory;
+//!    [`Cluster::node_files`] and [`Cluster::admin_kubeconfig`] give each node and the operator what is theirs.
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -46,7 +46,6 @@
 
 mod cluster;
 mod columns;
-#[cfg(all(feature = "store", unix))]
 mod files;
 mod kubeconfig;
 mod plan;
@@ -54,7 +53,6 @@ mod table;
 
 pub use cluster::{Cluster, Endpoint, EtcdTopology, Node};
 pub use columns::{Copies, Folder, Form, Kind, Name, On, SanRule};
-#[cfg(all(feature = "store", unix))]
 pub use files::NodeFile;
 pub use kubeconfig::Kubeconfig;
 pub use plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};

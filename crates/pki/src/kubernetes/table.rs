@@ -75,6 +75,37 @@ pub struct Row {
     pub on: On,
 }
 
+/// One line: its name, its signer, who it is about, what it may be used for, and what for.
+///
+/// ```
+/// use caravan_pki::kubernetes::RowId;
+/// assert_eq!(
+///     RowId::Kubelet.row().to_string(),
+///     "kubelet: ca signs CN=system:node:<node>, O=system:nodes; client; \
+///      a control plane node's kubelet's way in; workers get theirs by token"
+/// );
+/// ```
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.id)?;
+        if let Some(signer) = self.signer {
+            write!(f, "{signer} signs ")?;
+        }
+        if self.common_name != Name::None {
+            write!(f, "CN={}", self.common_name)?;
+        }
+        if let Some(organization) = self.organization {
+            write!(f, ", O={organization}")?;
+        }
+        let separator = if self.common_name == Name::None {
+            ""
+        } else {
+            "; "
+        };
+        write!(f, "{separator}{}; {}", self.kind, self.about)
+    }
+}
+
 impl RowId {
     /// The row.
     pub fn row(self) -> &'static Row {

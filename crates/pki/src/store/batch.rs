@@ -54,9 +54,11 @@ pub(crate) fn commit(writes: &[Write]) -> Result<(), Error> {
         files::make_folder(folder)?;
     }
     let each = writes.len() < SYNC_WHOLE_FILESYSTEM || !cfg!(target_os = "linux");
+    // One for all: within a folder, the files' own names tell them apart.
+    let run = hex(&secret::random(8)?);
     // What an error leaves under other names is swept by the next run, as what a killed process leaves.
     let temporary = parallel::map(writes, |write| {
-        let path = stage(write, each)?;
+        let path = stage(write, &run, each)?;
         step();
         Ok(path)
     })?;
@@ -91,8 +93,8 @@ fn publish(
 }
 
 /// Writes the bytes beside their final place.
-fn stage(write: &Write, sync: bool) -> Result<PathBuf, Error> {
-    let path = temporary_name(&write.path)?;
+fn stage(write: &Write, run: &str, sync: bool) -> Result<PathBuf, Error> {
+    let path = temporary_name(&write.path, run);
     let mut file = File::options()
         .write(true)
         .create_new(true)
@@ -118,10 +120,9 @@ fn stage(write: &Write, sync: bool) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-fn temporary_name(path: &Path) -> Result<PathBuf, Error> {
+fn temporary_name(path: &Path, run: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let random = hex(&secret::random(8)?);
-    Ok(path.with_file_name(format!("{TEMPORARY}{random}-{name}")))
+    path.with_file_name(format!("{TEMPORARY}{run}-{name}"))
 }
 
 fn rename(from: &Path, to: &Path, verb: Verb) -> Result<(), Error> {

@@ -1,34 +1,102 @@
 //! Finding out what a folder holds, without a plan.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use super::files::{self, Privacy, io_error};
 use crate::entry::{Item, NEXT, PREVIOUS};
 use crate::{AuthoritySpec, Certificate, CommonName, Error, Leaf, Organization, Plan};
+
+/// What a folder holds, found without a plan.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Discovered {
+    /// The plan that would make it.
+    pub plan: Plan,
+    /// The certificates that have a key and are not in the plan, sorted by file.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A certificate that cannot be made again from what the folder holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The certificate.
+    pub file: PathBuf,
+    /// Why not.
+    pub reason: LeftOutReason,
+}
+
+/// Why a certificate cannot be made again from what the folder holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeftOutReason {
+    /// The authority that signed it is not there, or its key is not.
+    IssuerMissing {
+        /// The authority's name.
+        issuer: String,
+    },
+    /// It holds what could not be kept.
+    Foreign {
+        /// What that is.
+        problem: String,
+    },
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        match &self.reason {
+            LeftOutReason::IssuerMissing { issuer } => {
+                write!(
+                    f,
+                    "`{file}`: its issuer `{issuer}` is not here with its key"
+                )
+            }
+            LeftOutReason::Foreign { problem } => write!(f, "`{file}`: {problem}"),
+        }
+    }
+}
 
 /// Certificates by entry name, as far as they have a key beside them.
 type Found = BTreeMap<String, Certificate>;
 
 /// The plan that would make what the folder holds: every certificate with a key beside it, each below the authority of
 /// the folder that signed it.
-pub(crate) fn discover(root: &Path) -> Result<Plan, Error> {
+pub(crate) fn discover(root: &Path) -> Result<Discovered, Error> {
     let mut found = Found::new();
     collect(root, "", &mut found)?;
     let mut plan = Plan::new();
+    let mut foreign = BTreeMap::new();
     // Each round adds what the authorities of the round before signed.
     loop {
         let before = plan.entries().len();
         for (id, certificate) in &found {
-            if plan.entry(id).is_none() {
-                add(&mut plan, id, certificate, &found)?;
+            if plan.entry(id).is_none() && !foreign.contains_key(id) {
+                if let Err(error) = add(&mut plan, id, certificate, &found) {
+                    foreign.insert(id.clone(), error.to_string());
+                }
             }
         }
         if plan.entries().len() == before {
-            return Ok(plan);
+            break;
         }
     }
+    let mut left_out = Vec::new();
+    for (id, certificate) in &found {
+        if plan.entry(id).is_none() {
+            let issuer = certificate.issuer_shown();
+            left_out.push(LeftOut {
+                file: root.join(format!("{id}.crt")),
+                reason: match foreign.remove(id) {
+                    Some(problem) => LeftOutReason::Foreign { problem },
+                    None => LeftOutReason::IssuerMissing { issuer },
+                },
+            });
+        }
+    }
+    Ok(Discovered { plan, left_out })
 }
 
 fn collect(folder: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> {

@@ -6,8 +6,10 @@ use zeroize::Zeroizing;
 
 use super::batch::{Verb, Write};
 use super::files::Privacy;
-use super::held::{Held, Paths};
-use super::report::{Outcome, Reason};
+use super::held::Paths;
+use super::report::Outcome;
+use crate::Reason;
+use crate::material::Held;
 
 /// What became of one entry, and what is to be written for it.
 pub(super) struct Done {

@@ -5,16 +5,15 @@ use std::time::SystemTime;
 
 use super::batch::{self, Verb};
 use super::done::Done;
-use super::held::{Held, Paths, Trusted};
-use super::material::Material;
+use super::held::Paths;
 use super::parallel;
-use super::report::{Change, Ensured, Reason};
+use super::report::{Change, Ensured};
 use super::rotation;
 use super::unsigned::{key_pair, secret, ssh_key, usable};
 use crate::entry::{Entry, EntryId, Item};
-use crate::leaf::Difference;
+use crate::material::{Held, Trusted};
 use crate::{
-    Authority, AuthoritySpec, Certificate, Error, Identity, KeyPolicy, Leaf, Plan, PrivateKey,
+    Authority, AuthoritySpec, Error, Identity, KeyPolicy, Leaf, Material, Plan, PrivateKey, Reason,
 };
 
 /// Which leaves to make anew though nothing is wrong with them, and what becomes of their keys.
@@ -74,7 +73,7 @@ impl Work<'_> {
             Item::Authority {
                 issuer: Some(issuer),
                 spec,
-            } => self.intermediate(paths, issuer, spec),
+            } => self.intermediate(entry, paths, issuer, spec),
             Item::KeyPair => key_pair(entry, paths),
             Item::Leaf { issuer, leaf } => self.leaf(entry, paths, issuer, leaf),
             Item::Secret(form) => secret(paths, *form),
@@ -97,6 +96,7 @@ impl Work<'_> {
 
     fn intermediate(
         &self,
+        entry: &Entry,
         paths: &Paths,
         issuer: &EntryId,
         spec: &AuthoritySpec,
@@ -107,7 +107,9 @@ impl Work<'_> {
                 let reason = if !certificate.is_signed_by(above.certificate())? {
                     Reason::WrongIssuer
                 } else if certificate.validity().is_due(self.now) {
-                    expiring(&certificate)
+                    Reason::expiring(&certificate)
+                } else if (self.request)(entry.id()).is_some() {
+                    Reason::Requested
                 } else {
                     let authority = Authority::trusted(certificate, key, above.full_chain())
                         .map_err(|error| in_public_file(error, paths))?;
@@ -138,7 +140,10 @@ impl Work<'_> {
         let requested = (self.request)(entry.id());
         let (key, reason, verb) = match paths.read_pair()? {
             (Some(certificate), Some(key)) => {
-                let reason = reason_to_renew(&certificate, &key, leaf, authority, self.now)?;
+                let reason = match certificate.require_key(&key) {
+                    Err(Error::Mismatch { .. }) => Some(Reason::KeyMismatch),
+                    _ => leaf.reason_to_renew(&certificate, authority.certificate(), self.now)?,
+                };
                 match reason.or(requested.map(|_| Reason::Requested)) {
                     Some(reason) => (key, reason, Verb::Replace),
                     None => {
@@ -188,36 +193,6 @@ fn made_authority(
 fn trusted(authority: Authority, paths: &Paths) -> Result<Held, Error> {
     let beside = rotation::trusted_beside(paths)?;
     Ok(Held::Authority(Trusted { authority, beside }))
-}
-
-fn reason_to_renew(
-    certificate: &Certificate,
-    key: &PrivateKey,
-    leaf: &Leaf,
-    authority: &Authority,
-    now: SystemTime,
-) -> Result<Option<Reason>, Error> {
-    if let Err(Error::Mismatch { .. }) = certificate.require_key(key) {
-        return Ok(Some(Reason::KeyMismatch));
-    }
-    if !certificate.is_signed_by(authority.certificate())? {
-        return Ok(Some(Reason::WrongIssuer));
-    }
-    if let Some(difference) = leaf.difference(certificate)? {
-        return Ok(Some(match difference {
-            Difference::Profile => Reason::ProfileChanged,
-            Difference::Sans => Reason::SansChanged,
-            Difference::Subject => Reason::SubjectChanged,
-        }));
-    }
-    let due = certificate.validity().is_due(now);
-    Ok(due.then(|| expiring(certificate)))
-}
-
-fn expiring(certificate: &Certificate) -> Reason {
-    Reason::Expiring {
-        not_after: certificate.validity().not_after(),
-    }
 }
 
 fn in_public_file(error: Error, paths: &Paths) -> Error {

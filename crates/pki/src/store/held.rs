@@ -1,41 +1,14 @@
 //! What a store holds of one entry, read and checked.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::files::{self, Privacy};
-use super::material::Material;
 use super::rotation;
 use crate::entry::{Entry, Item};
-use crate::{Authority, Certificate, Error, Identity, Plan, PrivateKey, Secret, SshKey};
-
-/// One entry in memory.
-#[derive(Debug)]
-pub(crate) enum Held {
-    Authority(Trusted),
-    Identity(Identity),
-    KeyPair(PrivateKey),
-    Secret(SecretText),
-    SshKey(SshKey),
-}
-
-/// An authority, and the certificates that are trusted beside its own while its key changes.
-#[derive(Debug)]
-pub(crate) struct Trusted {
-    pub(crate) authority: Authority,
-    pub(crate) beside: Vec<Certificate>,
-}
-
-/// Text that no Debug output shows.
-pub(crate) struct SecretText(pub(crate) Zeroizing<String>);
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText(..)")
-    }
-}
+use crate::material::{Held, SecretText, Trusted};
+use crate::{Authority, Certificate, Error, Identity, Material, Plan, PrivateKey, Secret, SshKey};
 
 /// Where an entry's files are.
 pub(crate) struct Paths {

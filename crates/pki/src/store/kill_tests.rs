@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::process::{Signal, getpid, kill_process};
 
 use super::Store;
-use crate::{AuthoritySpec, CommonName, KeyPolicy, Leaf, Plan, Sans, Secret};
+use crate::{Authority, AuthoritySpec, CommonName, KeyPolicy, Leaf, Lifetime, Plan, Sans, Secret};
 
 const STEP: &str = "CARAVAN_PKI_KILL_AT_STEP";
 const FOLDER: &str = "CARAVAN_PKI_KILL_FOLDER";
@@ -57,6 +57,21 @@ enum Job {
     Renew,
     NewKeys,
     Rotate,
+    Import,
+    RenewAuthority,
+}
+
+/// An authority from elsewhere; the same for all processes that share a folder.
+fn foreign(folder: &Path) -> Authority {
+    let file = |extension| folder.with_extension(extension);
+    if !file("crt").exists() {
+        let spec = AuthoritySpec::new(CommonName::try_from("foreign").unwrap());
+        let made = Authority::create(&spec, now()).unwrap();
+        std::fs::write(file("key"), made.key_pem().as_bytes()).unwrap();
+        std::fs::write(file("crt"), made.certificate_pem()).unwrap();
+    }
+    let read = |extension| std::fs::read(file(extension)).unwrap();
+    Authority::load(&read("crt"), &read("key"), now()).unwrap()
 }
 
 fn do_job(job: Job, folder: &Path) {
@@ -77,6 +92,16 @@ fn do_job(job: Job, folder: &Path) {
             store.switch_rotation(&plan, "ca", now()).unwrap();
             store.finish_rotation(&plan, "ca").unwrap();
         }
+        Job::Import => {
+            let plan = plan(&["a"]);
+            store
+                .import_authority(&plan, "ca", &foreign(folder))
+                .unwrap();
+            store.ensure(&plan, now()).unwrap();
+        }
+        Job::RenewAuthority => store
+            .renew_authority(&plan(&["a"]), "ca", Lifetime::days(4000), now())
+            .unwrap(),
     }
 }
 
@@ -90,6 +115,8 @@ fn child() {
         "Create" => Job::Create,
         "Renew" => Job::Renew,
         "NewKeys" => Job::NewKeys,
+        "Import" => Job::Import,
+        "RenewAuthority" => Job::RenewAuthority,
         _ => Job::Rotate,
     };
     do_job(job, Path::new(&folder));
@@ -126,7 +153,9 @@ fn killed_at_each_step(job: Job, expected_steps: usize) {
     loop {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path().join("pki");
-        if !matches!(job, Job::Create) {
+        if matches!(job, Job::Import) {
+            foreign(&folder);
+        } else if !matches!(job, Job::Create) {
             do_job(Job::Create, &folder);
         }
         let at = steps + 1;
@@ -163,8 +192,8 @@ fn check(job: Job, folder: &Path, at: usize) {
         _ => plan(&["a"]),
     };
     match job {
-        // A rotation goes on where it was.
-        Job::Rotate => do_job(Job::Rotate, folder),
+        // These go on where they were.
+        Job::Rotate | Job::Import => do_job(job, folder),
         _ => drop(store.ensure(&wanted, now()).unwrap()),
     }
     if !matches!(job, Job::Rotate) {
@@ -184,6 +213,9 @@ fn check(job: Job, folder: &Path, at: usize) {
     for id in ["nodes/web", "client"] {
         let leaf = material.identity(id).unwrap().certificate();
         assert!(leaf.is_signed_by(ca).unwrap(), "{job:?} at {at}: {id}");
+    }
+    if matches!(job, Job::Import) {
+        assert_eq!(ca, foreign(folder).certificate(), "{job:?} at {at}");
     }
     let again = store.ensure(&wanted, now()).unwrap();
     assert_eq!(again.changes().count(), 0, "{job:?} at {at}");
@@ -215,4 +247,14 @@ fn a_change_of_keys_survives() {
 #[test]
 fn a_rotation_survives() {
     killed_at_each_step(Job::Rotate, 12);
+}
+
+#[test]
+fn an_import_survives() {
+    killed_at_each_step(Job::Import, 20);
+}
+
+#[test]
+fn renewal_of_an_authority_survives() {
+    killed_at_each_step(Job::RenewAuthority, 3);
 }

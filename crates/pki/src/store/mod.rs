@@ -40,8 +40,8 @@ mod files;
 mod held;
 #[cfg(test)]
 mod kill_tests;
+mod load;
 mod lock;
-mod material;
 mod parallel;
 mod report;
 mod rotation;
@@ -50,12 +50,13 @@ mod unsigned;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-pub use material::Material;
-pub use report::{Change, Ensured, Outcome, Reason};
+pub use discover::{Discovered, LeftOut, LeftOutReason};
+pub use load::load_authority;
+pub use report::{Change, Ensured, Outcome};
 pub use rotation::Rotation;
 
 use crate::entry::Item;
-use crate::{Authority, EntryId, Error, KeyPolicy, Lifetime, Plan};
+use crate::{Authority, EntryId, Error, KeyPolicy, Lifetime, Material, Plan};
 
 /// A folder of authorities, certificates, keys and secrets.
 #[derive(Debug, Clone)]
@@ -97,10 +98,11 @@ impl Store {
         ensure::ensure(&self.root, plan, now, &|_| None)
     }
 
-    /// Like [`Store::ensure`], and makes the leaves that `pick` picks anew though nothing is wrong with them, with the
-    /// same or a new key as it says.
+    /// Like [`Store::ensure`], and makes what `pick` picks anew though nothing is wrong with it, with the same or a new
+    /// key as it says.
     ///
-    /// Authorities are never picked: see [`Store::renew_authority`].
+    /// Authorities below others keep their key whatever is said; self-signed ones are not picked at all: see
+    /// [`Store::renew_authority`], and [`Store::start_rotation`] for another key.
     ///
     /// # Errors
     ///
@@ -136,11 +138,13 @@ impl Store {
         rotation::renew(&self.paths_of_authority(plan, id)?, id, lifetime, now)
     }
 
-    /// Puts an authority from elsewhere in the place of the plan's `id`, which must still be empty.
+    /// Puts an authority from elsewhere, see [`load_authority`], in the place of the plan's `id`.
+    ///
+    /// One that is there already is left alone, and half of it, left by an interrupted run, is completed.
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`] when the store has that authority already; [`Error::NotFound`].
+    /// [`Error::Exists`] when the store has another authority there; [`Error::NotFound`].
     pub fn import_authority(
         &self,
         plan: &Plan,
@@ -217,14 +221,15 @@ impl Store {
         }
     }
 
-    /// The plan that describes what the folder holds: every certificate with a key beside it whose issuer is there too.
+    /// The plan that describes what the folder holds: every certificate with a key beside it whose issuer is there too,
+    /// with its key. What has a key and cannot be made again is listed beside the plan.
     ///
     /// With it, [`Store::renew`] makes certificates again from themselves, subject and names kept.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a damaged certificate, or one that holds what could not be kept; [`Error::Io`].
-    pub fn discover(&self) -> Result<Plan, Error> {
+    /// [`Error::Malformed`] for a damaged certificate; [`Error::Io`].
+    pub fn discover(&self) -> Result<Discovered, Error> {
         let _lock = lock::Lock::shared(&self.root)?;
         discover::discover(&self.root)
     }

@@ -1,53 +1,6 @@
 //! What a run did, and why.
 
-use std::fmt;
-use std::time::SystemTime;
-
-use super::material::Material;
-use crate::{EntryId, rfc3339};
-
-/// Why something was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// Less than a third of its life remains.
-    Expiring {
-        /// Its last valid second.
-        not_after: SystemTime,
-    },
-    /// Only the private half was there, left by an interrupted run.
-    Interrupted,
-    /// It does not belong to the key beside it, left by an interrupted change of key.
-    KeyMismatch,
-    /// It was not there.
-    Missing,
-    /// The caller asked for it.
-    Requested,
-    /// It is for other uses than asked for.
-    ProfileChanged,
-    /// It holds other alternative names than asked for.
-    SansChanged,
-    /// It is about someone else.
-    SubjectChanged,
-    /// Another authority signed it, or the same one before its key changed.
-    WrongIssuer,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Expiring { not_after } => write!(f, "valid only until {}", rfc3339(*not_after)),
-            Self::Interrupted => f.write_str("only its key was there"),
-            Self::KeyMismatch => f.write_str("did not belong to its key"),
-            Self::Missing => f.write_str("was not there"),
-            Self::Requested => f.write_str("as requested"),
-            Self::ProfileChanged => f.write_str("its uses changed"),
-            Self::SansChanged => f.write_str("its alternative names changed"),
-            Self::SubjectChanged => f.write_str("its subject changed"),
-            Self::WrongIssuer => f.write_str("its issuer changed"),
-        }
-    }
-}
+use crate::{EntryId, Material, Reason};
 
 /// What became of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]

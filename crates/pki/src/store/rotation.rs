@@ -194,11 +194,27 @@ pub(crate) fn renew(
     batch::commit(&[public(current(paths), &renewed, Verb::Replace)])
 }
 
+/// Writes what is missing of `authority`: nothing if it is there, the rest if an earlier import was interrupted.
 pub(crate) fn import(paths: &Paths, authority: &Authority) -> Result<(), Error> {
-    batch::commit(&[
-        private(&paths.private, authority.key()),
-        public(current(paths), authority.certificate(), Verb::Create),
-    ])
+    let taken = |path: &Path| Error::Exists {
+        path: path.to_owned(),
+    };
+    let mut writes = Vec::new();
+    match paths.read_key()? {
+        Some(key) if key.public_key() == authority.key().public_key() => {}
+        Some(_) => return Err(taken(&paths.private)),
+        None => writes.push(private(&paths.private, authority.key())),
+    }
+    match read_certificate(current(paths))? {
+        Some(certificate) if &certificate == authority.certificate() => {}
+        Some(_) => return Err(taken(current(paths))),
+        None => writes.push(public(
+            current(paths),
+            authority.certificate(),
+            Verb::Create,
+        )),
+    }
+    batch::commit(&writes)
 }
 
 fn private(path: &Path, key: &PrivateKey) -> Write {

@@ -4,10 +4,10 @@ use zeroize::Zeroizing;
 
 use super::batch::Verb;
 use super::done::Done;
-use super::held::{Held, Paths, SecretText};
-use super::report::Reason;
+use super::held::Paths;
 use crate::entry::Entry;
-use crate::{Error, PrivateKey, PublicKey, Secret, SshKey};
+use crate::material::{Held, SecretText};
+use crate::{Error, PrivateKey, PublicKey, Reason, Secret, SshKey};
 
 pub(super) fn key_pair(entry: &Entry, paths: &Paths) -> Result<Done, Error> {
     let key = paths.read_key()?;

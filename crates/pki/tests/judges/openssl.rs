@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use caravan_pki::Material;
 use caravan_pki::kubernetes::{Cluster, Kind, Node, RowId, TABLE};
-use caravan_pki::store::{Material, Store};
+use caravan_pki::store::Store;
 
 use super::{judge, run};
 

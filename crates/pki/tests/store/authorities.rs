@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use caravan_pki::store::{Outcome, Reason, Rotation, Store};
-use caravan_pki::{Authority, AuthoritySpec, Error, Lifetime, Plan};
+use caravan_pki::store::{Outcome, Rotation, Store, load_authority};
+use caravan_pki::{Authority, AuthoritySpec, Error, KeyPolicy, Lifetime, Plan, PrivateKey, Reason};
 
 use super::*;
 
@@ -15,14 +15,14 @@ fn another_authority_means_other_certificates() {
     }
     let foreign = Authority::create(&AuthoritySpec::new(name("elsewhere")), now()).unwrap();
     let plan = plan_of(web());
-    fixture
-        .store
-        .import_authority(&plan, "ca", &foreign)
-        .unwrap();
-    let error = fixture
-        .store
-        .import_authority(&plan, "ca", &foreign)
-        .unwrap_err();
+    let import = |authority| fixture.store.import_authority(&plan, "ca", authority);
+    import(&foreign).unwrap();
+    // The same again is no mistake, another one is.
+    import(&foreign).unwrap();
+    fs::remove_file(fixture.path("ca.crt")).unwrap();
+    import(&foreign).unwrap();
+    let other = Authority::create(&AuthoritySpec::new(name("elsewhere")), now()).unwrap();
+    let error = import(&other).unwrap_err();
     assert!(matches!(error, Error::Exists { .. }), "{error}");
     let made = fixture.store.ensure(&plan, now()).unwrap();
     assert_eq!(
@@ -64,6 +64,42 @@ fn an_expired_authority_signs_nothing_and_can_be_renewed() {
     // What the old one signed is good under the new one.
     let web = before.identity("web").unwrap().certificate();
     assert!(web.is_signed_by(new.certificate()).unwrap());
+}
+
+#[test]
+fn an_authority_is_loaded_from_safe_files_alone() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let fixture = Fixture::new();
+    let load = |certificate: &str, key: &str| {
+        load_authority(fixture.path(certificate), fixture.path(key), now())
+    };
+    let loaded = load("ca.crt", "ca.key").unwrap();
+    assert_eq!(loaded.certificate_pem(), fixture.read("ca.crt"));
+    symlink(fixture.path("ca.key"), fixture.path("link.key")).unwrap();
+    let other = PrivateKey::generate().unwrap();
+    fs::write(fixture.path("other.key"), other.to_pkcs8_pem().as_bytes()).unwrap();
+    let chmod = |mode| {
+        let mode = fs::Permissions::from_mode(mode);
+        fs::set_permissions(fixture.path("other.key"), mode).unwrap();
+    };
+    chmod(0o644);
+    let error = load("ca.crt", "other.key").unwrap_err();
+    assert!(
+        matches!(error, Error::InsecurePermissions { .. }),
+        "{error}"
+    );
+    chmod(0o600);
+    for (certificate, key, named) in [
+        ("ca.crt", "missing", "missing"),
+        ("ca.crt", "link.key", "link.key"),
+        ("ca.crt", "other.key", "other.key"),
+        ("ca.crt", "ca.crt", "ca.crt"),
+        ("web.crt", "web.key", "web.crt"),
+    ] {
+        let error = load(certificate, key).unwrap_err().to_string();
+        let path = fixture.path(named).display().to_string();
+        assert!(error.contains(&format!("`{path}`")), "{error}");
+    }
 }
 
 #[test]
@@ -134,6 +170,13 @@ fn intermediates_make_chains() {
             .chain_pem(),
         chain
     );
+
+    // Picked, it gets another certificate, its key stays whatever is said, and what it signed stays good.
+    let pick = |id: &caravan_pki::EntryId| (id.as_str() == "issuing").then_some(KeyPolicy::New);
+    let renewed = store.renew(&plan, now(), pick).unwrap();
+    let change = changed(&renewed).unwrap();
+    assert_eq!(change.outcome, Outcome::Made(Reason::Requested));
+    assert!(!change.new_key);
 
     // An authority of path length 0 signs no authority.
     let mut deeper = plan.clone();

@@ -3,8 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use caravan_pki::store::{Outcome, Reason, Store};
-use caravan_pki::{Error, Plan, PrivateKey, Secret};
+use caravan_pki::store::{Outcome, Store};
+use caravan_pki::{Error, Plan, PrivateKey, Reason, Secret};
 
 use super::*;
 

@@ -37,6 +37,49 @@ fn debug_output_holds_no_secret() {
     assert!(Path::new(fixture.store.root()).is_dir());
 }
 
+/// What is made for machines and people holds keys, and does not show them.
+#[test]
+fn debug_output_of_files_holds_no_secret() {
+    use caravan_pki::kubernetes::{Cluster, Kubeconfig, Node, OPERATOR};
+    let cluster = Cluster::new("10.0.0.1:6443")
+        .unwrap()
+        .with_control_plane(Node::new("one", [10, 0, 0, 1].into()).unwrap());
+    let pki = cluster.plan().unwrap().make(now()).unwrap();
+    let identity = pki.identity(OPERATOR).unwrap();
+    let authority = pki.authority("ca").unwrap();
+    let key = identity.key();
+    let ca = authority.certificate_pem();
+    let request =
+        caravan_pki::CertificateRequest::create(key, &caravan_pki::Subject::new(name("x")), None);
+    let shown = format!(
+        "{:?} {:?} {identity:?} {authority:?} {key:?} {:?} {:?} {pki:#?}",
+        cluster.node_files("one", &pki).unwrap(),
+        Kubeconfig::new("admin", &ca, identity).unwrap(),
+        key.public_key(),
+        request.unwrap(),
+    );
+    for entry in pki.ids() {
+        let secret = pki.secret(entry.as_str()).unwrap_or("-----none-----");
+        assert!(!shown.contains(secret), "{entry}");
+        let Ok(identity) = pki.identity(entry.as_str()) else {
+            continue;
+        };
+        let der = identity.key().to_pkcs8_der();
+        let hex: String = der[36..68]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert!(!shown.to_lowercase().contains(&hex), "{entry}");
+        for line in identity
+            .key_pem()
+            .lines()
+            .filter(|line| !line.starts_with('-'))
+        {
+            assert!(!shown.contains(line), "{entry}");
+        }
+    }
+}
+
 /// A key file that cannot be read is named, never quoted.
 #[test]
 fn errors_quote_no_key() {

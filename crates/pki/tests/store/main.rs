@@ -7,8 +7,10 @@ mod leaks;
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use caravan_pki::store::{Change, Ensured, Outcome, Reason, Store};
-use caravan_pki::{AuthoritySpec, CommonName, KeyPolicy, Leaf, Lifetime, Organization, Plan, Sans};
+use caravan_pki::store::{Change, Ensured, LeftOutReason, Outcome, Store};
+use caravan_pki::{
+    AuthoritySpec, CommonName, KeyPolicy, Leaf, Lifetime, Organization, Plan, Reason, Sans,
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -167,9 +169,44 @@ fn a_folder_describes_itself() {
     store.ensure(&plan, now()).unwrap();
     store.start_rotation(&plan, "root", now()).unwrap();
     let found = store.discover().unwrap();
-    assert_eq!(found.to_string().lines().count(), 3);
+    assert_eq!(found.plan.to_string().lines().count(), 3);
     for entry in plan.entries() {
-        assert_eq!(found.entry(entry.id().as_str()), Some(entry));
+        assert_eq!(found.plan.entry(entry.id().as_str()), Some(entry));
     }
-    assert_eq!(store.ensure(&found, now()).unwrap().changes().count(), 0);
+    assert_eq!(found.left_out, []);
+    assert_eq!(
+        store.ensure(&found.plan, now()).unwrap().changes().count(),
+        0
+    );
+
+    // Without the key above, nothing below can be made again, and that is said.
+    fs::remove_file(folder.path().join("a/issuing.key")).unwrap();
+    let found = store.discover().unwrap();
+    assert_eq!(found.plan.entries().len(), 1);
+    let issuer = "issuing".to_owned();
+    assert_eq!(
+        found.left_out[0].reason,
+        LeftOutReason::IssuerMissing { issuer }
+    );
+    assert!(found.left_out[0].to_string().contains("web.crt`"));
+}
+
+#[test]
+fn what_cannot_be_kept_is_left_out() {
+    let fixture = Fixture::new();
+    let made = fixture.store.load(&plan_of(web())).unwrap();
+    let other = AuthoritySpec::new(name("other")).with_path_length(1);
+    // An authority signed by one of path length 0: no plan may say that, and no other entry suffers for it.
+    let below = caravan_pki::Authority::create(&other, now()).unwrap();
+    let below = below
+        .intermediate(
+            &AuthoritySpec::new(name("below")).with_lifetime(Lifetime::days(9)),
+            now(),
+        )
+        .unwrap();
+    fs::write(fixture.path("below.crt"), below.certificate_pem()).unwrap();
+    fs::write(fixture.path("below.key"), below.key_pem().as_bytes()).unwrap();
+    let found = fixture.store.discover().unwrap();
+    assert_eq!(found.plan.entries().len(), made.ids().count());
+    assert_eq!(found.left_out.len(), 1);
 }

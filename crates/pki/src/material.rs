@@ -1,13 +1,43 @@
 //! Everything a plan asked for, in memory.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
 
-use super::held::Held;
-use crate::entry::EntryId;
-use crate::{Authority, Error, Identity, PrivateKey, SshKey};
+use zeroize::Zeroizing;
+
+use crate::entry::{Entry, EntryId, Item};
+use crate::{Authority, Certificate, Error, Identity, Plan, PrivateKey, SshKey};
+
+/// One entry in memory.
+#[derive(Debug)]
+pub(crate) enum Held {
+    Authority(Trusted),
+    Identity(Identity),
+    KeyPair(PrivateKey),
+    Secret(SecretText),
+    SshKey(SshKey),
+}
+
+/// An authority, and the certificates that are trusted beside its own while its key changes.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    pub(crate) authority: Authority,
+    pub(crate) beside: Vec<Certificate>,
+}
+
+/// Text that no Debug output shows.
+pub(crate) struct SecretText(pub(crate) Zeroizing<String>);
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}
 
 /// Everything a plan asked for, in memory, by entry name.
 ///
+/// [`Plan::make`] makes it, and so does a [`Store`](crate::store::Store), which keeps it in files.
 /// Each accessor returns [`Error::NotFound`] when the plan has no entry of that name and kind.
 #[derive(Debug)]
 pub struct Material {
@@ -111,6 +141,57 @@ impl Material {
             _ => Err(not_found("ssh key", id)),
         }
     }
+}
+
+impl Plan {
+    /// Makes everything anew, in memory: for those who keep keys elsewhere than in files.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// use caravan_pki::kubernetes::{Cluster, Node};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::new("10.0.0.1:6443")?
+    ///     .with_control_plane(Node::new("one", "10.0.0.1".parse()?)?);
+    /// let pki = cluster.plan()?.make(SystemTime::now())?;
+    /// assert!(cluster.node_files("one", &pki)?.len() > 20);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutlivesIssuer`], [`Error::NotACa`] and [`Error::Invalid`] for descriptions that do not go together;
+    /// [`Error::Randomness`].
+    pub fn make(&self, now: SystemTime) -> Result<Material, Error> {
+        let mut material = Material::empty();
+        for entry in self.entries() {
+            let held = make(entry, &material, now)?;
+            material.insert(entry.id().clone(), held);
+        }
+        Ok(material)
+    }
+}
+
+fn make(entry: &Entry, made: &Material, now: SystemTime) -> Result<Held, Error> {
+    let authority = |authority| {
+        let beside = Vec::new();
+        Held::Authority(Trusted { authority, beside })
+    };
+    Ok(match entry.item() {
+        Item::Authority { issuer: None, spec } => authority(Authority::create(spec, now)?),
+        Item::Authority {
+            issuer: Some(issuer),
+            spec,
+        } => authority(made.authority(issuer.as_str())?.intermediate(spec, now)?),
+        Item::KeyPair => Held::KeyPair(PrivateKey::generate()?),
+        Item::Leaf { issuer, leaf } => {
+            Held::Identity(made.authority(issuer.as_str())?.issue(leaf, now)?)
+        }
+        Item::Secret(form) => Held::Secret(SecretText(form.generate()?)),
+        Item::SshKey { comment } => {
+            Held::SshKey(SshKey::from_key(PrivateKey::generate()?, comment)?)
+        }
+    })
 }
 
 fn not_found(what: &'static str, id: &str) -> Error {

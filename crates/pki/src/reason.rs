@@ -1,0 +1,103 @@
+//! Why a certificate is made, or made again.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::leaf::Difference;
+use crate::{Certificate, Error, Leaf, rfc3339};
+
+/// Why something was made, or is to be made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Less than a third of its life remains.
+    Expiring {
+        /// Its last valid second.
+        not_after: SystemTime,
+    },
+    /// Only the private half was there, left by an interrupted run.
+    Interrupted,
+    /// It does not belong to the key beside it, left by an interrupted change of key.
+    KeyMismatch,
+    /// It was not there.
+    Missing,
+    /// The caller asked for it.
+    Requested,
+    /// It is for other uses than asked for.
+    ProfileChanged,
+    /// It holds other alternative names than asked for.
+    SansChanged,
+    /// It is about someone else.
+    SubjectChanged,
+    /// Another authority signed it, or the same one before its key changed.
+    WrongIssuer,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Expiring { not_after } => write!(f, "valid only until {}", rfc3339(*not_after)),
+            Self::Interrupted => f.write_str("only its key was there"),
+            Self::KeyMismatch => f.write_str("did not belong to its key"),
+            Self::Missing => f.write_str("was not there"),
+            Self::Requested => f.write_str("as requested"),
+            Self::ProfileChanged => f.write_str("its uses changed"),
+            Self::SansChanged => f.write_str("its alternative names changed"),
+            Self::SubjectChanged => f.write_str("its subject changed"),
+            Self::WrongIssuer => f.write_str("its issuer changed"),
+        }
+    }
+}
+
+impl Reason {
+    pub(crate) fn expiring(certificate: &Certificate) -> Self {
+        Self::Expiring {
+            not_after: certificate.validity().not_after(),
+        }
+    }
+}
+
+impl Leaf {
+    /// Why `certificate` should be made again from this description by `issuer`; `None` when all is well.
+    ///
+    /// Names, uses, issuer and time are compared; the lifetime is not: a new one takes effect at the next renewal.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Reason, Sans};
+    /// # fn main() -> Result<(), caravan_pki::Error> {
+    /// # let now = SystemTime::now();
+    /// # let ca = Authority::create(&AuthoritySpec::new(CommonName::try_from("ca")?), now)?;
+    /// let web = Leaf::server(CommonName::try_from("web")?, Sans::parse(["web.example.com"])?);
+    /// let made = ca.issue(&web, now)?;
+    /// assert_eq!(web.reason_to_renew(made.certificate(), ca.certificate(), now)?, None);
+    /// let web = web.with_sans(Sans::parse(["web.example.com", "10.0.0.7"])?);
+    /// let reason = web.reason_to_renew(made.certificate(), ca.certificate(), now)?;
+    /// assert_eq!(reason, Some(Reason::SansChanged));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedKey`] when the issuer's key is not ECDSA P-256.
+    pub fn reason_to_renew(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        now: SystemTime,
+    ) -> Result<Option<Reason>, Error> {
+        if !certificate.is_signed_by(issuer)? {
+            return Ok(Some(Reason::WrongIssuer));
+        }
+        if let Some(difference) = self.difference(certificate)? {
+            return Ok(Some(match difference {
+                Difference::Profile => Reason::ProfileChanged,
+                Difference::Sans => Reason::SansChanged,
+                Difference::Subject => Reason::SubjectChanged,
+            }));
+        }
+        let due = certificate.validity().is_due(now);
+        Ok(due.then(|| Reason::expiring(certificate)))
+    }
+}
