@@ -217,7 +217,7 @@ fn every_fault_is_seen_by_our_lint_and_by_those_who_can() {
         path
     };
     let purpose = Purpose::Server(San::try_from("web.example.com").unwrap());
-    let (openssl, go, pkilint) = (judge("openssl"), judge("go"), Pkilint::find());
+    let (openssl, go, pkilint) = (judge("openssl"), super::go::go(), Pkilint::find());
     let mut for_go = Vec::new();
 
     for case in &CASES {

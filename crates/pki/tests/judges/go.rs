@@ -1,14 +1,52 @@
 //! Go's crypto/x509 and crypto/tls, which is what Kubernetes and etcd judge with.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use caravan_pki::kubernetes::{Kind, RowId, TABLE};
 use caravan_pki::store::Store;
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Lifetime, Sans};
 
-use super::judge;
 use super::openssl::cluster;
+use super::{judge, missing};
+
+/// Go, if it is installed and new enough for the judge's program (1.20).
+pub(crate) fn go() -> Option<PathBuf> {
+    let go = judge("go")?;
+    let said = duct::cmd!(&go, "env", "GOVERSION")
+        .env("GOTOOLCHAIN", "local")
+        .read()
+        .unwrap_or_default();
+    if new_enough(&said) {
+        return Some(go);
+    }
+    missing(&format!("go 1.20 or newer (there is `{}`)", said.trim()));
+    None
+}
+
+/// Whether what `go env GOVERSION` says, such as `go1.26.8`, is 1.20 or newer. A development version says `devel ...`.
+fn new_enough(said: &str) -> bool {
+    let minor = said.trim().strip_prefix("go1.").and_then(|rest| {
+        rest.split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()
+    });
+    minor.map_or(said.starts_with("devel"), |minor: u32| minor >= 20)
+}
+
+#[test]
+fn versions_of_go() {
+    for (said, is) in [
+        ("go1.26.8\n", true),
+        ("go1.20rc1", true),
+        ("devel go1.27-abc", true),
+        ("go1.19.8", false),
+        ("", false),
+    ] {
+        assert_eq!(new_enough(said), is, "{said}");
+    }
+}
 
 /// Runs the cases through one Go process; one verdict per case.
 pub(crate) fn verdicts(go: &Path, cases: &[String]) -> Vec<String> {
@@ -26,7 +64,7 @@ pub(crate) fn verdicts(go: &Path, cases: &[String]) -> Vec<String> {
 
 #[test]
 fn rows_roles_handshakes_and_negatives() {
-    let Some(go) = judge("go") else {
+    let Some(go) = go() else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -152,7 +190,7 @@ fn rows_roles_handshakes_and_negatives() {
 /// A client-only certificate with a server's names is refused for its purposes alone, and dates are judged.
 #[test]
 fn purposes_and_dates() {
-    let Some(go) = judge("go") else {
+    let Some(go) = go() else {
         return;
     };
     let now = SystemTime::now();
@@ -196,7 +234,7 @@ fn purposes_and_dates() {
 
 #[test]
 fn authorities_of_go() {
-    let Some(go) = judge("go") else {
+    let Some(go) = go() else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
