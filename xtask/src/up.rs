@@ -7,6 +7,7 @@ mod converge;
 mod create;
 mod listen;
 mod preflight;
+mod stale;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -123,6 +124,7 @@ impl Up<'_> {
         let sources = self
             .run
             .step("files", || self.write_files(&choices, &keys))?;
+        stale::warn(self, &todo, &sources)?;
         let access = keys.access(self.dir)?;
         if todo.is_empty() && found.len() == self.lab.machines().len() && reach::is_near(self.lab) {
             let readiness = self.run.step("look", || {

@@ -73,6 +73,32 @@ fn no_address_is_dialled_before_the_lab_has_a_network() {
 }
 
 #[test]
+fn a_running_machine_with_older_files_is_told_and_left_alone() {
+    let world = World::new();
+    let up = [&["up", "small", "etcdone"][..], &IMAGE].concat();
+    world.run(&up);
+    let again = world.run(&up);
+    assert!(!again.stderr.contains("warning:"), "{}", again.stderr);
+    world.calls();
+    world.write(
+        ".lab/small/deployed/machines/etcdone/etc/etcd/cluster.env",
+        "AS_IT_WAS=1\n",
+    );
+    let after = world.run(&up);
+    let told: String = after
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("warning:"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    expect![[r#"
+        warning: machine `etcdone` runs with other files than would be made now: `cargo xtask plan small` shows them, `cargo xtask halt small` and `cargo xtask up small` deliver them
+    "#]]
+    .assert_eq(&told);
+    assert!(!world.calls().contains("vagrant up"));
+}
+
+#[test]
 fn a_full_disk_is_named_whoever_meets_it() {
     let world = World::new();
     world.write("state/refuse-etcdone", "mkdir: No space left on device");
