@@ -1,5 +1,7 @@
 //! `cargo xtask bake`: the machine image.
 
+use caravan_bundle::Network;
+
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
@@ -11,7 +13,8 @@ use crate::software;
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Bake, screen: &Screen) -> Result<Exit, Error> {
     setup::ensure(Purpose::RUNNING, flags.yes, screen)?;
-    let image = software::image(&flags.kubernetes, &flags.origin, flags.yes, screen)?;
+    let network = flags.pod_network.map(Network::from);
+    let image = software::image(&flags.kubernetes, network, &flags.origin, flags.yes, screen)?;
     println!("{image}");
     Ok(Exit::Done)
 }

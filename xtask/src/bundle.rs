@@ -1,7 +1,7 @@
 //! `cargo xtask bundle`: the software that machines run.
 
 use caravan_bundle::image::{self, Engine};
-use caravan_bundle::{Bundle, Cache, Source};
+use caravan_bundle::{AddOn, Bundle, Cache, Source, add_on};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -35,14 +35,24 @@ pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error>
         BundleAction::Build {
             source: from,
             kubernetes,
+            pod_network,
             yes,
         } => {
-            build(&cache, kubernetes, *from, *yes, screen)?;
+            build(&cache, kubernetes, *pod_network, *from, *yes, screen)?;
         }
-        BundleAction::Download { kubernetes } => {
-            build(&cache, kubernetes, flags::Source::Download, false, screen)?;
+        BundleAction::Download {
+            kubernetes,
+            pod_network,
+        } => {
+            let from = flags::Source::Download;
+            build(&cache, kubernetes, *pod_network, from, false, screen)?;
         }
-        BundleAction::List { json } => list(&caravan_bundle::list(&cache)?, *json),
+        BundleAction::List { json } => {
+            list(&caravan_bundle::list(&cache)?, *json);
+            if !json {
+                list_add_ons(&caravan_bundle::add_ons(&cache)?);
+            }
+        }
         BundleAction::Verify => {
             let damaged = caravan_bundle::verify(&cache, &told)?;
             if let Some(count) = report::several(damaged.into_iter().map(Error::from)) {
@@ -71,6 +81,7 @@ pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error>
 fn build(
     cache: &Cache,
     minor: &str,
+    pod_network: Option<flags::PodNetwork>,
     from: flags::Source,
     yes: bool,
     screen: &Screen,
@@ -80,7 +91,29 @@ fn build(
     setup::ensure(purpose, yes, screen)?;
     let bundle = caravan_bundle::ensure(cache, minor, source(from), &Told(screen))?;
     println!("{}", bundle.dir.display());
+    if let Some(network) = pod_network {
+        let made = add_on::ensure(cache, minor, network.into(), source(from), &Told(screen))?;
+        println!("{}", made.dir.display());
+    }
     Ok(())
+}
+
+/// Pod networks, where the cache has any.
+fn list_add_ons(add_ons: &[AddOn]) {
+    if add_ons.is_empty() {
+        return;
+    }
+    let mut table = table::plain(&["pod network", "id", "version", "source", "size"]);
+    for add_on in add_ons {
+        table.add_row([
+            add_on.network.to_string(),
+            add_on.id.clone(),
+            add_on.version.clone(),
+            format!("{:?}", add_on.source).to_lowercase(),
+            format!("{} MiB", add_on.size / (1024 * 1024)),
+        ]);
+    }
+    println!("\n{}", table::text(&table));
 }
 
 /// The bundle of the cache for a Kubernetes minor.

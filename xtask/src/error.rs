@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use caravan_lab::{Faults, Ipv4Net, PodNetwork, Provider};
+use caravan_lab::{Faults, Ipv4Net, Provider};
 use caravan_vagrant::engine::Conflict;
 
 use crate::exit::Exit;
@@ -124,9 +124,6 @@ pub(crate) enum Error {
     /// The cache has no bundle for this Kubernetes.
     #[error("the cache has no bundle for Kubernetes {minor}")]
     NoBundle { minor: String },
-    /// The bundle lacks the pod network's images.
-    #[error("the bundle has no images of the pod network `{network}`")]
-    NoPodNetwork { network: PodNetwork },
     /// No network of this computer is the lab's.
     #[error("no network of this computer has `{subnet}`: no machine of lab `{lab}` runs here")]
     NotNear { lab: String, subnet: Ipv4Net },

@@ -4,7 +4,7 @@ pub(crate) mod making;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::making::{Base, Making, Origin, Source};
+pub(crate) use self::making::{Base, Making, Origin, PodNetwork, Source};
 
 /// What a newcomer types, below the list of verbs.
 const BEGIN: &str = "\
@@ -278,6 +278,9 @@ pub(crate) enum BundleAction {
         /// The minor version of Kubernetes
         #[arg(long, default_value = "1.36")]
         kubernetes: String,
+        /// Also make what this pod network needs
+        #[arg(long, value_enum)]
+        pod_network: Option<PodNetwork>,
         /// Install what is missing without asking
         #[arg(short, long)]
         yes: bool,
@@ -287,6 +290,9 @@ pub(crate) enum BundleAction {
         /// The minor version of Kubernetes
         #[arg(long, default_value = "1.36")]
         kubernetes: String,
+        /// Also download what this pod network needs
+        #[arg(long, value_enum)]
+        pod_network: Option<PodNetwork>,
     },
     /// List the bundles of the cache
     List {
@@ -318,6 +324,9 @@ pub(crate) struct Bake {
     /// The minor version of Kubernetes
     #[arg(long, default_value = "1.36")]
     pub(crate) kubernetes: String,
+    /// With what this pod network needs
+    #[arg(long, value_enum)]
+    pub(crate) pod_network: Option<PodNetwork>,
     /// Install what is missing without asking
     #[arg(short, long)]
     pub(crate) yes: bool,

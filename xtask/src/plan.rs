@@ -159,7 +159,9 @@ fn write(
     }
     if choices.provider == caravan_lab::Provider::Docker && choices.image.is_none() {
         let minor = lab.kubernetes().to_string();
-        choices.image = Some(software::image(&minor, &flags.origin, false, screen)?);
+        let network = software::network(lab.pod_network());
+        let made = software::image(&minor, network, &flags.origin, false, screen)?;
+        choices.image = Some(made);
     }
     Keys::ensure(lab, dir)?;
     let servers: Vec<&Server> = lab.servers().iter().collect();

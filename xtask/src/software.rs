@@ -1,6 +1,6 @@
 //! The bridge between `bundle` and the rest: which software machines run, and the image that has it.
 
-use caravan_bundle::{Base, Cache, Event, Progress, Source, image};
+use caravan_bundle::{Base, Cache, Event, Network, Progress, Source, add_on, image};
 use caravan_lab::{Lab, PodNetwork};
 use caravan_render::Software;
 
@@ -15,15 +15,10 @@ use crate::show::timeline::RUN;
 ///
 /// # Errors
 ///
-/// [`Error::Bundle`] where nothing is pinned for this Kubernetes, [`Error::NoPodNetwork`].
+/// [`Error::Bundle`] where nothing is pinned for this Kubernetes, or the cache cannot be read.
 pub(crate) fn versions(lab: &Lab) -> Result<Software, Error> {
-    match lab.pod_network() {
-        PodNetwork::Vxlan => {}
-        network @ (PodNetwork::Flannel | PodNetwork::Calico) => {
-            return Err(Error::NoPodNetwork { network });
-        }
-    }
-    let software = caravan_bundle::software_of(&lab.kubernetes().to_string())?;
+    let minor = lab.kubernetes().to_string();
+    let software = caravan_bundle::software_of(&minor)?;
     Ok(Software {
         kubernetes: software.kubernetes,
         etcd: software.etcd,
@@ -31,8 +26,27 @@ pub(crate) fn versions(lab: &Lab) -> Result<Software, Error> {
         coredns_repository: software.coredns_repository,
         coredns_tag: software.coredns_tag,
         pause_image: software.pause_image,
-        pod_network_manifest: None,
+        flannel_image: caravan_bundle::flannel_image(&minor)?,
+        calico_manifest: calico_manifest(lab, &minor)?,
     })
+}
+
+/// What Calico's project publishes, where the lab wants it and the cache has it.
+fn calico_manifest(lab: &Lab, minor: &str) -> Result<Option<String>, Error> {
+    if lab.pod_network() != PodNetwork::Calico {
+        return Ok(None);
+    }
+    let found = add_on::find(&Cache::open(None)?, minor, Network::Calico)?;
+    found.map_or(Ok(None), |calico| Ok(calico.published_manifest()?))
+}
+
+/// The add-on that a pod network needs.
+pub(crate) fn network(pod_network: PodNetwork) -> Option<Network> {
+    match pod_network {
+        PodNetwork::Vxlan => None,
+        PodNetwork::Flannel => Some(Network::Flannel),
+        PodNetwork::Calico => Some(Network::Calico),
+    }
 }
 
 /// The image that machines hold for test pods.
@@ -45,26 +59,30 @@ pub(crate) fn probe_image(lab: &Lab) -> Result<String, Error> {
     Ok(software.probe_image)
 }
 
-/// Makes the machine image for Kubernetes `minor`, and the bundle it is made from, where they are not there yet;
-/// returns the image's name.
+/// Makes the machine image for Kubernetes `minor` with a pod network, and what it is made from, where they are not there
+/// yet; returns the image's name.
 ///
 /// # Errors
 ///
 /// [`Error::Bundle`], and those of [`setup::ensure`].
 pub(crate) fn image(
     minor: &str,
+    network: Option<Network>,
     origin: &Origin,
     yes: bool,
     screen: &Screen,
 ) -> Result<String, Error> {
     let cache = Cache::open(None)?;
     let told = Told(screen);
-    setup::ensure(lacking(&cache, minor, origin)?, yes, screen)?;
+    setup::ensure(lacking(&cache, minor, network, origin)?, yes, screen)?;
+    let from = source(origin.source);
     let engine = image::Engine::find()?;
-    let bundle = caravan_bundle::ensure(&cache, minor, source(origin.source), &told)?;
+    let bundle = caravan_bundle::ensure(&cache, minor, from, &told)?;
+    let add_on = network.map(|network| add_on::ensure(&cache, minor, network, from, &told));
     Ok(image::bake(
         &cache,
         &bundle,
+        add_on.transpose()?.as_ref(),
         base(origin.base),
         &engine,
         &told,
@@ -76,15 +94,28 @@ pub(crate) fn image(
 /// # Errors
 ///
 /// [`Error::Bundle`] where nothing is pinned for this Kubernetes.
-pub(crate) fn purpose(minor: &str, origin: &Origin) -> Result<Purpose, Error> {
-    lacking(&Cache::open(None)?, minor, origin)
+pub(crate) fn purpose(
+    minor: &str,
+    network: Option<Network>,
+    origin: &Origin,
+) -> Result<Purpose, Error> {
+    lacking(&Cache::open(None)?, minor, network, origin)
 }
 
 /// Each half alone may be there: a bundle that was built or imported earlier says nothing about the base system.
-fn lacking(cache: &Cache, minor: &str, origin: &Origin) -> Result<Purpose, Error> {
-    let bundle = caravan_bundle::has_bundle(cache, minor, source(origin.source))?;
+fn lacking(
+    cache: &Cache,
+    minor: &str,
+    network: Option<Network>,
+    origin: &Origin,
+) -> Result<Purpose, Error> {
+    let from = source(origin.source);
+    let mut made = caravan_bundle::has_bundle(cache, minor, from)?;
+    if let Some(network) = network {
+        made &= add_on::is_made(cache, minor, network, from)?;
+    }
     let system = caravan_bundle::has_base(cache, base(origin.base))?;
-    Ok(Purpose::making(origin.source, origin.base).less(bundle, system))
+    Ok(Purpose::making(origin.source, origin.base).less(made, system))
 }
 
 /// The source, as `bundle` names it.

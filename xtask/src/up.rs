@@ -116,8 +116,10 @@ impl Up<'_> {
         let keys = self.run.step("keys", || Keys::ensure(self.lab, self.dir))?;
         if choices.image.is_none() {
             let minor = self.lab.kubernetes().to_string();
+            let network = software::network(self.lab.pod_network());
             let made = self.run.step("software", || {
-                software::image(&minor, &self.flags.origin, self.flags.yes, self.run.screen)
+                let (origin, yes) = (&self.flags.origin, self.flags.yes);
+                software::image(&minor, network, origin, yes, self.run.screen)
             })?;
             choices.image = Some(made);
         }

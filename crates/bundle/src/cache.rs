@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bundles/ID/      complete bundles      bases/ID/    base systems
+//! add-ons/ID/      pod networks          digests.json what their images' tags stood for
 //! downloads/SUM    pinned files; `.part` while they come
 //! tmp/KIND-ID/     what is being made    logs/        what the programs said
 //! locks/NAME       held by who makes it
@@ -78,6 +79,10 @@ impl Cache {
 
     pub(crate) fn bundles(&self) -> Result<PathBuf, Error> {
         self.folder("bundles")
+    }
+
+    pub(crate) fn add_ons(&self) -> Result<PathBuf, Error> {
+        self.folder("add-ons")
     }
 
     pub(crate) fn bases(&self) -> Result<PathBuf, Error> {

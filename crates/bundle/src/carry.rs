@@ -21,9 +21,9 @@ const MARK: &str = "caravan-bundle";
 const MARK_TEXT: &str = "bundle export 1\n";
 
 /// The kinds of entries that an export may hold, which are the folders of the cache that they go to.
-const KINDS: [&str; 2] = ["bundles", "bases"];
+const KINDS: [&str; 3] = ["bundles", "bases", "add-ons"];
 
-/// Writes the bundle `id` (or the only one whose id begins so), and the base systems of the cache, to `file`: a gzip
+/// Writes the bundle `id` (or the only one whose id begins so), and the base systems and add-ons of the cache, to `file`: a gzip
 /// tar, readable by its owner's choice of umask, that [`import`] reads on another computer. Overwrites `file` when whole.
 ///
 /// # Errors
@@ -31,8 +31,10 @@ const KINDS: [&str; 2] = ["bundles", "bases"];
 /// [`Error::UnknownBundle`], [`Error::Damaged`] when an entry is not whole, [`Error::File`].
 pub fn export(cache: &Cache, id: &str, file: &Path, progress: &dyn Progress) -> Result<(), Error> {
     let mut entries_out = vec![("bundles", cache.bundles()?.join(resolve(cache, id)?))];
-    for place in entries(&cache.bases()?)? {
-        entries_out.push(("bases", place));
+    for (kind, folder) in [("bases", cache.bases()?), ("add-ons", cache.add_ons()?)] {
+        for place in entries(&folder)? {
+            entries_out.push((kind, place));
+        }
     }
     let mut part = file.as_os_str().to_owned();
     part.push(".part");
@@ -251,6 +253,7 @@ fn place(
     for (kind, id, manifest) in unpacked {
         let (lock, folder) = match kind {
             "bundles" => (format!("bundle-{id}"), cache.bundles()?),
+            "add-ons" => (format!("add-on-{id}"), cache.add_ons()?),
             _ => (format!("base-{id}"), cache.bases()?),
         };
         let _lock = cache.lock(&lock, progress)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use caravan_process::Program;
 
-use crate::components::{COMPONENTS, Component};
+use crate::components::Component;
 use crate::needs::{self, Go};
 use crate::pins::{Arch, Pins};
 use crate::progress::{Event, Progress, step};
@@ -94,19 +94,20 @@ pub(crate) struct Site<'a> {
     pub(crate) progress: &'a dyn Progress,
 }
 
-/// Builds all Go components. Returns the toolchain: `go1.26.8`.
+/// Builds Go components. Returns the toolchain: `go1.26.8`.
 ///
 /// # Errors
 ///
 /// [`Error::Lacking`], [`Error::Program`], [`Error::File`], [`Error::Interrupted`].
-pub(crate) fn go(pins: &Pins, tools: &Tools, site: &Site<'_>) -> Result<String, Error> {
+pub(crate) fn go(
+    components: &[Component],
+    pins: &Pins,
+    tools: &Tools,
+    site: &Site<'_>,
+) -> Result<String, Error> {
     let go = tools.go()?;
     let toolchain = go_version(&go)?;
-    // Measured with every cache empty; nobody should take the first of these steps for one that hangs.
-    site.progress.event(&Event::Note {
-        text: "software is built from Go modules, once: about ten minutes on two cores",
-    });
-    for component in &COMPONENTS {
+    for component in components {
         let version = pins.versions.of(component.name).map_or("", String::as_str);
         let text = format!("build {} {version} from Go modules", component.name);
         step(site.progress, &text, || build(component, pins, &go, site))?;
@@ -290,6 +291,7 @@ fn take(built: &Path, to: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::components::COMPONENTS;
 
     #[test]
     fn go_versions_are_compared_by_number() {

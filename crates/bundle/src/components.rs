@@ -134,6 +134,18 @@ pub(crate) const COMPONENTS: [Component; 6] = [
     },
 ];
 
+/// flannel, for labs that ask for it. One of its backends has C in it; linked statically like the rest.
+pub(crate) const FLANNEL: Component = Component {
+    cgo: true,
+    tags: "netgo osusergo",
+    link: &[
+        "-X github.com/flannel-io/flannel/pkg/version.Version=v{version}",
+        "-extldflags -static",
+    ],
+    programs: &[("github.com/flannel-io/flannel", "image/flanneld")],
+    ..module!("flannel")
+};
+
 impl Component {
     /// The value of `-ldflags`.
     pub(crate) fn ldflags(&self, versions: &Versions) -> String {
@@ -182,7 +194,7 @@ mod tests {
     fn modules_require_the_pinned_versions() {
         for minor in minors() {
             let versions = Pins::of(&minor, Arch::Amd64).unwrap().versions;
-            for component in &COMPONENTS {
+            for component in COMPONENTS.iter().chain([&FLANNEL]) {
                 let version = versions.of(component.name).unwrap();
                 let direct = component.go_mod.lines().filter(|line| {
                     line.contains(" v") && !line.contains("// indirect") && !line.contains("=>")
@@ -244,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_package_is_named_in_its_tools_file() {
-        for component in &COMPONENTS {
+        for component in COMPONENTS.iter().chain([&FLANNEL]) {
             for (package, _) in component.programs {
                 assert!(
                     component.tools_go.contains(&format!("\"{package}\"")),

@@ -27,9 +27,22 @@ const AT_ONCE: usize = 4;
 /// How often a file is asked for again after a passing fault, going on where it stopped.
 const ATTEMPTS: u32 = 3;
 
+/// A file that is wanted, by its sum.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// Its short name, for whoever watches.
+    pub(crate) name: &'a str,
+    /// What is asked for it, mirror and all.
+    pub(crate) url: &'a str,
+    /// In hexadecimal; also its name when it is there.
+    pub(crate) sha256: &'a str,
+    /// What lets us have it, where its server asks for that.
+    pub(crate) token: Option<&'a str>,
+}
+
 /// Downloads pinned files into one folder.
 pub(crate) struct Downloader {
-    agent: Agent,
+    pub(crate) agent: Agent,
     folder: PathBuf,
     mirror: Option<String>,
     stall: Duration,
@@ -54,9 +67,9 @@ impl Downloader {
         }
     }
 
-    /// Where `artifact` is or will be.
-    pub(crate) fn path(&self, artifact: &Artifact) -> PathBuf {
-        self.folder.join(&artifact.sha256)
+    /// Where the file with this sum is or will be.
+    pub(crate) fn path(&self, sha256: &str) -> PathBuf {
+        self.folder.join(sha256)
     }
 
     /// Downloads all `artifacts`, several at once. The first fault ends the others at their next step.
@@ -64,26 +77,53 @@ impl Downloader {
     /// # Errors
     ///
     /// The fault of the first artifact, in their order, that could not be had.
-    pub(crate) fn fetch_all(
+    pub(crate) fn fetch_artifacts(
         &self,
         artifacts: &[Artifact],
         progress: &dyn Progress,
     ) -> Result<(), Error> {
-        let next = Mutex::new(artifacts.iter().enumerate());
+        let urls: Vec<String> = artifacts
+            .iter()
+            .map(|artifact| self.address(&artifact.url))
+            .collect();
+        let wanted: Vec<Wanted<'_>> = artifacts
+            .iter()
+            .zip(&urls)
+            .map(|(artifact, url)| Wanted {
+                name: &artifact.name,
+                url,
+                sha256: &artifact.sha256,
+                token: None,
+            })
+            .collect();
+        self.fetch_all(&wanted, progress)
+    }
+
+    /// Downloads all that is `wanted`, several at once. The first fault ends the others at their next step.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the first file, in their order, that could not be had.
+    pub(crate) fn fetch_all(
+        &self,
+        wanted: &[Wanted<'_>],
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let next = Mutex::new(wanted.iter().enumerate());
         let stop = AtomicBool::new(false);
         let faults = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(artifacts.len()) {
+            for _ in 0..AT_ONCE.min(wanted.len()) {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
                         let taken = next
                             .lock()
                             .unwrap_or_else(|broken| broken.into_inner())
                             .next();
-                        let Some((place, artifact)) = taken else {
+                        let Some((place, wanted)) = taken else {
                             return;
                         };
-                        if let Err(error) = self.fetch_until(artifact, progress, &stop) {
+                        if let Err(error) = self.fetch_until(wanted, progress, &stop) {
                             stop.store(true, Ordering::Relaxed);
                             faults
                                 .lock()
@@ -112,22 +152,22 @@ impl Downloader {
     /// [`Error::Denied`], [`Error::Stalled`], [`Error::Transfer`], [`Error::Truncated`], [`Error::WrongSum`],
     /// [`Error::File`], [`Error::Interrupted`].
     pub(crate) fn fetch(&self, artifact: &Artifact, progress: &dyn Progress) -> Result<(), Error> {
-        self.fetch_until(artifact, progress, &AtomicBool::new(false))
+        self.fetch_artifacts(std::slice::from_ref(artifact), progress)
     }
 
     fn fetch_until(
         &self,
-        artifact: &Artifact,
+        wanted: &Wanted<'_>,
         progress: &dyn Progress,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
-        let whole = self.path(artifact);
+        let whole = self.path(wanted.sha256);
         if whole.exists() {
             let (sum, length) = digest::of_file(&whole).map_err(Error::file("read", &whole))?;
-            if sum == artifact.sha256 {
+            if sum == wanted.sha256 {
                 let total = Some(length);
                 progress.event(&Event::Bytes {
-                    item: &artifact.name,
+                    item: wanted.name,
                     done: length,
                     total,
                 });
@@ -140,8 +180,8 @@ impl Downloader {
         loop {
             let resumed = fs::metadata(&part).map_or(0, |part| part.len());
             let fetched = self
-                .stream(artifact, &part, progress, stop)
-                .and_then(|()| self.accept(artifact, &part));
+                .stream(wanted, &part, progress, stop)
+                .and_then(|()| self.accept(wanted, &part));
             match fetched {
                 Ok(()) => return Ok(()),
                 // A part that was left by an older run may be of another file: one try from the start.
@@ -159,31 +199,20 @@ impl Downloader {
     /// Adds what is missing to `part`.
     fn stream(
         &self,
-        artifact: &Artifact,
+        wanted: &Wanted<'_>,
         part: &Path,
         progress: &dyn Progress,
         stop: &AtomicBool,
     ) -> Result<(), Error> {
-        let url = self.address(&artifact.url);
-        let transfer = |received: u64| {
-            let url = url.clone();
-            let seconds = self.stall.as_secs();
-            move |source: ureq::Error| match source {
-                ureq::Error::Timeout(_) => Error::Stalled {
-                    url,
-                    seconds,
-                    received,
-                },
-                source => Error::Transfer {
-                    url,
-                    source: Box::new(source),
-                },
-            }
-        };
+        let url = wanted.url.to_owned();
+        let transfer = |received| self.transfer(&url, received);
         let mut done = fs::metadata(part).map_or(0, |part| part.len());
         let mut request = self.agent.get(&url);
         if done > 0 {
             request = request.header("range", format!("bytes={done}-"));
+        }
+        if let Some(token) = wanted.token {
+            request = request.header("authorization", format!("Bearer {token}"));
         }
         let mut response = request.call().map_err(transfer(done))?;
         match response.status().as_u16() {
@@ -222,7 +251,7 @@ impl Downloader {
                 .map_err(Error::file("write", part))?;
             done += read as u64;
             progress.event(&Event::Bytes {
-                item: &artifact.name,
+                item: wanted.name,
                 done,
                 total,
             });
@@ -237,23 +266,44 @@ impl Downloader {
         }
     }
 
+    /// What to say of a `url` that could not be had after `received` bytes.
+    pub(crate) fn transfer(
+        &self,
+        url: &str,
+        received: u64,
+    ) -> impl FnOnce(ureq::Error) -> Error + use<> {
+        let url = url.to_owned();
+        let seconds = self.stall.as_secs();
+        move |source| match source {
+            ureq::Error::Timeout(_) => Error::Stalled {
+                url,
+                seconds,
+                received,
+            },
+            source => Error::Transfer {
+                url,
+                source: Box::new(source),
+            },
+        }
+    }
+
     /// Gives `part` its name if it is the pinned file, and removes it if it is not.
-    fn accept(&self, artifact: &Artifact, part: &Path) -> Result<(), Error> {
+    fn accept(&self, wanted: &Wanted<'_>, part: &Path) -> Result<(), Error> {
         let (found, _) = digest::of_file(part).map_err(Error::file("read", part))?;
-        if found != artifact.sha256 {
+        if found != wanted.sha256 {
             fs::remove_file(part).map_err(Error::file("remove", part))?;
             return Err(Error::WrongSum {
-                url: self.address(&artifact.url),
+                url: wanted.url.to_owned(),
                 found,
-                expected: artifact.sha256.clone(),
+                expected: wanted.sha256.to_owned(),
             });
         }
-        let whole = self.path(artifact);
+        let whole = self.path(wanted.sha256);
         fs::rename(part, &whole).map_err(Error::file("move into place", part))
     }
 
     /// The address that is asked for `url`.
-    fn address(&self, url: &str) -> String {
+    pub(crate) fn address(&self, url: &str) -> String {
         match &self.mirror {
             Some(mirror) => format!(
                 "{mirror}/{}",
@@ -263,10 +313,10 @@ impl Downloader {
         }
     }
 
-    /// Removes what was downloaded for `artifacts`: it is in the bundle now.
-    pub(crate) fn clear(&self, artifacts: &[Artifact]) -> Result<(), Error> {
-        for artifact in artifacts {
-            let path = self.path(artifact);
+    /// Removes the files with these sums: what is in them is in a bundle now.
+    pub(crate) fn clear<'a>(&self, sums: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        for sum in sums {
+            let path = self.path(sum);
             if path.exists() {
                 fs::remove_file(&path).map_err(Error::file("remove", &path))?;
             }

@@ -52,6 +52,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// What a registry says of an image cannot be used.
+    #[error("the image `{name}` cannot be had: {what}")]
+    Image {
+        /// The image, with its registry and tag.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
     /// The user asked to stop.
     #[error("interrupted; what was downloaded or compiled so far is kept")]
     Interrupted,
@@ -89,6 +97,12 @@ pub enum Error {
         path: PathBuf,
         /// What gives it away.
         reason: String,
+    },
+    /// A pod network that only its project's images have was to be built.
+    #[error("the pod network `{network}` cannot be built from Go modules")]
+    NotBuilt {
+        /// Its name.
+        network: &'static str,
     },
     /// A downloaded archive lacks a file that is wanted from it.
     #[error("`{member}` is not in `{}`", archive.display())]
@@ -217,6 +231,10 @@ impl Error {
                  `cargo xtask bundle import FILE` takes a bundle made elsewhere"
             }
             Self::Lacking { remedy, .. } => return Some(remedy.clone()),
+            Self::NotBuilt { .. } => {
+                "its images hold programs that are no Go modules (BIRD, runit, tools in C): `--source download` has them \
+                 from its registry, and `pod_network = \"flannel\"` builds"
+            }
             Self::NotAnExport { .. } => {
                 "`cargo xtask bundle export FILE` makes one, on a computer that has the bundle"
             }

@@ -18,6 +18,7 @@ mod context;
 use std::fs;
 use std::path::Path;
 
+use crate::add_on::AddOn;
 use crate::base::{self, Base, BaseSystem};
 use crate::bundle::Bundle;
 use crate::cache::Cache;
@@ -35,7 +36,7 @@ const MACHINE: &str = "caravan-machine";
 /// Where the image archives are in the container that unpacks them.
 const ARCHIVES: &str = "/tmp/caravan-archives";
 
-/// Makes sure that the engine has the machine image of `bundle` on `base`, and returns its reference:
+/// Makes sure that the engine has the machine image of `bundle` and `add_on` on `base`, and returns its reference:
 /// `caravan-machine:0123456789abcdef`, whose tag is the sum of everything that is in it.
 ///
 /// # Errors
@@ -44,19 +45,20 @@ const ARCHIVES: &str = "/tmp/caravan-archives";
 pub fn bake(
     cache: &Cache,
     bundle: &Bundle,
+    add_on: Option<&AddOn>,
     base: Base,
     engine: &Engine,
     progress: &dyn Progress,
 ) -> Result<String, Error> {
     // The usual case: everything is there, and two questions to the engine say so.
     if let Some(found) = base::find(cache, base, progress)? {
-        let reference = reference(bundle, &found);
+        let reference = reference(bundle, add_on, &found);
         if engine.has_image(&reference)? {
             return Ok(reference);
         }
     }
     let base = base::ensure(cache, base, engine, progress)?;
-    let reference = reference(bundle, &base);
+    let reference = reference(bundle, add_on, &base);
     let name = format!("image-{}", tag(&reference));
     let _lock = cache.lock(&name, progress)?;
     if engine.has_image(&reference)? {
@@ -66,6 +68,7 @@ pub fn bake(
     let log = cache.log(&name)?;
     let baking = Baking {
         bundle,
+        add_on,
         base: &base,
         reference: &reference,
         workshop: &workshop,
@@ -79,11 +82,15 @@ pub fn bake(
     baked.map(|()| reference)
 }
 
-fn reference(bundle: &Bundle, base: &BaseSystem) -> String {
+fn reference(bundle: &Bundle, add_on: Option<&AddOn>, base: &BaseSystem) -> String {
     let mut recipe = Recipe::new("machine 1");
     recipe.add(&bundle.content);
     recipe.add(&base.content);
     context::add_to(&mut recipe);
+    // Labs without one keep the image that they have.
+    if let Some(add_on) = add_on {
+        recipe.add(&add_on.content);
+    }
     let mut tag = recipe.name();
     tag.truncate(16);
     format!("{MACHINE}:{tag}")
@@ -96,6 +103,7 @@ fn tag(reference: &str) -> &str {
 /// One image in the making, and the names of what it leaves in the engine meanwhile.
 struct Baking<'a> {
     bundle: &'a Bundle,
+    add_on: Option<&'a AddOn>,
     base: &'a BaseSystem,
     reference: &'a str,
     workshop: &'a Path,
@@ -107,7 +115,7 @@ struct Baking<'a> {
 impl Baking<'_> {
     fn run(&self) -> Result<(), Error> {
         step(self.progress, "write kube-proxy's image", || {
-            self.write_kube_proxy()
+            self.write_over_tools()
         })?;
         step(self.progress, "build the machine image", || self.build())?;
         step(self.progress, "unpack the container images into it", || {
@@ -115,8 +123,8 @@ impl Baking<'_> {
         })
     }
 
-    /// kube-proxy runs the packet filter tools of the base system.
-    fn write_kube_proxy(&self) -> Result<(), Error> {
+    /// kube-proxy and flannel run the packet filter tools of the base system.
+    fn write_over_tools(&self) -> Result<(), Error> {
         let software = &self.bundle.software;
         let layer = self.workshop.join("tools.tar");
         proxy_root::write(&self.base.root, &layer).map_err(|source| Error::Archive {
@@ -125,15 +133,25 @@ impl Baking<'_> {
         })?;
         let archives = self.workshop.join("archives");
         fs::create_dir(&archives).map_err(Error::file("make the folder", &archives))?;
-        let to = archives.join("kube-proxy.tar");
-        let image = Image {
-            name: &format!("registry.k8s.io/{KUBE_PROXY}:{}", software.kubernetes),
-            arch: self.bundle.arch,
-            below: std::slice::from_ref(&layer),
-            program: (KUBE_PROXY, &self.bundle.dir.join("image").join(KUBE_PROXY)),
-            entrypoint: &["/usr/local/bin/kube-proxy"],
-        };
-        oci::write(&image, &to).map_err(Error::file("write", &to))
+        let kube_proxy = (
+            format!("registry.k8s.io/{KUBE_PROXY}:{}", software.kubernetes),
+            KUBE_PROXY,
+            self.bundle.dir.join("image").join(KUBE_PROXY),
+        );
+        let added = self.add_on.and_then(AddOn::program);
+        let added = added.map(|(name, program, file)| (name.to_owned(), program, file));
+        for (name, program, file) in [kube_proxy].into_iter().chain(added) {
+            let to = archives.join(format!("{program}.tar"));
+            let image = Image {
+                name: &name,
+                arch: self.bundle.arch,
+                below: std::slice::from_ref(&layer),
+                program: (program, &file),
+                entrypoint: &[&format!("/usr/local/bin/{program}")],
+            };
+            oci::write(&image, &to).map_err(Error::file("write", &to))?;
+        }
+        Ok(())
     }
 
     fn build(&self) -> Result<(), Error> {
@@ -180,10 +198,14 @@ impl Baking<'_> {
             .args([&self.stage(), "/usr/lib/caravan-image/preload", ARCHIVES]);
         create.run().map_err(Error::program(doing))?;
         // Copied through the engine, not mounted: it may run elsewhere, and its users need no access to the cache.
-        for folder in [
+        let folders = [
             self.bundle.dir.join("images"),
             self.workshop.join("archives"),
-        ] {
+        ];
+        for folder in folders
+            .into_iter()
+            .chain(self.add_on.and_then(AddOn::archives))
+        {
             let mut from = folder.into_os_string();
             from.push("/.");
             let to = format!("{container}:{ARCHIVES}");

@@ -7,6 +7,7 @@
 //! Nothing half made is ever seen: entries are made aside and renamed when whole, and what is damaged later is found
 //! before it is used. The pins are `artifacts.toml` and `go/`; the image's recipe is `image/`.
 
+pub mod add_on;
 mod base;
 mod bundle;
 mod cache;
@@ -25,12 +26,14 @@ mod oci;
 mod pins;
 mod progress;
 mod proxy_root;
+mod registry;
 #[cfg(test)]
 mod script;
 mod shelf;
 mod software;
 mod transport;
 
+pub use add_on::{AddOn, Network};
 pub use base::{Base, is_made as has_base};
 pub use bundle::{Bundle, Source, ensure, is_made as has_bundle};
 pub use cache::Cache;
@@ -38,5 +41,5 @@ pub use carry::{export, import};
 pub use error::Error;
 pub use pins::{Arch, minors};
 pub use progress::{Event, Progress, Silent};
-pub use shelf::{Pruned, list, prune, verify};
-pub use software::{Software, software_of};
+pub use shelf::{Pruned, add_ons, list, prune, verify};
+pub use software::{Software, flannel_image, software_of};

@@ -5,6 +5,8 @@
 //! Format: <https://github.com/opencontainers/image-spec>; the names containerd reads on import are annotations of the
 //! index (<https://github.com/containerd/containerd/blob/main/core/images/annotations.go>).
 
+mod pulled;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -17,6 +19,7 @@ use oci_spec::image::{
 };
 use serde::Serialize;
 
+pub(crate) use self::pulled::{Pulled, write_pulled};
 use crate::digest::{self, Hashing};
 use crate::pins::Arch;
 

@@ -60,6 +60,8 @@ pub(crate) struct Versions {
     pub(crate) cni: String,
     pub(crate) coredns: String,
     pub(crate) pause: String,
+    pub(crate) flannel: String,
+    pub(crate) calico: String,
 }
 
 /// How a published file is packed.
@@ -89,6 +91,32 @@ pub(crate) struct Artifact {
     pub(crate) sum_agrees_with: Option<String>,
 }
 
+/// An image of a pod network, as its project publishes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublishedImage {
+    pub(crate) pod_network: String,
+    pub(crate) version: String,
+    /// With its registry and tag.
+    pub(crate) name: String,
+    /// `sha256:...`, where it is known.
+    pub(crate) digest: Option<String>,
+    #[allow(dead_code, reason = "for readers of artifacts.toml; a test checks it")]
+    pub(crate) name_from: String,
+}
+
+/// What a pod network's project publishes for kubectl.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublishedManifest {
+    pub(crate) pod_network: String,
+    pub(crate) version: String,
+    pub(crate) url: String,
+    pub(crate) sha256: String,
+    #[allow(dead_code, reason = "for readers of artifacts.toml; a test checks it")]
+    pub(crate) sum_from: String,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
@@ -96,6 +124,8 @@ struct Table {
     sources: BTreeMap<String, toml::Table>,
     kubernetes: BTreeMap<String, Versions>,
     artifact: Vec<Artifact>,
+    image: Vec<PublishedImage>,
+    manifest: Vec<PublishedManifest>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
@@ -159,7 +189,30 @@ impl Versions {
             "runc" => &self.runc,
             "cni" => &self.cni,
             "coredns" => &self.coredns,
+            "flannel" => &self.flannel,
+            "calico" => &self.calico,
             _ => return None,
+        })
+    }
+}
+
+impl Pins {
+    /// The published images of a pod network, in their order.
+    pub(crate) fn images_of<'a>(
+        &'a self,
+        pod_network: &'a str,
+    ) -> impl Iterator<Item = &'static PublishedImage> + 'a {
+        TABLE.image.iter().filter(move |image| {
+            image.pod_network == pod_network
+                && self.versions.of(pod_network) == Some(&image.version)
+        })
+    }
+
+    /// The published manifest of a pod network, where it has one that is used.
+    pub(crate) fn manifest_of(&self, pod_network: &str) -> Option<&'static PublishedManifest> {
+        TABLE.manifest.iter().find(|manifest| {
+            manifest.pod_network == pod_network
+                && self.versions.of(pod_network) == Some(&manifest.version)
         })
     }
 }
@@ -230,6 +283,31 @@ mod tests {
                     .all(|pair| pair[0] != pair[1]),
                 "one file, one place"
             );
+        }
+    }
+
+    #[test]
+    fn what_pod_networks_publish_is_well_formed_and_used() {
+        for image in &TABLE.image {
+            let name = &image.name;
+            assert!(name.ends_with(&format!(":v{}", image.version)), "{name}");
+            assert!(TABLE.sources.contains_key(&image.name_from), "{name}");
+            let digest = image.digest.as_deref().unwrap_or("sha256:");
+            assert!(digest.starts_with("sha256:"), "{name}");
+        }
+        for manifest in &TABLE.manifest {
+            let url = &manifest.url;
+            assert!(url.starts_with("https://"), "{url}");
+            assert!(url.contains(&format!("/v{}/", manifest.version)), "{url}");
+            assert_eq!(hex::decode(&manifest.sha256).unwrap().len(), 32, "{url}");
+            assert!(TABLE.sources.contains_key(&manifest.sum_from), "{url}");
+        }
+        for minor in minors() {
+            let pins = Pins::of(&minor, Arch::Amd64).unwrap();
+            assert_eq!(pins.images_of("flannel").count(), 1);
+            assert_eq!(pins.images_of("calico").count(), 3);
+            assert!(pins.manifest_of("flannel").is_none());
+            assert!(pins.manifest_of("calico").is_some());
         }
     }
 

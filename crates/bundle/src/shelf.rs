@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::add_on::AddOn;
 use crate::bundle::{Bundle, DOWNLOADS};
 use crate::cache::{Cache, remove_tree};
 use crate::entry::{self, MANIFEST};
 use crate::progress::{Progress, step};
-use crate::{Error, base};
+use crate::{Error, add_on, base};
 
 /// All bundles whose manifest can be read, by id. Their files are not looked at.
 ///
@@ -24,7 +25,22 @@ pub fn list(cache: &Cache) -> Result<Vec<Bundle>, Error> {
     Ok(bundles)
 }
 
-/// Reads every file of every bundle and base system, and returns what is damaged; nothing means all are whole.
+/// All add-ons whose manifest can be read, by id. Their files are not looked at.
+///
+/// # Errors
+///
+/// [`Error::File`] when the cache cannot be read.
+pub fn add_ons(cache: &Cache) -> Result<Vec<AddOn>, Error> {
+    let mut found = Vec::new();
+    for place in entries(&cache.add_ons()?)? {
+        if let Ok(Some(manifest)) = entry::read(&place) {
+            found.extend(AddOn::of(place, &manifest));
+        }
+    }
+    Ok(found)
+}
+
+/// Reads every file of every bundle, base system and add-on, and returns what is damaged; nothing means all are whole.
 ///
 /// # Errors
 ///
@@ -34,6 +50,7 @@ pub fn verify(cache: &Cache, progress: &dyn Progress) -> Result<Vec<Error>, Erro
     for place in entries(&cache.bundles()?)?
         .into_iter()
         .chain(entries(&cache.bases()?)?)
+        .chain(entries(&cache.add_ons()?)?)
     {
         let text = format!("verify {}", name(&place));
         step(progress, &text, || {
@@ -54,13 +71,13 @@ pub fn verify(cache: &Cache, progress: &dyn Progress) -> Result<Vec<Error>, Erro
 /// What [`prune`] removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pruned {
-    /// The ids of the bundles and base systems.
+    /// The ids of the bundles, base systems and add-ons.
     pub entries: Vec<String>,
     /// How much they took, in bytes, by their manifests.
     pub bytes: u64,
 }
 
-/// Removes every bundle but those in `keep`, base systems of recipes that are gone, and what dead runners left.
+/// Removes every bundle but those in `keep`, base systems and add-ons of recipes that are gone, and what dead runners left.
 /// What another runner works on is left alone.
 ///
 /// # Errors
@@ -69,9 +86,11 @@ pub struct Pruned {
 pub fn prune(cache: &Cache, keep: &[String]) -> Result<Pruned, Error> {
     let mut pruned = Pruned::default();
     let bases = base::current_ids();
+    let add_ons = add_on::current_ids();
     for (kind, folder, keep) in [
         ("bundle", cache.bundles()?, keep),
         ("base", cache.bases()?, bases.as_slice()),
+        ("add-on", cache.add_ons()?, add_ons.as_slice()),
     ] {
         for place in entries(&folder)? {
             let id = name(&place);

@@ -43,12 +43,13 @@ fn a_bundle_is_built_and_baked() {
 
     let engine = Engine::find().unwrap();
     let since = Instant::now();
-    let image = caravan_bundle::image::bake(&cache, &bundle, Base::Debian, &engine, &Loud).unwrap();
+    let image =
+        caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian, &engine, &Loud).unwrap();
     println!("{:7.1} s  {image}", since.elapsed().as_secs_f64());
 
     let since = Instant::now();
     let again =
-        caravan_bundle::image::bake(&cache, &bundle, Base::Debian, &engine, &Silent).unwrap();
+        caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian, &engine, &Silent).unwrap();
     println!("{:7.3} s  the same again", since.elapsed().as_secs_f64());
     assert_eq!(again, image);
 }

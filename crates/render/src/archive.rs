@@ -18,7 +18,7 @@ struct HeadContext<'a> {
     name: &'a str,
     /// The number of the line that the archive starts on.
     payload_line: usize,
-    enabled_units: &'a [&'a str],
+    enabled_units: Vec<&'static str>,
 }
 
 /// Returns `machines/<name>.sh`.
@@ -34,7 +34,7 @@ pub(crate) fn script(
             lab_file: &context.lab_file,
             name: &machine.name,
             payload_line,
-            enabled_units: table::enabled_units(machine.role),
+            enabled_units: table::enabled_units(machine.role, lab.pod_network()),
         };
         templates::render(templates::MACHINE, &wrap(&context))
     };

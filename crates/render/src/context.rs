@@ -68,6 +68,9 @@ pub(crate) struct LabContext {
     pause_image: String,
     cluster_domain: String,
     pod_network: &'static str,
+    flannel_image: String,
+    endpoint_address: String,
+    endpoint_port: u16,
     pod_cidr: String,
     pod_mtu: u16,
     service_cidr: String,
@@ -115,6 +118,9 @@ impl LabContext {
             pause_image: software.pause_image.clone(),
             cluster_domain: lab.cluster_domain().into(),
             pod_network: lab.pod_network().word(),
+            flannel_image: software.flannel_image.clone(),
+            endpoint_address: lab.api_endpoint().ip().to_string(),
+            endpoint_port: lab.api_endpoint().port(),
             pod_cidr: lab.pod_cidr().to_string(),
             pod_mtu: POD_MTU,
             service_cidr: lab.service_cidr().to_string(),
@@ -201,6 +207,7 @@ pub(crate) struct MachineContext<'a> {
     memory_mib: u32,
     cpus: u8,
     pod_subnet: String,
+    own_pods: String,
     vrrp_priority: u8,
     vrrp_peers: Vec<Named>,
 }
@@ -218,6 +225,7 @@ impl<'a> MachineContext<'a> {
             memory_mib: machine.memory_mib,
             cpus: machine.cpus,
             pod_subnet: pod_subnet(lab, machine),
+            own_pods: own_pods(lab, machine),
             vrrp_priority: lab.vrrp_priority(machine),
             vrrp_peers: peers.map(|peer| Named::new(lab, peer)).collect(),
         }
@@ -232,6 +240,14 @@ fn pod_subnet(lab: &Lab, machine: &Machine) -> String {
     lab.pod_subnet(machine)
         .map(|subnet| subnet.to_string())
         .unwrap_or_default()
+}
+
+/// The addresses that a packet of this machine's own pods may come from, as far as they are known before the machine is.
+fn own_pods(lab: &Lab, machine: &Machine) -> String {
+    match lab.pod_network() {
+        PodNetwork::Vxlan => pod_subnet(lab, machine),
+        PodNetwork::Flannel | PodNetwork::Calico => lab.pod_cidr().to_string(),
+    }
 }
 
 /// flannel and Calico take a node's pod subnet from its Node object, where the controller manager writes it.

@@ -30,6 +30,15 @@ pub enum Error {
         /// The machine's name.
         machine: String,
     },
+    /// Calico's published manifest is not the one that is known here.
+    #[error("Calico's manifest does not say {what} where it is expected")]
+    CalicoManifest {
+        /// What is missing, or there more than once.
+        what: &'static str,
+    },
+    /// The lab's pod network is Calico, and its manifest was not handed in.
+    #[error("Calico's manifest is not here")]
+    NoCalicoManifest,
     /// The join token is not of the form `[a-z0-9]{6}.[a-z0-9]{16}`.
     #[error("the join token is not of the form `abcdef.0123456789abcdef`")]
     TokenShape,
@@ -42,6 +51,13 @@ impl Error {
             Error::Template { template, .. } | Error::Syntax { template, .. } => Some(format!(
                 "restore `{template}` with `git checkout {template}`"
             )),
+            Error::CalicoManifest { .. } => Some(
+                "its version in crates/bundle/artifacts.toml was changed: crates/render/src/calico.rs has to follow"
+                    .to_owned(),
+            ),
+            Error::NoCalicoManifest => Some(
+                "`cargo xtask bundle download --pod-network calico` fetches it with the images".to_owned(),
+            ),
             Error::MissingPairs { .. } | Error::TokenShape => None,
         }
     }

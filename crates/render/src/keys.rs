@@ -5,7 +5,6 @@ use caravan_lab::{Machine, Role};
 use crate::error::Error;
 use crate::file::{GuestFile, Owner};
 use crate::material::{KeyPair, Material, Secret};
-use crate::settings::Software;
 
 /// The folder that kubeadm reads keys from, and writes its own to.
 const KUBERNETES: &str = "/etc/kubernetes/pki";
@@ -15,11 +14,7 @@ const KUBELET: &str = "/var/lib/kubelet/pki";
 const ETCD: &str = "/etc/etcd/pki";
 
 /// Returns the files of a machine that hold key material, a secret or not, and those that are a single word.
-pub(crate) fn files(
-    machine: &Machine,
-    material: &Material,
-    software: &Software,
-) -> Result<Vec<GuestFile>, Error> {
+pub(crate) fn files(machine: &Machine, material: &Material) -> Result<Vec<GuestFile>, Error> {
     let mut files = vec![
         public(
             "/etc/caravan/authorized_keys".into(),
@@ -87,12 +82,6 @@ pub(crate) fn files(
                 format!("{KUBERNETES}/sa.key"),
                 &service_account.private,
             ));
-            if let Some(manifest) = &software.pod_network_manifest {
-                files.push(public(
-                    "/etc/kubernetes/caravan/pod-network.yaml".into(),
-                    manifest.clone(),
-                ));
-            }
         }
         Role::Worker => files.push(public(
             format!("{KUBERNETES}/ca.crt"),
@@ -107,7 +96,7 @@ fn pair(files: &mut Vec<GuestFile>, folder: &str, name: &str, pair: &KeyPair) {
     files.push(secret(format!("{folder}/{name}.key"), &pair.private));
 }
 
-fn public(path: String, content: String) -> GuestFile {
+pub(crate) fn public(path: String, content: String) -> GuestFile {
     GuestFile {
         path: path.into(),
         mode: 0o644,

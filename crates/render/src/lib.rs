@@ -12,6 +12,7 @@
 //! For many machines of one lab make one [`Renderer`], which renders once what they all share.
 
 mod archive;
+mod calico;
 mod context;
 mod error;
 pub mod explain;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use caravan_lab::{Lab, Machine};
+use caravan_lab::{Lab, Machine, PodNetwork, Role};
 use handlebars::Context;
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::file::{GuestFile, Owner};
 use crate::material::Material;
 use crate::settings::{Settings, Software};
 use crate::table::{self, Source};
-use crate::{keys, templates};
+use crate::{calico, keys, templates};
 
 /// Renders the files of one lab's machines.
 pub struct Renderer<'a> {
@@ -58,10 +58,14 @@ impl<'a> Renderer<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if the material lacks the machine's certificates.
+    /// Fails if the material lacks the machine's certificates, or if Calico's manifest is wanted and missing.
     pub fn guest_files(&self, machine: &Machine) -> Result<Vec<GuestFile>, Error> {
         let context = self.machine_context(machine);
-        let mut files = keys::files(machine, self.material, self.software)?;
+        let mut files = keys::files(machine, self.material)?;
+        if let Some(manifest) = self.calico_manifest(machine)? {
+            let path = "/etc/kubernetes/caravan/pod-network.yaml";
+            files.push(keys::public(path.into(), manifest));
+        }
         for entry in table::FILES {
             if !entry.on.holds(machine.role, self.lab.pod_network()) {
                 continue;
@@ -82,6 +86,15 @@ impl<'a> Renderer<'a> {
         }
         files.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(files)
+    }
+
+    /// The manifest for masters of labs with Calico, which has no template of ours.
+    fn calico_manifest(&self, machine: &Machine) -> Result<Option<String>, Error> {
+        if self.lab.pod_network() != PodNetwork::Calico || machine.role != Role::ControlPlane {
+            return Ok(None);
+        }
+        let published = self.software.calico_manifest.as_deref();
+        calico::manifest(published.ok_or(Error::NoCalicoManifest)?, self.lab).map(Some)
     }
 
     pub(crate) fn lab(&self) -> &'a Lab {

@@ -19,9 +19,10 @@ pub struct Software {
     pub coredns_tag: String,
     /// The image of a pod's first container, with its tag: `registry.k8s.io/pause:3.10.2`.
     pub pause_image: String,
-    /// The manifest of the pod network that is no part of the machines (flannel, Calico), where the bundle has it; the
-    /// first master applies it.
-    pub pod_network_manifest: Option<String>,
+    /// flannel's image with its tag; empty where nothing is known of it, and then only other pod networks can be rendered.
+    pub flannel_image: String,
+    /// Calico's manifest as its project publishes it; needed by labs with that pod network alone.
+    pub calico_manifest: Option<String>,
 }
 
 impl Software {
@@ -34,7 +35,8 @@ impl Software {
             coredns_repository: "registry.k8s.io/coredns".into(),
             coredns_tag: "v1.14.4".into(),
             pause_image: "registry.k8s.io/pause:3.10.2".into(),
-            pod_network_manifest: None,
+            flannel_image: "ghcr.io/flannel-io/flannel:v0.28.4".into(),
+            calico_manifest: None,
         }
     }
 }

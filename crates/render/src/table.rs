@@ -24,6 +24,10 @@ pub(crate) enum On {
     Nodes,
     /// Machines that run pods, where pods talk through the machines' own mesh.
     MeshNodes,
+    /// Machines of one role, where pods talk through flannel.
+    FlannelRole(Role),
+    /// Machines that run pods, where pods talk through flannel.
+    FlannelNodes,
 }
 
 impl On {
@@ -33,6 +37,8 @@ impl On {
             On::Role(wanted) => role == wanted,
             On::Nodes => role.is_node(),
             On::MeshNodes => role.is_node() && pod_network == PodNetwork::Vxlan,
+            On::FlannelRole(wanted) => role == wanted && pod_network == PodNetwork::Flannel,
+            On::FlannelNodes => role.is_node() && pod_network == PodNetwork::Flannel,
         }
     }
 }
@@ -99,6 +105,7 @@ pub(crate) const FILES: &[Entry] = &[
     row!(lab "etc/kubernetes/caravan/join-token.env", 0o600, MASTER),
     row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, MASTER),
     row!(machine "etc/kubernetes/caravan/kubeadm-join.yaml", 0o600, WORKER),
+    row!(lab "etc/kubernetes/caravan/pod-network.yaml", 0o644, On::FlannelRole(Role::ControlPlane), "etc/kubernetes/caravan/flannel.yaml"),
     row!(fixed "etc/kubernetes/patches/corednsdeployment0+strategic.yaml", 0o644, On::Nodes),
     row!(fixed "etc/kubernetes/patches/kube-apiserver0+strategic.yaml", 0o644, On::Nodes),
     row!(fixed "etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", 0o644, On::Nodes),
@@ -108,6 +115,8 @@ pub(crate) const FILES: &[Entry] = &[
     row!(fixed "etc/modules-load.d/caravan.conf", 0o644, On::Nodes),
     row!(fixed "etc/sysctl.d/90-caravan.conf", 0o644, On::Nodes),
     row!(fixed "etc/systemd/system/caravan-bootstrap.service", 0o644, On::Every),
+    row!(fixed "etc/systemd/system/caravan-cni.path", 0o644, On::FlannelNodes),
+    row!(fixed "etc/systemd/system/caravan-cni.service", 0o644, On::FlannelNodes),
     row!(fixed "etc/systemd/system/caravan-join-token.service", 0o644, MASTER),
     row!(fixed "etc/systemd/system/caravan-join-token.timer", 0o644, MASTER),
     row!(fixed "etc/systemd/system/caravan-network.service", 0o644, On::Every),
@@ -124,6 +133,7 @@ pub(crate) const FILES: &[Entry] = &[
     row!(fixed "usr/lib/caravan/bootstrap-load-balancer", 0o644, BALANCER),
     row!(fixed "usr/lib/caravan/bootstrap-worker", 0o644, WORKER),
     row!(fixed "usr/lib/caravan/check-api", 0o755, BALANCER),
+    row!(fixed "usr/lib/caravan/cni", 0o755, On::FlannelNodes),
     row!(fixed "usr/lib/caravan/container-compat", 0o755, On::Nodes),
     row!(fixed "usr/lib/caravan/join-token", 0o755, MASTER),
     row!(fixed "usr/lib/caravan/lib.sh", 0o644, On::Every),
@@ -131,34 +141,25 @@ pub(crate) const FILES: &[Entry] = &[
     row!(fixed "usr/lib/caravan/node.sh", 0o644, On::Nodes),
 ];
 
-/// Units that start by themselves on every boot of a machine of this role.
-pub(crate) fn enabled_units(role: Role) -> &'static [&'static str] {
+/// Units that start by themselves on every boot of a machine of this role, sorted.
+pub(crate) fn enabled_units(role: Role, pod_network: PodNetwork) -> Vec<&'static str> {
+    let mut units = vec!["caravan-bootstrap.service", "caravan-network.service"];
     match role {
-        Role::Etcd => &[
-            "caravan-bootstrap.service",
-            "caravan-network.service",
-            "etcd.service",
-        ],
-        Role::LoadBalancer => &[
-            "caravan-bootstrap.service",
-            "caravan-network.service",
-            "haproxy.service",
-            "keepalived.service",
-        ],
-        Role::ControlPlane => &[
-            "caravan-bootstrap.service",
-            "caravan-join-token.timer",
-            "caravan-network.service",
-            "container-compat.service",
-            "containerd.service",
-            "kubelet.service",
-        ],
-        Role::Worker => &[
-            "caravan-bootstrap.service",
-            "caravan-network.service",
-            "container-compat.service",
-            "containerd.service",
-            "kubelet.service",
-        ],
+        Role::Etcd => units.push("etcd.service"),
+        Role::LoadBalancer => units.extend(["haproxy.service", "keepalived.service"]),
+        Role::ControlPlane => units.push("caravan-join-token.timer"),
+        Role::Worker => {}
     }
+    if role.is_node() {
+        units.extend([
+            "container-compat.service",
+            "containerd.service",
+            "kubelet.service",
+        ]);
+        if pod_network == PodNetwork::Flannel {
+            units.push("caravan-cni.path");
+        }
+    }
+    units.sort_unstable();
+    units
 }

@@ -49,7 +49,6 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoBundle { .. } => Some("`cargo xtask bundle build` makes it".to_owned()),
-            Self::NoPodNetwork { .. } => Some("set `pod_network = \"vxlan\"` in the lab file".to_owned()),
             Self::Strangers { lab, .. } => Some(format!(
                 "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"
             )),

@@ -36,6 +36,24 @@ pub(crate) enum Provider {
     Virtualbox,
 }
 
+/// A pod network that needs more than every machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PodNetwork {
+    /// flannel
+    Flannel,
+    /// Calico
+    Calico,
+}
+
+impl From<PodNetwork> for caravan_bundle::Network {
+    fn from(pod_network: PodNetwork) -> Self {
+        match pod_network {
+            PodNetwork::Flannel => Self::Flannel,
+            PodNetwork::Calico => Self::Calico,
+        }
+    }
+}
+
 /// Where what the machines run comes from.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Origin {

@@ -43,7 +43,8 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
     let purpose = if needs::missing(Purpose::RUNNING).is_empty() || has_image {
         Purpose::RUNNING
     } else {
-        software::purpose(&up.lab.kubernetes().to_string(), &up.flags.origin)?
+        let network = software::network(up.lab.pod_network());
+        software::purpose(&up.lab.kubernetes().to_string(), network, &up.flags.origin)?
     };
     setup::ensure(purpose, up.flags.yes, up.run.screen)?;
     let provider = before

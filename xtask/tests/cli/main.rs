@@ -8,6 +8,7 @@ mod interrupts;
 mod kubeconfig;
 mod lifecycle;
 mod others;
+mod pod_networks;
 mod reading;
 mod setup;
 mod world;

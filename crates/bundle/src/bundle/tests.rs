@@ -50,7 +50,7 @@ struct Computer {
 }
 
 /// Answers like Go; builds by writing a line into each program. Counts its builds in `builds`.
-const GO: &str = r#"#!/bin/sh
+pub(crate) const GO: &str = r#"#!/bin/sh
 set -eu
 if [ "$1" = env ]; then printf 'go1.26.8\nlocal\n'; exit; fi
 echo "$PWD" >>"$(dirname "$0")/builds"

@@ -25,6 +25,8 @@ pub(crate) enum Way {
     Status(u16),
     /// Answers when four clients wait at once.
     Together,
+    /// Whole, for those who show the token `pass`, which the server's file `/token` gives; others are sent there.
+    Guarded,
 }
 
 /// A web server on a port of its own, for one test.
@@ -34,6 +36,7 @@ pub(crate) struct Server {
 }
 
 struct Shared {
+    address: SocketAddr,
     files: BTreeMap<String, (Way, Vec<u8>)>,
     requests: Mutex<Vec<String>>,
     answered: AtomicUsize,
@@ -45,7 +48,9 @@ struct Shared {
 impl Server {
     pub(crate) fn start(files: &[(&str, Way, &[u8])]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
+            address,
             files: files
                 .iter()
                 .map(|&(path, way, content)| (path.to_owned(), (way, content.to_vec())))
@@ -55,7 +60,6 @@ impl Server {
             four: Barrier::new(4),
             over: (Mutex::new(false), Condvar::new()),
         });
-        let address = listener.local_addr().unwrap();
         let ours = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -89,12 +93,15 @@ impl Shared {
             .nth(1)?
             .trim_start_matches("/host/")
             .to_owned();
+        let path = path.split('?').next()?.to_owned();
         let mut from = None;
+        let mut pass = false;
         for line in lines {
             let line = line.ok()?.to_ascii_lowercase();
             if line.is_empty() {
                 break;
             }
+            pass |= line == "authorization: bearer pass";
             if let Some(range) = line.strip_prefix("range: bytes=") {
                 from = range.trim_end_matches('-').parse::<usize>().ok();
             }
@@ -108,6 +115,15 @@ impl Shared {
             )
             .ok();
         };
+        if matches!(way, Way::Guarded) && !pass {
+            let address = self.address;
+            return write!(
+                stream,
+                "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\
+                 www-authenticate: Bearer realm=\"http://{address}/token\",service=\"test\"\r\n\r\n"
+            )
+            .ok();
+        }
         let first = self.answered.fetch_add(1, Ordering::SeqCst) == 0;
         let half = content.len() / 2;
         let send = match (way, first) {

@@ -54,10 +54,10 @@ fn a_good_file_is_kept_under_its_sum_and_not_asked_for_again() {
     let tool = artifact("tool", TEXT);
     downloader.fetch(&tool, &Silent).unwrap();
     downloader.fetch(&tool, &Silent).unwrap();
-    assert_eq!(fs::read(downloader.path(&tool)).unwrap(), TEXT);
+    assert_eq!(fs::read(downloader.path(&tool.sha256)).unwrap(), TEXT);
     assert_eq!(names(folder.path()), std::slice::from_ref(&tool.sha256));
     assert_eq!(server.requests(), ["tool"]);
-    downloader.clear(&[tool]).unwrap();
+    downloader.clear([tool.sha256.as_str()]).unwrap();
     assert!(names(folder.path()).is_empty());
 }
 
@@ -67,9 +67,9 @@ fn a_kept_file_that_rotted_comes_again() {
     let folder = tempfile::tempdir().unwrap();
     let downloader = downloader(&server, folder.path());
     let tool = artifact("tool", TEXT);
-    fs::write(downloader.path(&tool), "rotten").unwrap();
+    fs::write(downloader.path(&tool.sha256), "rotten").unwrap();
     downloader.fetch(&tool, &Silent).unwrap();
-    assert_eq!(fs::read(downloader.path(&tool)).unwrap(), TEXT);
+    assert_eq!(fs::read(downloader.path(&tool.sha256)).unwrap(), TEXT);
 }
 
 #[test]
@@ -110,9 +110,13 @@ fn an_interrupted_download_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let downloader = downloader(&server, folder.path());
     let tool = artifact("tool", TEXT);
-    fs::write(downloader.path(&tool).with_extension("part"), &TEXT[..10]).unwrap();
+    fs::write(
+        downloader.path(&tool.sha256).with_extension("part"),
+        &TEXT[..10],
+    )
+    .unwrap();
     downloader.fetch(&tool, &Silent).unwrap();
-    assert_eq!(fs::read(downloader.path(&tool)).unwrap(), TEXT);
+    assert_eq!(fs::read(downloader.path(&tool.sha256)).unwrap(), TEXT);
     assert_eq!(server.requests(), ["tool from 10"]);
 }
 
@@ -122,9 +126,13 @@ fn a_server_without_ranges_sends_all_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let downloader = downloader(&server, folder.path());
     let tool = artifact("tool", TEXT);
-    fs::write(downloader.path(&tool).with_extension("part"), "other bytes").unwrap();
+    fs::write(
+        downloader.path(&tool.sha256).with_extension("part"),
+        "other bytes",
+    )
+    .unwrap();
     downloader.fetch(&tool, &Silent).unwrap();
-    assert_eq!(fs::read(downloader.path(&tool)).unwrap(), TEXT);
+    assert_eq!(fs::read(downloader.path(&tool.sha256)).unwrap(), TEXT);
 }
 
 #[test]
@@ -134,9 +142,9 @@ fn a_part_of_another_file_is_thrown_away() {
         let folder = tempfile::tempdir().unwrap();
         let downloader = downloader(&server, folder.path());
         let tool = artifact("tool", TEXT);
-        fs::write(downloader.path(&tool).with_extension("part"), part).unwrap();
+        fs::write(downloader.path(&tool.sha256).with_extension("part"), part).unwrap();
         downloader.fetch(&tool, &Silent).unwrap();
-        assert_eq!(fs::read(downloader.path(&tool)).unwrap(), TEXT);
+        assert_eq!(fs::read(downloader.path(&tool.sha256)).unwrap(), TEXT);
     }
     assert_eq!(
         server.requests(),
@@ -152,7 +160,7 @@ fn cut_and_silent_connections_are_taken_up_again() {
         let downloader = waiting(&server, folder.path(), Duration::from_secs(1));
         let tool = artifact("tool", TEXT);
         downloader.fetch(&tool, &Silent).unwrap();
-        assert_eq!(fs::read(downloader.path(&tool)).unwrap(), TEXT);
+        assert_eq!(fs::read(downloader.path(&tool.sha256)).unwrap(), TEXT);
         assert_eq!(server.requests(), ["tool", "tool from 22"]);
     }
 }
@@ -246,7 +254,7 @@ fn several_files_come_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let artifacts = files.map(|(name, content)| artifact(name, content));
     downloader(&server, folder.path())
-        .fetch_all(&artifacts, &Silent)
+        .fetch_artifacts(&artifacts, &Silent)
         .unwrap();
     assert_eq!(server.requests().len(), 4);
 }
@@ -257,7 +265,7 @@ fn the_first_fault_is_told_whatever_the_others_do() {
     let folder = tempfile::tempdir().unwrap();
     let artifacts = [artifact("good", TEXT), artifact("bad", b"never")];
     let error = downloader(&server, folder.path())
-        .fetch_all(&artifacts, &Silent)
+        .fetch_artifacts(&artifacts, &Silent)
         .unwrap_err();
     assert!(
         matches!(error, Error::Denied { status: 404, .. }),

@@ -35,6 +35,7 @@ struct Computer {
     folder: tempfile::TempDir,
     cache: Cache,
     bundle: Bundle,
+    add_on: Option<AddOn>,
     engine: Engine,
 }
 
@@ -70,6 +71,7 @@ impl Computer {
             folder,
             cache,
             bundle,
+            add_on: None,
         }
     }
 
@@ -77,6 +79,7 @@ impl Computer {
         bake(
             &self.cache,
             &self.bundle,
+            self.add_on.as_ref(),
             Base::Debian,
             &self.engine,
             &Silent,
@@ -255,4 +258,35 @@ fn pruning_keeps_what_is_wanted() {
         "{removed:?}"
     );
     assert_eq!(list(&computer.engine).unwrap(), [wanted]);
+}
+
+#[test]
+fn a_pod_network_changes_the_image_of_its_labs_alone() {
+    let mut computer = Computer::new();
+    let without = computer.bake().unwrap();
+    let workshop = computer.cache.workshop("add-on").unwrap();
+    download_like(&workshop.join("image/flanneld"), "flannel");
+    download_like(&workshop.join("images/more.tar"), "more");
+    let about = serde_json::json!({
+        "network": "flannel", "version": "1", "source": "go", "arch": "amd64",
+        "images": [{"name": "ghcr.io/flannel-io/flannel:v1"}],
+    });
+    let place = computer.cache.add_ons().unwrap().join("0123");
+    let manifest = entry::finish(&workshop, &place, about).unwrap();
+    computer.add_on = Some(AddOn::of(place, &manifest).unwrap());
+    fs::write(computer.path("archives"), "").unwrap();
+    let with = computer.bake().unwrap();
+    assert_ne!(with, without);
+    let mut archives: Vec<String> = computer
+        .told("archives")
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    archives.sort();
+    assert_eq!(
+        archives,
+        ["flanneld.tar", "kube-proxy.tar", "more.tar", "pause.tar"]
+    );
+    computer.add_on = None;
+    assert_eq!(computer.bake().unwrap(), without);
 }

@@ -50,10 +50,10 @@ fn machines(lab: &Lab, role: Role) -> impl Iterator<Item = PathBuf> {
         .map(|machine| labs::golden(&format!("{}/{}", lab.name(), machine.name)))
 }
 
-/// Calls `check` for the golden folder of each machine of a role, in both labs.
+/// Calls `check` for the golden folder of each machine of a role, in all labs.
 fn each(role: Role, mut check: impl FnMut(&Path)) {
     let mut count = 0;
-    for name in ["ha", "external-etcd"] {
+    for name in ["ha", "external-etcd", "flannel"] {
         for folder in machines(&labs::lab(name), role) {
             check(&folder);
             count += 1;
@@ -266,9 +266,14 @@ fn systemd_verifies_units() {
     let Some(analyze) = checker("systemd-analyze") else {
         return;
     };
-    let lab = labs::lab("ha");
-    let material = Material::placeholder(&lab);
-    for role in Role::ALL {
+    let flannel = [Role::ControlPlane, Role::Worker].map(|role| ("flannel", role));
+    for (name, role) in Role::ALL
+        .map(|role| ("ha", role))
+        .into_iter()
+        .chain(flannel)
+    {
+        let lab = labs::lab(name);
+        let material = Material::placeholder(&lab);
         let machine = lab.of_role(role).next().unwrap();
         let settings = labs::settings(Provider::Docker);
         let files = guest_files(&lab, machine, &Software::example(), &settings, &material).unwrap();
@@ -306,6 +311,7 @@ fn systemd_verifies_units() {
             "basic",
             "multi-user",
             "network",
+            "paths",
             "shutdown",
             "sockets",
             "sysinit",

@@ -11,18 +11,17 @@ use caravan_render::{Material, Software, explain, guest_files};
 #[test]
 fn every_file_has_its_row() {
     let mut rows: BTreeMap<String, (u32, BTreeSet<Role>)> = BTreeMap::new();
-    let lab = labs::lab("ha");
-    let software = Software {
-        pod_network_manifest: Some("kind: DaemonSet\n".into()),
-        ..Software::example()
-    };
-    let material = Material::placeholder(&lab);
+    let software = Software::example();
     let settings = labs::settings(Provider::Docker);
-    for machine in lab.machines() {
-        for file in guest_files(&lab, machine, &software, &settings, &material).unwrap() {
-            let row = rows.entry(file.path.to_string()).or_default();
-            row.0 = file.mode;
-            row.1.insert(machine.role);
+    for name in ["ha", "flannel"] {
+        let lab = labs::lab(name);
+        let material = Material::placeholder(&lab);
+        for machine in lab.machines() {
+            for file in guest_files(&lab, machine, &software, &settings, &material).unwrap() {
+                let row = rows.entry(file.path.to_string()).or_default();
+                row.0 = file.mode;
+                row.1.insert(machine.role);
+            }
         }
     }
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/machines.md");

@@ -25,9 +25,9 @@ fn settings(provider: Provider, airgap: bool) -> Settings {
     }
 }
 
-/// Calls `look` for each file of each machine of both labs.
+/// Calls `look` for each file of each machine of all labs.
 fn each_file(material: impl Fn(&Lab) -> Material, mut look: impl FnMut(&GuestFile, Explained)) {
-    for name in ["ha", "external-etcd"] {
+    for name in ["ha", "external-etcd", "flannel"] {
         let (lab, source) = (labs::lab(name), labs::source(name));
         let (software, material) = (Software::example(), material(&lab));
         for (provider, airgap) in PROVIDERS.into_iter().zip([true, false, true]) {
@@ -153,7 +153,7 @@ fn every_reason_is_used() {
 
 #[test]
 fn values_lead_to_the_lab_file() {
-    let sources = ["ha", "external-etcd"].map(labs::source);
+    let sources = ["ha", "external-etcd", "flannel"].map(labs::source);
     let mut count = 0;
     each_file(Material::placeholder, |file, explained| {
         for line in &explained.lines {

@@ -39,7 +39,7 @@ fn list(files: &[GuestFile]) -> String {
 #[test]
 fn machines_files() {
     let mut expected = BTreeSet::new();
-    for name in ["ha", "external-etcd"] {
+    for name in ["ha", "external-etcd", "flannel"] {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab);
         for machine in lab.machines() {
@@ -198,7 +198,7 @@ fn same_lab_gives_the_same_bytes() {
 /// A key that is readable by others, or on a machine that has no use for it, is the worst fault there is.
 #[test]
 fn secrets_are_where_they_belong_and_nowhere_else() {
-    for name in ["ha", "external-etcd"] {
+    for name in ["ha", "external-etcd", "flannel"] {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab);
         let settings = labs::settings(Provider::Docker);
@@ -251,14 +251,11 @@ fn secrets_are_where_they_belong_and_nowhere_else() {
 #[test]
 fn every_file_is_explained_and_nothing_else() {
     let mut paths = BTreeSet::new();
-    for name in ["ha", "external-etcd"] {
+    for name in ["ha", "external-etcd", "flannel"] {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab);
         let settings = labs::settings(Provider::Docker);
-        let software = Software {
-            pod_network_manifest: Some("kind: DaemonSet\n".into()),
-            ..Software::example()
-        };
+        let software = Software::example();
         for machine in lab.machines() {
             let files = guest_files(&lab, machine, &software, &settings, &material).unwrap();
             paths.extend(files.into_iter().map(|file| file.path.to_string()));

@@ -76,3 +76,41 @@ fn a_node_is_ready_by_what_was_said_since_it_started() {
     // No answer.
     check("", &pods(&["12:00:02"]), "not ready");
 }
+
+#[test]
+fn pods_get_the_subnet_that_flannel_says() {
+    let Some(bash) = checker("bash") else { return };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/usr/lib/caravan/cni");
+    let folder = tempfile::tempdir().unwrap();
+    let said = folder.path().join("subnet.env");
+    let cni = folder.path().join("net.d");
+    for (subnet, expected) in [
+        ("10.244.3.1/24", "10.244.3.0/24"),
+        ("10.200.0.129/25", "10.200.0.128/25"),
+    ] {
+        std::fs::write(
+            &said,
+            format!("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET={subnet}\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=false\n"),
+        )
+        .unwrap();
+        let output = bash
+            .call([&script])
+            .env("CARAVAN_FLANNEL", &said)
+            .env("CARAVAN_CNI", &cni)
+            .output()
+            .unwrap();
+        assert!(output.success(), "{output:#?}");
+        let written: Vec<_> = std::fs::read_dir(&cni)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(written, ["10-caravan.conflist"]);
+        let text = std::fs::read_to_string(cni.join("10-caravan.conflist")).unwrap();
+        // The same network as the mesh's, but for the subnet.
+        let lab = crate::labs::lab("external-etcd");
+        let mesh = crate::labs::golden("external-etcd/masterone/etc/cni/net.d/10-caravan.conflist");
+        let mesh = std::fs::read_to_string(mesh).unwrap();
+        let own = lab.pod_subnet(lab.first_master()).unwrap().to_string();
+        assert_eq!(text, mesh.replace(&own, expected));
+    }
+}

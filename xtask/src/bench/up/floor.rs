@@ -90,7 +90,9 @@ fn choices(asked: &Asked<'_>, bare: &Lab, screen: &Screen) -> Result<Choices, Er
             });
         }
         let minor = bare.kubernetes().to_string();
-        choices.image = Some(software::image(&minor, asked.origin, false, screen)?);
+        let network = software::network(bare.pod_network());
+        let made = software::image(&minor, network, asked.origin, false, screen)?;
+        choices.image = Some(made);
     }
     Ok(choices)
 }

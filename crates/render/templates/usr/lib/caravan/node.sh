@@ -8,6 +8,11 @@ KUBELET_PAIR=/var/lib/kubelet/pki/kubelet-client-current.pem
 start_runtime() {
     # Also started by its own enablement; this only makes sure, and does not wait.
     systemctl start --no-block containerd.service
+    if [[ $CARAVAN_POD_NETWORK == flannel ]]; then
+        # The path first: whatever comes after it is seen, and what came before is there for the service.
+        systemctl start caravan-cni.path
+        systemctl start --no-block caravan-cni.service
+    fi
 }
 
 # Everything a joining machine needs is published after the control plane is up; the cluster's address book comes last.
