@@ -8,7 +8,6 @@ use crate::checkers::checker;
 const ASK: &str = r#"
 set -Eeuo pipefail
 source "$NODE_SH"
-started_at() { echo 2026-11-21T12:00:00Z; }
 kubelet_asks() {
     case $1 in
         nodes/workerone) printf '%s' "$NODE" ;;
@@ -16,7 +15,7 @@ kubelet_asks() {
         *) return 22 ;;
     esac
 }
-if node_ready; then echo ready; else echo "not ready"; fi
+if node_ready 2026-11-21T12:00:00Z; then echo ready; else echo "not ready"; fi
 "#;
 
 #[test]
@@ -75,6 +74,50 @@ fn a_node_is_ready_by_what_was_said_since_it_started() {
     );
     // No answer.
     check("", &pods(&["12:00:02"]), "not ready");
+}
+
+#[test]
+fn what_listens_is_told_without_a_program() {
+    let Some(bash) = checker("bash") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("machine.env");
+    std::fs::write(&empty, "").unwrap();
+    let lib = include_str!("../../templates/usr/lib/caravan/lib.sh")
+        .replace("/etc/caravan/machine.env", &empty.display().to_string());
+    // Says what it is told to on each connection, or nothing at all.
+    let server = |answer: Option<&'static str>| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let mut open = Vec::new();
+            for connection in listener.incoming().flatten() {
+                if let Some(answer) = answer {
+                    std::io::Write::write_all(&mut &connection, answer.as_bytes()).ok();
+                }
+                open.push(connection);
+            }
+        });
+        port
+    };
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = closed.local_addr().unwrap().port();
+    drop(closed);
+    for (port, expected) in [
+        (server(Some("HTTP/1.0 200 OK\r\n\r\nok")), "accepts answers"),
+        (server(Some("HTTP/1.1 503 Unavailable\r\n\r\n")), "accepts"),
+        (server(None), "accepts"),
+        (nobody, ""),
+    ] {
+        let script = format!(
+            "set -Eeuo pipefail\n{lib}\n\
+             if accepts 127.0.0.1:{port}; then echo accepts; fi\n\
+             if answers {port} /healthz; then echo answers; fi\n"
+        );
+        let output = bash.call(["-c", &script]).output().unwrap();
+        assert!(output.success(), "{output:#?}");
+        let words: Vec<&str> = output.stdout.split_whitespace().collect();
+        assert_eq!(words.join(" "), expected, "{output:#?}");
+    }
 }
 
 #[test]

@@ -68,11 +68,21 @@ fetch() {
 }
 
 # True if somebody accepts connections at $1 (address:port), whatever becomes of them: a load balancer that has no master
-# yet holds them.
+# yet holds them. Starts no program, since it is asked often: the shell connects by itself, beside a clock.
 accepts() {
-    # shellcheck disable=SC2016
-    timeout 1 bash -c 'exec 3<>"/dev/tcp/${1%:*}/${1#*:}"' accepts "$1" 2>/dev/null
+    local word=
+    read -r -t 1 word < <({ exec 3<>"/dev/tcp/${1%:*}/${1#*:}"; } 2>/dev/null && echo open)
+    [[ $word == open ]] || { kill "$!" 2>/dev/null; return 1; }
 }
+
+# True if who listens on port $1 of this machine says 200 to a GET of $2. Without `curl`, which takes as long to start as
+# all the rest; in a shell of its own, which a connection that is cut ends.
+answers() (
+    { exec 3<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || exit 1
+    printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&3
+    read -r -t 2 _ status _ <&3
+    [[ $status == 200 ]]
+)
 
 # Installs the content of file $1 as $2 without replacing the file itself, because the container engine mounts
 # /etc/hosts and /etc/resolv.conf; writes only when something changes.

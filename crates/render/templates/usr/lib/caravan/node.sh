@@ -25,10 +25,12 @@ kubelet_asks() {
     fetch --cacert "$CA" --cert "$KUBELET_PAIR" --key "$KUBELET_PAIR" "$API/api/v1/$1"
 }
 
-# Prints the condition Ready=True of the Node object on standard input with its time, nothing if it is not so. Conditions
-# come as {"type":"Ready","status":"True","lastHeartbeatTime":"...",...}, spread over lines or not.
-ready_condition() {
-    tr -d ' \n' | grep --only-matching '"type":"Ready","status":"True","lastHeartbeatTime":"[^"]*"'
+# True if the Node object $1 is Ready; says since when the kubelet has said so in READY_AT. Conditions come as
+# {"type":"Ready","status":"True","lastHeartbeatTime":"...",...}, spread over lines or not.
+ready() {
+    local s='[[:space:]]*'
+    local condition="\"type\":$s\"Ready\",$s\"status\":$s\"True\",$s\"lastHeartbeatTime\":$s\"([^\"]*)\""
+    [[ $1 =~ $condition ]] && READY_AT=${BASH_REMATCH[1]}
 }
 
 # Prints when this machine started, as the API writes times. Told by how long its first process has run, because a clock
@@ -51,23 +53,23 @@ none_before() {
 }
 
 # After a restart the API still tells for up to forty seconds what the kubelet said before it. So this machine is ready
-# only once the kubelet has said so since the start, and of no pod still tells what ran before.
+# only once the kubelet has said so since the start, $1, and of no pod still tells what ran before.
 node_ready() {
-    local since ready pods
-    since=$(started_at)
-    ready=$(kubelet_asks "nodes/$CARAVAN_MACHINE" | ready_condition) && none_before "$since" <<<"$ready" || return 1
+    local node pods
+    node=$(kubelet_asks "nodes/$CARAVAN_MACHINE") && ready "$node" && [[ ! $READY_AT < $1 ]] || return 1
     pods=$(kubelet_asks "pods?fieldSelector=spec.nodeName=$CARAVAN_MACHINE") || return 1
-    tr -d ' \n' <<<"$pods" | { grep --only-matching '"running":{"startedAt":"[^"]*"' || true; } | none_before "$since"
+    tr -d ' \n' <<<"$pods" | { grep --only-matching '"running":{"startedAt":"[^"]*"' || true; } | none_before "$1"
 }
 
 # kube-proxy says so itself once it has written its rules, without which there are no services here.
 services_ready() {
-    fetch --output /dev/null http://127.0.0.1:10256/healthz
+    answers 10256 /healthz
 }
 
 wait_node_ready() {
     begin node-ready
-    await node-ready 600 "node $CARAVAN_MACHINE to be Ready" node_ready
+    # Each question costs the masters' time, which all nodes wait for.
+    EVERY=0.5 await node-ready 600 "node $CARAVAN_MACHINE to be Ready" node_ready "$(started_at)"
     await node-ready 600 "kube-proxy to write its rules; more: journalctl -u kubelet" services_ready
     finish node-ready
 }
@@ -75,8 +77,9 @@ wait_node_ready() {
 # A new machine may have the name of one that is gone, which the cluster still counts as Ready for up to a minute; joining
 # before that would end in two kubelets under one name. Asked with the join token, which may read nodes.
 predecessor_gone() {
-    ! fetch --cacert "$CA" --config /etc/kubernetes/caravan/join-token.curl \
-        "$API/api/v1/nodes/$CARAVAN_MACHINE" | ready_condition >/dev/null
+    local node
+    node=$(fetch --cacert "$CA" --config /etc/kubernetes/caravan/join-token.curl "$API/api/v1/nodes/$CARAVAN_MACHINE") || return 0
+    ! ready "$node"
 }
 
 # Joins, or finishes a join that was cut off. `kubelet.conf` is what a finished exchange of the token for a certificate
