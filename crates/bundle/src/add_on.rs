@@ -16,16 +16,16 @@ use serde::{Deserialize, Serialize};
 pub use self::network::Network;
 use self::recipe::id;
 pub(crate) use self::recipe::{current_ids, first_image};
-use crate::bundle::{DOWNLOADS, STALL, Source, reason};
+use crate::bundle::{DOWNLOADS, Source};
 use crate::cache::Cache;
 use crate::compile::{Site, Tools};
 use crate::components::FLANNEL;
 use crate::download::{Downloader, Wanted};
 use crate::entry::{self, Manifest};
 use crate::pins::{Arch, Pins};
-use crate::progress::{Event, Progress, step};
+use crate::progress::{Progress, Silent, step};
 use crate::registry::{Reference, Registry};
-use crate::{Error, compile};
+use crate::{Error, bundle, compile};
 
 /// Where the published manifest is in an add-on.
 const PUBLISHED: &str = "manifest.yaml";
@@ -90,13 +90,12 @@ pub fn ensure(
     source: Source,
     progress: &dyn Progress,
 ) -> Result<AddOn, Error> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     Maker {
         cache,
         pins: Pins::of(minor, Arch::host()?)?,
         network,
-        downloader: Downloader::new(cache.downloads()?, variable("CARAVAN_MIRROR"), STALL),
-        registry: variable("CARAVAN_REGISTRY"),
+        downloader: bundle::downloader(cache)?,
+        registry: bundle::variable("CARAVAN_REGISTRY"),
         tools: Tools::default(),
         progress,
     }
@@ -117,7 +116,7 @@ pub fn is_made(
     let pins = Pins::of(minor, Arch::host()?)?;
     for &source in sources(network, source)? {
         let place = cache.add_ons()?.join(id(&pins, network, source));
-        if matches!(entry::open(&place), Ok(Some(_))) {
+        if entry::usable(&place, network, &Silent)?.is_some() {
             return Ok(true);
         }
     }
@@ -126,13 +125,12 @@ pub fn is_made(
 
 /// The sources whose add-ons will do for `source`.
 fn sources(network: Network, source: Source) -> Result<&'static [Source], Error> {
-    match (source, network) {
-        (Source::Go, Network::Calico) => Err(Error::NotBuilt {
+    match (network, source) {
+        (Network::Flannel, _) => Ok(bundle::sources(source)),
+        (Network::Calico, Source::Auto | Source::Download) => Ok(&[Source::Download]),
+        (Network::Calico, Source::Go) => Err(Error::NotBuilt {
             network: network.as_str(),
         }),
-        (Source::Auto, Network::Flannel) => Ok(&[Source::Download, Source::Go]),
-        (Source::Auto | Source::Download, _) => Ok(&[Source::Download]),
-        (Source::Go, Network::Flannel) => Ok(&[Source::Go]),
     }
 }
 
@@ -174,19 +172,12 @@ impl Maker<'_> {
         }
         let source = match sources {
             [only] => *only,
-            _ => match self.reach() {
-                Ok(()) => Source::Download,
-                Err(error) if error.is_unreachable() => {
-                    let text = format!(
-                        "{}'s published image cannot be had ({}); building it from Go modules",
-                        self.network,
-                        reason(&error)
-                    );
-                    self.progress.event(&Event::Note { text: &text });
-                    Source::Go
-                }
-                Err(error) => return Err(error),
-            },
+            _ => bundle::published_or_go(self.reach(), self.progress, |why| {
+                let network = self.network;
+                format!(
+                    "{network}'s published image cannot be had ({why}); building it from Go modules"
+                )
+            })?,
         };
         self.make(source)
     }
@@ -194,16 +185,9 @@ impl Maker<'_> {
     /// The add-on of `source` if it is there and whole. A damaged one is told of and treated as absent.
     fn cached(&self, source: Source) -> Result<Option<AddOn>, Error> {
         let place = self.place(source)?;
-        match entry::open(&place) {
-            Ok(None) => Ok(None),
-            Ok(Some(manifest)) => AddOn::of(place, &manifest).map(Some),
-            Err(error @ (Error::Damaged { .. } | Error::Malformed { .. })) => {
-                let text = format!("{error}; {} is made again", self.network);
-                self.progress.event(&Event::Note { text: &text });
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        entry::usable(&place, self.network, self.progress)?
+            .map(|manifest| AddOn::of(place, &manifest))
+            .transpose()
     }
 
     fn place(&self, source: Source) -> Result<PathBuf, Error> {

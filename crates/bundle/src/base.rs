@@ -99,19 +99,11 @@ pub(crate) fn find(
     let arch = Arch::host()?;
     for &base in choices(base) {
         let place = cache.bases()?.join(id(base, arch));
-        match entry::open(&place) {
-            Ok(Some(manifest)) => {
-                return Ok(Some(BaseSystem {
-                    root: place.join(ROOT),
-                    content: manifest.content(),
-                }));
-            }
-            Ok(None) => {}
-            Err(error @ (Error::Damaged { .. } | Error::Malformed { .. })) => {
-                let text = format!("{error}; the base system is made again");
-                progress.event(&Event::Note { text: &text });
-            }
-            Err(error) => return Err(error),
+        if let Some(manifest) = entry::usable(&place, "the base system", progress)? {
+            return Ok(Some(BaseSystem {
+                root: place.join(ROOT),
+                content: manifest.content(),
+            }));
         }
     }
     Ok(None)

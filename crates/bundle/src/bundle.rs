@@ -25,7 +25,7 @@ const FORMAT: &str = "bundle 1";
 pub(crate) const DOWNLOADS: &str = "downloads";
 
 /// How long a download waits for the next bytes.
-pub(crate) const STALL: Duration = Duration::from_secs(30);
+const STALL: Duration = Duration::from_secs(30);
 
 /// Where software comes from. The versions are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,17 +83,25 @@ pub fn ensure(
     source: Source,
     progress: &dyn Progress,
 ) -> Result<Bundle, Error> {
-    let mirror = std::env::var("CARAVAN_MIRROR")
-        .ok()
-        .filter(|mirror| !mirror.is_empty());
     Maker {
         cache,
         pins: Pins::of(minor, Arch::host()?)?,
-        downloader: Downloader::new(cache.downloads()?, mirror, STALL),
+        downloader: downloader(cache)?,
         tools: Tools::default(),
         progress,
     }
     .ensure(source)
+}
+
+/// What downloads for a cache, through `$CARAVAN_MIRROR` if it is set.
+pub(crate) fn downloader(cache: &Cache) -> Result<Downloader, Error> {
+    let mirror = variable("CARAVAN_MIRROR");
+    Ok(Downloader::new(cache.downloads()?, mirror, STALL))
+}
+
+/// The value of an environment variable; an empty one counts as none.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Whether the cache has a whole bundle that [`ensure`] would return without making one.
@@ -112,7 +120,7 @@ pub fn is_made(cache: &Cache, minor: &str, source: Source) -> Result<bool, Error
 }
 
 /// The sources whose bundles will do for `source`.
-fn sources(source: Source) -> &'static [Source] {
+pub(crate) fn sources(source: Source) -> &'static [Source] {
     match source {
         Source::Auto => &[Source::Download, Source::Go],
         Source::Download => &[Source::Download],
@@ -138,18 +146,11 @@ impl Maker<'_> {
         }
         let source = match source {
             Source::Download | Source::Go => source,
-            Source::Auto => match self.reach() {
-                Ok(()) => Source::Download,
-                Err(error) if error.is_unreachable() => {
-                    let why = reason(&error);
-                    let text = format!(
-                        "the published files cannot be had ({why}); building the same versions from Go modules"
-                    );
-                    self.progress.event(&Event::Note { text: &text });
-                    Source::Go
-                }
-                Err(error) => return Err(error),
-            },
+            Source::Auto => published_or_go(self.reach(), self.progress, |why| {
+                format!(
+                    "the published files cannot be had ({why}); building the same versions from Go modules"
+                )
+            })?,
         };
         self.make(source)
     }
@@ -239,6 +240,24 @@ impl Maker<'_> {
     }
 }
 
+/// The source that [`Source::Auto`] stands for, once the published files were asked for: Go modules where their servers
+/// cannot be reached, which is told with what `tell` makes of the reason.
+pub(crate) fn published_or_go(
+    reached: Result<(), Error>,
+    progress: &dyn Progress,
+    tell: impl FnOnce(&str) -> String,
+) -> Result<Source, Error> {
+    match reached {
+        Ok(()) => Ok(Source::Download),
+        Err(error) if error.is_unreachable() => {
+            let text = tell(&reason(&error));
+            progress.event(&Event::Note { text: &text });
+            Ok(Source::Go)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// An error and its causes, in one line.
 pub(crate) fn reason(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -253,16 +272,9 @@ pub(crate) fn reason(error: &dyn std::error::Error) -> String {
 /// The bundle `id` if it is there and whole. A damaged one is told of and treated as absent.
 fn find(cache: &Cache, id: &str, progress: &dyn Progress) -> Result<Option<Bundle>, Error> {
     let dir = cache.bundles()?.join(id);
-    match entry::open(&dir) {
-        Ok(None) => Ok(None),
-        Ok(Some(manifest)) => Bundle::of(dir, &manifest).map(Some),
-        Err(error @ (Error::Damaged { .. } | Error::Malformed { .. })) => {
-            let text = format!("{error}; the bundle is made again");
-            progress.event(&Event::Note { text: &text });
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
+    entry::usable(&dir, "the bundle", progress)?
+        .map(|manifest| Bundle::of(dir, &manifest))
+        .transpose()
 }
 
 /// Turns `image/NAME` into `images/NAME.tar`. kube-proxy's stays a program: its image also needs the packet filter tools

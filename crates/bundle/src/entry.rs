@@ -5,6 +5,7 @@
 //! hundreds of megabytes; where they are not, the sums decide.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
@@ -12,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::progress::{Event, Progress};
 use crate::{Error, cache, digest};
 
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -203,6 +205,23 @@ fn changed(file: &fs::Metadata) -> i128 {
     i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec())
 }
 
+/// [`open`] for those who can make the entry again: one that is not what it should be is told of, as `what`, and counts as
+/// none.
+pub(crate) fn usable(
+    place: &Path,
+    what: impl Display,
+    progress: &dyn Progress,
+) -> Result<Option<Manifest>, Error> {
+    match open(place) {
+        Err(error @ (Error::Damaged { .. } | Error::Malformed { .. })) => {
+            let text = format!("{error}; {what} is made again");
+            progress.event(&Event::Note { text: &text });
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
 fn seal(place: &Path, manifest: &Manifest) -> Result<(), Error> {
     let mut seal = Seal::new();
     for file in &manifest.files {
@@ -217,7 +236,12 @@ fn seal(place: &Path, manifest: &Manifest) -> Result<(), Error> {
     write_json(&place.join(SEAL), &seal)
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+/// Writes a file of this cache's own: whole and on disk, or not at all.
+///
+/// # Errors
+///
+/// [`Error::File`].
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     let mut text = serde_json::to_string_pretty(value).map_err(|source| Error::Malformed {
         path: path.to_owned(),
         source,

@@ -118,39 +118,13 @@ fn write_layers(image: &Image<'_>, to: &Path, program_layer: &Path) -> io::Resul
             .build()
             .map_err(io::Error::other)?,
     )?;
-    let mut named = descriptor(
+    let mut archive = begin(
+        to,
+        image.name,
+        image.arch,
         MediaType::ImageManifest,
-        &digest::of_bytes(&manifest),
-        manifest.len() as u64,
+        &manifest,
     )?;
-    named.set_annotations(Some(HashMap::from([
-        ("io.containerd.image.name".to_owned(), image.name.to_owned()),
-        (ANNOTATION_REF_NAME.to_owned(), tag(image.name).to_owned()),
-    ])));
-    named.set_platform(Some(
-        PlatformBuilder::default()
-            .architecture(oci_arch(image.arch))
-            .os(Os::Linux)
-            .build()
-            .map_err(io::Error::other)?,
-    ));
-    let index = json(
-        &ImageIndexBuilder::default()
-            .schema_version(2_u32)
-            .media_type(MediaType::ImageIndex)
-            .manifests(vec![named])
-            .build()
-            .map_err(io::Error::other)?,
-    )?;
-
-    let mut archive = tar::Builder::new(BufWriter::with_capacity(digest::CHUNK, File::create(to)?));
-    add_bytes(
-        &mut archive,
-        "oci-layout",
-        br#"{"imageLayoutVersion":"1.0.0"}"#,
-        0o644,
-    )?;
-    add_bytes(&mut archive, "index.json", &index, 0o644)?;
     for blob in [&config, &manifest] {
         add_bytes(
             &mut archive,
@@ -164,6 +138,42 @@ fn write_layers(image: &Image<'_>, to: &Path, program_layer: &Path) -> io::Resul
         archive.append_data(&mut header, blob_path(&sum), File::open(file)?)?;
     }
     archive.into_inner()?.into_inner()?.sync_all()
+}
+
+/// Begins an archive: the layout, and the index that gives the image with this manifest its name. The blobs follow, that
+/// of the manifest too.
+fn begin(
+    to: &Path,
+    name: &str,
+    arch: Arch,
+    kind: MediaType,
+    manifest: &[u8],
+) -> io::Result<tar::Builder<BufWriter<File>>> {
+    let mut named = descriptor(kind, &digest::of_bytes(manifest), manifest.len() as u64)?;
+    named.set_annotations(Some(HashMap::from([
+        ("io.containerd.image.name".to_owned(), name.to_owned()),
+        (ANNOTATION_REF_NAME.to_owned(), tag(name).to_owned()),
+    ])));
+    named.set_platform(Some(
+        PlatformBuilder::default()
+            .architecture(oci_arch(arch))
+            .os(Os::Linux)
+            .build()
+            .map_err(io::Error::other)?,
+    ));
+    let index = json(
+        &ImageIndexBuilder::default()
+            .schema_version(2_u32)
+            .media_type(MediaType::ImageIndex)
+            .manifests(vec![named])
+            .build()
+            .map_err(io::Error::other)?,
+    )?;
+    let mut archive = tar::Builder::new(BufWriter::with_capacity(digest::CHUNK, File::create(to)?));
+    let layout = br#"{"imageLayoutVersion":"1.0.0"}"#;
+    add_bytes(&mut archive, "oci-layout", layout, 0o644)?;
+    add_bytes(&mut archive, "index.json", &index, 0o644)?;
+    Ok(archive)
 }
 
 /// Writes the top layer to `to`; returns its sum and length.

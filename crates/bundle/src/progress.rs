@@ -68,3 +68,22 @@ pub(crate) fn step<T, E>(
     });
     Ok(done)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Keeps the notes.
+    #[derive(Default)]
+    pub(crate) struct Notes(pub(crate) Mutex<Vec<String>>);
+
+    impl Progress for Notes {
+        fn event(&self, event: &Event<'_>) {
+            if let Event::Note { text } = event {
+                self.0.lock().unwrap().push((*text).to_owned());
+            }
+        }
+    }
+}

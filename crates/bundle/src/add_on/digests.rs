@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 
-use crate::Error;
 use crate::cache::Cache;
 use crate::progress::{Event, Progress};
 use crate::registry::{Reference, Registry};
+use crate::{Error, entry};
 
 /// The digest that is noted for `image`; where none is, the registry is asked, and its answer is noted and told.
 /// The caller holds the lock of downloads.
@@ -45,13 +45,6 @@ pub(super) fn of(
     );
     progress.event(&Event::Note { text: &text });
     noted.insert(image.name.clone(), digest.clone());
-    let whole = path.with_extension("json.new");
-    let text = serde_json::to_vec_pretty(&noted).map_err(|source| Error::Malformed {
-        path: path.clone(),
-        source,
-    })?;
-    fs::write(&whole, text)
-        .and_then(|()| fs::rename(&whole, &path))
-        .map_err(Error::file("write", &path))?;
+    entry::write_json(&path, &noted)?;
     Ok(digest)
 }

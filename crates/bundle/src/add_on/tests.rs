@@ -1,25 +1,13 @@
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use caravan_process::Program;
 
 use super::*;
 use crate::download::server::{Server, Way};
+use crate::progress::tests::Notes;
 use crate::registry::tests::{NAME, Served, digest_of};
 use crate::{digest, script, shelf};
-
-/// Keeps the notes.
-#[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
-
-impl Progress for Notes {
-    fn event(&self, event: &Event<'_>) {
-        if let Event::Note { text } = event {
-            self.0.lock().unwrap().push((*text).to_owned());
-        }
-    }
-}
 
 /// A computer with a cache, a Go that writes a line into each program, and a registry.
 struct Computer {

@@ -1,10 +1,9 @@
-use std::sync::Mutex;
-
 use caravan_process::Program;
 
 use super::*;
 use crate::download::server::{Server, Way};
 use crate::pins::Packing;
+use crate::progress::tests::Notes;
 use crate::{digest, script};
 
 #[test]
@@ -26,18 +25,6 @@ fn sources_pins_and_processors_have_bundles_of_their_own() {
         id(&newer, Source::Go),
         "sums of downloads do not touch Go builds"
     );
-}
-
-/// Keeps the notes.
-#[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
-
-impl Progress for Notes {
-    fn event(&self, event: &Event<'_>) {
-        if let Event::Note { text } = event {
-            self.0.lock().unwrap().push((*text).to_owned());
-        }
-    }
 }
 
 /// A computer with a cache, a web server that has all pinned files, and compilers that write what they are called for.
