@@ -22,12 +22,10 @@ pub(crate) enum On {
     Role(Role),
     /// Machines that run pods.
     Nodes,
-    /// Machines that run pods, where pods talk through the machines' own mesh.
-    MeshNodes,
-    /// Machines of one role, where pods talk through flannel.
-    FlannelRole(Role),
-    /// Machines that run pods, where pods talk through flannel.
-    FlannelNodes,
+    /// Machines of one role, where pods talk through this network.
+    RoleWith(Role, PodNetwork),
+    /// Machines that run pods, where pods talk through this network.
+    NodesWith(PodNetwork),
 }
 
 impl On {
@@ -36,9 +34,8 @@ impl On {
             On::Every => true,
             On::Role(wanted) => role == wanted,
             On::Nodes => role.is_node(),
-            On::MeshNodes => role.is_node() && pod_network == PodNetwork::Vxlan,
-            On::FlannelRole(wanted) => role == wanted && pod_network == PodNetwork::Flannel,
-            On::FlannelNodes => role.is_node() && pod_network == PodNetwork::Flannel,
+            On::RoleWith(wanted, network) => role == wanted && pod_network == network,
+            On::NodesWith(network) => role.is_node() && pod_network == network,
         }
     }
 }
@@ -85,6 +82,8 @@ const ETCD: On = On::Role(Role::Etcd);
 const BALANCER: On = On::Role(Role::LoadBalancer);
 const MASTER: On = On::Role(Role::ControlPlane);
 const WORKER: On = On::Role(Role::Worker);
+const MESH_NODES: On = On::NodesWith(PodNetwork::Vxlan);
+const FLANNEL_NODES: On = On::NodesWith(PodNetwork::Flannel);
 
 /// Every file that is made from `templates/`. Keys are in `keys.rs`.
 #[rustfmt::skip]
@@ -93,9 +92,9 @@ pub(crate) const FILES: &[Entry] = &[
     row!(machine "etc/caravan/guard.nft", 0o644, On::Nodes),
     row!(lab "etc/caravan/hosts", 0o644, On::Every),
     row!(machine "etc/caravan/machine.env", 0o644, On::Every),
-    row!(lab "etc/caravan/mesh", 0o644, On::MeshNodes),
+    row!(lab "etc/caravan/mesh", 0o644, MESH_NODES),
     row!(lab "etc/caravan/resolv.conf", 0o644, On::Every),
-    row!(machine "etc/cni/net.d/10-caravan.conflist", 0o644, On::MeshNodes),
+    row!(machine "etc/cni/net.d/10-caravan.conflist", 0o644, MESH_NODES),
     row!(lab "etc/containerd/config.toml", 0o644, On::Nodes),
     row!(lab "etc/etcd/cluster.env", 0o600, ETCD),
     row!(lab "etc/haproxy/haproxy.cfg", 0o644, BALANCER),
@@ -105,7 +104,7 @@ pub(crate) const FILES: &[Entry] = &[
     row!(lab "etc/kubernetes/caravan/join-token.env", 0o600, MASTER),
     row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, MASTER),
     row!(machine "etc/kubernetes/caravan/kubeadm-join.yaml", 0o600, WORKER),
-    row!(lab "etc/kubernetes/caravan/pod-network.yaml", 0o644, On::FlannelRole(Role::ControlPlane), "etc/kubernetes/caravan/flannel.yaml"),
+    row!(lab "etc/kubernetes/caravan/pod-network.yaml", 0o644, On::RoleWith(Role::ControlPlane, PodNetwork::Flannel), "etc/kubernetes/caravan/flannel.yaml"),
     row!(fixed "etc/kubernetes/patches/corednsdeployment0+strategic.yaml", 0o644, On::Nodes),
     row!(fixed "etc/kubernetes/patches/kube-apiserver0+strategic.yaml", 0o644, On::Nodes),
     row!(fixed "etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", 0o644, On::Nodes),
@@ -115,8 +114,8 @@ pub(crate) const FILES: &[Entry] = &[
     row!(fixed "etc/modules-load.d/caravan.conf", 0o644, On::Nodes),
     row!(fixed "etc/sysctl.d/90-caravan.conf", 0o644, On::Nodes),
     row!(fixed "etc/systemd/system/caravan-bootstrap.service", 0o644, On::Every),
-    row!(fixed "etc/systemd/system/caravan-cni.path", 0o644, On::FlannelNodes),
-    row!(fixed "etc/systemd/system/caravan-cni.service", 0o644, On::FlannelNodes),
+    row!(fixed "etc/systemd/system/caravan-cni.path", 0o644, FLANNEL_NODES),
+    row!(fixed "etc/systemd/system/caravan-cni.service", 0o644, FLANNEL_NODES),
     row!(fixed "etc/systemd/system/caravan-join-token.service", 0o644, MASTER),
     row!(fixed "etc/systemd/system/caravan-join-token.timer", 0o644, MASTER),
     row!(fixed "etc/systemd/system/caravan-network.service", 0o644, On::Every),
@@ -133,7 +132,7 @@ pub(crate) const FILES: &[Entry] = &[
     row!(fixed "usr/lib/caravan/bootstrap-load-balancer", 0o644, BALANCER),
     row!(fixed "usr/lib/caravan/bootstrap-worker", 0o644, WORKER),
     row!(fixed "usr/lib/caravan/check-api", 0o755, BALANCER),
-    row!(fixed "usr/lib/caravan/cni", 0o755, On::FlannelNodes),
+    row!(fixed "usr/lib/caravan/cni", 0o755, FLANNEL_NODES),
     row!(fixed "usr/lib/caravan/container-compat", 0o755, On::Nodes),
     row!(fixed "usr/lib/caravan/join-token", 0o755, MASTER),
     row!(fixed "usr/lib/caravan/lib.sh", 0o644, On::Every),
