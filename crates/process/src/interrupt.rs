@@ -4,6 +4,7 @@
 //! own way; what is kept here only tells our loops to stop waiting and start nothing more. A signal that was sent to this
 //! program alone (`kill`, or a terminal that was closed) is handed on to the long-running ones.
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Pid, Signal};
@@ -47,7 +48,10 @@ fn has_terminal() -> bool {
         rustix::stdio::stderr(),
     ]
     .into_iter()
-    .any(|side| {
-        rustix::termios::tcgetpgrp(side).is_ok_and(|front| front == rustix::process::getpgrp())
-    })
+    .any(in_foreground)
+}
+
+/// Whether `terminal` is one, and has this program in the foreground: it sends Ctrl-C here, and lets its modes be set.
+pub fn in_foreground(terminal: impl AsFd) -> bool {
+    rustix::termios::tcgetpgrp(terminal).is_ok_and(|front| front == rustix::process::getpgrp())
 }

@@ -1,6 +1,7 @@
 //! The terminal's own echo, which would get between live lines.
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use caravan_process::interrupt;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 /// While this is held, the terminal does not print `^C` for Ctrl-C: at the end of the last live line it would begin a
 /// new one, and every line would then be drawn one too low.
@@ -16,7 +17,7 @@ impl Unechoed {
     pub(crate) fn begin() -> Self {
         let terminal = rustix::stdio::stderr();
         // Who is in the background and sets a terminal's modes is stopped.
-        let ours = tcgetpgrp(terminal).is_ok_and(|front| front == rustix::process::getpgrp());
+        let ours = interrupt::in_foreground(terminal);
         let before = ours.then(|| tcgetattr(terminal).ok()).flatten();
         if let Some(before) = &before {
             let mut modes = before.clone();
