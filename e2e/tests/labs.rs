@@ -234,13 +234,18 @@ fn vagrant_alone_brings_up_the_same_cluster_in_any_order() {
 #[ignore = "needs real machines"]
 fn external_etcd_comes_up_without_a_load_balancer() {
     on_a_clean_host(|tool| {
-        tool.ok(&["up", "external-etcd", "--yes", "--airgap"]);
-        assert_verified(tool, "external-etcd", &[]);
-        tool.ok(&["halt", "external-etcd"]);
-        tool.ok(&["up", "external-etcd", "--yes"]);
-        assert_verified(tool, "external-etcd", &[]);
-        tool.ok(&["destroy", "external-etcd", "--yes"]);
+        live_also_after_a_halt(tool, "external-etcd");
     });
+}
+
+/// Brings a lab up, halts it, brings it up again and destroys it; all is verified both times.
+fn live_also_after_a_halt(tool: &Tool, lab: &str) {
+    tool.ok(&["up", lab, "--yes", "--airgap"]);
+    assert_verified(tool, lab, &[]);
+    tool.ok(&["halt", lab]);
+    tool.ok(&["up", lab, "--yes"]);
+    assert_verified(tool, lab, &[]);
+    tool.ok(&["destroy", lab, "--yes"]);
 }
 
 /// A lab file that is gone when this is dropped.
@@ -264,11 +269,6 @@ fn flannel_carries_pods_packets_also_after_a_halt() {
         let file = LabFile(labs.join(format!("{FLANNEL}.toml")));
         std::fs::write(&file.0, text).expect("written");
 
-        tool.ok(&["up", FLANNEL, "--yes", "--airgap"]);
-        assert_verified(tool, FLANNEL, &[]);
-        tool.ok(&["halt", FLANNEL]);
-        tool.ok(&["up", FLANNEL, "--yes"]);
-        assert_verified(tool, FLANNEL, &[]);
-        tool.ok(&["destroy", FLANNEL, "--yes"]);
+        live_also_after_a_halt(tool, FLANNEL);
     });
 }

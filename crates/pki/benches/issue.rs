@@ -56,20 +56,25 @@ fn key_leaf_and_pem(bencher: Bencher) {
     });
 }
 
-/// 200 certificates by one thread, and by two: the second must take little more than half as long.
-#[divan::bench(args = [1, 2], sample_count = 20, sample_size = 1)]
-fn two_hundred_by_threads(threads: usize) {
+/// Issues `count` certificates, shared out to threads, and forgets them.
+fn issue_by(threads: usize, count: usize) {
     let (ca, now) = (authority(), SystemTime::now());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                for index in 0..200 / threads {
+                for index in 0..count / threads {
                     let identity = ca.issue(&leaf(index), now).unwrap();
                     black_box((identity.certificate_pem(), identity.key_pem()));
                 }
             });
         }
     });
+}
+
+/// 200 certificates by one thread, and by two: the second must take little more than half as long.
+#[divan::bench(args = [1, 2], sample_count = 20, sample_size = 1)]
+fn two_hundred_by_threads(threads: usize) {
+    issue_by(threads, 200);
 }
 
 #[divan::bench(sample_count = 200, sample_size = 10)]
@@ -125,18 +130,7 @@ fn folder() -> PathBuf {
 /// A thousand certificates and keys by all cores, kept in memory: what the store cannot be faster than.
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn thousand_in_memory() {
-    let (ca, now) = (authority(), SystemTime::now());
-    let threads = std::thread::available_parallelism().unwrap().get();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                for index in 0..1000 / threads {
-                    let identity = ca.issue(&leaf(index), now).unwrap();
-                    black_box((identity.certificate_pem(), identity.key_pem()));
-                }
-            });
-        }
-    });
+    issue_by(std::thread::available_parallelism().unwrap().get(), 1000);
 }
 
 /// A thousand certificates and keys into an empty store, on disk when it returns.
