@@ -7,7 +7,7 @@ use caravan_lab::{Lab, Role};
 use super::context::Context;
 use super::findings::Findings;
 use super::{
-    Depth, Options, balancers, endpoint, etcd_client, etcd_cluster, etcd_pairs, impostor,
+    Depth, Options, balancers, endpoint, etcd_client, etcd_cluster, etcd_pairs, images, impostor,
     isolation, keys, limits, nodes, pods, quorum, refusals, strangers,
 };
 
@@ -157,6 +157,8 @@ pub(super) const ROWS: &[Row] = &[
         FULL, keys::etcd_data_closed),
     row("machine-limits", "every machine has the memory and processors of the lab file, and no more",
         FULL, limits::hold),
+    row("preloaded-images", "every node still has the images that its machine came with, which nobody could pull again",
+        FULL, images::hold),
     row("balancer-takes-over", "when Keepalived or HAProxy stops, is killed or hangs on the owner of the virtual address, another load balancer takes over",
         (Depth::Disrupt, without_second_balancer, OUTAGE), balancers::take_over),
     row("etcd-survives-one", "etcd accepts writes with one member stopped",

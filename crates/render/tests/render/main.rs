@@ -1,6 +1,7 @@
 //! Tests of what is rendered, in one program.
 
 mod checkers;
+mod compat;
 mod docs;
 mod explain;
 mod golden;

@@ -25,6 +25,12 @@ done
 awk -v endpoint="$ENDPOINT" '!/"kubelet"/ || $4 == endpoint' <<<"$sockets"
 echo "$stays"
 
+# What the machine image came with, and what containerd has. A box of the user's own keeps no list.
+echo '@@ preloaded-images'
+cat /opt/caravan/containerd/images
+echo '@@ images'
+ctr --namespace k8s.io images list --quiet
+
 echo '@@ service-route'
 ip -4 route get "$UNUSED"
 echo '@@ guard'
