@@ -188,6 +188,13 @@ fn finish(target: &Target, screen: &Screen) -> Result<(), Error> {
             screen.done(RUN, &format!("removed {name}"));
         }
     }
+    if target.provider() == Provider::Docker
+        && let Err(error) = Engine::find().and_then(|engine| engine.put_host_back())
+    {
+        screen.warn(&format!(
+            "settings of this computer's kernel that machines raised stay raised until the next boot: {error}"
+        ));
+    }
     if let Err(error) = kubeconfig::forget(target) {
         screen.warn(&format!(
             "your kubeconfig still has contexts of the lab: {error}"

@@ -1,17 +1,21 @@
 //! `cargo xtask doctor`: says what this computer lacks, and how strong it is.
 
+pub(crate) mod engine;
+mod ranges;
+
 use std::fs;
 use std::path::Path;
 
 use caravan_bundle::needs::{self as bundle_needs, Go};
-use caravan_lab::Lab;
+use caravan_lab::{Lab, Provider};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::host::engine::{self, Engine};
+use crate::host::engine::{self as host_engine, Engine};
 use crate::host::needs::{self, Purpose};
+use crate::state::choices::Choices;
 use crate::workspace::Workspace;
 
 /// One thing that was looked at.
@@ -46,6 +50,20 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
     let mut findings: Vec<Finding> = needs::of(purpose).map(program).collect();
     findings.extend(go_toolchain(purpose));
     findings.push(container_engine());
+    let info = engine::info();
+    let provider = lab.as_ref().map_or(Provider::Docker, |lab| {
+        let chosen = Choices::read(&workspace.state(lab.name())).ok().flatten();
+        let chosen = chosen.map(|choices| choices.provider);
+        chosen.or(lab.provider()).unwrap_or(Provider::Docker)
+    });
+    if provider == Provider::Docker {
+        findings.push(engine::kernel_finding(info.as_ref()));
+        findings.extend(engine::disk_finding(info.as_ref()));
+    }
+    if let Some(lab) = &lab {
+        let was_made = workspace.state(lab.name()).choices().is_file();
+        findings.extend(ranges::findings(lab, provider, was_made));
+    }
     findings.push(memory(lab.as_ref()));
     findings.push(disk(workspace.root(), purpose));
     findings.push(watchers());
@@ -129,7 +147,7 @@ fn go_toolchain(purpose: Purpose) -> Option<Finding> {
 }
 
 fn container_engine() -> Finding {
-    let (verdict, evidence, remedy) = match engine::look() {
+    let (verdict, evidence, remedy) = match host_engine::look() {
         Engine::Running(version) => (Verdict::Good, format!("answers, version {version}"), None),
         Engine::Stopped => (
             Verdict::Weak,
@@ -244,7 +262,7 @@ fn watchers() -> Finding {
             None => "unknown".to_owned(),
         },
         remedy: (!enough).then(|| {
-            "machines raise it where they may; by hand: `sudo sysctl fs.inotify.max_user_instances=1024`".to_owned()
+            "nodes raise it to 1024 where they may, and it is put back with the last lab; by hand: `sudo sysctl fs.inotify.max_user_instances=1024`".to_owned()
         }),
     }
 }

@@ -90,6 +90,9 @@ pub(crate) enum Error {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
+    /// The kernel that containers would run on is too old.
+    #[error("the kernel is {found}, and kube-proxy's nftables mode needs {least} or later")]
+    KernelTooOld { found: String, least: String },
     /// The user's kubeconfig is left alone.
     #[error("`{}` is left as it is: {refusal}", path.display())]
     Kubeconfig {

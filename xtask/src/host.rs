@@ -4,3 +4,4 @@ pub(crate) mod engine;
 pub(crate) mod go;
 pub(crate) mod needs;
 pub(crate) mod packages;
+pub(crate) mod ranges;

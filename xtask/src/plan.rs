@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::files::Sources;
 use crate::flags;
+use crate::host::ranges::{self, Collision};
 use crate::lab_dir::{self, LabDir};
 use crate::machines;
 use crate::settings;
@@ -34,6 +35,7 @@ struct Report<'a> {
     machines: &'a [caravan_lab::Machine],
     edits: &'a [String],
     changes: &'a [files::MachineChange],
+    collisions: &'a [Collision],
     failures: &'a Analysis,
 }
 
@@ -51,6 +53,11 @@ pub(crate) fn run(
     }
     let choices = choices(flags, &lab, &dir)?;
     let sources = sources(workspace, &lab, &dir, &choices)?;
+    let collisions = ranges::collisions(&lab, choices.provider, dir.choices().is_file())?;
+    for collision in &collisions {
+        let hint = collision.hint();
+        screen.warn(&format!("{collision}\n  hint: {hint}"));
+    }
     let edits = machines::deployed_lab(lab.name(), &dir)
         .map(|then| changes::between(&then, &lab))
         .unwrap_or_default();
@@ -64,6 +71,7 @@ pub(crate) fn run(
             machines: lab.machines(),
             edits: &edits,
             changes: &changes,
+            collisions: &collisions,
             failures: &analysis,
         };
         println!(
@@ -104,7 +112,9 @@ pub(crate) fn text(
 fn choices(flags: &flags::Plan, lab: &Lab, dir: &LabDir) -> Result<Choices, Error> {
     let before = Choices::read(dir)?;
     let made = before.is_some();
-    Choices::settle(lab, &flags.making, before, made)
+    let mut choices = Choices::settle(lab, &flags.making, before, made)?;
+    choices.ask_here(lab);
+    Ok(choices)
 }
 
 /// What would be rendered; words stand for keys that are not made yet.
@@ -154,9 +164,7 @@ fn write(
         }
     }
     let mut choices = Choices::settle(lab, &flags.making, before, exist)?;
-    if !exist && !choices.airgap {
-        choices.nameservers = settings::nameservers();
-    }
+    choices.ask_here(lab);
     if choices.provider == caravan_lab::Provider::Docker && choices.image.is_none() {
         let minor = lab.kubernetes().to_string();
         let network = software::network(lab.pod_network());

@@ -15,9 +15,13 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, MachineState};
 
 mod conflict;
+mod host;
+mod info;
 mod inspect;
 
-pub use conflict::{Conflict, Route, Wish, conflicts, routes};
+pub use conflict::{Conflict, Wish, conflicts};
+pub use host::HOST_VOLUME;
+pub use info::Info;
 
 /// The label that names the lab, on containers, networks and volumes.
 pub const LAB_LABEL: &str = "caravan.lab";
@@ -219,7 +223,7 @@ impl Engine {
             &wish,
             &own,
             &self.networks()?,
-            &conflict::host_routes()?,
+            &crate::routes::routes()?,
         ))
     }
 

@@ -104,6 +104,13 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The kernel does not tell its routes.
+    #[error("cannot read the routes of this computer")]
+    Routes {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Vagrant is too old.
     #[error("Vagrant {found} is installed, and {FLOOR} or later is needed")]
     TooOld {
@@ -151,7 +158,10 @@ impl Error {
                 "`docker info` shows more; `cargo xtask setup` starts it where nothing else does"
                     .to_owned(),
             ),
-            Self::File { .. } | Self::NotReached { .. } | Self::Forward { .. } => None,
+            Self::File { .. }
+            | Self::NotReached { .. }
+            | Self::Forward { .. }
+            | Self::Routes { .. } => None,
         }
     }
 

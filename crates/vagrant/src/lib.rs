@@ -5,6 +5,7 @@
 //! | [`Vagrant`], [`Group`] | what does Vagrant do, and what does it say meanwhile? |
 //! | [`output`] | what does a line of `--machine-readable` output mean? |
 //! | [`engine`] | which containers and networks are labelled as a lab's, without the seconds that Vagrant takes? |
+//! | [`routes`] | where does this computer send packets, by all its routing tables? |
 //! | [`ssh`] | how is a machine reached? |
 //!
 //! Nothing here knows what a machine is for.
@@ -16,6 +17,7 @@ mod installed;
 
 pub mod engine;
 pub mod output;
+pub mod routes;
 pub mod ssh;
 
 pub use at_work::{AtWork, at_work};

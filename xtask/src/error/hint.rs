@@ -34,6 +34,10 @@ impl Error {
                 "`cargo xtask plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
                  `vagrant up` there; `--server` brings up one server's machines from here"
             )),
+            Self::KernelTooOld { .. } => Some(
+                "start this computer with a newer kernel, or use virtual machines, which have their own (`--provider libvirt`)"
+                    .to_owned(),
+            ),
             Self::LabFileGone { lab, path, kept } => Some(format!(
                 "`cp '{}' '{}'` brings it back; `cargo xtask destroy {lab}` removes the lab, which needs no file",
                 kept.display(),

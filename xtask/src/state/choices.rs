@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::flags::Making;
+use crate::host::ranges;
 use crate::lab_dir::LabDir;
+use crate::settings;
 use crate::state::write;
 
 /// The choices of one lab.
@@ -100,6 +102,14 @@ impl Choices {
             return refuse("image", was.clone(), asked.clone());
         }
         Ok(before)
+    }
+
+    /// Takes this computer's resolvers as they are now: a laptop meets others every day. Those inside a range of the lab
+    /// are left out, because its machines cannot ask them.
+    pub(crate) fn ask_here(&mut self, lab: &Lab) {
+        if !self.airgap {
+            self.nameservers = ranges::usable(lab, &settings::nameservers());
+        }
     }
 }
 

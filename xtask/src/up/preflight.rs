@@ -1,5 +1,7 @@
 //! What must be true before anything is made, and what there is to do.
 
+use std::net::Ipv4Addr;
+
 use caravan_lab::Provider;
 use caravan_vagrant::engine::Engine;
 
@@ -7,8 +9,8 @@ use super::Up;
 use crate::doctor;
 use crate::error::Error;
 use crate::host::needs::{self, Purpose};
+use crate::host::ranges;
 use crate::machines::{self, Found};
-use crate::settings;
 use crate::setup;
 use crate::software;
 use crate::state::changes;
@@ -54,9 +56,8 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
     machines::made_here(up.lab.name(), &found, up.dir)?;
     unedited(up, &found)?;
     let mut choices = Choices::settle(up.lab, &up.flags.making, before, !found.is_empty())?;
-    if found.is_empty() && !choices.airgap {
-        choices.nameservers = settings::nameservers();
-    }
+    let resolvers = choices.nameservers.clone();
+    choices.ask_here(up.lab);
     if choices.provider != Provider::Docker && choices.image.is_none() {
         return Err(Error::NoBox {
             provider: choices.provider,
@@ -73,6 +74,16 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
         .collect();
     if !todo.is_empty() {
         room(up, &choices)?;
+    }
+    ranges(up, &choices, !found.is_empty())?;
+    if resolvers != choices.nameservers && found.iter().any(|it| !todo.contains(&it.name)) {
+        up.run.screen.warn(&format!(
+            "this computer's resolvers are not those that the lab was made with ({}, now {}): running machines keep them \
+             until `cargo xtask halt {2}` and `cargo xtask up {2}`",
+            shown(&resolvers),
+            shown(&choices.nameservers),
+            up.lab.name()
+        ));
     }
     Ok(Situation {
         choices,
@@ -118,7 +129,30 @@ fn unedited(up: &Up<'_>, found: &[Found]) -> Result<(), Error> {
     })
 }
 
-/// Addresses, disk and memory for machines that are to be made.
+/// `addresses`, for people.
+fn shown(addresses: &[Ipv4Addr]) -> String {
+    if addresses.is_empty() {
+        return "none".to_owned();
+    }
+    let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    all.join(", ")
+}
+
+/// Tells of this computer's resolvers and routes in the lab's ranges.
+fn ranges(up: &Up<'_>, choices: &Choices, was_made: bool) -> Result<(), Error> {
+    for collision in ranges::collisions(up.lab, choices.provider, was_made)? {
+        let hint = collision.hint();
+        up.run.screen.warn(&format!("{collision}\n  hint: {hint}"));
+    }
+    if !choices.airgap && choices.nameservers.is_empty() {
+        up.run.screen.warn(
+            "this computer has no resolver that machines could ask: names outside the lab are not found there",
+        );
+    }
+    Ok(())
+}
+
+/// Addresses, kernel, disk and memory for machines that are to be made.
 fn room(up: &Up<'_>, choices: &Choices) -> Result<(), Error> {
     if choices.provider == Provider::Docker {
         let addresses: Vec<_> = up
@@ -130,6 +164,14 @@ fn room(up: &Up<'_>, choices: &Choices) -> Result<(), Error> {
         let conflicts = Engine::find()?.conflicts(up.lab.name(), up.lab.subnet(), &addresses)?;
         if !conflicts.is_empty() {
             return Err(Error::Conflicts { conflicts });
+        }
+    }
+    if choices.provider == Provider::Docker {
+        let info = doctor::engine::info();
+        doctor::engine::check_kernel(info.as_ref())?;
+        if let Some(full) = doctor::engine::full_disk(info.as_ref()) {
+            let (text, room) = (full.text(), doctor::engine::ROOM);
+            up.run.screen.warn(&format!("{text}\n  hint: {room}"));
         }
     }
     if let Some(free_mib) =

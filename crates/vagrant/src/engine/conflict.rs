@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
-use std::path::Path;
 
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
 use super::{Container, Network};
-use crate::Error;
+use crate::routes::{Route, overlap};
 
 /// Something that stands in the way of a lab's network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,15 +51,6 @@ pub enum Conflict {
     },
 }
 
-/// A route of this computer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Route {
-    /// Where to.
-    pub to: Ipv4Net,
-    /// The device it goes through.
-    pub device: String,
-}
-
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -94,11 +84,9 @@ impl fmt::Display for Conflict {
                 f,
                 "the lab's network `{name}` was made for `{has}`, and the lab file now says `{subnet}`"
             ),
-            Self::Route { subnet, route } => write!(
-                f,
-                "this computer reaches `{}` through `{}`, which overlaps `{subnet}`",
-                route.to, route.device
-            ),
+            Self::Route { subnet, route } => {
+                write!(f, "this computer {route}, which overlaps `{subnet}`")
+            }
         }
     }
 }
@@ -117,9 +105,10 @@ impl Conflict {
             Self::Moved { .. } => {
                 Some("`cargo xtask destroy` the lab first, then `up` again".to_owned())
             }
-            Self::Route { .. } => Some(
-                "give the lab another `subnet`; `ip route` shows what is taken here".to_owned(),
-            ),
+            Self::Route { route, .. } => Some(format!(
+                "give the lab another `subnet`; `{}` shows what is taken here",
+                route.command()
+            )),
         }
     }
 }
@@ -143,8 +132,6 @@ pub fn conflicts(
     routes: &[Route],
 ) -> Vec<Conflict> {
     let subnet = wish.subnet;
-    let overlaps =
-        |other: &Ipv4Net| other.contains(&subnet.network()) || subnet.contains(&other.network());
     let mut found = Vec::new();
     for network in networks {
         let labs_own = network.lab.as_deref() == Some(wish.lab);
@@ -153,7 +140,7 @@ pub fn conflicts(
             let has = *has;
             if labs_own && has.trunc() != subnet.trunc() {
                 found.push(Conflict::Moved { subnet, name, has });
-            } else if !labs_own && overlaps(&has) {
+            } else if !labs_own && overlap(has, subnet) {
                 let lab = network.lab.clone();
                 found.push(Conflict::Network {
                     subnet,
@@ -187,9 +174,9 @@ pub fn conflicts(
     for route in routes {
         let of_engine = networks
             .iter()
-            .any(|network| network.bridge.as_deref() == Some(route.device.as_str()));
+            .any(|network| network.bridge.is_some() && network.bridge == route.device);
         // The default route covers everything and stands in nobody's way.
-        if !of_engine && route.to.prefix_len() > 0 && overlaps(&route.to) {
+        if !of_engine && !route.is_default() && overlap(route.to, subnet) {
             found.push(Conflict::Route {
                 subnet,
                 route: route.clone(),
@@ -197,38 +184,4 @@ pub fn conflicts(
         }
     }
     found
-}
-
-/// This computer's IPv4 routes; none where the kernel does not list them in `/proc/net/route`.
-pub(super) fn host_routes() -> Result<Vec<Route>, Error> {
-    let path = Path::new("/proc/net/route");
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(routes(&text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(Error::File {
-            path: path.to_owned(),
-            source,
-        }),
-    }
-}
-
-/// Reads `/proc/net/route`: columns of hexadecimal numbers in the byte order of the machine
-/// (<https://www.kernel.org/doc/html/latest/networking/proc_net_tcp.html> for its kin).
-pub fn routes(text: &str) -> Vec<Route> {
-    text.lines()
-        .skip(1)
-        .filter_map(|line| {
-            let mut columns = line.split_ascii_whitespace();
-            let device = columns.next()?.to_owned();
-            let to = address(columns.next()?)?;
-            let mask = address(columns.nth(5)?)?;
-            let to = Ipv4Net::with_netmask(to, mask).ok()?;
-            Some(Route { to, device })
-        })
-        .collect()
-}
-
-fn address(hex: &str) -> Option<Ipv4Addr> {
-    let number = u32::from_str_radix(hex, 16).ok()?;
-    Some(Ipv4Addr::from(number.to_ne_bytes()))
 }

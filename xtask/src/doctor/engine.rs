@@ -1,0 +1,167 @@
+//! What machines in containers take from the computer of the engine: its kernel, and the disk with the engine's data.
+
+use std::path::{Path, PathBuf};
+
+use caravan_vagrant::engine::{Engine, Info};
+
+use super::{Finding, Verdict};
+use crate::error::Error;
+
+/// kube-proxy's nftables mode refuses older kernels (`pkg/proxy/nftables` of Kubernetes).
+const LEAST_KERNEL: (u32, u32) = (5, 13);
+
+/// Above this share of a disk, in percent, kubelets begin to delete images by default, and little is left for a busy lab.
+const FULL_PERCENT: u64 = 85;
+
+/// What the engine says of its computer; `None` where it does not answer.
+pub(crate) fn info() -> Option<Info> {
+    Engine::find().and_then(|engine| engine.info()).ok()
+}
+
+/// The kernel that containers run on: the engine's, else this computer's.
+fn kernel(info: Option<&Info>) -> String {
+    match info {
+        Some(info) if !info.kernel.is_empty() => info.kernel.clone(),
+        _ => rustix::system::uname()
+            .release()
+            .to_string_lossy()
+            .into_owned(),
+    }
+}
+
+/// Whether a kernel such as `5.10.0-28-amd64` is too old; one that cannot be read is not.
+fn is_too_old(release: &str) -> bool {
+    let mut numbers = release
+        .split(|it: char| !it.is_ascii_digit())
+        .map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < LEAST_KERNEL,
+        _ => false,
+    }
+}
+
+/// Refuses a kernel on which kube-proxy would not start.
+///
+/// # Errors
+///
+/// [`Error::KernelTooOld`].
+pub(crate) fn check_kernel(info: Option<&Info>) -> Result<(), Error> {
+    let found = kernel(info);
+    if is_too_old(&found) {
+        let (major, minor) = LEAST_KERNEL;
+        return Err(Error::KernelTooOld {
+            found,
+            least: format!("{major}.{minor}"),
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn kernel_finding(info: Option<&Info>) -> Finding {
+    let (verdict, evidence, remedy) = match check_kernel(info) {
+        Ok(()) => (Verdict::Good, kernel(info), None),
+        Err(error) => (Verdict::Missing, error.to_string(), error.hint()),
+    };
+    Finding {
+        name: "kernel",
+        verdict,
+        evidence,
+        remedy,
+    }
+}
+
+/// A disk that is nearly full.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    /// Where the engine keeps its data.
+    path: PathBuf,
+    percent: u64,
+}
+
+impl Full {
+    /// What to tell of it.
+    pub(crate) fn text(&self) -> String {
+        format!(
+            "the disk with the engine's data, `{}`, is {} % full; above {FULL_PERCENT} % kubelets of other clusters delete \
+             images, and from 98 % on the lab's own end pods",
+            self.path.display(),
+            self.percent
+        )
+    }
+}
+
+/// How to get room.
+pub(crate) const ROOM: &str = "free some space: `docker system df` shows what the engine holds, `cargo xtask bundle prune` \
+     removes what no lab needs";
+
+/// The engine's disk, if it is on this computer and more than 85 % of it is used.
+pub(crate) fn full_disk(info: Option<&Info>) -> Option<Full> {
+    let path = info.filter(|info| info.is_here())?.root.clone();
+    let percent = used_percent(&path)?;
+    (percent > FULL_PERCENT).then_some(Full { path, percent })
+}
+
+pub(super) fn disk_finding(info: Option<&Info>) -> Option<Finding> {
+    let info = info?;
+    let (verdict, evidence, remedy) = match full_disk(Some(info)) {
+        Some(full) => (Verdict::Weak, full.text(), Some(ROOM.to_owned())),
+        None if !info.is_here() => return None,
+        None => {
+            let percent = used_percent(&info.root)?;
+            let text = format!("`{}`, {percent} % of the disk used", info.root.display());
+            (Verdict::Good, text, None)
+        }
+    };
+    Some(Finding {
+        name: "engine's disk",
+        verdict,
+        evidence,
+        remedy,
+    })
+}
+
+/// How much of the disk under `path` is used, as a kubelet counts: what only root may still fill counts as used.
+fn used_percent(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    percent(found.f_blocks, found.f_bavail)
+}
+
+fn percent(blocks: u64, available: u64) -> Option<u64> {
+    Some(100 - (u128::from(available) * 100).checked_div(u128::from(blocks))? as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels() {
+        for old in [
+            "5.12.19",
+            "5.10.0-28-amd64",
+            "4.18.0-553.el8_10.x86_64",
+            "3.10.0",
+            "5.4",
+        ] {
+            assert!(is_too_old(old), "{old}");
+        }
+        for good in [
+            "5.13.0",
+            "5.15.0-1019-aws",
+            "6.1.0",
+            "6.18.44-fc",
+            "10.0",
+            "what",
+            "",
+        ] {
+            assert!(!is_too_old(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn shares_of_a_disk() {
+        assert_eq!(percent(100, 15), Some(85));
+        assert_eq!(percent(1000, 149), Some(86));
+        assert_eq!(percent(0, 0), None);
+    }
+}

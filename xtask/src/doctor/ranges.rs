@@ -1,0 +1,40 @@
+//! Whether this computer's own network leaves the lab its ranges.
+
+use caravan_lab::{Lab, Provider};
+
+use super::{Finding, Verdict};
+use crate::host::ranges;
+
+/// One finding for each resolver and route in a range of the lab, or one that there is none.
+pub(super) fn findings(lab: &Lab, provider: Provider, was_made: bool) -> Vec<Finding> {
+    const NAME: &str = "address ranges";
+    let found = match ranges::collisions(lab, provider, was_made) {
+        Ok(found) => found,
+        Err(error) => {
+            return vec![Finding {
+                name: NAME,
+                verdict: Verdict::Weak,
+                evidence: error.to_string(),
+                remedy: None,
+            }];
+        }
+    };
+    if found.is_empty() {
+        return vec![Finding {
+            name: NAME,
+            verdict: Verdict::Good,
+            evidence: "no resolver and no route of this computer lies in a range of the lab"
+                .to_owned(),
+            remedy: None,
+        }];
+    }
+    found
+        .iter()
+        .map(|collision| Finding {
+            name: NAME,
+            verdict: Verdict::Weak,
+            evidence: collision.to_string(),
+            remedy: Some(collision.hint()),
+        })
+        .collect()
+}
