@@ -131,7 +131,7 @@ fn etcd(found: &LabStatus) -> String {
             Some(leader) => format!("{leader} leads"),
             None => "nobody leads".to_owned(),
         },
-        if etcd.quorum {
+        if etcd.quorum && etcd.alarms.is_empty() {
             "writes are accepted"
         } else {
             "no writes are accepted"

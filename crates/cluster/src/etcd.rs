@@ -14,8 +14,15 @@ use ureq::http::Method;
 use crate::web::Server;
 use crate::{Access, Error};
 
+pub mod alarm;
+
+pub use alarm::Alarm;
+
 /// The port for clients.
 pub const CLIENT_PORT: u16 = 2379;
+
+/// Where a member says whether a majority confirms a read, alarms apart; with one it says so of the alarm instead.
+pub(crate) const HEALTH_WITHOUT_ALARMS: &str = "/health?exclude=NOSPACE&exclude=CORRUPT";
 
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(10);

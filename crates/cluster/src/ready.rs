@@ -7,7 +7,7 @@ use caravan_lab::{Lab, Role};
 use caravan_process::interrupt;
 use serde::Serialize;
 
-use crate::etcd::{self, Member};
+use crate::etcd::{self, Member, alarm};
 use crate::kube::Api;
 use crate::{Access, Error, parallel};
 
@@ -62,6 +62,13 @@ pub enum Missing {
         /// Why it is not.
         why: String,
     },
+    /// Etcd refuses work until somebody has ended an alarm.
+    Alarm {
+        /// Which alarm, and of which member.
+        alarm: String,
+        /// What it forbids, and what ends it.
+        advice: String,
+    },
     /// A node is not registered, or not ready.
     Node {
         /// Its name.
@@ -78,6 +85,18 @@ pub enum Missing {
     },
 }
 
+impl Missing {
+    /// Whether waiting is in vain, because somebody has to do something about it first.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Alarm { .. })
+    }
+
+    /// Whether it is a node whose kubelet reported once and does so no more: what the node controller says of it.
+    fn was_ready(&self) -> bool {
+        matches!(self, Self::Node { why, .. } if why.contains("stopped posting"))
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -89,6 +108,7 @@ impl fmt::Display for Missing {
             Self::Etcd { member, why } => {
                 write!(f, "etcd member `{member}` is not healthy: {why}")
             }
+            Self::Alarm { alarm, advice } => write!(f, "{alarm}: {advice}"),
             Self::Node { name, why } => write!(f, "node `{name}` is not ready: {why}"),
             Self::Pod { name, why } => write!(f, "pod `{name}` is not ready: {why}"),
         }
@@ -117,6 +137,22 @@ impl<'a> Inquiry<'a> {
         })
     }
 
+    /// The alarms that members tell of.
+    fn alarms(&self) -> Vec<Missing> {
+        let said = parallel::each(&self.members, |member| {
+            Some((member.name.as_str(), member.status().ok()?))
+        });
+        let said: Vec<_> = said.into_iter().flatten().collect();
+        let revision = said.iter().map(|(_, status)| status.revision).max();
+        alarm::of(said.iter().map(|(name, status)| (*name, status)))
+            .into_iter()
+            .map(|alarm| Missing::Alarm {
+                alarm: alarm.to_string(),
+                advice: alarm.advice(self.lab, revision.unwrap_or_default()),
+            })
+            .collect()
+    }
+
     /// What is missing now.
     ///
     /// While nodes or pods are missing etcd works, or they could not be told; so it is asked when the API is silent, and
@@ -131,6 +167,10 @@ impl<'a> Inquiry<'a> {
                 let mut missing = nodes_missing(self.lab, &nodes);
                 missing.extend(pods_missing(self.lab, &pods));
                 if !missing.is_empty() {
+                    // With an alarm kubelets cannot report, and nodes that were ready are not any more.
+                    if missing.iter().any(Missing::was_ready) {
+                        missing.extend(self.alarms());
+                    }
                     return Readiness { missing };
                 }
                 let unready = parallel::each(&self.masters, |(master, api)| {
@@ -149,7 +189,11 @@ impl<'a> Inquiry<'a> {
                 why: error.chain(),
             })
         });
-        missing.extend(members.into_iter().flatten());
+        let unwell: Vec<Missing> = members.into_iter().flatten().collect();
+        if !unwell.is_empty() {
+            missing.extend(self.alarms());
+        }
+        missing.extend(unwell);
         Readiness { missing }
     }
 }
@@ -190,7 +234,8 @@ pub fn wait(
         if interrupt::raised() {
             return Err(Error::Interrupted);
         }
-        if began.elapsed() >= limit {
+        let in_vain = readiness.missing.iter().any(Missing::is_final);
+        if in_vain || began.elapsed() >= limit {
             return Err(Error::NotReady {
                 seconds: began.elapsed().as_secs(),
                 missing: readiness.missing,

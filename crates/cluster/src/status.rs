@@ -9,6 +9,7 @@ use caravan_vagrant::MachineState;
 use serde::Serialize;
 
 use crate::attempt::{Client, End};
+use crate::etcd::Alarm;
 use crate::kube::{self, Api, Node};
 use crate::{Access, Error, etcd, facts, parallel};
 
@@ -111,8 +112,10 @@ pub struct VipReport {
 pub struct EtcdReport {
     /// The members of the lab, in the order of its file.
     pub members: Vec<MemberReport>,
-    /// Whether enough members are healthy to accept writes.
+    /// Whether enough members agree to take decisions. An alarm may forbid writes all the same.
     pub quorum: bool,
+    /// The alarms that are raised.
+    pub alarms: Vec<Alarm>,
     /// The member that leads, if the members agree.
     pub leader: Option<String>,
     /// How many different clusters the members belong to; one, when all is well.
@@ -180,7 +183,7 @@ pub fn ask(
         let attempt = client.get(at, path);
         let why = match &attempt.end {
             End::Answered { status: 200, .. } => None,
-            End::Answered { body, .. } => Some(body.lines().last().unwrap_or_default().to_owned()),
+            End::Answered { body, .. } => Some(etcd::alarm::reason(body)),
             other => Some(other.to_string()),
         };
         Served {
@@ -194,7 +197,12 @@ pub fn ask(
     std::thread::scope(|scope| {
         let members = scope.spawn(|| {
             parallel::each(running(Role::Etcd), |machine| {
-                let served = served(machine, etcd::CLIENT_PORT, &etcd_client, "/health");
+                let served = served(
+                    machine,
+                    etcd::CLIENT_PORT,
+                    &etcd_client,
+                    etcd::HEALTH_WITHOUT_ALARMS,
+                );
                 let status = served.spoke.then(|| {
                     etcd::Member::at(&machine.name, served.at, access, LIMIT)
                         .and_then(|member| member.status())

@@ -10,7 +10,7 @@ use super::{
     MemberReport, Served, VipReport,
 };
 use crate::Inspect;
-use crate::etcd::Status;
+use crate::etcd::{Status, alarm};
 use crate::facts::Facts;
 use crate::kube::Node;
 
@@ -62,7 +62,7 @@ pub(super) fn report(
         certificates,
         problems: Vec::new(),
     };
-    status.problems = problems(&status);
+    status.problems = problems(lab, &status);
     status
 }
 
@@ -179,6 +179,16 @@ fn etcd(lab: &Lab, found: &Found) -> EtcdReport {
         })
         .collect();
     let statuses = || members.iter().filter_map(|member| member.status.as_ref());
+    let alarms = alarm::of(
+        members
+            .iter()
+            .filter_map(|member| Some((member.name.as_str(), member.status.as_ref()?))),
+    );
+    // With an alarm a member may refuse even the question whether it is well; that it has a leader says that it is.
+    let agrees = |member: &&MemberReport| {
+        let led = member.status.as_ref().is_some_and(|it| it.leader != 0);
+        member.healthy || (!alarms.is_empty() && led)
+    };
     let clusters: BTreeSet<u64> = statuses().map(|status| status.cluster_id).collect();
     let leaders: BTreeSet<u64> = statuses().map(|status| status.leader).collect();
     let leader = members.iter().find(|member| {
@@ -186,14 +196,15 @@ fn etcd(lab: &Lab, found: &Found) -> EtcdReport {
         leaders.len() == 1 && id == leaders.first().copied()
     });
     EtcdReport {
-        quorum: members.iter().filter(|member| member.healthy).count() >= lab.etcd_quorum(),
+        quorum: members.iter().filter(agrees).count() >= lab.etcd_quorum(),
         leader: leader.map(|member| member.name.clone()),
         clusters: clusters.len(),
+        alarms,
         members,
     }
 }
 
-fn problems(status: &LabStatus) -> Vec<String> {
+fn problems(lab: &Lab, status: &LabStatus) -> Vec<String> {
     let mut problems = Vec::new();
     for machine in &status.machines {
         let MachineReport {
@@ -235,6 +246,15 @@ fn problems(status: &LabStatus) -> Vec<String> {
     }
     if !status.etcd.quorum {
         problems.push("etcd has no quorum, so nothing can be written".to_owned());
+    }
+    let members = status.etcd.members.iter();
+    let revision = members
+        .filter_map(|member| member.status.as_ref())
+        .map(|it| it.revision)
+        .max();
+    for alarm in &status.etcd.alarms {
+        let advice = alarm.advice(lab, revision.unwrap_or_default());
+        problems.push(format!("{alarm}: {advice}"));
     }
     if status.etcd.clusters > 1 {
         problems.push(format!(

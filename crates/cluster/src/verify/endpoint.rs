@@ -6,6 +6,7 @@ use caravan_lab::{Machine, Role};
 use serde_json::json;
 
 use super::context::{Context, told};
+use super::etcd_cluster;
 use super::findings::Findings;
 use crate::facts::Facts;
 use crate::kube::Api;
@@ -143,6 +144,13 @@ fn socket(line: &str) -> Option<(&str, &str)> {
 
 /// A write through the endpoint is read on every master.
 pub(super) fn write_through(context: &Context) -> Result<Findings, String> {
+    written(context).map_err(|why| match etcd_cluster::alarms(context) {
+        alarms if alarms.is_empty() => why,
+        alarms => format!("{}: {why}", alarms.join("; ")),
+    })
+}
+
+fn written(context: &Context) -> Result<Findings, String> {
     let maps = format!("{}/configmaps", context.space()?.path());
     let api = context.api()?;
     let word = format!("{:?}", std::time::SystemTime::now());

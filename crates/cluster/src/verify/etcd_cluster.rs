@@ -8,7 +8,7 @@ use caravan_lab::Role;
 
 use super::context::{Context, told};
 use super::findings::Findings;
-use crate::etcd::{self, Hash, Member, Status};
+use crate::etcd::{self, Hash, Member, Status, alarm};
 use crate::parallel;
 
 /// How many times members are given to catch up with each other, and the pause between.
@@ -36,6 +36,22 @@ fn eventually(mut ask: impl FnMut() -> Result<Findings, String>) -> Result<Findi
         last = ask()?;
     }
     Ok(last)
+}
+
+/// The alarms that are raised, with what ends them; nothing where members cannot be asked.
+pub(super) fn alarms(context: &Context) -> Vec<String> {
+    let said = statuses(context).map(|(_, said)| said).unwrap_or_default();
+    let known = said
+        .iter()
+        .filter_map(|(name, said)| Some((name.as_str(), said.as_ref().ok()?)));
+    let revision = known.clone().map(|(_, status)| status.revision).max();
+    alarm::of(known)
+        .iter()
+        .map(|it| {
+            let advice = it.advice(&context.lab, revision.unwrap_or_default());
+            format!("{it}: {advice}")
+        })
+        .collect()
 }
 
 /// One cluster, one leader, which all of them see.

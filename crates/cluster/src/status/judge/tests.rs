@@ -183,6 +183,27 @@ fn without_quorum_that_is_said_too() {
 }
 
 #[test]
+fn an_alarm_is_no_lost_quorum() {
+    let alarmed = |name: &str, why: Option<&str>| {
+        after(|_, found| {
+            for (served, status) in &mut found.members {
+                served.why = why.map(ToOwned::to_owned);
+                let status = status.as_mut().expect("a status");
+                status.errors = vec![format!("memberID:2 alarm:{name} ")];
+            }
+        })
+    };
+    let full = alarmed("NOSPACE", None);
+    assert_eq!(full.len(), 1, "{full:?}");
+    assert!(full[0].starts_with("etcd's alarm NOSPACE of `etcdtwo`: all writes are refused"));
+    assert!(full[0].contains("compaction 10`") && full[0].contains("alarm disarm`"));
+    let corrupt = alarmed("CORRUPT", Some("etcdserver: corrupt cluster"));
+    assert_eq!(corrupt.len(), 4, "{corrupt:?}");
+    assert!(!corrupt.iter().any(|it| it.contains("quorum")));
+    assert!(corrupt[3].contains("cargo xtask destroy ha etcdtwo"));
+}
+
+#[test]
 fn a_certificate_that_has_ended_has_negative_days() {
     let lab = lab();
     let (states, found) = all_well(&lab);
