@@ -20,6 +20,7 @@ mod isolation;
 mod judge;
 mod keys;
 mod limits;
+mod names;
 mod nodes;
 mod outage;
 mod pods;

@@ -1,8 +1,9 @@
 //! What templates may say. Every field is there for every machine; one that does not apply is empty.
 
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 
-use caravan_lab::{Lab, Machine, PodNetwork, Provider, Role};
+use caravan_lab::{EtcdVersion, Lab, Machine, PodNetwork, Provider, Role};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -15,6 +16,10 @@ const NO_NAMESERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// VXLAN puts 50 bytes round each packet of the lab's network (1500).
 const POD_MTU: u16 = 1450;
+
+/// How long a part of the control plane may take to start, in seconds: kubeadm waits so long, and the kubelet lets it be.
+/// An emulated machine takes minutes for what others do in seconds.
+const START_LIMIT_S: u16 = 900;
 
 /// A machine among others.
 #[derive(Clone, Serialize)]
@@ -49,6 +54,10 @@ struct Etcd {
     cluster_token: String,
     member_names: String,
     endpoints: Vec<String>,
+    heartbeat_ms: u16,
+    election_ms: u16,
+    corrupt_check: &'static str,
+    progress_notify: &'static str,
 }
 
 /// What all machines of a lab have in common.
@@ -65,6 +74,8 @@ pub(crate) struct LabContext {
     kubernetes_version: String,
     coredns_repository: String,
     coredns_tag: String,
+    dns_nodes: u8,
+    start_limit_s: u16,
     pause_image: String,
     cluster_domain: String,
     pod_network: &'static str,
@@ -102,6 +113,8 @@ impl LabContext {
         let named = |role| lab.of_role(role).map(|machine| Named::new(lab, machine));
         let members: Vec<_> = named(Role::Etcd).collect();
         let member_names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
+        let timers = EtcdTimers::of(settings.provider);
+        let flags = EtcdFlags::of(&software.etcd)?;
         let (token_id, token_secret) = halves(&material.bootstrap_token.0)?;
         Ok(LabContext {
             lab: lab.name().into(),
@@ -115,6 +128,8 @@ impl LabContext {
             kubernetes_version: software.kubernetes.clone(),
             coredns_repository: software.coredns_repository.clone(),
             coredns_tag: software.coredns_tag.clone(),
+            dns_nodes: dns_nodes(lab),
+            start_limit_s: START_LIMIT_S,
             pause_image: software.pause_image.clone(),
             cluster_domain: lab.cluster_domain().into(),
             pod_network: lab.pod_network().word(),
@@ -144,6 +159,10 @@ impl LabContext {
                 cluster_token: material.etcd_cluster_token.0.clone(),
                 member_names: member_names.join(","),
                 endpoints: lab.etcd_endpoints(),
+                heartbeat_ms: timers.heartbeat_ms,
+                election_ms: timers.election_ms,
+                corrupt_check: flags.corrupt_check,
+                progress_notify: flags.progress_notify,
             },
             members,
             virtual_router_id: lab.virtual_router_id(),
@@ -230,6 +249,59 @@ impl<'a> MachineContext<'a> {
             vrrp_peers: peers.map(|peer| Named::new(lab, peer)).collect(),
         }
     }
+}
+
+/// How etcd members find out that their leader is gone, in milliseconds.
+struct EtcdTimers {
+    heartbeat_ms: u16,
+    election_ms: u16,
+}
+
+impl EtcdTimers {
+    /// The one place where they are decided: by how long a machine of this kind may be silent and well all the same.
+    fn of(provider: Provider) -> EtcdTimers {
+        let (heartbeat_ms, election_ms) = match provider {
+            Provider::Docker => (100, 500),
+            Provider::VirtualBox => (200, 2000),
+            // It also emulates machines, where nothing better is at hand.
+            Provider::Libvirt => (500, 5000),
+        };
+        EtcdTimers {
+            heartbeat_ms,
+            election_ms,
+        }
+    }
+}
+
+/// Flags of etcd, without their dashes, whose names its versions do not agree on.
+struct EtcdFlags {
+    corrupt_check: &'static str,
+    progress_notify: &'static str,
+}
+
+impl EtcdFlags {
+    /// Returns the flags of etcd `version`, such as `3.6.14`.
+    fn of(version: &str) -> Result<EtcdFlags, Error> {
+        let unread = |_| Error::EtcdVersion(version.to_owned());
+        let version = EtcdVersion::from_str(version).map_err(unread)?;
+        Ok(if (version.major, version.minor) < (3, 6) {
+            EtcdFlags {
+                corrupt_check: "experimental-initial-corrupt-check=true",
+                progress_notify: "experimental-watch-progress-notify-interval=5s",
+            }
+        } else {
+            EtcdFlags {
+                corrupt_check: "feature-gates=InitialCorruptCheck=true",
+                progress_notify: "watch-progress-notify-interval=5s",
+            }
+        })
+    }
+}
+
+/// On how many nodes CoreDNS must stand: its two replicas on two, where there are two.
+fn dns_nodes(lab: &Lab) -> u8 {
+    let nodes = lab.machines().iter().filter(|it| it.role.is_node());
+    if nodes.take(2).count() < 2 { 1 } else { 2 }
 }
 
 fn yes_no(yes: bool) -> &'static str {

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::findings::Findings;
 use super::{
     Depth, Options, balancers, endpoint, etcd_client, etcd_cluster, etcd_pairs, images, impostor,
-    isolation, keys, limits, nodes, pods, quorum, refusals, strangers,
+    isolation, keys, limits, names, nodes, pods, quorum, refusals, strangers,
 };
 
 /// One promise.
@@ -54,12 +54,16 @@ fn with_a_way_out(_: &Lab, options: &Options) -> Option<String> {
     (!options.airgap).then(|| "the lab was made with a way out".to_owned())
 }
 
+fn with_one_node(lab: &Lab, _: &Options) -> Option<String> {
+    let nodes = lab.machines().iter().filter(|it| it.role.is_node()).count();
+    (nodes < 2).then(|| "the lab has one node".to_owned())
+}
+
 fn without_pods(lab: &Lab, options: &Options) -> Option<String> {
     if options.probe_image.is_none() {
         return Some("no probe image was named to make test pods of".to_owned());
     }
-    let nodes = lab.machines().iter().filter(|it| it.role.is_node()).count();
-    (nodes < 2).then(|| "the lab has one node".to_owned())
+    with_one_node(lab, options)
 }
 
 const SHORT: Duration = Duration::from_secs(60);
@@ -147,6 +151,8 @@ pub(super) const ROWS: &[Row] = &[
         (Depth::Full, without_pods, PODS), pods::reach_pods),
     row("pods-reach-service-by-name", "a pod on each node reaches a service by its name",
         (Depth::Full, without_pods, PODS), pods::reach_service),
+    row("dns-survives-one", "CoreDNS's replicas stand on two nodes, so that names outlive any one machine",
+        (Depth::Full, with_one_node, SHORT), names::survive_one),
     row("pod-service-addresses-stay", "nothing that a pod sends to a service address leaves its machine",
         (Depth::Full, without_pods, PODS), pods::service_addresses),
     row("published-key-refused", "no machine lets in the published Vagrant key",
