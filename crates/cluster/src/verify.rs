@@ -14,6 +14,7 @@ mod etcd_client;
 mod etcd_cluster;
 mod etcd_pairs;
 mod findings;
+mod forged;
 mod images;
 mod impostor;
 mod isolation;

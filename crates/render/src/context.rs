@@ -10,6 +10,29 @@ use crate::error::Error;
 use crate::material::Material;
 use crate::settings::{Settings, Software};
 
+/// The hardware address of a machine's end of the lab's network; empty where the provider chooses it. A container's is
+/// set by its network script, so that packet filters can know it before the machine exists. A virtual machine's is not: a bridge to a wireless
+/// LAN puts its own in the place of all of them.
+fn mac(machine: &Machine, provider: Provider) -> String {
+    match provider {
+        Provider::Docker => {
+            let [a, b, c, d] = machine.ip.octets();
+            // Locally administered (02), then as the nodes of the pod network, but for the last bit of `cb`.
+            format!("02:cb:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+        }
+        Provider::Libvirt | Provider::VirtualBox => String::new(),
+    }
+}
+
+/// The match of nft for a machine's packets.
+fn from(machine: &Machine, provider: Provider) -> String {
+    let ip = machine.ip;
+    match mac(machine, provider) {
+        none if none.is_empty() => format!("ip saddr {ip}"),
+        mac => format!("ip saddr {ip} ether saddr {mac}"),
+    }
+}
+
 /// Where CoreDNS sends names outside the lab when there is nobody to ask. The address belongs to nobody (RFC 5737), and
 /// nodes refuse to go there, so that the answer comes at once: no.
 const NO_NAMESERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -28,11 +51,14 @@ pub(crate) struct Named {
     pub(crate) fqdn: String,
     pub(crate) ip: String,
     pub(crate) pod_subnet: String,
+    /// How packet filters tell its packets: a match of nft.
+    pub(crate) from: String,
 }
 
 impl Named {
-    fn new(lab: &Lab, machine: &Machine) -> Named {
+    fn new(lab: &Lab, machine: &Machine, provider: Provider) -> Named {
         Named {
+            from: from(machine, provider),
             name: machine.name.clone(),
             fqdn: lab.fqdn(machine),
             ip: machine.ip.to_string(),
@@ -63,6 +89,8 @@ struct Etcd {
 /// What all machines of a lab have in common.
 #[derive(Clone, Serialize)]
 pub(crate) struct LabContext {
+    #[serde(skip)]
+    provider: Provider,
     pub(crate) lab: String,
     pub(crate) lab_file: String,
     domain: String,
@@ -110,13 +138,18 @@ impl LabContext {
         settings: &Settings,
         material: &Material,
     ) -> Result<LabContext, Error> {
-        let named = |role| lab.of_role(role).map(|machine| Named::new(lab, machine));
+        let provider = settings.provider;
+        let named = |role| {
+            lab.of_role(role)
+                .map(move |machine| Named::new(lab, machine, provider))
+        };
         let members: Vec<_> = named(Role::Etcd).collect();
         let member_names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
         let timers = EtcdTimers::of(settings.provider);
         let flags = EtcdFlags::of(&software.etcd)?;
         let (token_id, token_secret) = halves(&material.bootstrap_token.0)?;
         Ok(LabContext {
+            provider,
             lab: lab.name().into(),
             lab_file: format!("labs/{}.toml", lab.name()),
             domain: lab.domain().into(),
@@ -187,10 +220,11 @@ pub(crate) struct ListsContext<'a> {
 
 impl<'a> ListsContext<'a> {
     pub(crate) fn new(lab: &Lab, context: &'a LabContext) -> ListsContext<'a> {
+        let provider = context.provider;
         let mut names: Vec<_> = lab
             .machines()
             .iter()
-            .map(|machine| Named::new(lab, machine))
+            .map(|machine| Named::new(lab, machine, provider))
             .collect();
         if let Some(vip) = lab.vip() {
             let fqdn = lab.api_name();
@@ -201,6 +235,7 @@ impl<'a> ListsContext<'a> {
                 fqdn,
                 ip,
                 pod_subnet: String::new(),
+                from: String::new(),
             });
         }
         let nodes = lab
@@ -210,7 +245,9 @@ impl<'a> ListsContext<'a> {
         ListsContext {
             lab: context,
             names,
-            nodes: nodes.map(|machine| Named::new(lab, machine)).collect(),
+            nodes: nodes
+                .map(|machine| Named::new(lab, machine, provider))
+                .collect(),
         }
     }
 }
@@ -223,6 +260,8 @@ pub(crate) struct MachineContext<'a> {
     name: &'a str,
     role: &'static str,
     ip: String,
+    /// Empty where the provider chooses it.
+    mac: String,
     memory_mib: u32,
     cpus: u8,
     pod_subnet: String,
@@ -233,6 +272,7 @@ pub(crate) struct MachineContext<'a> {
 
 impl<'a> MachineContext<'a> {
     pub(crate) fn new(lab: &Lab, machine: &'a Machine, context: &'a LabContext) -> Self {
+        let provider = context.provider;
         let peers = lab
             .of_role(Role::LoadBalancer)
             .filter(|peer| machine.role == Role::LoadBalancer && peer.name != machine.name);
@@ -241,12 +281,13 @@ impl<'a> MachineContext<'a> {
             name: &machine.name,
             role: machine.role.word(),
             ip: machine.ip.to_string(),
+            mac: mac(machine, provider),
             memory_mib: machine.memory_mib,
             cpus: machine.cpus,
             pod_subnet: pod_subnet(lab, machine),
             own_pods: own_pods(lab, machine),
             vrrp_priority: lab.vrrp_priority(machine),
-            vrrp_peers: peers.map(|peer| Named::new(lab, peer)).collect(),
+            vrrp_peers: peers.map(|peer| Named::new(lab, peer, provider)).collect(),
         }
     }
 }

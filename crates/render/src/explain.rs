@@ -152,7 +152,10 @@ pub fn file(
 ) -> Result<Explained, Error> {
     let (lab, context) = (renderer.lab(), renderer.lab_context());
     let purpose = annotate(&file.path).map_or("", |known| known.purpose);
-    let Some(entry) = table::FILES.iter().find(|entry| entry.path == file.path) else {
+    let here = |entry: &&table::Entry| {
+        entry.path == file.path && entry.on.holds(machine.role, lab.pod_network())
+    };
+    let Some(entry) = table::FILES.iter().find(here) else {
         return Ok(without_template(lab, file, purpose));
     };
     let lines = match entry.source {

@@ -89,10 +89,12 @@ const FLANNEL_NODES: On = On::NodesWith(PodNetwork::Flannel);
 #[rustfmt::skip]
 pub(crate) const FILES: &[Entry] = &[
     row!(machine "etc/caravan/filter.nft", 0o644, ETCD),
+    row!(machine "etc/caravan/filter.nft", 0o644, BALANCER, "etc/caravan/filter-load-balancer.nft"),
     row!(machine "etc/caravan/guard.nft", 0o644, On::Nodes),
     row!(lab "etc/caravan/hosts", 0o644, On::Every),
     row!(machine "etc/caravan/machine.env", 0o644, On::Every),
     row!(lab "etc/caravan/mesh", 0o644, MESH_NODES),
+    row!(lab "etc/caravan/overlay.nft", 0o644, On::Nodes),
     row!(lab "etc/caravan/resolv.conf", 0o644, On::Every),
     row!(machine "etc/cni/net.d/10-caravan.conflist", 0o644, MESH_NODES),
     row!(lab "etc/containerd/config.toml", 0o644, On::Nodes),

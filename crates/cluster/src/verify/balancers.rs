@@ -86,7 +86,7 @@ fn judge_owner(
     findings
 }
 
-fn vip(context: &Context) -> Result<Ipv4Addr, String> {
+pub(super) fn vip(context: &Context) -> Result<Ipv4Addr, String> {
     context
         .lab
         .vip()
@@ -105,7 +105,7 @@ fn holders(context: &Context, vip: Ipv4Addr) -> Vec<Result<(&Machine, bool), Str
 }
 
 /// The one load balancer that has the address now.
-fn owner(context: &Context, vip: Ipv4Addr) -> Result<&Machine, String> {
+pub(super) fn owner(context: &Context, vip: Ipv4Addr) -> Result<&Machine, String> {
     Looks::default().owner(context, vip)
 }
 

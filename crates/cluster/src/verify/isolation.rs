@@ -78,8 +78,13 @@ fn judge_stay(
 
 /// The packets of the guard's counter, from `nft list counter inet caravan_guard leaked`.
 pub(super) fn leaked(text: &str) -> Option<u64> {
+    packets(text, "leaked")
+}
+
+/// The packets of a counter, from what `nft list counter` prints of it.
+pub(super) fn packets(text: &str, counter: &str) -> Option<u64> {
     let mut words = text.split_ascii_whitespace();
-    words.find(|word| *word == "leaked")?;
+    words.find(|word| *word == counter)?;
     words.find(|word| *word == "packets")?;
     words.next()?.parse().ok()
 }

@@ -7,8 +7,8 @@ use caravan_lab::{Lab, Role};
 use super::context::Context;
 use super::findings::Findings;
 use super::{
-    Depth, Options, balancers, endpoint, etcd_client, etcd_cluster, etcd_pairs, images, impostor,
-    isolation, keys, limits, names, nodes, pods, quorum, refusals, strangers,
+    Depth, Options, balancers, endpoint, etcd_client, etcd_cluster, etcd_pairs, forged, images,
+    impostor, isolation, keys, limits, names, nodes, pods, quorum, refusals, strangers,
 };
 
 /// One promise.
@@ -155,6 +155,8 @@ pub(super) const ROWS: &[Row] = &[
         (Depth::Full, with_one_node, SHORT), names::survive_one),
     row("pod-service-addresses-stay", "nothing that a pod sends to a service address leaves its machine",
         (Depth::Full, without_pods, PODS), pods::service_addresses),
+    row("forged-adverts", "announcements of VRRP that a neighbour, a node or a pod sends in a load balancer's name move no address",
+        (Depth::Full, without_second_balancer, PODS), forged::refused),
     row("published-key-refused", "no machine lets in the published Vagrant key",
         FULL, keys::published_key),
     row("no-readable-secrets", "no secret on a machine is readable by its ordinary users, or shown in a program's arguments",

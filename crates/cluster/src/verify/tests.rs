@@ -86,7 +86,7 @@ fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
     assert!(skipped(&lab("ha"), &full).is_empty());
     assert_eq!(
         skipped(&lab("external-etcd"), &full),
-        ["vip-owner", "balancer-takes-over"]
+        ["vip-owner", "forged-adverts", "balancer-takes-over"]
     );
     assert_eq!(
         skipped(&lab("ha"), &options(false, None)),

@@ -4,12 +4,13 @@
 #[rustfmt::skip]
 pub(super) const PURPOSES: &[(&str, &str)] = &[
     ("/etc/caravan/authorized_keys", "the lab's ssh key; copied to the user vagrant, where it replaces Vagrant's published one"),
-    ("/etc/caravan/filter.nft", "nft, by caravan-network: who may talk to this etcd member"),
-    ("/etc/caravan/guard.nft", "nft, by caravan-network: service addresses never leave; pods speak as their node to the outside"),
+    ("/etc/caravan/filter.nft", "nft, by caravan-network: who may talk to this etcd member or load balancer"),
+    ("/etc/caravan/guard.nft", "nft, by caravan-network: service addresses never leave; pods speak as their node to the outside, and with no other's voice"),
     ("/etc/caravan/hostname", "caravan-network: the machine's name"),
     ("/etc/caravan/hosts", "caravan-network copies it over /etc/hosts on every boot"),
     ("/etc/caravan/machine.env", "the scripts in /usr/lib/caravan: what this machine is"),
     ("/etc/caravan/mesh", "caravan-network: the nodes of the pod network"),
+    ("/etc/caravan/overlay.nft", "nft, by caravan-network: who may send pods' packets to this node"),
     ("/etc/caravan/resolv.conf", "caravan-network copies it over /etc/resolv.conf when the lab is airgapped"),
     ("/etc/cni/net.d/10-caravan.conflist", "containerd: how a pod gets its interface and address"),
     ("/etc/containerd/config.toml", "containerd"),

@@ -25,10 +25,12 @@ macro_rules! why {
 pub(super) const WHY: &[(&str, &str)] = &[
     why!("Vagrantfile"),
     why!("etc/caravan/filter.nft"),
+    why!("etc/caravan/filter-load-balancer.nft"),
     why!("etc/caravan/guard.nft"),
     why!("etc/caravan/hosts"),
     why!("etc/caravan/machine.env"),
     why!("etc/caravan/mesh"),
+    why!("etc/caravan/overlay.nft"),
     why!("etc/caravan/resolv.conf"),
     why!("etc/cni/net.d/10-caravan.conflist"),
     why!("etc/containerd/config.toml"),
