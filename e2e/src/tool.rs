@@ -67,6 +67,11 @@ impl Tool {
         &self.root
     }
 
+    /// The built program.
+    pub fn program(&self) -> &Path {
+        self.xtask.path()
+    }
+
     /// The state folder of a lab.
     pub fn state(&self, lab: &str) -> PathBuf {
         self.root.join(".lab").join(lab)

@@ -1,20 +1,19 @@
 //! `cargo xtask doctor`: says what this computer lacks, and how strong it is.
 
 pub(crate) mod engine;
+mod programs;
 mod ranges;
 
 use std::fs;
 use std::path::Path;
 
-use caravan_bundle::needs::{self as bundle_needs, Go};
 use caravan_lab::{Lab, Provider};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::host::engine::{self as host_engine, Engine};
-use crate::host::needs::{self, Purpose};
+use crate::host::needs::Purpose;
 use crate::state::choices::Choices;
 use crate::workspace::Workspace;
 
@@ -47,9 +46,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
         None => None,
     };
     let purpose = Purpose::making(flags.origin.source, flags.origin.base);
-    let mut findings: Vec<Finding> = needs::of(purpose).map(program).collect();
-    findings.extend(go_toolchain(purpose));
-    findings.push(container_engine());
+    let mut findings = programs::findings(purpose);
     let info = engine::info();
     let provider = lab.as_ref().map_or(Provider::Docker, |lab| {
         let chosen = Choices::read(&workspace.state(lab.name())).ok().flatten();
@@ -100,76 +97,6 @@ fn print(findings: &[Finding]) {
         if let Some(remedy) = &finding.remedy {
             anstream::println!("{:<30} -> {remedy}", "");
         }
-    }
-}
-
-fn program(need: &'static needs::Need) -> Finding {
-    match need.found() {
-        Some(path) => Finding {
-            name: need.name,
-            verdict: Verdict::Good,
-            evidence: path,
-            remedy: None,
-        },
-        None => Finding {
-            name: need.name,
-            verdict: Verdict::Missing,
-            evidence: format!("not here; {}", need.why),
-            remedy: Some("`cargo xtask setup`".to_owned()),
-        },
-    }
-}
-
-/// Distributions ship old ones, and some tell it not to fetch a newer one by itself.
-fn go_toolchain(purpose: Purpose) -> Option<Finding> {
-    if !purpose.built {
-        return None;
-    }
-    let (verdict, evidence, remedy) = match bundle_needs::go() {
-        Ok(Go::Enough { version, .. }) => (Verdict::Good, version, None),
-        Ok(Go::TooOld { version, .. }) => (
-            Verdict::Missing,
-            format!("{version} is too old to build Kubernetes"),
-            Some(format!(
-                "`cargo xtask setup` fetches {}",
-                bundle_needs::TOOLCHAIN
-            )),
-        ),
-        Ok(Go::Absent) => return None,
-        Err(error) => (Verdict::Missing, error.to_string(), error.hint()),
-    };
-    Some(Finding {
-        name: "Go toolchain",
-        verdict,
-        evidence,
-        remedy,
-    })
-}
-
-fn container_engine() -> Finding {
-    let (verdict, evidence, remedy) = match host_engine::look() {
-        Engine::Running(version) => (Verdict::Good, format!("answers, version {version}"), None),
-        Engine::Stopped => (
-            Verdict::Weak,
-            "installed, does not answer".to_owned(),
-            Some("`up` starts it; by hand: `cargo xtask setup`".to_owned()),
-        ),
-        Engine::Forbidden => (
-            Verdict::Missing,
-            "does not let you in".to_owned(),
-            Error::EngineForbidden.hint(),
-        ),
-        Engine::Absent => (
-            Verdict::Missing,
-            "not installed".to_owned(),
-            Some("`cargo xtask setup`".to_owned()),
-        ),
-    };
-    Finding {
-        name: "engine answers",
-        verdict,
-        evidence,
-        remedy,
     }
 }
 

@@ -10,6 +10,7 @@ use caravan_lab::{Faults, Ipv4Net, Provider};
 use caravan_vagrant::engine::Conflict;
 
 use crate::exit::Exit;
+use crate::host::probe::Cure;
 use crate::state::lock::Holder;
 
 /// Why a verb did not do its work.
@@ -72,9 +73,6 @@ pub(crate) enum Error {
         server: String,
         host: String,
     },
-    /// The container engine runs and does not let this user in.
-    #[error("the container engine does not let you in")]
-    EngineForbidden,
     /// The container engine was started and does not answer.
     #[error(
         "the container engine, started by {how}, does not answer{}",
@@ -190,6 +188,14 @@ pub(crate) enum Error {
     /// Files could not be rendered.
     #[error(transparent)]
     Render(#[from] caravan_render::Error),
+    /// What is here cannot be used, and only people may change that.
+    #[error("{}", found.join("\n"))]
+    Unfit {
+        /// Each need, and what was found.
+        found: Vec<String>,
+        /// What to do about them.
+        remedies: Vec<String>,
+    },
     /// Machines carry the lab's label, and nothing here tells of them.
     #[error(
         "machines of a lab `{lab}` are there that were not made from here: {}",
@@ -284,6 +290,27 @@ impl Error {
             | Self::NoWorkspace { .. } => Exit::Usage,
             _ if self.is_interrupt() => Exit::Interrupted,
             _ => Exit::Failed,
+        }
+    }
+
+    /// Needs, each with its name, what was found and what helps, as one error.
+    pub(crate) fn unfit(needs: &[(&str, &str, &Cure)]) -> Self {
+        let mut remedies = Vec::new();
+        for (_, _, cure) in needs {
+            let remedy = match cure {
+                Cure::Hand(remedy) => remedy.as_str(),
+                Cure::Package | Cure::Toolchain => "`cargo xtask setup`",
+            };
+            if !remedies.iter().any(|said| said == remedy) {
+                remedies.push(remedy.to_owned());
+            }
+        }
+        Self::Unfit {
+            found: needs
+                .iter()
+                .map(|(name, found, _)| format!("{name}: {found}"))
+                .collect(),
+            remedies,
         }
     }
 

@@ -4,4 +4,5 @@ pub(crate) mod engine;
 pub(crate) mod go;
 pub(crate) mod needs;
 pub(crate) mod packages;
+pub(crate) mod probe;
 pub(crate) mod ranges;

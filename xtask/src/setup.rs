@@ -1,6 +1,8 @@
 //! `cargo xtask setup`: installs what this computer lacks.
 
-use caravan_process::Error as ProcessError;
+use std::collections::BTreeSet;
+
+use caravan_process::{Call, Error as ProcessError};
 
 use crate::error::{Error, listed};
 use crate::exit::Exit;
@@ -9,6 +11,7 @@ use crate::host::engine;
 use crate::host::go;
 use crate::host::needs::{self, Need, Purpose, When};
 use crate::host::packages::{self, Manager};
+use crate::host::probe::{Cure, State};
 use crate::lab_dir;
 use crate::show::screen::{self, Screen};
 use crate::show::timeline::RUN;
@@ -26,16 +29,45 @@ pub(crate) fn run(flags: &flags::Setup, screen: &Screen) -> Result<Exit, Error> 
 ///
 /// # Errors
 ///
-/// [`Error::CannotInstall`] with the exact command, where it cannot be run from here; [`Error::Declined`].
+/// [`Error::Unfit`] for what people must change themselves, before anything is installed; [`Error::CannotInstall`] with the
+/// exact command, where it cannot be run from here; [`Error::NoPackage`]; [`Error::Declined`].
 pub(crate) fn ensure(purpose: Purpose, yes: bool, screen: &Screen) -> Result<(), Error> {
-    let missing = needs::missing(purpose);
+    let mut states = needs::judge(purpose);
+    refuse_unfit(&states)?;
+    let missing: Vec<&Need> = states
+        .iter()
+        .filter(|(_, state)| is_missing(state))
+        .map(|(need, _)| *need)
+        .collect();
     if !missing.is_empty() {
         install(&missing, yes, screen)?;
+        // What was installed may be too old, or not what is used; and others can be judged only now.
+        states = needs::judge(purpose);
+        refuse_unfit(&states)?;
+        let still: Vec<&Need> = states
+            .iter()
+            .filter(|(need, state)| is_missing(state) && need.when != When::Debian)
+            .map(|(need, _)| *need)
+            .collect();
+        // A package manager that ends well and installs nothing would otherwise be found out much later.
+        if !still.is_empty() {
+            return Err(by_hand(&still));
+        }
     }
-    if purpose.built {
+    let toolchain = |(_, state): &(&Need, State)| {
+        matches!(
+            state,
+            State::Lacking {
+                cure: Cure::Toolchain,
+                ..
+            }
+        )
+    };
+    if states.iter().any(toolchain) {
         go::ensure(yes, screen)?;
     }
-    if purpose.running
+    let asleep = |(_, state): &(&Need, State)| matches!(state, State::Asleep(_));
+    if states.iter().any(asleep)
         && let Some(how) = engine::start()?
     {
         screen.done(RUN, &format!("started the container engine: {how}"));
@@ -43,19 +75,58 @@ pub(crate) fn ensure(purpose: Purpose, yes: bool, screen: &Screen) -> Result<(),
     Ok(())
 }
 
+fn is_missing(state: &State) -> bool {
+    matches!(
+        state,
+        State::Lacking {
+            cure: Cure::Package,
+            ..
+        }
+    )
+}
+
+/// What people must change themselves is said at once, all of it.
+fn refuse_unfit(states: &[(&Need, State)]) -> Result<(), Error> {
+    let unfit: Vec<(&str, &str, &Cure)> = states
+        .iter()
+        .filter_map(|(need, state)| match state {
+            State::Lacking {
+                found,
+                cure: cure @ Cure::Hand(_),
+            } => Some((need.name, found.as_str(), cure)),
+            _ => None,
+        })
+        .collect();
+    if unfit.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::unfit(&unfit))
+    }
+}
+
+/// What is to be installed, by what this computer's package manager can tell now.
+fn choose(
+    manager: Manager,
+    missing: &[&'static Need],
+) -> Result<(BTreeSet<&'static str>, Vec<&'static Need>), Error> {
+    let (packages, without) = manager.packages(missing, |package| manager.knows(package));
+    // A base system from Debian's packages is one of two ways; where the other works, nobody misses this one.
+    let (spare, without): (Vec<&Need>, Vec<&Need>) = without
+        .into_iter()
+        .partition(|need| need.when == When::Debian);
+    if without.is_empty() {
+        Ok((packages, spare))
+    } else {
+        Err(by_hand(&without))
+    }
+}
+
 fn install(missing: &[&'static Need], yes: bool, screen: &Screen) -> Result<(), Error> {
     let names: Vec<&str> = missing.iter().map(|need| need.name).collect();
     let Some(manager) = Manager::here() else {
         return Err(by_hand(missing));
     };
-    let (packages, without) = manager.packages(missing);
-    // A base system from Debian's packages is one of two ways; where the other works, nobody misses this one.
-    let (spare, without): (Vec<&Need>, Vec<&Need>) = without
-        .into_iter()
-        .partition(|need| need.when == When::Debian);
-    if !without.is_empty() {
-        return Err(by_hand(&without));
-    }
+    let (packages, spare) = choose(manager, missing)?;
     if !spare.is_empty() {
         let names: Vec<&str> = spare.iter().map(|need| need.name).collect();
         screen.warn(&format!(
@@ -66,15 +137,19 @@ fn install(missing: &[&'static Need], yes: bool, screen: &Screen) -> Result<(), 
     if packages.is_empty() {
         return Ok(());
     }
-    let commands = manager.commands(&packages);
-    let calls: Result<Vec<_>, ProcessError> = commands
-        .iter()
-        .map(|words| packages::as_root(manager.program(), words))
+    let call = |words: &[&str]| packages::as_root(manager.program(), words);
+    let refresh = manager.refresh();
+    let calls: Result<Vec<Call>, ProcessError> = refresh
+        .into_iter()
+        .map(call)
+        .chain([call(&manager.install(&packages))])
         .collect();
     let Ok(calls) = calls else {
-        let commands: Vec<String> = commands
-            .iter()
-            .map(|words| format!("{} {}", manager.program(), words.join(" ")))
+        let commands: Vec<String> = refresh
+            .into_iter()
+            .map(|words| words.join(" "))
+            .chain([manager.install(&packages).join(" ")])
+            .map(|words| format!("{} {words}", manager.program()))
             .collect();
         return Err(Error::CannotInstall {
             what: listed(&names),
@@ -96,31 +171,30 @@ fn install(missing: &[&'static Need], yes: bool, screen: &Screen) -> Result<(), 
     lab_dir::make_private(&folder)?;
     let log = folder.join("setup.log");
     screen.now(RUN, &format!("installing {}", listed(&names)));
-    for call in calls {
-        call.logged(&log, &mut |line| screen.detail(RUN, line))?;
+    let mut detail = |line: &str| screen.detail(RUN, line);
+    let mut packages = packages;
+    if let Some(words) = refresh {
+        call(words)?.logged(&log, &mut detail)?;
+        // With lists as they are now: a package may be there after all, or no longer.
+        let now = choose(manager, missing)?.0;
+        if now != packages {
+            screen.say(&format!("  $ {}", call(&manager.install(&now))?));
+            packages = now;
+        }
     }
+    call(&manager.install(&packages))?.logged(&log, &mut detail)?;
     screen.done(RUN, &format!("installed {}", listed(&names)));
-
-    // A package manager that ends well and installs nothing would otherwise be found out much later.
-    let still: Vec<&'static Need> = missing
-        .iter()
-        .filter(|need| need.found().is_none() && need.when != When::Debian)
-        .copied()
-        .collect();
-    if still.is_empty() {
-        Ok(())
-    } else {
-        Err(by_hand(&still))
-    }
+    Ok(())
 }
 
 fn by_hand(needs: &[&Need]) -> Error {
     let names: Vec<&str> = needs.iter().map(|need| need.name).collect();
-    let pages: Vec<&str> = needs
+    let mut pages: Vec<&str> = needs
         .iter()
         .map(|need| need.by_hand)
         .filter(|page| !page.is_empty())
         .collect();
+    pages.dedup();
     Error::NoPackage {
         what: listed(&names),
         pages: pages.join(", "),

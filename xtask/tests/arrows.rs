@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
         "caravan-cluster",
         &["caravan-lab", "caravan-process", "caravan-vagrant"],
     ),
-    ("caravan-e2e", &["caravan-process"]),
+    ("caravan-e2e", &["caravan-bundle", "caravan-process"]),
     ("caravan-lab", &[]),
     ("caravan-pki", &[]),
     ("caravan-pki-cli", &["caravan-pki"]),

@@ -13,10 +13,10 @@ use crate::Error;
 use crate::progress::{Event, Progress};
 
 /// The release: the one that the packages of `image/packages.txt` were chosen for.
-pub(crate) const SUITE: &str = "bookworm";
+pub const SUITE: &str = "bookworm";
 
 /// Signs the release; from the package `debian-archive-keyring`.
-pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Files that no machine reads.
 const LEFT_OUT: [&str; 4] = [
@@ -106,7 +106,7 @@ fn joined(option: &str, path: &Path) -> std::ffi::OsString {
 }
 
 /// This computer's own settings for fetching packages, as an apt configuration file.
-fn fetch_settings() -> String {
+pub fn fetch_settings() -> String {
     let dump = Program::find("apt-config")
         .and_then(|program| program.call(["dump"]).run())
         .map(|output| output.stdout)
@@ -132,8 +132,9 @@ fn acquire_lines(dump: &str) -> String {
         .collect()
 }
 
-/// This computer's sources of the release, as a deb822 text; `None` where it has none.
-fn host_sources(apt: &Path) -> Option<String> {
+/// This computer's sources of the release [`SUITE`], from its folder `apt` (`/etc/apt`), as a deb822 text; `None` where it
+/// has none.
+pub fn host_sources(apt: &Path) -> Option<String> {
     let mut files = vec![apt.join("sources.list")];
     let mut listed: Vec<PathBuf> = fs::read_dir(apt.join("sources.list.d"))
         .map(|folder| {

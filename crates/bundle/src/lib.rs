@@ -33,6 +33,11 @@ mod shelf;
 mod software;
 mod transport;
 
+/// How this computer gets Debian packages: for who makes another system from them than a machine's.
+pub mod apt {
+    pub use crate::debian::{KEYRING, SUITE, fetch_settings, host_sources};
+}
+
 pub use add_on::{AddOn, Network};
 pub use base::{Base, is_made as has_base};
 pub use bundle::{Bundle, Source, ensure, is_made as has_bundle};

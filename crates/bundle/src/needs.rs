@@ -69,25 +69,30 @@ fn first_enough(candidates: impl Iterator<Item = Program>) -> Result<Go, Error> 
     Ok(found)
 }
 
-/// runc is linked with libseccomp, statically.
-pub(crate) fn seccomp() -> Result<(), Error> {
-    if in_library_folders("libseccomp.a") && Path::new("/usr/include/seccomp.h").exists() {
-        return Ok(());
-    }
-    Err(Error::Lacking {
-        what: "libseccomp's development package".to_owned(),
-        needed_for: "the build of runc",
-        remedy: "`cargo xtask setup` installs it; by hand: `sudo apt-get install libseccomp-dev`"
-            .to_owned(),
-    })
+/// runc is linked with libseccomp, statically; returns the library.
+///
+/// # Errors
+///
+/// [`Error::Lacking`] when the library for static linking, or its header, is not here.
+pub fn seccomp() -> Result<PathBuf, Error> {
+    library("libseccomp.a")
+        .filter(|_| Path::new("/usr/include/seccomp.h").exists())
+        .ok_or_else(|| Error::Lacking {
+            what: "libseccomp's development package".to_owned(),
+            needed_for: "the build of runc",
+            remedy:
+                "`cargo xtask setup` installs it; by hand: `sudo apt-get install libseccomp-dev`"
+                    .to_owned(),
+        })
 }
 
-/// The own programs are linked with the C library, statically.
-pub(crate) fn static_libc() -> Result<(), Error> {
-    if in_library_folders("libc.a") {
-        return Ok(());
-    }
-    Err(Error::Lacking {
+/// The own programs are linked with the C library, statically; returns the library.
+///
+/// # Errors
+///
+/// [`Error::Lacking`] when it is not here for this processor.
+pub fn static_libc() -> Result<PathBuf, Error> {
+    library("libc.a").ok_or_else(|| Error::Lacking {
         what: "the static C library".to_owned(),
         needed_for: "the pause and probe images",
         remedy: "`cargo xtask setup` installs it; by hand: `sudo apt-get install gcc libc6-dev`"
@@ -95,13 +100,15 @@ pub(crate) fn static_libc() -> Result<(), Error> {
     })
 }
 
-fn in_library_folders(file: &str) -> bool {
+/// A library of this processor.
+fn library(file: &str) -> Option<PathBuf> {
     let triple = format!("{}-linux-gnu", std::env::consts::ARCH);
     ["/usr/lib64", "/usr/lib", "/usr/local/lib"]
         .into_iter()
         .map(PathBuf::from)
         .chain([Path::new("/usr/lib").join(triple)])
-        .any(|folder| folder.join(file).exists())
+        .map(|folder| folder.join(file))
+        .find(|path| path.exists())
 }
 
 #[cfg(test)]

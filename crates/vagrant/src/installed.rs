@@ -32,6 +32,15 @@ const MISLEADING: [&str; 10] = [
     "RUBYOPT",
 ];
 
+/// What a line begins with that says whether Vagrant has its docker provider.
+const ANSWER: &str = "caravan-docker-provider: ";
+
+/// A Vagrantfile that says whether Vagrant knows a docker provider, and ends Vagrant before it begins anything.
+const PROVIDER_QUESTION: &str = r#"$stdout.puts "caravan-docker-provider: #{Vagrant.plugin("2").manager.providers.key?(:docker)}"
+$stdout.flush
+exit!
+"#;
+
 /// Vagrant, found and recent enough.
 #[derive(Debug, Clone)]
 pub struct Vagrant {
@@ -58,7 +67,12 @@ impl Vagrant {
         Self::of(Program::at(path))
     }
 
-    fn of(program: Program) -> Result<Self, Error> {
+    /// Takes `program` as Vagrant, if it says that it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vagrant::find`].
+    pub fn of(program: Program) -> Result<Self, Error> {
         let output = scrubbed(program.call(["--version"]))
             .timeout(Duration::from_secs(30))
             .run()?;
@@ -74,6 +88,38 @@ impl Vagrant {
     /// Its version.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// Whether it has its docker provider, by loading its plugins, which takes a second.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when it does not load them, or none of our temporary folders can be made.
+    pub fn docker_provider(&self) -> Result<bool, Error> {
+        let folder = tempfile::tempdir().map_err(|source| Error::File {
+            path: std::env::temp_dir(),
+            source,
+        })?;
+        let file = folder.path().join("Vagrantfile");
+        std::fs::write(&file, PROVIDER_QUESTION).map_err(|source| Error::File {
+            path: file.clone(),
+            source,
+        })?;
+        let asked = scrubbed(self.program.call(["status"]))
+            .dir(folder.path())
+            // A Vagrantfile of the user's own would be read first, and say something of its own.
+            .env("VAGRANT_HOME", folder.path().join("home"))
+            .timeout(Duration::from_secs(60));
+        let output = asked.clone().output()?;
+        match output
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix(ANSWER))
+        {
+            Some(known) => Ok(known.trim() == "true"),
+            // Says why it does not work.
+            None => asked.run().map(|_| false).map_err(Error::from),
+        }
     }
 
     /// The program.

@@ -53,6 +53,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoBundle { .. } => Some("`cargo xtask bundle build` makes it".to_owned()),
+            Self::Unfit { remedies, .. } => Some(remedies.join("; ")),
             Self::Strangers { lab, .. } => Some(format!(
                 "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"
             )),
@@ -75,11 +76,6 @@ impl Error {
                 "leave the flag out to go on with the machines there are, or `cargo xtask destroy {lab}` first"
             )),
             Self::Declined { .. } => Some("say so with `--yes`".to_owned()),
-            Self::EngineForbidden => Some(
-                "`sudo usermod --append --groups docker $USER`, then log in again; or go on at once with the same command in \
-                 `sg docker -c '...'`"
-                    .to_owned(),
-            ),
             Self::EngineSilent { .. } => Some(
                 "mend what it says, or start it yourself; then run the same command again".to_owned(),
             ),

@@ -1,132 +1,237 @@
-//! The container engine: whether it answers, and starting it where nothing else does.
+//! The container engine: which one `docker` asks, whether that can run machines here, and starting one where none runs.
+//!
+//! Vagrant and we use the same command, `docker`, so what it asks is the engine: by `DOCKER_HOST`, `DOCKER_CONTEXT` or the
+//! chosen context, or else on this computer's own socket. Only there may one be started: beside an engine that somebody
+//! chose, another would be one that nobody asks.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod answer;
+mod start;
 
-use caravan_process::{Program, interrupt};
+use std::time::Duration;
 
-use crate::error::Error;
-use crate::host::packages;
-use crate::lab_dir;
+use caravan_process::{Output, Program};
 
-/// How long the engine may take to answer after it was started.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use self::answer::Here;
+use self::answer::{Endpoint, Judged, Network};
+use self::start::Starter;
+pub(crate) use self::start::{start, state_folder};
+use crate::host::probe::{self, Cure, State};
 
-/// What lacks where the engine does not run and this user may not start it.
-const RUNNING_ENGINE: &str = "a container engine that runs";
+/// How long the engine may take to answer a question.
+const QUESTION: Duration = Duration::from_secs(10);
+
+/// What `setup` is to be run after.
+const THEN_SETUP: &str = "then `cargo xtask setup`";
 
 /// How the engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Engine {
-    /// It answers; its version.
+    /// It answers, and machines can run on it; its version.
     Running(String),
-    /// It is installed and does not answer.
-    Stopped,
+    /// It does not answer, and can be started by this.
+    Stopped(Starter),
     /// It runs, and does not let this user in.
     Forbidden,
-    /// It is not installed.
-    Absent,
+    /// It, or what asks it, is not installed; what was seen.
+    Absent(String),
+    /// It is none that machines can run on.
+    Unfit {
+        /// What was seen.
+        found: String,
+        /// What people can do.
+        remedy: String,
+    },
+}
+
+impl From<Engine> for State {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Running(version) => Self::Met(format!("answers, version {version}")),
+            Engine::Stopped(starter) => {
+                Self::Asleep(format!("does not run; can be started by {starter}"))
+            }
+            Engine::Forbidden => Self::by_hand(
+                "does not let you in",
+                "`sudo usermod --append --groups docker $USER`, then log in again; or go on at once with the same command \
+                 in `sg docker -c '...'`",
+            ),
+            Engine::Absent(found) => Self::Lacking {
+                found,
+                cure: Cure::Package,
+            },
+            Engine::Unfit { found, remedy } => Self::by_hand(found, remedy),
+        }
+    }
 }
 
 /// Asks the engine.
 pub(crate) fn look() -> Engine {
-    let Ok(docker) = Program::find("docker") else {
-        return Engine::Absent;
-    };
-    let asked = docker
-        .call(["version", "--format", "{{.Server.Version}}"])
-        .timeout(Duration::from_secs(10))
-        .output();
-    match asked {
-        Ok(output) if output.success() => Engine::Running(output.stdout.trim().to_owned()),
-        Ok(output) if output.stderr.contains("permission denied") => Engine::Forbidden,
-        _ => Engine::Stopped,
+    match Program::find("docker") {
+        Ok(docker) => ask(&docker),
+        Err(_) => Engine::Absent("no `docker` command".to_owned()),
     }
 }
 
-/// Starts the engine if it does not run: by systemd where that is the init system, else in the background by itself.
-///
-/// Returns how it was started, or `None` if it ran already, in which case nothing was done.
-///
-/// # Errors
-///
-/// [`Error::EngineSilent`] when it does not answer in the end, [`Error::CannotInstall`] with the exact command where this
-/// user may not start it, [`Error::Process`].
-pub(crate) fn start() -> Result<Option<String>, Error> {
-    match look() {
-        Engine::Running(_) => return Ok(None),
-        Engine::Forbidden => return Err(Error::EngineForbidden),
-        // Says what is not here, and what installs it.
-        Engine::Absent => drop(Program::find("docker")?),
-        Engine::Stopped => {}
+fn ask(docker: &Program) -> Engine {
+    let place = docker.path().display().to_string();
+    if is_snap(docker) {
+        return Engine::Unfit {
+            found: format!(
+                "`{place}` is of a snap, which may not read hidden folders such as `~/.cache` and `.lab`"
+            ),
+            remedy: format!("`sudo snap remove docker`, {THEN_SETUP}"),
+        };
     }
-    packages::admit()?;
-    let (how, log) = if systemd_runs() {
-        packages::run_as_root(RUNNING_ENGINE, &[("systemctl", &["start", "docker"])])?;
-        ("`systemctl start docker`".to_owned(), None)
-    } else {
-        let log = start_by_itself()?;
-        (format!("`dockerd`, log in `{}`", log.display()), Some(log))
+    let question = |words: &[&str]| {
+        docker
+            .call(words)
+            .timeout(QUESTION)
+            .output()
+            .map_err(|error| probe::told(&error))
     };
-    let limit = Instant::now() + PATIENCE;
-    loop {
-        match look() {
-            Engine::Running(_) => return Ok(Some(how)),
-            Engine::Forbidden => return Err(Error::EngineForbidden),
-            Engine::Absent | Engine::Stopped => {}
+    // Alone and first: the others would dial what it names, which may take long.
+    let context = question(&[
+        "context",
+        "inspect",
+        "--format",
+        "{{.Name}} {{.Endpoints.docker.Host}}",
+    ]);
+    let endpoint = match &context {
+        Ok(output) if output.success() => Endpoint::parse(&output.stdout),
+        // A command that knows no contexts, whoever's it is, has the variable.
+        _ => Endpoint::of_environment(),
+    };
+    if let Some(found) = answer::other_computer(&endpoint) {
+        return unfit(&endpoint, found);
+    }
+    let [version, info, network] = std::thread::scope(|scope| {
+        let words: [&[&str]; 3] = [
+            &["version", "--format", "{{json .}}"],
+            &["info", "--format", "{{json .}}"],
+            &["network", "inspect", "bridge", "--format", "{{json .}}"],
+        ];
+        words
+            .map(|words| scope.spawn(move || question(words)))
+            .map(|asked| {
+                asked
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+    });
+    let version = match version {
+        Ok(output) => output,
+        // Such as a program of another processor, or an engine that takes the question and never answers.
+        Err(error) => {
+            return Engine::Unfit {
+                found: format!("`{place}` does not work: {error}"),
+                remedy: format!("repair or remove it, {THEN_SETUP}"),
+            };
         }
-        if interrupt::raised() {
-            return Err(Error::Interrupted);
-        }
-        if Instant::now() > limit {
-            return Err(Error::EngineSilent {
-                how,
-                tail: log.as_deref().map(tail).unwrap_or_default(),
-            });
-        }
-        std::thread::sleep(Duration::from_millis(100));
+    };
+    if !answer::is_dockers(&version.stdout) {
+        return match &context {
+            Ok(output) if output.stderr.contains("context") => Engine::Unfit {
+                found: format!("`docker` cannot tell which engine to ask: {}", last(output)),
+                remedy: "`docker context use default`, with `DOCKER_CONTEXT` unset".to_owned(),
+            },
+            _ => another_program(docker, &place),
+        };
+    }
+    if !version.success() {
+        return silent(&endpoint, &version);
+    }
+    let text = |asked: Result<Output, String>| asked.map(|it| it.stdout).unwrap_or_default();
+    let network: Option<Network> = serde_json::from_str(&text(network)).ok();
+    match answer::judge(
+        &endpoint,
+        &version.stdout,
+        &text(info),
+        network.as_ref(),
+        &Here::now(),
+    ) {
+        Judged::Fit { version } => Engine::Running(version),
+        Judged::Unfit(found) => unfit(&endpoint, found),
     }
 }
 
-/// Whether systemd is process 1: the test that sd_booted(3) documents.
-pub(crate) fn systemd_runs() -> bool {
-    Path::new("/run/systemd/system").is_dir()
+fn unfit(endpoint: &Endpoint, found: String) -> Engine {
+    Engine::Unfit {
+        remedy: if endpoint.is_own() {
+            "use the engine of this distribution: remove that one, then `cargo xtask setup`"
+                .to_owned()
+        } else {
+            format!("use this computer's own engine: {}", endpoint.to_leave())
+        },
+        found,
+    }
 }
 
-/// Starts `dockerd` in a session of its own, so that Ctrl-C here does not end it; returns its log.
-fn start_by_itself() -> Result<PathBuf, Error> {
-    let folder = state_folder();
-    lab_dir::make_private(&folder)?;
-    let log = folder.join("dockerd.log");
-    let dockerd = Program::find_also_in("dockerd", &crate::host::needs::SBIN)?;
-    let pid_file = format!("--pidfile={}", folder.join("dockerd.pid").display());
-    let dockerd = dockerd.path().display().to_string();
-    let words = ["--fork", &dockerd, &pid_file];
-    let Ok(call) = packages::as_root("setsid", &words) else {
-        return Err(Error::CannotInstall {
-            what: RUNNING_ENGINE.to_owned(),
-            // Not with this user's folder for its process id: that is for what this user may end.
-            command: format!("setsid --fork {dockerd}"),
-        });
-    };
-    call.logged(&log, &mut |_| {})?;
-    Ok(log)
+/// Whether the command is of a snap: there, each is a link to one program in a folder of its own.
+fn is_snap(docker: &Program) -> bool {
+    docker.path().starts_with("/snap")
+        || docker.path().starts_with("/var/lib/snapd/snap")
+        || std::fs::canonicalize(docker.path()).is_ok_and(|path| path.ends_with("bin/snap"))
 }
 
-/// Where the engine's log and process id lie when nothing else keeps them.
-pub(crate) fn state_folder() -> PathBuf {
-    std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("caravan")
+/// `docker` is a name that others have too.
+fn another_program(docker: &Program, place: &str) -> Engine {
+    let said = docker
+        .call(["--version"])
+        .timeout(QUESTION)
+        .output()
+        .map(|output| format!("{}{}", output.stdout, output.stderr))
+        .unwrap_or_default();
+    if said.to_lowercase().contains("podman") {
+        return Engine::Unfit {
+            found: format!(
+                "`{place}` is Podman, with which Vagrant's docker provider does not work"
+            ),
+            remedy: format!("remove the package `podman-docker`, {THEN_SETUP}"),
+        };
+    }
+    let line = said.lines().find(|line| !line.trim().is_empty());
+    Engine::Unfit {
+        found: format!(
+            "`{place}` is not Docker's command: it says `{}`",
+            line.unwrap_or("nothing").trim()
+        ),
+        remedy: format!("remove it or take it from the search path, {THEN_SETUP}"),
+    }
 }
 
-fn tail(log: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(10)..]
-        .iter()
-        .map(|&line| line.to_owned())
-        .collect()
+/// Why nothing answers, and whether something can be started.
+fn silent(endpoint: &Endpoint, version: &Output) -> Engine {
+    let said = last(version);
+    if said.contains("is too new") || said.contains("is too old") {
+        return Engine::Unfit {
+            found: format!(
+                "the `docker` command and the engine do not understand each other: {said}"
+            ),
+            remedy:
+                "`docker version` shows both; remove the command that does not come with the engine"
+                    .to_owned(),
+        };
+    }
+    if !endpoint.is_own() {
+        return Engine::Unfit {
+            found: format!("`docker` asks {endpoint}, where no engine answers: {said}"),
+            remedy: format!(
+                "start that one, or use this computer's own engine: {}",
+                endpoint.to_leave()
+            ),
+        };
+    }
+    if said.contains("permission denied") {
+        return Engine::Forbidden;
+    }
+    start::starter()
+}
+
+fn last(output: &Output) -> String {
+    let line = output
+        .stderr
+        .lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("nothing was said");
+    line.trim().to_owned()
 }

@@ -1,13 +1,7 @@
-//! What this computer must have: one table, read by `doctor` and `setup`.
-
-use std::path::Path;
-
-use caravan_process::Program;
+//! What this computer must have: one table, read by `doctor`, `setup` and `up`.
 
 use crate::flags::{Base, Source};
-
-/// Folders of administrators' tools, which an ordinary search path lacks.
-pub(crate) const SBIN: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+use crate::host::probe::{Probe, State};
 
 /// One thing that must be here.
 #[derive(Debug)]
@@ -18,9 +12,10 @@ pub(crate) struct Need {
     pub(crate) why: &'static str,
     /// When it is needed.
     pub(crate) when: When,
-    /// How to see that it is here: any of these.
-    pub(crate) probes: &'static [Probe],
-    /// Its packages for apt, dnf, pacman and zypper, separated by blanks; empty where there is none.
+    /// How to see that what will be used of it works.
+    pub(crate) probe: Probe,
+    /// Its packages for apt, dnf, pacman and zypper, separated by blanks; empty where there is none. One that ends in `?`
+    /// is left out where the package manager does not know it.
     pub(crate) packages: [&'static str; 4],
     /// Where to get it by hand.
     pub(crate) by_hand: &'static str,
@@ -31,6 +26,8 @@ pub(crate) struct Need {
 pub(crate) enum When {
     /// For every lab.
     Always,
+    /// Where a lab's machines may be made for the first time: what takes a second to see.
+    First,
     /// Where a machine image is made.
     Compiled,
     /// Where software is built from Go modules.
@@ -41,38 +38,38 @@ pub(crate) enum When {
     Checked,
 }
 
-/// A sign that something is here.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Probe {
-    /// A program of the search path or of the administrators' folders.
-    Runs(&'static str),
-    /// A file.
-    Lies(&'static str),
-}
-
 /// Everything, in the order in which people should read it.
 pub(crate) const NEEDS: &[Need] = &[
     Need {
         name: "Vagrant",
         why: "makes the machines",
         when: When::Always,
-        probes: &[Probe::Runs("vagrant")],
+        probe: Probe::Vagrant,
         packages: ["vagrant", "vagrant", "vagrant", "vagrant"],
-        by_hand: "https://developer.hashicorp.com/vagrant/install",
+        by_hand: VAGRANT_PAGE,
+    },
+    Need {
+        name: "Vagrant's docker provider",
+        why: "lets Vagrant make machines in containers",
+        when: When::First,
+        probe: Probe::DockerProvider,
+        packages: [""; 4],
+        by_hand: VAGRANT_PAGE,
     },
     Need {
         name: "container engine",
         why: "runs the machines, and makes their image",
         when: When::Always,
-        probes: &[Probe::Runs("docker")],
-        packages: ["docker.io", "moby-engine", "docker", "docker"],
+        probe: Probe::Engine,
+        // Debian 13 has the client apart, and only recommends it.
+        packages: ["docker.io docker-cli?", "moby-engine", "docker", "docker"],
         by_hand: "https://docs.docker.com/engine/install/",
     },
     Need {
         name: "ssh client",
         why: "reaches the machines",
         when: When::Always,
-        probes: &[Probe::Runs("ssh")],
+        probe: answers("ssh", &["-V"], "OpenSSH"),
         packages: [
             "openssh-client",
             "openssh-clients",
@@ -85,17 +82,23 @@ pub(crate) const NEEDS: &[Need] = &[
         name: "mmdebstrap",
         why: "makes the base system from Debian packages",
         when: When::Debian,
-        probes: &[Probe::Runs("mmdebstrap")],
+        probe: answers("mmdebstrap", &["--version"], "mmdebstrap"),
         packages: ["mmdebstrap", "mmdebstrap", "", ""],
         by_hand: "https://gitlab.mister-muffin.de/josch/mmdebstrap",
+    },
+    Need {
+        name: "user namespaces",
+        why: "let mmdebstrap make the base system for who is not root",
+        when: When::Debian,
+        probe: Probe::UserNamespaces,
+        packages: ["uidmap", "shadow-utils", "shadow", "shadow"],
+        by_hand: "https://github.com/shadow-maint/shadow",
     },
     Need {
         name: "Debian's archive keys",
         why: "judge the packages of the base system",
         when: When::Debian,
-        probes: &[Probe::Lies(
-            "/usr/share/keyrings/debian-archive-keyring.gpg",
-        )],
+        probe: Probe::Lies(&["/usr/share/keyrings/debian-archive-keyring.gpg"]),
         packages: ["debian-archive-keyring", "debian-keyring", "", ""],
         by_hand: "https://www.debian.org/",
     },
@@ -103,15 +106,41 @@ pub(crate) const NEEDS: &[Need] = &[
         name: "Go",
         why: "builds Kubernetes, etcd, containerd and runc",
         when: When::Built,
-        probes: &[Probe::Runs("go"), Probe::Lies("/usr/local/go/bin/go")],
+        probe: Probe::Go,
         packages: ["golang-go", "golang", "go", "go"],
         by_hand: "https://go.dev/doc/install",
+    },
+    Need {
+        name: "CA certificates",
+        why: "let Go trust the servers that it fetches modules from",
+        when: When::Built,
+        // The files that Go's crypto/x509 reads on Linux.
+        probe: Probe::Lies(&[
+            "/etc/ssl/certs/ca-certificates.crt",
+            "/etc/pki/tls/certs/ca-bundle.crt",
+            "/etc/ssl/ca-bundle.pem",
+            "/etc/pki/tls/cacert.pem",
+            "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+            "/etc/ssl/cert.pem",
+        ]),
+        packages: ["ca-certificates"; 4],
+        by_hand: "https://wiki.mozilla.org/CA",
     },
     Need {
         name: "C compiler",
         why: "links what is compiled here",
         when: When::Compiled,
-        probes: &[Probe::Runs("cc"), Probe::Runs("gcc")],
+        // By the name that rustc calls.
+        probe: answers("cc", &["--version"], ""),
+        packages: ["gcc", "gcc", "gcc", "gcc"],
+        by_hand: "https://gcc.gnu.org/",
+    },
+    Need {
+        name: "gcc",
+        why: "builds the C parts of runc",
+        when: When::Built,
+        // By the name that Go calls.
+        probe: answers("gcc", &["--version"], ""),
         packages: ["gcc", "gcc", "gcc", "gcc"],
         by_hand: "https://gcc.gnu.org/",
     },
@@ -119,20 +148,15 @@ pub(crate) const NEEDS: &[Need] = &[
         name: "static C library",
         why: "makes programs run on any base system",
         when: When::Compiled,
-        probes: &[
-            Probe::Lies("/usr/lib/x86_64-linux-gnu/libc.a"),
-            Probe::Lies("/usr/lib/aarch64-linux-gnu/libc.a"),
-            Probe::Lies("/usr/lib64/libc.a"),
-            Probe::Lies("/usr/lib/libc.a"),
-        ],
+        probe: Probe::StaticLibc,
         packages: ["libc6-dev", "glibc-static", "glibc", "glibc-devel-static"],
         by_hand: "https://www.gnu.org/software/libc/",
     },
     Need {
-        name: "libseccomp headers",
-        why: "builds runc",
+        name: "libseccomp",
+        why: "is linked into runc",
         when: When::Built,
-        probes: &[Probe::Lies("/usr/include/seccomp.h")],
+        probe: Probe::Seccomp,
         packages: [
             "libseccomp-dev",
             "libseccomp-devel libseccomp-static",
@@ -145,50 +169,92 @@ pub(crate) const NEEDS: &[Need] = &[
         name: "pkg-config",
         why: "finds libseccomp",
         when: When::Built,
-        probes: &[Probe::Runs("pkg-config")],
+        probe: Probe::PkgConfig,
         packages: ["pkg-config", "pkgconf-pkg-config", "pkgconf", "pkg-config"],
         by_hand: "https://www.freedesktop.org/wiki/Software/pkg-config/",
     },
-    checker("haproxy", &[Probe::Runs("haproxy")], ["haproxy"; 4]),
+    checker(
+        "haproxy",
+        answers("haproxy", &["-v"], "HAProxy"),
+        ["haproxy"; 4],
+    ),
     checker(
         "keepalived",
-        &[Probe::Runs("keepalived")],
+        answers("keepalived", &["--version"], "Keepalived"),
         ["keepalived"; 4],
     ),
-    checker("nftables", &[Probe::Runs("nft")], ["nftables"; 4]),
-    checker("ruby", &[Probe::Runs("ruby")], ["ruby"; 4]),
+    checker(
+        "nftables",
+        answers("nft", &["--version"], "nftables"),
+        ["nftables"; 4],
+    ),
+    checker("ruby", answers("ruby", &["--version"], "ruby"), ["ruby"; 4]),
     checker(
         "shellcheck",
-        &[Probe::Runs("shellcheck")],
+        answers("shellcheck", &["--version"], "ShellCheck"),
         ["shellcheck", "ShellCheck", "shellcheck", "ShellCheck"],
     ),
-    checker("systemd", &[Probe::Runs("systemd-analyze")], ["systemd"; 4]),
-    checker("openssl", &[Probe::Runs("openssl")], ["openssl"; 4]),
-    // One of the judges of certificates, pkilint, is a Python program.
+    checker(
+        "systemd",
+        answers("systemd-analyze", &["--version"], "systemd"),
+        ["systemd"; 4],
+    ),
+    checker(
+        "openssl",
+        answers("openssl", &["version"], "OpenSSL"),
+        ["openssl"; 4],
+    ),
+    // One of the judges of certificates, pkilint, is a Python program, and is put into an environment of its own.
     checker(
         "python3",
-        &[Probe::Runs("python3")],
+        Probe::Answers {
+            program: "python3",
+            args: &["-c", "import venv, ensurepip"],
+            says: "",
+            or_package: true,
+        },
         ["python3-venv", "python3", "python", "python3"],
     ),
-    checker("tcpdump", &[Probe::Runs("tcpdump")], ["tcpdump"; 4]),
+    checker(
+        "tcpdump",
+        answers("tcpdump", &["--version"], "tcpdump"),
+        ["tcpdump"; 4],
+    ),
     checker(
         "iproute2",
-        &[Probe::Runs("ip")],
+        answers("ip", &["-V"], "iproute2"),
         ["iproute2", "iproute", "iproute2", "iproute2"],
     ),
-    checker("iptables", &[Probe::Runs("iptables")], ["iptables"; 4]),
+    checker(
+        "iptables",
+        answers("iptables", &["--version"], "iptables"),
+        ["iptables"; 4],
+    ),
 ];
 
-const fn checker(
-    name: &'static str,
-    probes: &'static [Probe],
-    packages: [&'static str; 4],
-) -> Need {
+/// Where Vagrant's makers offer it.
+pub(crate) const VAGRANT_PAGE: &str = "https://developer.hashicorp.com/vagrant/install";
+
+/// A program that starts, ends well, and says what tells it from others of its name.
+const fn answers(
+    program: &'static str,
+    args: &'static [&'static str],
+    says: &'static str,
+) -> Probe {
+    Probe::Answers {
+        program,
+        args,
+        says,
+        or_package: false,
+    }
+}
+
+const fn checker(name: &'static str, probe: Probe, packages: [&'static str; 4]) -> Need {
     Need {
         name,
         why: "checks rendered files, or real labs, in tests",
         when: When::Checked,
-        probes,
+        probe,
         packages,
         by_hand: "",
     }
@@ -199,6 +265,8 @@ const fn checker(
 pub(crate) struct Purpose {
     /// Whether machines are to run.
     pub(crate) running: bool,
+    /// Whether that may be for the first time.
+    pub(crate) first: bool,
     /// Whether anything must be compiled: our own small programs always are.
     pub(crate) compiled: bool,
     /// Whether software must be built or may have to be.
@@ -214,6 +282,7 @@ impl Purpose {
     pub(crate) fn making(source: Source, base: Base) -> Self {
         Self {
             running: true,
+            first: true,
             compiled: true,
             built: source != Source::Download,
             debian: base != Base::Ubuntu,
@@ -234,6 +303,7 @@ impl Purpose {
     /// What running machines needs when software and image are there.
     pub(crate) const RUNNING: Self = Self {
         running: true,
+        first: false,
         compiled: false,
         built: false,
         debian: false,
@@ -243,6 +313,7 @@ impl Purpose {
     fn covers(self, when: When) -> bool {
         match when {
             When::Always => self.running,
+            When::First => self.running && self.first,
             When::Compiled => self.compiled,
             When::Built => self.built,
             When::Debian => self.debian,
@@ -256,21 +327,31 @@ pub(crate) fn of(purpose: Purpose) -> impl Iterator<Item = &'static Need> {
     NEEDS.iter().filter(move |need| purpose.covers(need.when))
 }
 
-/// The rows that `purpose` needs and that this computer lacks.
-pub(crate) fn missing(purpose: Purpose) -> Vec<&'static Need> {
-    of(purpose).filter(|need| need.found().is_none()).collect()
+/// How this computer meets each row that `purpose` needs, in the table's order. All are looked at side by side.
+///
+/// A row that cannot be judged before another one is met is left out.
+pub(crate) fn judge(purpose: Purpose) -> Vec<(&'static Need, State)> {
+    std::thread::scope(|scope| {
+        let looks: Vec<_> = of(purpose)
+            .map(|need| (need, scope.spawn(|| need.probe.look())))
+            .collect();
+        looks
+            .into_iter()
+            .filter_map(|(need, look)| {
+                let state = look
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                Some((need, state?))
+            })
+            .collect()
+    })
 }
 
-impl Need {
-    /// Where it is, if it is here.
-    pub(crate) fn found(&self) -> Option<String> {
-        self.probes.iter().find_map(|probe| match probe {
-            Probe::Runs(program) => Program::find_also_in(program, &SBIN)
-                .ok()
-                .map(|program| program.path().display().to_string()),
-            Probe::Lies(file) => Path::new(file).exists().then(|| (*file).to_owned()),
-        })
-    }
+/// Whether everything that `purpose` needs is here, started or not.
+pub(crate) fn all_met(purpose: Purpose) -> bool {
+    judge(purpose)
+        .iter()
+        .all(|(_, state)| matches!(state, State::Met(_) | State::Asleep(_)))
 }
 
 #[cfg(test)]
@@ -278,10 +359,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_can_be_seen_and_got() {
+    fn every_row_can_be_got() {
         for need in NEEDS {
-            assert!(!need.probes.is_empty(), "{}", need.name);
-            assert!(!need.packages[0].is_empty(), "{}", need.name);
             let everywhere = need.packages.iter().all(|packages| !packages.is_empty());
             assert!(everywhere || !need.by_hand.is_empty(), "{}", need.name);
         }
@@ -291,9 +370,15 @@ mod tests {
     fn sources_decide_what_is_needed() {
         let names = |purpose| -> Vec<&str> { of(purpose).map(|need| need.name).collect() };
         let always = ["Vagrant", "container engine", "ssh client"];
+        let first = [
+            "Vagrant",
+            "Vagrant's docker provider",
+            "container engine",
+            "ssh client",
+        ];
         assert_eq!(
             names(Purpose::making(Source::Download, Base::Ubuntu)),
-            [&always[..], &["C compiler", "static C library"]].concat()
+            [&first[..], &["C compiler", "static C library"]].concat()
         );
         assert_eq!(names(Purpose::RUNNING), always);
         let debian = names(Purpose::making(Source::Download, Base::Debian));
@@ -302,12 +387,12 @@ mod tests {
         assert!(auto.contains(&"Go") && auto.contains(&"mmdebstrap"));
         assert!(!auto.contains(&"haproxy"));
         let made = Purpose::making(Source::Go, Base::Debian);
-        let keys = "Debian's archive keys";
+        let system = ["mmdebstrap", "user namespaces", "Debian's archive keys"];
         assert_eq!(
             names(made.less(true, false)),
-            [&always[..], &["mmdebstrap", keys]].concat()
+            [&first[..], &system].concat()
         );
         assert!(names(made.less(false, true)).contains(&"Go"));
-        assert_eq!(names(made.less(true, true)), always);
+        assert_eq!(names(made.less(true, true)), first);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use caravan_process::{Call, Program};
 
@@ -43,24 +44,76 @@ impl Manager {
     }
 
     /// The packages of `needs`, each once, sorted; and the needs that it has no package for.
+    ///
+    /// `knows` tells whether the package manager can install one; `None` where it cannot tell.
     pub(crate) fn packages<'a>(
         self,
         needs: &[&'a Need],
+        knows: impl Fn(&str) -> Option<bool>,
     ) -> (BTreeSet<&'static str>, Vec<&'a Need>) {
         let mut packages = BTreeSet::new();
         let mut without = Vec::new();
         for need in needs {
-            let named = need.packages[self as usize];
-            if named.is_empty() {
-                without.push(*need);
+            let mut names = Vec::new();
+            let mut lacks = need.packages[self as usize].is_empty();
+            for name in need.packages[self as usize].split_whitespace() {
+                match name.strip_suffix('?') {
+                    Some(optional) if knows(optional) == Some(true) => names.push(optional),
+                    Some(_) => {}
+                    None => {
+                        lacks |= knows(name) == Some(false);
+                        names.push(name);
+                    }
+                }
             }
-            packages.extend(named.split_whitespace());
+            if lacks {
+                without.push(*need);
+            } else {
+                packages.extend(names);
+            }
         }
         (packages, without)
     }
 
-    /// The commands that install `packages`, in order, as words after the program's name.
-    pub(crate) fn commands(self, packages: &BTreeSet<&'static str>) -> Vec<Vec<&'static str>> {
+    /// Whether it can install `package`, by its lists as they are here; `None` where it has none or does not tell.
+    ///
+    /// Asked before a command is named: where a distribution has no such package, no command brings it.
+    pub(crate) fn knows(self, package: &str) -> Option<bool> {
+        match self {
+            Self::Apt => apt_knows(
+                &answer("apt-cache", &["policy"])?,
+                &answer("apt-cache", &["policy", package])?,
+            ),
+            Self::Pacman => succeeds("pacman", &["-Si", package]),
+            // Both fetch their lists when those are old, and fail otherwise too where they cannot.
+            Self::Dnf => succeeds("dnf", &["--quiet", "info", package]),
+            Self::Zypper => succeeds(
+                "zypper",
+                &["--non-interactive", "search", "--match-exact", package],
+            ),
+        }
+    }
+
+    /// The same, where that takes no network.
+    pub(crate) fn knows_already(self, package: &str) -> Option<bool> {
+        match self {
+            Self::Apt | Self::Pacman => self.knows(package),
+            Self::Dnf | Self::Zypper => None,
+        }
+    }
+
+    /// The command that fetches the lists by which [`Manager::knows`] tells, as words after the program's name; `None`
+    /// where that happens by itself.
+    pub(crate) fn refresh(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Apt => Some(&["update"]),
+            Self::Pacman => Some(&["-Sy", "--noconfirm"]),
+            Self::Dnf | Self::Zypper => None,
+        }
+    }
+
+    /// The command that installs `packages`, as words after the program's name.
+    pub(crate) fn install(self, packages: &BTreeSet<&'static str>) -> Vec<&'static str> {
         let with = |words: &[&'static str]| -> Vec<&'static str> {
             words
                 .iter()
@@ -70,19 +123,53 @@ impl Manager {
         };
         match self {
             // Recommended packages would bring a hypervisor with Vagrant.
-            Self::Apt => vec![
-                vec!["update"],
-                with(&["install", "--yes", "--no-install-recommends"]),
-            ],
-            Self::Dnf => vec![with(&[
-                "install",
-                "--assumeyes",
-                "--setopt=install_weak_deps=False",
-            ])],
-            Self::Pacman => vec![with(&["-Sy", "--noconfirm", "--needed"])],
-            Self::Zypper => vec![with(&["--non-interactive", "install", "--no-recommends"])],
+            Self::Apt => with(&["install", "--yes", "--no-install-recommends"]),
+            Self::Dnf => with(&["install", "--assumeyes", "--setopt=install_weak_deps=False"]),
+            Self::Pacman => with(&["-S", "--noconfirm", "--needed"]),
+            Self::Zypper => with(&["--non-interactive", "install", "--no-recommends"]),
         }
     }
+}
+
+/// How long a package manager may take for a question.
+const QUESTION: Duration = Duration::from_secs(60);
+
+fn answer(program: &str, words: &[&str]) -> Option<String> {
+    let output = Program::find(program)
+        .ok()?
+        .call(words)
+        .timeout(QUESTION)
+        .output()
+        .ok()?;
+    output.success().then_some(output.stdout)
+}
+
+fn succeeds(program: &str, words: &[&str]) -> Option<bool> {
+    let output = Program::find(program)
+        .ok()?
+        .call(words)
+        .timeout(QUESTION)
+        .output()
+        .ok()?;
+    Some(output.success())
+}
+
+/// Reads `apt-cache policy` of everything and of one package.
+///
+/// Without lists, as before the first `apt-get update`, apt knows what is installed and nothing else.
+fn apt_knows(everything: &str, package: &str) -> Option<bool> {
+    let lists = everything
+        .lines()
+        .take_while(|line| !line.starts_with("Pinned"))
+        .filter_map(|line| line.trim_start().split_once(' '))
+        .any(|(priority, source)| {
+            priority.parse::<i32>().is_ok() && !source.starts_with("/var/lib/dpkg/status")
+        });
+    let candidate = package
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("Candidate:"))
+        .is_some_and(|version| version.trim() != "(none)");
+    (lists || candidate).then_some(candidate)
 }
 
 /// `program args...` with an administrator's rights, by `sudo` where the user has none.
@@ -91,7 +178,7 @@ impl Manager {
 ///
 /// [`caravan_process::Error::NotFound`] for the program, or for `sudo` where it is needed.
 pub(crate) fn as_root(program: &str, args: &[&str]) -> Result<Call, caravan_process::Error> {
-    let program = Program::find_also_in(program, &crate::host::needs::SBIN)?;
+    let program = Program::find_also_in(program, &crate::host::probe::SBIN)?;
     if rustix::process::geteuid().is_root() {
         return Ok(program.call(args).env("DEBIAN_FRONTEND", "noninteractive"));
     }
@@ -153,15 +240,23 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::host::needs::NEEDS;
+    use crate::host::needs::{NEEDS, When};
 
     #[test]
     fn commands() {
-        let needs: Vec<&Need> = NEEDS.iter().take(10).collect();
+        let needs: Vec<&Need> = NEEDS
+            .iter()
+            .filter(|need| need.when != When::Checked && need.when != When::First)
+            .collect();
         let mut text = String::new();
         for manager in Manager::ALL {
-            let (packages, without) = manager.packages(&needs);
-            for words in manager.commands(&packages) {
+            let (packages, without) = manager.packages(&needs, |_| None);
+            for words in manager
+                .refresh()
+                .map(<[_]>::to_vec)
+                .into_iter()
+                .chain([manager.install(&packages)])
+            {
                 text += &format!("{} {}\n", manager.program(), words.join(" "));
             }
             for need in without {
@@ -170,14 +265,60 @@ mod tests {
         }
         expect![[r#"
             apt-get update
-            apt-get install --yes --no-install-recommends debian-archive-keyring docker.io gcc golang-go libc6-dev libseccomp-dev mmdebstrap openssh-client pkg-config vagrant
-            dnf install --assumeyes --setopt=install_weak_deps=False debian-keyring gcc glibc-static golang libseccomp-devel libseccomp-static mmdebstrap moby-engine openssh-clients pkgconf-pkg-config vagrant
-            pacman -Sy --noconfirm --needed docker gcc glibc go libseccomp openssh pkgconf vagrant
+            apt-get install --yes --no-install-recommends ca-certificates debian-archive-keyring docker.io gcc golang-go libc6-dev libseccomp-dev mmdebstrap openssh-client pkg-config uidmap vagrant
+            dnf install --assumeyes --setopt=install_weak_deps=False ca-certificates debian-keyring gcc glibc-static golang libseccomp-devel libseccomp-static mmdebstrap moby-engine openssh-clients pkgconf-pkg-config shadow-utils vagrant
+            pacman -Sy --noconfirm
+            pacman -S --noconfirm --needed ca-certificates docker gcc glibc go libseccomp openssh pkgconf shadow vagrant
               by hand: mmdebstrap
               by hand: Debian's archive keys
-            zypper --non-interactive install --no-recommends docker gcc glibc-devel-static go libseccomp-devel openssh-clients pkg-config vagrant
+            zypper --non-interactive install --no-recommends ca-certificates docker gcc glibc-devel-static go libseccomp-devel openssh-clients pkg-config shadow vagrant
               by hand: mmdebstrap
               by hand: Debian's archive keys
         "#]].assert_eq(&text);
+    }
+
+    #[test]
+    fn what_a_distribution_does_not_have() {
+        let vagrant: Vec<&Need> = NEEDS.iter().take(1).collect();
+        let engine: Vec<&Need> = NEEDS
+            .iter()
+            .filter(|need| need.name == "container engine")
+            .collect();
+        let names = |needs: &[&Need], known: &[&str]| {
+            let (packages, without) =
+                Manager::Apt.packages(needs, |name| Some(known.contains(&name)));
+            let packages: Vec<&str> = packages.into_iter().collect();
+            let without: Vec<&str> = without.iter().map(|need| need.name).collect();
+            (packages.join(" "), without.join(" "))
+        };
+        // Ubuntu 24.04, Debian 12, Debian 13.
+        assert_eq!(
+            names(&vagrant, &["docker.io"]),
+            (String::new(), "Vagrant".to_owned())
+        );
+        assert_eq!(
+            names(&engine, &["docker.io"]),
+            ("docker.io".to_owned(), String::new())
+        );
+        assert_eq!(
+            names(&engine, &["docker.io", "docker-cli"]),
+            ("docker-cli docker.io".to_owned(), String::new())
+        );
+    }
+
+    #[test]
+    fn what_apt_knows() {
+        let bare =
+            "Package files:\n 100 /var/lib/dpkg/status\n     release a=now\nPinned packages:\n";
+        let listed = "Package files:\n 100 /var/lib/dpkg/status\n     release a=now\n \
+                      500 http://deb.debian.org/debian bookworm/main amd64 Packages\n     release v=12.15,o=Debian\nPinned packages:\n";
+        let has = "vagrant:\n  Installed: (none)\n  Candidate: 2.3.4+dfsg-1\n  Version table:\n";
+        let mentioned = "vagrant:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n";
+        assert_eq!(apt_knows(listed, has), Some(true));
+        assert_eq!(apt_knows(listed, ""), Some(false));
+        // A package that others only depend on.
+        assert_eq!(apt_knows(listed, mentioned), Some(false));
+        assert_eq!(apt_knows(bare, ""), None);
+        assert_eq!(apt_knows(bare, has), Some(true));
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
             .as_ref()
             .is_some_and(|choices| choices.image.is_some());
     // Where no machine can be yet, all that this run will need, so that it asks once.
-    let purpose = if needs::missing(Purpose::RUNNING).is_empty() || has_image {
+    let purpose = if has_image || needs::all_met(Purpose::RUNNING) {
         Purpose::RUNNING
     } else {
         let network = software::network(up.lab.pod_network());

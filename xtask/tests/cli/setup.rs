@@ -105,3 +105,128 @@ fn doctor() {
         "no colours but on a terminal"
     );
 }
+
+/// `doctor`, `setup` and `up` read the same verdicts: what is named must be the same, and nothing may be installed.
+fn all_refuse(world: &World, need: &str, words: &[&str]) {
+    let doctor = world.run(&[&["doctor", "--json"][..], &SOURCES].concat());
+    assert_eq!(doctor.status, Some(1), "{}", doctor.stdout);
+    let findings: serde_json::Value = serde_json::from_str(&doctor.stdout).expect("JSON");
+    let finding = findings
+        .as_array()
+        .and_then(|all| all.iter().find(|finding| finding["name"] == need))
+        .unwrap_or_else(|| panic!("nothing about {need}"));
+    assert_eq!(finding["verdict"], "missing", "{finding:#}");
+    let setup = world.run(&[&["setup", "--yes"][..], &SOURCES].concat());
+    let up = world.run(&["up", "small", "--yes", "--image", "caravan-machine:test"]);
+    for word in words {
+        let told = format!("{} {}", finding["evidence"], finding["remedy"]);
+        assert!(told.contains(word), "doctor: no `{word}` in {told}");
+        for (verb, ended) in [("setup", &setup), ("up", &up)] {
+            assert_eq!(ended.status, Some(1), "{verb}: {}", ended.stderr);
+            assert!(
+                ended.stderr.contains(word),
+                "{verb}: no `{word}` in {}",
+                ended.stderr
+            );
+        }
+    }
+    let calls = world.calls();
+    assert!(!calls.contains("install"), "{calls}");
+    assert!(!world.path("home/state/caravan/dockerd.log").exists());
+}
+
+#[test]
+fn an_engine_on_another_computer() {
+    let world = without_vagrant();
+    // 192.0.2.0/24 is for documents. Nothing is dialled: the name is enough.
+    world.write("state/context", "build ssh://me@192.0.2.7\n");
+    let words = [
+        "another computer, `192.0.2.7`",
+        "docker context use default",
+    ];
+    all_refuse(&world, "container engine", &words);
+}
+
+#[test]
+fn a_chosen_engine_that_is_silent_is_not_doubled() {
+    let world = World::new();
+    world.write("state/context", "mine unix:///run/user/1000/docker.sock\n");
+    world.write("state/engine-down", "");
+    let words = [
+        "`unix:///run/user/1000/docker.sock` (context `mine`)",
+        "no engine answers",
+    ];
+    all_refuse(&world, "container engine", &words);
+}
+
+#[test]
+fn podman_and_other_programs_of_the_same_name() {
+    let world = World::new();
+    world.script(
+        "docker",
+        r#"case $1 in
+version) echo '{"Client":{"APIVersion":"4.3.1","Version":"4.3.1"}}' ;;
+--version) echo podman version 4.3.1 ;;
+*) echo "Error: unrecognized command" >&2; exit 125 ;;
+esac"#,
+    );
+    let words = ["is Podman", "podman-docker"];
+    all_refuse(&world, "container engine", &words);
+
+    let world = World::new();
+    world.script("docker", "echo 'docker: a dock for windows'");
+    let words = ["is not Docker's command: it says `docker: a dock for windows`"];
+    all_refuse(&world, "container engine", &words);
+
+    let world = World::new();
+    world.script("ssh", "echo 'Dropbear v2022.83' >&2");
+    let words = ["is not OpenSSH: it says `Dropbear v2022.83`"];
+    all_refuse(&world, "ssh client", &words);
+
+    let world = World::new();
+    world.script("vagrant", "echo 'a tramp, version 1'");
+    let words = ["is not Vagrant: it says `a tramp, version 1`"];
+    all_refuse(&world, "Vagrant", &words);
+
+    let world = World::new();
+    world.script("vagrant", "echo 'no such gem' >&2; exit 1");
+    let words = ["does not work", "no such gem"];
+    all_refuse(&world, "Vagrant", &words);
+
+    let world = World::new();
+    world.script("vagrant", "echo Vagrant 2.2.14");
+    let words = ["2.2.14", "https://developer.hashicorp.com/vagrant/install"];
+    all_refuse(&world, "Vagrant", &words);
+}
+
+#[test]
+fn a_vagrant_without_its_docker_provider() {
+    let world = World::new();
+    world.script(
+        "vagrant",
+        "case $1 in --version) echo Vagrant 2.4.1 ;; *) echo caravan-docker-provider: false ;; esac",
+    );
+    let ended = world.run(&[&["setup", "--yes"][..], &SOURCES].concat());
+    assert_eq!(ended.status, Some(1));
+    assert!(
+        ended.stderr.contains("Vagrant's docker provider: ") && ended.stderr.contains("has none"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_distribution_without_the_package() {
+    let world = without_vagrant();
+    // What apt says of Ubuntu 24.04's lists.
+    world.script(
+        "apt-cache",
+        r#"case $2 in
+'') echo ' 500 http://archive.ubuntu.com/ubuntu noble/universe amd64 Packages' ;;
+vagrant) ;;
+*) echo '  Candidate: 1.0' ;;
+esac"#,
+    );
+    let page = "https://developer.hashicorp.com/vagrant/install";
+    all_refuse(&world, "Vagrant", &[page]);
+}

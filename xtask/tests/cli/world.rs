@@ -96,6 +96,13 @@ impl World {
         fs::set_permissions(to, Permissions::from_mode(0o755)).expect("set");
     }
 
+    /// Puts a shell script on the search path, in the place of what has its name.
+    pub(crate) fn script(&self, name: &str, text: &str) {
+        let to = self.path("bin").join(name);
+        fs::write(&to, format!("#!/bin/sh\n{text}\n")).expect("written");
+        fs::set_permissions(to, Permissions::from_mode(0o755)).expect("set");
+    }
+
     /// A machine that was made by a run of long ago.
     pub(crate) fn has_machine(&self, name: &str, server: &str, state: &str) {
         self.write(

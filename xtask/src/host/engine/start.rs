@@ -1,0 +1,200 @@
+//! Starting the container engine, where nothing else does.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use caravan_process::{Program, interrupt};
+
+use super::{Engine, QUESTION, look};
+use crate::error::Error;
+use crate::host::packages;
+use crate::host::probe::{Cure, SBIN, State};
+use crate::lab_dir;
+
+/// How long the engine may take to answer after it was started.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it may take to note its process id, which it does first of all.
+const NOTING: Duration = Duration::from_secs(5);
+
+/// What lacks where the engine does not run and this user may not start it.
+const RUNNING_ENGINE: &str = "a container engine that runs";
+
+/// What can start the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Starter {
+    /// Its unit.
+    Systemd,
+    /// It by itself.
+    Daemon(Program),
+}
+
+impl fmt::Display for Starter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Systemd => f.write_str("`systemctl start docker`"),
+            Self::Daemon(dockerd) => write!(f, "`{}`", dockerd.path().display()),
+        }
+    }
+}
+
+/// What can start an engine here, on the socket where nothing answers.
+pub(super) fn starter() -> Engine {
+    if systemd_runs() {
+        match unit_state().as_str() {
+            "loaded" => return Engine::Stopped(Starter::Systemd),
+            "masked" => {
+                return Engine::Unfit {
+                    found: "does not run, and its unit `docker.service` is masked".to_owned(),
+                    remedy: "`sudo systemctl unmask docker`".to_owned(),
+                };
+            }
+            _ => {}
+        }
+    }
+    let Ok(dockerd) = Program::find_also_in("dockerd", &SBIN) else {
+        return Engine::Absent("the command `docker` is here, an engine is not".to_owned());
+    };
+    // What it starts: it ends at once without the first two, and no machine gets far without the third.
+    for helper in ["containerd", "iptables", "runc"] {
+        if Program::find_also_in(helper, &SBIN).is_err() {
+            return Engine::Absent(format!(
+                "`{}` is here, and `{helper}`, which it needs, is not",
+                dockerd.path().display()
+            ));
+        }
+    }
+    let works = dockerd
+        .call(["--version"])
+        .timeout(QUESTION)
+        .output()
+        .is_ok_and(|output| output.success() && output.stdout.contains("Docker"));
+    if works {
+        Engine::Stopped(Starter::Daemon(dockerd))
+    } else {
+        let place = dockerd.path().display().to_string();
+        Engine::Unfit {
+            found: format!("does not run, and `{place}` does not work"),
+            remedy: format!(
+                "`{place} --version` shows why; repair or remove it, then `cargo xtask setup`"
+            ),
+        }
+    }
+}
+
+/// Whether systemd knows the engine's unit: `loaded`, `not-found`, `masked`, or empty where it does not say.
+fn unit_state() -> String {
+    Program::find("systemctl")
+        .and_then(|systemctl| {
+            systemctl
+                .call(["show", "--property=LoadState", "--value", "docker.service"])
+                .timeout(QUESTION)
+                .run()
+        })
+        .map(|output| output.stdout.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Starts the engine if it does not run: by systemd where that knows it, else in the background by itself.
+///
+/// Returns how it was started, or `None` if it ran already, in which case nothing was done.
+///
+/// # Errors
+///
+/// [`Error::EngineSilent`] when it does not answer in the end, [`Error::CannotInstall`] with the exact command where this
+/// user may not start it, [`Error::Unfit`] for one that must not be started or used, [`Error::Process`].
+pub(crate) fn start() -> Result<Option<String>, Error> {
+    let starter = match look() {
+        Engine::Running(_) => return Ok(None),
+        Engine::Stopped(starter) => starter,
+        other => return Err(refused(other)),
+    };
+    packages::admit()?;
+    let (how, log) = match starter {
+        Starter::Systemd => {
+            packages::run_as_root(RUNNING_ENGINE, &[("systemctl", &["start", "docker"])])?;
+            (starter.to_string(), None)
+        }
+        Starter::Daemon(dockerd) => {
+            let log = start_by_itself(&dockerd)?;
+            (format!("`dockerd`, log in `{}`", log.display()), Some(log))
+        }
+    };
+    let began = Instant::now();
+    loop {
+        match look() {
+            Engine::Running(_) => return Ok(Some(how)),
+            Engine::Stopped(_) => {}
+            other => return Err(refused(other)),
+        }
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
+        // It takes its note with it when it ends.
+        let ended = log.is_some() && began.elapsed() > NOTING && !pid_file().exists();
+        if ended || began.elapsed() > PATIENCE {
+            return Err(Error::EngineSilent {
+                how,
+                tail: log.as_deref().map(tail).unwrap_or_default(),
+            });
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Why there is nothing to start.
+fn refused(engine: Engine) -> Error {
+    match State::from(engine) {
+        State::Lacking { found, cure } => Error::unfit(&[("container engine", &found, &cure)]),
+        State::Met(found) | State::Asleep(found) => {
+            Error::unfit(&[("container engine", &found, &Cure::Package)])
+        }
+    }
+}
+
+/// Whether systemd is process 1: the test that sd_booted(3) documents.
+fn systemd_runs() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// Starts `dockerd` in a session of its own, so that Ctrl-C here does not end it; returns its log.
+fn start_by_itself(dockerd: &Program) -> Result<PathBuf, Error> {
+    let folder = state_folder();
+    lab_dir::make_private(&folder)?;
+    let log = folder.join("dockerd.log");
+    let pid_file = format!("--pidfile={}", pid_file().display());
+    let dockerd = dockerd.path().display().to_string();
+    let words = ["--fork", &dockerd, &pid_file];
+    let Ok(call) = packages::as_root("setsid", &words) else {
+        return Err(Error::CannotInstall {
+            what: RUNNING_ENGINE.to_owned(),
+            // Not with this user's folder for its process id: that is for what this user may end.
+            command: format!("setsid --fork {dockerd}"),
+        });
+    };
+    call.logged(&log, &mut |_| {})?;
+    Ok(log)
+}
+
+fn pid_file() -> PathBuf {
+    state_folder().join("dockerd.pid")
+}
+
+/// Where the engine's log and process id lie when nothing else keeps them.
+pub(crate) fn state_folder() -> PathBuf {
+    std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("caravan")
+}
+
+fn tail(log: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(10)..]
+        .iter()
+        .map(|&line| line.to_owned())
+        .collect()
+}
