@@ -1,14 +1,17 @@
 //! `cargo xtask destroy`: removes machines, and the lab's state with the last of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use caravan_lab::Provider;
 use caravan_process::interrupt;
-use caravan_vagrant::Vagrant;
-use caravan_vagrant::engine::Engine;
+use caravan_vagrant::engine::{Engine, Volume};
 use caravan_vagrant::ssh::Ssh;
+use caravan_vagrant::{Vagrant, notes};
 
-use crate::error::Error;
+use crate::data;
+use crate::error::{Error, listed};
 use crate::exit::Exit;
 use crate::files;
 use crate::flags;
@@ -24,6 +27,10 @@ use crate::state::alone;
 use crate::state::lock::Lock;
 use crate::target::Target;
 use crate::workspace::Workspace;
+
+/// How long a machine has for telling the others that it goes, where others stay: a load balancer gives up the shared
+/// address at once when it is told to stop, and half a second after it is killed.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Runs the verb.
 pub(crate) fn run(
@@ -43,12 +50,21 @@ pub(crate) fn run(
     {
         screen.done(RUN, &format!("started the container engine: {how}"));
     }
-    let found = target.machines()?;
-    if !target.dir.exists() && found.is_empty() && target.known_lab().is_none() {
+    let (found, volumes) = look(&target)?;
+    let nothing = found.is_empty() && volumes.is_empty();
+    if !target.dir.exists() && nothing && target.known_lab().is_none() {
         return Err(workspace.no_lab(&target.name));
     }
-    machines::made_here(&target.name, &found, &target.dir)?;
-    if !flags.yes && !confirmed(&target, &chosen(&target, &found, &flags.machines)?) {
+    let doomed = chosen(&target, &found, &flags.machines)?;
+    if !flags.yes
+        && !screen::ask(&question(
+            &target,
+            &found,
+            &volumes,
+            &doomed,
+            &flags.machines,
+        ))
+    {
         return Err(unconfirmed(&target));
     }
     // The folder holds the lock; where it was removed by hand, it is made for this once.
@@ -56,11 +72,15 @@ pub(crate) fn run(
     let _lock = Lock::take(&target.dir, &target.name, "destroy")?;
     alone::wait(&target.name, &target.dir, screen)?;
     // Others may have been at work until now, also while the user was asked.
-    let found = target.machines()?;
-    machines::made_here(&target.name, &found, &target.dir)?;
-    let chosen = chosen(&target, &found, &flags.machines)?;
+    let (found, volumes) = look(&target)?;
+    let doomed = chosen(&target, &found, &flags.machines)?;
     let run = Run::begin("destroy", &target.name, &target.dir, screen);
-    if let Err(error) = remove(&run, &target, &found, &chosen) {
+    let named = |machine: &str| flags.machines.iter().any(|name| name == machine);
+    // The volumes of machines that are named and gone go too; all others are the whole lab's.
+    let theirs = volumes.iter().filter(|volume| named(&volume.machine));
+    let removed = remove(&run, &target, &found, &doomed)
+        .and_then(|()| remove_volumes(&target, theirs.map(|volume| volume.name.as_str())));
+    if let Err(error) = removed {
         run.finish(outcome_of(&error));
         screen.clear();
         if let Some(left) = left(&target, |_| true) {
@@ -72,34 +92,51 @@ pub(crate) fn run(
         }
         return Err(error);
     }
-    let left: Vec<Found> = found
+    for machine in doomed
         .iter()
-        .filter(|machine| !chosen.iter().any(|gone| gone.name == machine.name))
-        .cloned()
-        .collect();
-    for machine in &chosen {
-        forget(&target, &machine.name)?;
+        .map(|machine| &machine.name)
+        .chain(&flags.machines)
+    {
+        forget(&target, machine)?;
     }
-    let took = run.so_far();
     run.finish(Outcome::Done);
-    if left.is_empty() {
+    let stays: BTreeSet<&str> = match flags.machines.is_empty() {
+        true => BTreeSet::new(),
+        false => data::holders(&found, &volumes)
+            .into_iter()
+            .filter(|machine| !named(machine))
+            .collect(),
+    };
+    if stays.is_empty() {
         finish(&target, screen)?;
-        screen.done(RUN, &format!("lab `{}` is gone, after {took}", target.name));
-    } else {
         screen.done(
             RUN,
-            &format!(
-                "{} machines are gone, {} are left, after {took}",
-                chosen.len(),
-                left.len()
-            ),
+            &format!("lab `{}` is gone, after {}", target.name, run.so_far()),
         );
-        screen.say(&format!(
-            "next: `cargo xtask up {}` makes them anew",
-            target.name
-        ));
+        return Ok(Exit::Done);
     }
+    screen.done(
+        RUN,
+        &format!(
+            "{} machines are gone with their data, {} are left, after {}",
+            doomed.len(),
+            found.len() - doomed.len(),
+            run.so_far()
+        ),
+    );
+    screen.say(&format!(
+        "next: `cargo xtask up {}` makes them anew",
+        target.name
+    ));
     Ok(Exit::Done)
+}
+
+/// The lab's machines and volumes, none of them another workspace's.
+fn look(target: &Target) -> Result<(Vec<Found>, Vec<Volume>), Error> {
+    let found = target.machines()?;
+    let volumes = data::volumes(&target.name, target.provider())?;
+    machines::made_here(&target.name, &found, &volumes, &target.dir)?;
+    Ok((found, volumes))
 }
 
 fn unconfirmed(target: &Target) -> Error {
@@ -111,55 +148,93 @@ fn unconfirmed(target: &Target) -> Error {
     }
 }
 
-fn confirmed(target: &Target, chosen: &[&Found]) -> bool {
-    let what = match chosen.len() {
-        0 => "the state".to_owned(),
+/// What the user is asked: what goes, and what that takes with it.
+fn question(
+    target: &Target,
+    found: &[Found],
+    volumes: &[Volume],
+    doomed: &[&Found],
+    names: &[String],
+) -> String {
+    let lab = &target.name;
+    let what = match doomed.len() {
+        0 if names.is_empty() => "the state".to_owned(),
+        0 => format!("the data of {}", listed(names)),
         count => format!("{count} machines, with all their data,"),
     };
-    screen::ask(&format!("destroy {what} of lab `{}`?", target.name))
+    let mut stays = data::holders(found, volumes);
+    let has_cluster = target
+        .known_lab()
+        .is_some_and(|lab| data::loss(lab, &stays).is_none());
+    stays.retain(|machine| !names.iter().any(|name| name == machine));
+    let after = target.known_lab().and_then(|lab| data::loss(lab, &stays));
+    match after {
+        Some(_) if has_cluster && !names.is_empty() => format!(
+            "destroy {what} of lab `{lab}`? etcd loses its majority, and the cluster all that is stored in it"
+        ),
+        _ => format!("destroy {what} of lab `{lab}`?"),
+    }
 }
 
-/// Removes machines by Vagrant where it knows them, and by the engine what Vagrant lost.
-fn remove(run: &Run<'_>, target: &Target, found: &[Found], chosen: &[&Found]) -> Result<(), Error> {
-    let known: Vec<&Found> = chosen
-        .iter()
-        .copied()
-        .filter(|machine| target.dir.vagrantfile(&machine.server).is_file())
-        .collect();
-    if !known.is_empty() {
-        let roles = machines::roles(target.known_lab(), found);
+/// Removes machines: containers by the engine, virtual machines by Vagrant.
+///
+/// # Errors
+///
+/// [`Error::Vagrant`], [`Error::Interrupted`]: what was removed until then is gone.
+pub(crate) fn remove(
+    run: &Run<'_>,
+    target: &Target,
+    found: &[Found],
+    chosen: &[&Found],
+) -> Result<(), Error> {
+    let roles = machines::roles(target.known_lab(), found);
+    if target.provider() != Provider::Docker {
         let vagrant = Vagrant::find()?;
-        for level in levels::stopping(&known, &roles) {
+        for level in levels::stopping(chosen, &roles) {
             if interrupt::raised() {
                 return Err(Error::Interrupted);
             }
-            let ended = levels::in_groups(
+            levels::in_groups(
                 run,
                 &target.dir,
                 &vagrant,
                 &level,
                 "destroy",
                 &|group, names, log, heard| group.destroy(names, log, heard),
-            );
-            match ended {
-                Ok(()) => {}
-                // An edited template or a lost plugin stops Vagrant; the label still says what is the lab's.
-                Err(error) if target.provider() == Provider::Docker && !error.is_interrupt() => {
-                    run.screen.warn(&format!("{error}; going on by label"));
-                }
-                Err(error) => return Err(error),
-            }
+            )?;
         }
+        return Ok(());
     }
+    let engine = Engine::find()?;
+    // What is thrown away need not say goodbye, where nobody is left to hear it.
+    let all = chosen.len() == found.len();
+    let levels = if all {
+        vec![chosen.to_vec()]
+    } else {
+        let levels = levels::stopping(chosen, &roles);
+        let of = |level| levels::of_level(chosen, level);
+        levels.iter().map(of).collect()
+    };
+    for level in levels.iter().filter(|level| !level.is_empty()) {
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
+        let names: Vec<&str> = level.iter().map(|it| it.name.as_str()).collect();
+        let ids: Vec<&str> = level.iter().filter_map(|it| it.id.as_deref()).collect();
+        levels::together(run, &names, "destroy", || {
+            if !all {
+                engine.stop(ids.iter().copied(), GOODBYE)?;
+            }
+            Ok(engine.remove_containers(ids.iter().copied())?)
+        })?;
+    }
+    machines::note(&target.dir, chosen, run.screen, notes::forget);
+    Ok(())
+}
+
+fn remove_volumes<'a>(target: &Target, names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
     if target.provider() == Provider::Docker {
-        let engine = Engine::find()?;
-        let left = engine.machines(Some(&target.name))?;
-        let left = left.iter().filter(|container| {
-            chosen
-                .iter()
-                .any(|machine| machine.name == container.machine)
-        });
-        engine.remove_containers(left)?;
+        Engine::find()?.remove_volumes(names)?;
     }
     Ok(())
 }
@@ -175,19 +250,28 @@ fn forget(target: &Target, machine: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes whatever the engine has that carries the lab's label: of machines that are gone, too.
+///
+/// # Errors
+///
+/// [`Error::Vagrant`].
+pub(crate) fn remove_leftovers(target: &Target, screen: &Screen) -> Result<(), Error> {
+    if target.provider() != Provider::Docker {
+        return Ok(());
+    }
+    let removed = Engine::find()?.remove_leftovers(&target.name)?;
+    for name in removed.containers.iter().chain(&removed.networks) {
+        screen.done(RUN, &format!("removed {name}"));
+    }
+    if !removed.volumes.is_empty() {
+        screen.done(RUN, &format!("removed {} volumes", removed.volumes.len()));
+    }
+    Ok(())
+}
+
 /// Removes everything else of a lab without machines.
 fn finish(target: &Target, screen: &Screen) -> Result<(), Error> {
-    if target.provider() == Provider::Docker {
-        let removed = Engine::find()?.remove_leftovers(&target.name)?;
-        for name in removed
-            .containers
-            .iter()
-            .chain(&removed.networks)
-            .chain(&removed.volumes)
-        {
-            screen.done(RUN, &format!("removed {name}"));
-        }
-    }
+    remove_leftovers(target, screen)?;
     if target.provider() == Provider::Docker
         && let Err(error) = Engine::find().and_then(|engine| engine.put_host_back())
     {

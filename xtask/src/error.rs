@@ -37,6 +37,19 @@ pub(crate) enum Error {
     /// The live cluster.
     #[error(transparent)]
     Cluster(#[from] caravan_cluster::Error),
+    /// Too few etcd members have their data, so the cluster cannot come back.
+    #[error("{}", cluster_lost(lab, seen, gone, kept, *machines))]
+    ClusterLost {
+        lab: String,
+        /// When the cluster was first seen ready, RFC 3339.
+        seen: String,
+        /// The etcd machines that are gone with their data.
+        gone: Vec<String>,
+        /// Those that have a copy.
+        kept: Vec<String>,
+        /// How many machines of the lab are there.
+        machines: usize,
+    },
     /// Something else has what the lab needs.
     #[error("{}", lines(conflicts.iter()))]
     Conflicts { conflicts: Vec<Conflict> },
@@ -179,6 +192,17 @@ pub(crate) enum Error {
     /// The lab has machines, and what is measured needs it without.
     #[error("lab `{lab}` has machines, and what is measured begins with none")]
     Occupied { lab: String },
+    /// The cluster that is there is not the one that was made.
+    #[error(
+        "lab `{lab}` runs another cluster than the one that `up` made and saw ready at {seen}: the uid of its namespace \
+         `kube-system` was `{made}`, and is `{found}`; what was stored in the old one is not in it"
+    )]
+    OtherCluster {
+        lab: String,
+        made: String,
+        seen: String,
+        found: String,
+    },
     /// A program failed.
     #[error(transparent)]
     Process(#[from] caravan_process::Error),
@@ -327,6 +351,37 @@ impl Error {
                 ))
         )
     }
+}
+
+fn cluster_lost(
+    lab: &str,
+    seen: &str,
+    gone: &[String],
+    kept: &[String],
+    machines: usize,
+) -> String {
+    let copy = match kept {
+        [] => String::new(),
+        kept => format!(
+            "; {} still has a copy, which is no majority of {}",
+            listed(kept),
+            kept.len() + gone.len()
+        ),
+    };
+    let left = match machines {
+        0 => "no machine of the lab is left".to_owned(),
+        1 => "1 machine of the lab is left, and is of no use without it".to_owned(),
+        count => format!("{count} machines of the lab are left, and are of no use without it"),
+    };
+    let (are, them) = match gone {
+        [_] => ("is", "it"),
+        _ => ("are", "them"),
+    };
+    format!(
+        "the cluster of lab `{lab}`, first seen ready at {seen}, is lost: {} {are} gone, and etcd's data with {them}{copy}. \
+         All that was stored in the cluster goes with it; {left}",
+        listed(gone)
+    )
 }
 
 fn by(holder: Option<&Holder>) -> String {

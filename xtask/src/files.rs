@@ -160,7 +160,12 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn remove_file(path: &Path) -> Result<(), Error> {
+/// Removes a file; it need not be there.
+///
+/// # Errors
+///
+/// [`Error::Write`].
+pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Write {
             path: path.to_owned(),

@@ -83,6 +83,9 @@ pub(crate) struct Up {
     /// Install what is missing without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
+    /// Make a new, empty cluster without asking where the data of the old one is lost; nothing else is changed by it
+    #[arg(long)]
+    pub(crate) new_cluster: bool,
     #[command(flatten)]
     pub(crate) making: Making,
     #[command(flatten)]

@@ -1,12 +1,16 @@
 //! `cargo xtask halt`: stops machines, etcd last.
 
+use std::time::Duration;
+
+use caravan_lab::Provider;
 use caravan_process::interrupt;
-use caravan_vagrant::Vagrant;
+use caravan_vagrant::engine::Engine;
+use caravan_vagrant::{MachineState, Vagrant, notes};
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::levels;
+use crate::levels::{self, Level};
 use crate::machines::{self, Found};
 use crate::show::run::{Run, outcome_of};
 use crate::show::screen::Screen;
@@ -15,6 +19,9 @@ use crate::state::alone;
 use crate::state::lock::Lock;
 use crate::target::{Target, no_such_machine};
 use crate::workspace::Workspace;
+
+/// How long a container may take to stop before it is killed; the Vagrantfile says the same.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// Runs the verb.
 pub(crate) fn run(
@@ -29,7 +36,7 @@ pub(crate) fn run(
     let _lock = Lock::take(&target.dir, &target.name, "halt")?;
     alone::wait(&target.name, &target.dir, screen)?;
     let found = target.machines()?;
-    machines::made_here(&target.name, &found, &target.dir)?;
+    machines::made_here(&target.name, &found, &[], &target.dir)?;
     let chosen = chosen(&target, &found, &flags.machines)?;
     let running: Vec<&Found> = chosen
         .into_iter()
@@ -79,7 +86,7 @@ pub(crate) fn run(
 fn never_made(target: &Target, workspace: &Workspace, screen: &Screen) -> Result<Exit, Error> {
     target.lab(workspace)?;
     let found = target.machines()?;
-    machines::made_here(&target.name, &found, &target.dir)?;
+    machines::made_here(&target.name, &found, &[], &target.dir)?;
     if found.is_empty() {
         screen.say(&format!("lab `{}` has no machines", target.name));
         return Ok(Exit::Done);
@@ -98,8 +105,12 @@ pub(crate) fn left(target: &Target, is: impl Fn(&Found) -> bool) -> Option<usize
 
 fn stop(run: &Run<'_>, target: &Target, found: &[Found], running: &[&Found]) -> Result<(), Error> {
     let roles = machines::roles(target.known_lab(), found);
+    let levels = levels::stopping(running, &roles);
+    if target.provider() == Provider::Docker {
+        return stop_containers(run, target, running, &levels);
+    }
     let vagrant = Vagrant::find()?;
-    for level in levels::stopping(running, &roles) {
+    for level in &levels {
         if interrupt::raised() {
             return Err(Error::Interrupted);
         }
@@ -107,11 +118,34 @@ fn stop(run: &Run<'_>, target: &Target, found: &[Found], running: &[&Found]) -> 
             run,
             &target.dir,
             &vagrant,
-            &level,
+            level,
             "halt",
             &|group, names, log, heard| group.halt(names, log, heard),
         )?;
     }
+    Ok(())
+}
+
+fn stop_containers(
+    run: &Run<'_>,
+    target: &Target,
+    running: &[&Found],
+    levels: &[Level],
+) -> Result<(), Error> {
+    let engine = Engine::find()?;
+    for level in levels {
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
+        let machines = levels::of_level(running, level);
+        let names: Vec<&str> = machines.iter().map(|it| it.name.as_str()).collect();
+        levels::together(run, &names, "halt", || {
+            Ok(engine.stop(machines.iter().filter_map(|it| it.id.as_deref()), GRACE)?)
+        })?;
+    }
+    machines::note(&target.dir, running, run.screen, |project, names| {
+        notes::note_state(project, names, &MachineState::Stopped)
+    });
     Ok(())
 }
 

@@ -54,6 +54,11 @@ impl LabDir {
         self.root.join("choices.toml")
     }
 
+    /// Which cluster was made.
+    pub(crate) fn cluster(&self) -> PathBuf {
+        self.root.join("cluster.toml")
+    }
+
     /// The store of keys and certificates.
     pub(crate) fn pki(&self) -> PathBuf {
         self.root.join("pki")
@@ -214,6 +219,7 @@ mod tests {
         for path in [
             dir.lock(),
             dir.choices(),
+            dir.cluster(),
             dir.pki(),
             dir.ssh_key(),
             dir.known_hosts(),

@@ -1,4 +1,7 @@
-//! Stopping in order: workers, masters, load balancers, then etcd, each level in all groups at once.
+//! Stopping in order: workers, masters, load balancers, then etcd, all machines of a level at once.
+//!
+//! Containers are stopped and removed by the engine: Vagrant takes two seconds for each group and level before it asks the
+//! engine for the same. Virtual machines are Vagrant's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,6 +41,16 @@ pub(crate) fn stopping(found: &[&Found], roles: &BTreeMap<String, Role>) -> Vec<
             .push(machine.name.clone());
     }
     levels.into_values().collect()
+}
+
+/// The machines of `found` that are of `level`.
+pub(crate) fn of_level<'a>(found: &[&'a Found], level: &Level) -> Vec<&'a Found> {
+    let names: Vec<&String> = level.values().flatten().collect();
+    found
+        .iter()
+        .copied()
+        .filter(|machine| names.contains(&&machine.name))
+        .collect()
 }
 
 /// Does `act`, called `phase`, to all machines of a level, each group in a thread of its own.
@@ -87,17 +100,33 @@ fn in_group(
     act: &Act,
 ) -> Result<(), Error> {
     let group = vagrant.group(dir.group(server));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    together(run, &names, phase, || {
+        let ended = act(&group, &names, &dir.log(server), &mut |line| {
+            if let (Some(machine), Some(text)) = (&line.machine, line.shown()) {
+                run.screen.detail(machine, &text);
+            }
+        });
+        ended.map_err(Error::from)
+    })
+}
+
+/// Does `act`, called `phase`, to all machines called `names` at once.
+///
+/// # Errors
+///
+/// What `act` returns.
+pub(crate) fn together(
+    run: &Run<'_>,
+    names: &[&str],
+    phase: &str,
+    act: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
     for name in names {
         run.start(name, phase, false, "");
         run.screen.now(name, phase);
     }
-    let words: Vec<&str> = names.iter().map(String::as_str).collect();
-    let result = act(&group, &words, &dir.log(server), &mut |line| {
-        if let (Some(machine), Some(text)) = (&line.machine, line.shown()) {
-            run.screen.detail(machine, &text);
-        }
-    });
-    let result = result.map_err(Error::from);
+    let result = act();
     let (outcome, word) = match &result {
         Ok(()) => (Outcome::Done, "done"),
         Err(error) if error.is_interrupt() => (Outcome::Interrupted, "interrupted"),

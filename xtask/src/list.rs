@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::data;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
@@ -29,6 +30,8 @@ struct MachineLine {
     ip: String,
     state: String,
     id: Option<String>,
+    /// The volumes that a machine has, or has left behind.
+    volumes: Vec<String>,
 }
 
 /// Runs the verb.
@@ -45,7 +48,13 @@ pub(crate) fn run(
 
 fn labs(workspace: &Workspace, screen: &Screen, json: bool) -> Result<Exit, Error> {
     let files = workspace.labs();
-    let mut names = [files.clone(), workspace.labs_with_state(), machines::labs()].concat();
+    let mut names = [
+        files.clone(),
+        workspace.labs_with_state(),
+        machines::labs(),
+        machines::labs_with_data(),
+    ]
+    .concat();
     names.sort();
     names.dedup();
     let mut silent = false;
@@ -91,6 +100,11 @@ fn labs(workspace: &Workspace, screen: &Screen, json: bool) -> Result<Exit, Erro
 
 fn machines_of(target: &Target, json: bool) -> Result<Exit, Error> {
     let found = target.machines()?;
+    let kept = data::volumes(&target.name, target.provider())?;
+    let volumes = |name: &str| -> Vec<String> {
+        let theirs = kept.iter().filter(|volume| volume.machine == name);
+        theirs.map(|volume| volume.name.clone()).collect()
+    };
     let state =
         |name: &str| -> Option<&Found> { found.iter().find(|machine| machine.name == name) };
     let mut lines: Vec<MachineLine> = Vec::new();
@@ -109,6 +123,7 @@ fn machines_of(target: &Target, json: bool) -> Result<Exit, Error> {
                 .map_or("absent", |found| found.state.word())
                 .to_owned(),
             id: there.and_then(|found| found.id.clone()),
+            volumes: volumes(&machine.name),
         });
     }
     for stranger in &found {
@@ -120,6 +135,7 @@ fn machines_of(target: &Target, json: bool) -> Result<Exit, Error> {
                 ip: String::new(),
                 state: stranger.state.word().to_owned(),
                 id: stranger.id.clone(),
+                volumes: volumes(&stranger.name),
             });
         }
     }
@@ -132,7 +148,11 @@ fn machines_of(target: &Target, json: bool) -> Result<Exit, Error> {
     }
     let mut table = table::plain(&["machine", "role", "address", "server", "state"]);
     for line in lines {
-        table.add_row([line.name, line.role, line.ip, line.server, line.state]);
+        let state = match line.state.as_str() {
+            "absent" if !line.volumes.is_empty() => "absent, its data is kept".to_owned(),
+            _ => line.state,
+        };
+        table.add_row([line.name, line.role, line.ip, line.server, state]);
     }
     println!("{}", table::text(&table));
     Ok(Exit::Done)

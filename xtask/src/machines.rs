@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_lab::{Lab, Provider, Role};
-use caravan_vagrant::engine::{Container, Engine};
+use caravan_vagrant::engine::{Container, Engine, Volume};
 use caravan_vagrant::{MachineState, Vagrant};
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::lab_dir::LabDir;
+use crate::show::screen::Screen;
 use crate::workspace::read_lab;
 
 /// A machine that is there.
@@ -83,33 +84,81 @@ pub(crate) fn of(lab: &str, provider: Provider, dir: &LabDir) -> Result<Vec<Foun
     }
 }
 
-/// Refuses machines that another workspace made, as long as that is there: its user has their keys and counts on them.
+/// Puts right what Vagrant believes of machines that the engine was asked to stop or remove, each project's machines by
+/// `note`. What cannot be put right is told: `vagrant global-status` shows old states then, and nothing else is amiss.
+pub(crate) fn note(
+    dir: &LabDir,
+    machines: &[&Found],
+    screen: &Screen,
+    note: impl Fn(&Path, &[&str]) -> Result<(), caravan_vagrant::Error>,
+) {
+    let mut projects: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for machine in machines {
+        projects
+            .entry(&machine.server)
+            .or_default()
+            .push(&machine.name);
+    }
+    for (server, names) in projects {
+        if let Err(error) = note(&dir.group(server), &names) {
+            screen.warn(&format!(
+                "Vagrant's own notes are older than the machines ({error}): `vagrant global-status --prune` mends them"
+            ));
+        }
+    }
+}
+
+/// Refuses machines, and volumes of such that are gone, that another workspace made, as long as that is there: its user
+/// has their keys and counts on them.
 ///
 /// # Errors
 ///
 /// [`Error::MadeElsewhere`].
-pub(crate) fn made_here(lab: &str, found: &[Found], dir: &LabDir) -> Result<(), Error> {
+pub(crate) fn made_here(
+    lab: &str,
+    found: &[Found],
+    volumes: &[Volume],
+    dir: &LabDir,
+) -> Result<(), Error> {
     let here = fs::canonicalize(dir.root()).unwrap_or_else(|_| dir.root().to_owned());
     // The folder of a Vagrant project is `<workspace>/.lab/<lab>/<server>`.
-    let others = |machine: &Found| -> Option<PathBuf> {
-        let project = machine.folder.as_deref()?;
+    let others = |project: &Path| -> Option<PathBuf> {
         let state = project.parent()?;
         (state != here && project.join("Vagrantfile").is_file())
             .then(|| state.ancestors().nth(2).map(Path::to_owned))
             .flatten()
     };
-    let Some(workspace) = found.iter().find_map(others) else {
+    let machines = found
+        .iter()
+        .filter_map(|it| Some((it.name.as_str(), it.folder.as_deref()?)));
+    let volumes = volumes
+        .iter()
+        .map(|it| (it.machine.as_str(), it.folder.as_path()));
+    let theirs: BTreeMap<&str, PathBuf> = machines
+        .chain(volumes)
+        .filter_map(|(name, project)| Some((name, others(project)?)))
+        .collect();
+    let Some(workspace) = theirs.values().next() else {
         return Ok(());
     };
     Err(Error::MadeElsewhere {
         lab: lab.to_owned(),
-        machines: found
-            .iter()
-            .filter(|machine| others(machine).is_some())
-            .map(|machine| machine.name.clone())
-            .collect(),
-        workspace,
+        workspace: workspace.clone(),
+        machines: theirs.keys().map(|name| (*name).to_owned()).collect(),
     })
+}
+
+/// The labs that have data on this computer and perhaps no machines, sorted; none where no engine answers.
+pub(crate) fn labs_with_data() -> Vec<String> {
+    let volumes = Engine::find().and_then(|engine| engine.volumes(None));
+    let mut labs: Vec<String> = volumes
+        .unwrap_or_default()
+        .into_iter()
+        .map(|volume| volume.lab)
+        .collect();
+    labs.sort();
+    labs.dedup();
+    labs
 }
 
 /// The labs that have machines on this computer, sorted; none where no engine answers.

@@ -4,6 +4,7 @@ mod bake;
 mod bench;
 mod bundle;
 mod certs;
+mod data;
 mod destroy;
 mod doctor;
 mod error;

@@ -3,5 +3,6 @@
 pub(crate) mod alone;
 pub(crate) mod changes;
 pub(crate) mod choices;
+pub(crate) mod cluster;
 pub(crate) mod lock;
 pub(crate) mod write;

@@ -11,17 +11,21 @@ mod stale;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use caravan_cluster::Access;
+use caravan_cluster::kube::Api;
 use caravan_cluster::verify::{Depth, Report};
 use caravan_lab::{Lab, Machine, Server};
 use caravan_process::interrupt;
 
 use self::preflight::Situation;
 use crate::certs::Keys;
+use crate::destroy;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::files::{self, Sources};
 use crate::flags;
 use crate::lab_dir::LabDir;
+use crate::machines::Found;
 use crate::reach;
 use crate::settings;
 use crate::show::report;
@@ -31,9 +35,10 @@ use crate::show::timeline::{Outcome, RUN};
 use crate::software;
 use crate::state::alone;
 use crate::state::choices::Choices;
+use crate::state::cluster::Cluster;
 use crate::state::lock::Lock;
 use crate::state::write;
-use crate::target::no_such_machine;
+use crate::target::{Target, no_such_machine};
 use crate::verify;
 use crate::workspace::Workspace;
 
@@ -110,9 +115,15 @@ impl Up<'_> {
     fn bring_up(&self) -> Result<Changed, Error> {
         let Situation {
             mut choices,
-            found,
+            mut found,
             todo,
+            anew,
         } = self.run.step("preflight", || preflight::check(self))?;
+        if anew {
+            self.began.store(true, Ordering::Relaxed);
+            self.run
+                .step("remove", || self.remove_what_is_left(&mut found))?;
+        }
         let keys = self.run.step("keys", || Keys::ensure(self.lab, self.dir))?;
         if choices.image.is_none() {
             let minor = self.lab.kubernetes().to_string();
@@ -133,6 +144,7 @@ impl Up<'_> {
                 Ok(caravan_cluster::ready::ask(self.lab, &access))
             })?;
             if readiness.is_ready() && self.write_kubeconfig(&keys)? == Changes(0) {
+                self.same_cluster(&access)?;
                 return Ok(Changed::Nothing);
             }
             for missing in &readiness.missing {
@@ -145,6 +157,7 @@ impl Up<'_> {
         if self.wanted.len() < self.lab.machines().len() {
             return Ok(Changed::Something(None));
         }
+        self.same_cluster(&access)?;
         let report = self.run.step("verify", || {
             verify::checked(
                 self.lab,
@@ -155,6 +168,31 @@ impl Up<'_> {
             )
         })?;
         Ok(Changed::Something(Some(report)))
+    }
+
+    /// Removes the machines and volumes of a cluster that cannot come back, so that nothing of it meets the new one.
+    fn remove_what_is_left(&self, found: &mut Vec<Found>) -> Result<(), Error> {
+        let target = Target::of(self.workspace, Some(self.lab.name()))?;
+        let all: Vec<&Found> = found.iter().collect();
+        destroy::remove(self.run, &target, found, &all)?;
+        destroy::remove_leftovers(&target, self.run.screen)?;
+        found.clear();
+        Cluster::forget(self.dir)
+    }
+
+    /// Holds that the cluster that came up is the one that was made; the first one is noted.
+    fn same_cluster(&self, access: &Access) -> Result<(), Error> {
+        let found = Api::endpoint(self.lab, access).and_then(|api| api.cluster_uid())?;
+        match Cluster::read(self.dir)? {
+            Some(made) if made.kube_system == found => Ok(()),
+            Some(made) if !self.flags.new_cluster => Err(Error::OtherCluster {
+                lab: self.lab.name().to_owned(),
+                made: made.kube_system,
+                seen: made.seen,
+                found,
+            }),
+            _ => Cluster::seen_now(found).write(self.dir),
+        }
     }
 
     /// Renders the files of all groups, and writes those that differ.

@@ -36,6 +36,19 @@ const MACHINE: &str = "caravan-machine";
 /// Where the image archives are in the container that unpacks them.
 const ARCHIVES: &str = "/tmp/caravan-archives";
 
+/// Whether `reference` is a machine image that was made here and that the engine has no more, as after
+/// `docker system prune --all`. It can be made again; an image of the user's own cannot.
+///
+/// # Errors
+///
+/// [`Error::Program`] when the engine does not answer.
+pub fn is_lost(engine: &Engine, reference: &str) -> Result<bool, Error> {
+    let ours = reference
+        .strip_prefix(MACHINE)
+        .is_some_and(|rest| rest.starts_with(':'));
+    Ok(ours && !engine.has_image(reference)?)
+}
+
 /// Makes sure that the engine has the machine image of `bundle` and `add_on` on `base`, and returns its reference:
 /// `caravan-machine:0123456789abcdef`, whose tag is the sum of everything that is in it.
 ///

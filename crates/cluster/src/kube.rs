@@ -173,6 +173,16 @@ impl Api {
         }
     }
 
+    /// The uid of the namespace `kube-system`: made with the cluster, kept in etcd, and the same as long as its data lives.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::get`].
+    pub fn cluster_uid(&self) -> Result<String, Error> {
+        let namespace = self.get("/api/v1/namespaces/kube-system")?;
+        Ok(text(&namespace["metadata"]["uid"]))
+    }
+
     /// All nodes.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ mod conflict;
 mod host;
 mod info;
 mod inspect;
+mod remove;
+
+pub use remove::Removed;
 
 pub use conflict::{Conflict, Wish, conflicts};
 pub use host::HOST_VOLUME;
@@ -26,14 +29,17 @@ pub use info::Info;
 /// The label that names the lab, on containers, networks and volumes.
 pub const LAB_LABEL: &str = "caravan.lab";
 
-/// The label that names the machine, on containers.
+/// The label that names the machine, on containers and volumes.
 pub const MACHINE_LABEL: &str = "caravan.machine";
 
-/// The label that names the server, on containers.
+/// The label that names the server, on containers and volumes.
 pub const SERVER_LABEL: &str = "caravan.server";
 
-/// The label that names the Vagrant project's folder, on containers.
+/// The label that names the Vagrant project's folder, on containers and volumes.
 pub const FOLDER_LABEL: &str = "caravan.folder";
+
+/// The label that says what a volume holds.
+pub const VOLUME_LABEL: &str = "caravan.volume";
 
 /// How long the engine may take for a question.
 const QUESTION: Duration = Duration::from_secs(15);
@@ -102,22 +108,19 @@ pub struct Member {
     pub address: Ipv4Addr,
 }
 
-/// What was removed, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Removed {
-    /// Containers, by their machine's name.
-    pub containers: Vec<String>,
-    /// Networks.
-    pub networks: Vec<String>,
-    /// Labelled volumes; a container's anonymous ones go with it and are not listed.
-    pub volumes: Vec<String>,
-}
-
-impl Removed {
-    /// Whether there was nothing to remove.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
+/// A volume of a lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// The lab it belongs to.
+    pub lab: String,
+    /// The machine whose data it holds.
+    pub machine: String,
+    /// The folder of the Vagrant project that made it; empty if it was not told.
+    pub folder: PathBuf,
+    /// What it holds, such as `etcd`; empty if it was not told.
+    pub holds: String,
 }
 
 impl Engine {
@@ -191,15 +194,20 @@ impl Engine {
         Ok(all)
     }
 
-    /// The names of the volumes labelled with `lab`.
+    /// The volumes labelled with `lab`, or with any lab, by name. The container that used one may be gone.
     ///
     /// # Errors
     ///
-    /// [`Error::EngineDown`], [`Error::Process`].
-    pub fn volumes_of(&self, lab: &str) -> Result<Vec<String>, Error> {
-        let label = label(Some(lab));
-        let said = self.ask(&["volume", "ls", "-q", "--filter", &label])?;
-        Ok(said.lines().map(ToOwned::to_owned).collect())
+    /// As [`Engine::machines`].
+    pub fn volumes(&self, lab: Option<&str>) -> Result<Vec<Volume>, Error> {
+        let names = self.ask(&["volume", "ls", "-q", "--filter", &label(lab)])?;
+        let mut found: Vec<Volume> = self
+            .inspect::<inspect::Volume>("volume", &names)?
+            .into_iter()
+            .map(Volume::from)
+            .collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
     }
 
     /// Who stands in the way of `lab` taking `subnet`, and of its machines taking `addresses` in it.
@@ -227,70 +235,6 @@ impl Engine {
         ))
     }
 
-    /// Removes what carries the label of `lab`: containers with their anonymous volumes, networks, volumes.
-    ///
-    /// For what Vagrant no longer knows of, as after its state was lost. Nothing without the label is touched.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::EngineDown`], [`Error::NetworkInUse`] and [`Error::Process`]: what was removed until then is gone.
-    pub fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
-        let mut removed = Removed::default();
-        let containers = self.machines(Some(lab))?;
-        self.remove_containers(&containers)?;
-        removed.containers = containers.into_iter().map(|it| it.machine).collect();
-        let networks = self.networks_of(lab)?;
-        if !networks.is_empty() {
-            // The lab's own containers are gone, so whoever is still there is somebody else's.
-            if let Some(used) = networks.iter().find(|network| !network.members.is_empty()) {
-                let strangers = used.members.iter().map(|member| member.name.clone());
-                return Err(Error::NetworkInUse {
-                    network: used.name.clone(),
-                    containers: strangers.collect(),
-                });
-            }
-            self.remove(
-                &["network", "rm"],
-                networks.iter().map(|network| network.id.as_str()),
-            )?;
-            removed.networks = networks.into_iter().map(|it| it.name).collect();
-        }
-        let volumes = self.volumes_of(lab)?;
-        if !volumes.is_empty() {
-            self.remove(&["volume", "rm"], volumes.iter().map(String::as_str))?;
-            removed.volumes = volumes;
-        }
-        Ok(removed)
-    }
-
-    /// Removes containers of labs, running or not, with their anonymous volumes.
-    ///
-    /// For machines that the engine has and Vagrant has lost: their addresses are in the way of new ones.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::EngineDown`] and [`Error::Process`].
-    pub fn remove_containers<'a>(
-        &self,
-        containers: impl IntoIterator<Item = &'a Container>,
-    ) -> Result<(), Error> {
-        let ids: Vec<&str> = containers.into_iter().map(|it| it.id.as_str()).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        self.remove(&["rm", "--force", "--volumes"], ids.into_iter())
-    }
-
-    fn remove<'a>(&self, verb: &[&str], names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
-        self.docker
-            .call(verb)
-            .args(names)
-            .timeout(REMOVAL)
-            .run()
-            .map(drop)
-            .map_err(down)
-    }
-
     fn ask(&self, args: &[&str]) -> Result<String, Error> {
         let output = self.docker.call(args).timeout(QUESTION).run();
         output.map(|it| it.stdout).map_err(down)
@@ -305,7 +249,7 @@ impl Engine {
         // It prints what it found and fails when one id is gone.
         let output = call.clone().timeout(QUESTION).output()?;
         // An engine that stops just now is no engine without containers.
-        if !output.success() && !output.stderr.contains("No such") {
+        if !output.success() && !is_gone(&output.stderr) {
             let said = output.stderr.trim().to_owned();
             let command = call.to_string();
             return Err(if interrupt::raised() {
@@ -326,6 +270,11 @@ fn label(lab: Option<&str>) -> String {
         Some(lab) => format!("label={LAB_LABEL}={lab}"),
         None => format!("label={LAB_LABEL}"),
     }
+}
+
+/// Whether the engine says that something is not there any more; the word's case depends on what it is.
+fn is_gone(said: &str) -> bool {
+    said.to_ascii_lowercase().contains("no such")
 }
 
 /// Tells an engine that is not there from one that says no.

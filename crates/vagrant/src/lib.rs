@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`Vagrant`], [`Group`] | what does Vagrant do, and what does it say meanwhile? |
 //! | [`output`] | what does a line of `--machine-readable` output mean? |
-//! | [`engine`] | which containers and networks are labelled as a lab's, without the seconds that Vagrant takes? |
+//! | [`engine`] | which containers, networks and volumes are labelled as a lab's, without the seconds that Vagrant takes? |
+//! | [`notes`] | what does Vagrant believe of machines that the engine was asked to stop or remove? |
 //! | [`routes`] | where does this computer send packets, by all its routing tables? |
 //! | [`ssh`] | how is a machine reached? |
 //!
@@ -16,6 +17,7 @@ mod group;
 mod installed;
 
 pub mod engine;
+pub mod notes;
 pub mod output;
 pub mod routes;
 pub mod ssh;

@@ -102,7 +102,77 @@ fn only_what_is_labelled_is_removed() {
     assert_eq!(containers.len(), 5);
     assert_eq!(networks[..2], ["network", "rm"]);
     assert_eq!(networks.len(), 3);
-    assert_eq!(volumes[..], ["volume", "rm", "kept-data"]);
+    assert_eq!(volumes[..], ["volume", "rm", "--force", "kept-data"]);
+}
+
+#[test]
+fn volumes_say_whose_they_are_without_their_container() {
+    let fake = Fake::of("docker");
+    fake.write(
+        "volumes.ids",
+        "caravan.a.b-c.etcd\ncaravan.a-b.c.etcd\nbare\n",
+    );
+    let volume = |name: &str, lab: &str, machine: &str| {
+        serde_json::json!({
+            "Name": name, "Driver": "local",
+            "Labels": {
+                "caravan.lab": lab, "caravan.machine": machine, "caravan.folder": "/a, \"b\"/.lab/a/server1",
+                "caravan.volume": "etcd",
+            },
+        })
+    };
+    let bare = serde_json::json!({"Name": "bare", "Driver": "local", "Labels": null});
+    let all = [
+        volume("caravan.a.b-c.etcd", "a", "b-c"),
+        volume("caravan.a-b.c.etcd", "a-b", "c"),
+        bare,
+    ];
+    fake.write(
+        "volumes.json",
+        &serde_json::Value::from(all.to_vec()).to_string(),
+    );
+    let volumes = engine(&fake).volumes(Some("a")).expect("it answers");
+    let seen: Vec<_> = volumes
+        .iter()
+        .map(|it| (it.lab.as_str(), it.machine.as_str(), it.holds.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [("", "", ""), ("a-b", "c", "etcd"), ("a", "b-c", "etcd")]
+    );
+    assert_eq!(volumes[1].folder.to_str(), Some("/a, \"b\"/.lab/a/server1"));
+    assert!(
+        fake.read("calls")
+            .contains("volume ls -q --filter label=caravan.lab=a\n")
+    );
+}
+
+#[test]
+fn a_removal_that_is_under_way_is_waited_for() {
+    let fake = sample();
+    fake.write("busy", "\n\n");
+    engine(&fake)
+        .remove_containers(["d1200f", "b0336f"])
+        .expect("removed in the end");
+    let removals = |fake: &Fake| fake.read("calls").matches("rm --force").count();
+    assert_eq!(removals(&fake), 3);
+    // What is gone meanwhile is not asked for again.
+    let fake = sample();
+    fake.write("busy", "\n");
+    fake.write("containers.ids", "");
+    engine(&fake)
+        .remove_containers(["d1200f"])
+        .expect("gone meanwhile");
+    assert_eq!(removals(&fake), 1);
+}
+
+#[test]
+fn machines_are_stopped_by_one_command() {
+    let fake = sample();
+    engine(&fake)
+        .stop(["d1200f", "b0336f"], std::time::Duration::from_secs(30))
+        .expect("stopped");
+    assert_eq!(fake.read("calls"), "stop -t 30 d1200f b0336f\n");
 }
 
 #[test]

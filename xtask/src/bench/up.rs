@@ -144,6 +144,7 @@ fn up_flags(asked: &Asked<'_>, lab: &Lab) -> flags::Up {
         lab: lab.name().to_owned(),
         machines: Vec::new(),
         server: None,
+        new_cluster: false,
         yes: false,
         making: asked.making.clone(),
         origin: asked.origin.clone(),

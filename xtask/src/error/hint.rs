@@ -19,6 +19,14 @@ impl Error {
             }),
             Self::Bundle(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
+            Self::ClusterLost { lab, kept, .. } => Some(format!(
+                "`cargo xtask up {lab} --new-cluster` removes what is left and makes a new, empty cluster{}",
+                if kept.is_empty() {
+                    ""
+                } else {
+                    "; docs/troubleshooting.md says how to save the copy first"
+                }
+            )),
             Self::Conflicts { conflicts } => conflicts.iter().find_map(Conflict::hint),
             Self::Died { lab, machine, .. } => Some(format!(
                 "`cargo xtask up {lab}` starts `{machine}` again, and it goes on"
@@ -105,6 +113,9 @@ impl Error {
                 "go to the folder that holds `labs/`, or set `CARAVAN_ROOT` to it".to_owned(),
             ),
             Self::Occupied { lab } => Some(format!("`cargo xtask destroy {lab}`")),
+            Self::OtherCluster { lab, .. } => Some(format!(
+                "`cargo xtask up {lab} --new-cluster` goes on with this one; `cargo xtask destroy {lab}` ends it"
+            )),
             Self::Pki(error) => error.hint(),
             Self::Process(error) => error.hint(),
             Self::Render(error) => error.hint(),

@@ -1,20 +1,26 @@
 //! What must be true before anything is made, and what there is to do.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use caravan_bundle::image;
 use caravan_lab::Provider;
+use caravan_process::interrupt;
 use caravan_vagrant::engine::Engine;
 
 use super::Up;
+use crate::data::{self, Loss};
 use crate::doctor;
 use crate::error::Error;
 use crate::host::needs::{self, Purpose};
 use crate::host::ranges;
 use crate::machines::{self, Found};
 use crate::setup;
+use crate::show::screen;
 use crate::software;
 use crate::state::changes;
 use crate::state::choices::Choices;
+use crate::state::cluster::Cluster;
 
 /// Below this much free disk nothing is begun: the engine would stop half way with a worse message.
 const LEAST_DISK_MIB: u64 = 1024;
@@ -27,6 +33,8 @@ pub(super) struct Situation {
     pub(super) found: Vec<Found>,
     /// The names of the wanted machines that `vagrant up` is needed for.
     pub(super) todo: Vec<String>,
+    /// Whether what is left of a cluster whose data was lost is removed first, as the user has agreed.
+    pub(super) anew: bool,
 }
 
 /// Looks at everything that can be known beforehand.
@@ -53,9 +61,21 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
         .as_ref()
         .map_or(Provider::Docker, |choices| choices.provider);
     let found = machines::of(up.lab.name(), provider, up.dir)?;
-    machines::made_here(up.lab.name(), &found, up.dir)?;
-    unedited(up, &found)?;
-    let mut choices = Choices::settle(up.lab, &up.flags.making, before, !found.is_empty())?;
+    let volumes = data::volumes(up.lab.name(), provider)?;
+    machines::made_here(up.lab.name(), &found, &volumes, up.dir)?;
+    let holders = data::holders(&found, &volumes);
+    unedited(up, &holders)?;
+    let cluster = Cluster::read(up.dir)?;
+    let anew = match (&cluster, data::loss(up.lab, &holders)) {
+        (Some(cluster), Some(loss)) => {
+            agree_to_loss(up, cluster, loss, found.len())?;
+            true
+        }
+        _ => false,
+    };
+    // A lab whose machines were lost is still the one that was made.
+    let made = !holders.is_empty() || cluster.is_some();
+    let mut choices = Choices::settle(up.lab, &up.flags.making, before, made)?;
     let resolvers = choices.nameservers.clone();
     choices.ask_here(up.lab);
     if choices.provider != Provider::Docker && choices.image.is_none() {
@@ -63,12 +83,18 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
             provider: choices.provider,
         });
     }
+    if choices.provider == Provider::Docker
+        && let Some(image) = &choices.image
+        && image::is_lost(&image::Engine::find()?, image)?
+    {
+        choices.image = None;
+    }
     let todo: Vec<String> = up
         .wanted
         .iter()
         .map(|machine| machine.name.clone())
         .filter(|name| {
-            let runs = found.iter().any(|it| it.name == *name && it.runs());
+            let runs = !anew && found.iter().any(|it| it.name == *name && it.runs());
             !runs || !up.is_deployed(name)
         })
         .collect();
@@ -89,6 +115,32 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
         choices,
         found,
         todo,
+        anew,
+    })
+}
+
+/// Asks whether a new cluster may be made in the place of one whose data was lost. `--yes` is no answer to that: a script
+/// that says so means that something may be installed.
+fn agree_to_loss(up: &Up<'_>, cluster: &Cluster, loss: Loss, machines: usize) -> Result<(), Error> {
+    let error = Error::ClusterLost {
+        lab: up.lab.name().to_owned(),
+        seen: cluster.seen.clone(),
+        gone: loss.gone,
+        kept: loss.kept,
+        machines,
+    };
+    let question = format!("{error}\nremove what is left of it, and make a new, empty cluster?");
+    if up.flags.new_cluster {
+        up.run.screen.warn(&error.to_string());
+        return Ok(());
+    }
+    if screen::ask(&question) {
+        return Ok(());
+    }
+    Err(if interrupt::raised() {
+        Error::Interrupted
+    } else {
+        error
     })
 }
 
@@ -108,15 +160,15 @@ fn elsewhere(up: &Up<'_>) -> Result<(), Error> {
     }
 }
 
-/// The machines that are there must be of this lab as its file says it.
-fn unedited(up: &Up<'_>, found: &[Found]) -> Result<(), Error> {
-    if found.is_empty() {
+/// The machines that are there, or whose data is, must be of this lab as its file says it.
+fn unedited(up: &Up<'_>, holders: &BTreeSet<&str>) -> Result<(), Error> {
+    if holders.is_empty() {
         return Ok(());
     }
     let Some(then) = machines::deployed_lab(up.lab.name(), up.dir) else {
         return Err(Error::Strangers {
             lab: up.lab.name().to_owned(),
-            machines: found.iter().map(|machine| machine.name.clone()).collect(),
+            machines: holders.iter().map(|name| (*name).to_owned()).collect(),
         });
     };
     let changes = changes::between(&then, up.lab);

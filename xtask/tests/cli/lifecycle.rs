@@ -130,23 +130,11 @@ fn halt_stops_etcd_last() {
     "#]]
     .assert_eq(&shown(&ended));
     expect![[r#"
-        vagrant halt --machine-readable workerone
-          in .lab/small/server2
-          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
-          VAGRANT_CHECKPOINT_DISABLE=1
-          VAGRANT_NO_COLOR=1
-        vagrant halt --machine-readable masterone
-          in .lab/small/server1
-          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
-          VAGRANT_CHECKPOINT_DISABLE=1
-          VAGRANT_NO_COLOR=1
-        vagrant halt --machine-readable etcdone
-          in .lab/small/server2
-          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
-          VAGRANT_CHECKPOINT_DISABLE=1
-          VAGRANT_NO_COLOR=1
+        docker stop -t 30 id-workerone
+        docker stop -t 30 id-masterone
+        docker stop -t 30 id-etcdone
     "#]]
-    .assert_eq(&world.calls());
+    .assert_eq(&world.engine_calls("stop"));
     let again = world.run(&["halt", "small"]);
     expect![[r#"
         status 0
@@ -154,7 +142,8 @@ fn halt_stops_etcd_last() {
         nothing to do: no such machine runs
     "#]]
     .assert_eq(&shown(&again));
-    assert_eq!(world.calls(), "", "a second halt starts no Vagrant");
+    assert_eq!(world.engine_calls("stop").lines().count(), 3);
+    assert_eq!(world.calls(), "", "containers are stopped without Vagrant");
 }
 
 #[test]
@@ -163,7 +152,10 @@ fn halt_of_one_machine() {
     world.is_up();
     world.calls();
     assert_eq!(world.run(&["halt", "small", "workerone"]).status, Some(0));
-    assert_eq!(world.calls().matches("vagrant halt").count(), 1);
+    assert_eq!(
+        world.engine_calls("stop"),
+        "docker stop -t 30 id-workerone\n"
+    );
     assert!(world.read("state/containers/workerone").contains("exited"));
     assert!(world.read("state/containers/etcdone").contains("running"));
     let ended = world.run(&["halt", "small", "nobody"]);
@@ -174,6 +166,9 @@ fn halt_of_one_machine() {
 fn destroy_leaves_nothing() {
     let world = World::new();
     world.is_up();
+    world.has_volume("etcdone", "etcd");
+    // Of a machine that is gone, and that no file knows any more.
+    world.has_volume("etcdfour", "etcd");
     world.calls();
     let unasked = world.run(&["destroy", "small"]);
     expect![[r#"
@@ -185,37 +180,34 @@ fn destroy_leaves_nothing() {
     "#]]
     .assert_eq(&shown(&unasked));
     assert_eq!(world.calls(), "");
+    let index = world.remembers_machines();
     let ended = world.run(&["destroy", "small", "--yes"]);
     expect![[r#"
         status 0
         --- stderr
-        [T] s  workerone      destroy
-        [T] s  workerone      destroy: done
-        [T] s  masterone      destroy
-        [T] s  masterone      destroy: done
         [T] s  etcdone        destroy
+        [T] s  masterone      destroy
+        [T] s  workerone      destroy
         [T] s  etcdone        destroy: done
+        [T] s  masterone      destroy: done
+        [T] s  workerone      destroy: done
+        [T] s  removed 2 volumes
         [T] s  lab `small` is gone, after [T] s
     "#]]
     .assert_eq(&shown(&ended));
+    // All at once, and none of them is asked to end in peace.
     expect![[r#"
-        vagrant destroy --machine-readable --force --parallel workerone
-          in .lab/small/server2
-          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
-          VAGRANT_CHECKPOINT_DISABLE=1
-          VAGRANT_NO_COLOR=1
-        vagrant destroy --machine-readable --force --parallel masterone
-          in .lab/small/server1
-          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
-          VAGRANT_CHECKPOINT_DISABLE=1
-          VAGRANT_NO_COLOR=1
-        vagrant destroy --machine-readable --force --parallel etcdone
-          in .lab/small/server2
-          VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
-          VAGRANT_CHECKPOINT_DISABLE=1
-          VAGRANT_NO_COLOR=1
+        docker rm --force --volumes id-etcdone id-masterone id-workerone
     "#]]
-    .assert_eq(&world.calls());
+    .assert_eq(&world.engine_calls("rm"));
+    assert_eq!(world.engine_calls("stop"), "");
+    assert_eq!(world.calls(), "", "containers are removed without Vagrant");
+    // Vagrant knows of no machine of the lab any more, and of all others.
+    let left = fs::read_to_string(&index).expect("there");
+    assert!(
+        left.contains("/elsewhere") && !left.contains("etcdone"),
+        "{left}"
+    );
     assert!(!world.path(".lab").exists());
     let again = world.run(&["destroy", "small", "--yes"]);
     assert_eq!(again.status, Some(0), "{}", again.stderr);
@@ -226,8 +218,19 @@ fn destroy_leaves_nothing() {
 fn destroy_of_one_machine_keeps_the_rest() {
     let world = World::new();
     world.is_up();
+    for (machine, holds) in [("workerone", "kubelet"), ("etcdone", "etcd")] {
+        world.has_volume(machine, holds);
+    }
     let ended = world.run(&["destroy", "small", "workerone", "--yes"]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    // The others are told.
+    assert_eq!(
+        world.engine_calls("stop"),
+        "docker stop -t 2 id-workerone\n"
+    );
+    let volumes = world.path("state/volumes");
+    assert!(!volumes.join("caravan.small.workerone.kubelet").exists());
+    assert!(volumes.join("caravan.small.etcdone.etcd").exists());
     assert!(world.path(".lab/small/pki").exists());
     assert!(
         !world
@@ -262,11 +265,6 @@ fn destroy_needs_neither_lab_file_nor_vagrant_nor_state() {
     world.write("state/broken", "");
     let ended = world.run(&["destroy", "small", "--yes"]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains("going on by label"),
-        "{}",
-        ended.stderr
-    );
     assert!(!world.path("state/containers/etcdone").exists());
 
     // The state was removed by hand.

@@ -7,6 +7,7 @@ mod explain;
 mod interrupts;
 mod kubeconfig;
 mod lifecycle;
+mod losses;
 mod others;
 mod pod_networks;
 mod reading;

@@ -116,6 +116,39 @@ impl World {
         self.write(&format!(".lab/small/deployed/machines/{name}/etc/x"), "");
     }
 
+    /// Lists the lab's machines in Vagrant's index, beside one of somebody else's; returns the index.
+    pub(crate) fn remembers_machines(&self) -> PathBuf {
+        let entry = |name: &str, project: &Path| serde_json::json!({"name": name, "vagrantfile_path": project, "state": "running"});
+        let ours =
+            |server: &str| fs::canonicalize(self.path(".lab/small").join(server)).expect("made");
+        let index = serde_json::json!({"version": 1, "machines": {
+            "a": entry("etcdone", &ours("server2")),
+            "b": entry("masterone", &ours("server1")),
+            "c": entry("workerone", &ours("server2")),
+            "d": entry("masterone", Path::new("/elsewhere")),
+        }});
+        let path = "home/.vagrant.d/data/machine-index/index";
+        self.write(path, &index.to_string());
+        self.path(path)
+    }
+
+    /// A volume that a machine of this workspace wrote to; the machine may be gone.
+    pub(crate) fn has_volume(&self, machine: &str, holds: &str) {
+        let project = self.path(".lab/small/server2");
+        self.write(
+            &format!("state/volumes/caravan.small.{machine}.{holds}"),
+            &format!("small {machine} {holds} {}\n", project.display()),
+        );
+    }
+
+    /// What the engine was asked by `docker VERB`, oldest first, one a line.
+    pub(crate) fn engine_calls(&self, verb: &str) -> String {
+        let begin = format!("docker {verb} ");
+        let calls = self.filtered(&self.read("state/engine-calls"));
+        let lines = calls.lines().filter(|line| line.starts_with(&begin));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
     /// A machine that another workspace, the one at `folder`, made of a lab with the same name.
     pub(crate) fn has_machine_of(&self, folder: &str, name: &str, server: &str) {
         let project = format!("{folder}/.lab/small/{server}");

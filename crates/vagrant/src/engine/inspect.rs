@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
-use super::{FOLDER_LABEL, LAB_LABEL, MACHINE_LABEL, SERVER_LABEL};
+use super::{FOLDER_LABEL, LAB_LABEL, MACHINE_LABEL, SERVER_LABEL, VOLUME_LABEL};
 use crate::MachineState;
 
 #[derive(Deserialize)]
@@ -93,6 +93,27 @@ impl From<Container> for super::Container {
                 .filter(|mount| mount.r#type == "volume")
                 .map(|mount| mount.name)
                 .collect(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Volume {
+    name: String,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl From<Volume> for super::Volume {
+    fn from(raw: Volume) -> Self {
+        let mut labels = raw.labels.unwrap_or_default();
+        let mut label = |name| labels.remove(name).unwrap_or_default();
+        Self {
+            lab: label(LAB_LABEL),
+            machine: label(MACHINE_LABEL),
+            folder: label(FOLDER_LABEL).into(),
+            holds: label(VOLUME_LABEL),
+            name: raw.name,
         }
     }
 }

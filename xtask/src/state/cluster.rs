@@ -1,0 +1,94 @@
+//! Which cluster was made of a lab: what was made, not what is. Without it, a new and empty cluster in the place of one
+//! whose data was lost would look like the old one.
+
+use std::io::ErrorKind;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::lab_dir::LabDir;
+use crate::state::write;
+
+/// The cluster that `up` has made and seen ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cluster {
+    /// The uid of its namespace `kube-system`, which no other cluster has.
+    pub(crate) kube_system: String,
+    /// When it was first seen, RFC 3339, UTC.
+    pub(crate) seen: String,
+}
+
+impl Cluster {
+    /// The cluster with this uid, seen now.
+    pub(crate) fn seen_now(kube_system: String) -> Self {
+        Self {
+            kube_system,
+            seen: jiff::Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string(),
+        }
+    }
+
+    /// Reads which cluster was made, if one was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], also where the file makes no sense.
+    pub(crate) fn read(dir: &LabDir) -> Result<Option<Self>, Error> {
+        let path = dir.cluster();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        toml::from_str(&text)
+            .map(Some)
+            .map_err(|error| Error::Read {
+                path,
+                source: std::io::Error::new(ErrorKind::InvalidData, error.message().to_owned()),
+            })
+    }
+
+    /// Keeps it; the lab's folder must exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub(crate) fn write(&self, dir: &LabDir) -> Result<(), Error> {
+        let text = toml::to_string(self).expect("two plain fields are TOML");
+        let text = format!(
+            "# The cluster that `cargo xtask up` made. `up` makes no other one in its place unless it is told to.\n{text}"
+        );
+        write::if_changed(&dir.cluster(), 0o600, text.as_bytes()).map(drop)
+    }
+
+    /// Forgets it, before another one is made; it need not be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub(crate) fn forget(dir: &LabDir) -> Result<(), Error> {
+        crate::files::remove_file(&dir.cluster())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_kept_and_forgotten() {
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        dir.make().expect("made");
+        assert_eq!(Cluster::read(&dir).expect("absent"), None);
+        let cluster = Cluster::seen_now("6b8c".to_owned());
+        cluster.write(&dir).expect("written");
+        assert_eq!(Cluster::read(&dir).expect("read"), Some(cluster));
+        Cluster::forget(&dir).expect("forgotten");
+        Cluster::forget(&dir).expect("forgotten already");
+        assert_eq!(Cluster::read(&dir).expect("absent"), None);
+        std::fs::write(dir.cluster(), "kube_system = 1\n").expect("written");
+        assert!(Cluster::read(&dir).is_err());
+    }
+}
