@@ -16,7 +16,8 @@ impl Host {
     ///
     /// When one of the programs that tell is missing.
     pub fn now(root: &Path) -> Self {
-        let asked: [(&str, &str, &[&str]); 7] = [
+        let asked: [(&str, &str, &[&str]); 8] = [
+            ("machines that Vagrant lists", "vagrant", &["global-status"]),
             (
                 "containers",
                 "docker",

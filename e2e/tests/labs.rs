@@ -73,6 +73,30 @@ fn kubectl(tool: &Tool, lab: &str, args: &[&str]) -> String {
         .stdout
 }
 
+/// The uid of `kube-system`: another cluster has another one.
+fn cluster_uid(tool: &Tool, lab: &str) -> String {
+    let path = "jsonpath={.metadata.uid}";
+    kubectl(tool, lab, &["get", "namespace", "kube-system", "-o", path])
+}
+
+/// Runs the engine's own client.
+fn docker(args: &[&str]) -> String {
+    println!("\n$ docker {}", args.join(" "));
+    Program::find("docker")
+        .and_then(|docker| docker.call(args).run())
+        .unwrap_or_else(|error| panic!("{error}"))
+        .stdout
+}
+
+/// Halts a lab and lets the engine take what `docker system prune` takes of it, and nothing of anybody else.
+fn halt_and_prune(tool: &Tool, lab: &str) {
+    tool.ok(&["halt", lab]);
+    let filter = format!("label=caravan.lab={lab}");
+    for kind in ["container", "network"] {
+        docker(&[kind, "prune", "--force", "--filter", &filter]);
+    }
+}
+
 fn bundled_kubectl(tool: &Tool) -> Program {
     let list = tool.ok(&["bundle", "list", "--json"]).json();
     let folder = list[0]["dir"]
@@ -98,17 +122,7 @@ fn ha_lives_its_whole_life() {
             "ha",
             &["create", "configmap", "kept", "--from-literal=word=caravan"],
         );
-        let cluster = kubectl(
-            tool,
-            "ha",
-            &[
-                "get",
-                "namespace",
-                "kube-system",
-                "-o",
-                "jsonpath={.metadata.uid}",
-            ],
-        );
+        let cluster = cluster_uid(tool, "ha");
         tool.ok(&["halt", "ha"]);
         assert_ne!(
             tool.run(&["status", "ha"]).status,
@@ -116,21 +130,7 @@ fn ha_lives_its_whole_life() {
             "a halted lab is not healthy"
         );
         tool.ok(&["up", "ha", "--yes"]);
-        assert_eq!(
-            kubectl(
-                tool,
-                "ha",
-                &[
-                    "get",
-                    "namespace",
-                    "kube-system",
-                    "-o",
-                    "jsonpath={.metadata.uid}"
-                ]
-            ),
-            cluster,
-            "another cluster came up"
-        );
+        assert_eq!(cluster_uid(tool, "ha"), cluster, "another cluster came up");
         assert_eq!(
             kubectl(
                 tool,
@@ -166,6 +166,80 @@ fn a_killed_runner_and_a_dead_machine_are_continued() {
 
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
         assert_verified(tool, "ha", &[]);
+        tool.ok(&["destroy", "ha", "--yes"]);
+    });
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn a_pruned_lab_is_the_same_cluster_or_is_said_to_be_lost() {
+    on_a_clean_host(|tool| {
+        tool.ok(&["up", "ha", "--yes", "--airgap"]);
+        let cluster = cluster_uid(tool, "ha");
+        let word = "--from-literal=word=caravan";
+        kubectl(tool, "ha", &["create", "configmap", "kept", word]);
+
+        // Containers and network are gone, and the data is not. What was chosen holds without saying it again.
+        halt_and_prune(tool, "ha");
+        tool.run(&["status", "ha"]);
+        let list = tool.ok(&["list", "ha", "--json"]).json();
+        let kept = |machine: &str| {
+            let all = list.as_array().expect("a list");
+            let found = all.iter().find(|it| it["name"] == machine);
+            let found = found.expect("in the lab");
+            assert_eq!(found["state"], "absent");
+            found["volumes"].as_array().map_or(0, Vec::len)
+        };
+        assert_eq!(
+            (kept("etcdone"), kept("masterone"), kept("lbone")),
+            (1, 2, 0)
+        );
+        tool.ok(&["up", "ha", "--yes"]);
+        assert_eq!(cluster_uid(tool, "ha"), cluster, "another cluster came up");
+        kubectl(tool, "ha", &["get", "configmap", "kept"]);
+        assert_verified(tool, "ha", &[]);
+
+        // One member's data is gone too: the others give it theirs.
+        halt_and_prune(tool, "ha");
+        docker(&["volume", "rm", "caravan.ha.etcdtwo.etcd"]);
+        tool.ok(&["up", "ha", "--yes"]);
+        assert_eq!(cluster_uid(tool, "ha"), cluster, "another cluster came up");
+        assert_verified(tool, "ha", &[]);
+
+        // All data is gone: that is said, and nothing is made before somebody agrees.
+        halt_and_prune(tool, "ha");
+        let volumes = [
+            "volume",
+            "ls",
+            "--quiet",
+            "--filter",
+            "label=caravan.lab=ha",
+        ];
+        let names = docker(&volumes);
+        docker(
+            &[
+                &["volume", "rm"][..],
+                &names.lines().collect::<Vec<_>>()[..],
+            ]
+            .concat(),
+        );
+        let refused = tool.run(&["up", "ha", "--yes"]);
+        assert_eq!(refused.status, Some(1));
+        for said in [
+            "is lost",
+            "`etcdone`, `etcdtwo`, `etcdthree`",
+            "--new-cluster",
+        ] {
+            assert!(refused.stderr.contains(said), "{said}");
+        }
+        let machines = ["ps", "--all", "--quiet", "--filter", "label=caravan.lab=ha"];
+        assert_eq!(docker(&machines), "");
+        tool.ok(&["up", "ha", "--yes", "--new-cluster"]);
+        assert_ne!(cluster_uid(tool, "ha"), cluster);
+        assert_verified(tool, "ha", &[]);
+        // It is the lab's cluster from now on.
+        let again = tool.ok(&["up", "ha", "--yes"]);
+        assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
         tool.ok(&["destroy", "ha", "--yes"]);
     });
 }
