@@ -257,6 +257,10 @@ fn cluster(lab: &Lab) -> Result<Cluster, Error> {
     let mut cluster = Cluster::new(&lab.api_endpoint().to_string())?
         .with_service_addresses([lab.kubernetes_service_ip().into()])
         .with_dns_domain(DnsName::try_from(lab.cluster_domain())?);
+    // Of later minors, none is pinned whose kubeadm needs it.
+    if lab.kubernetes().minor < 36 {
+        cluster = cluster.with_kubelet_client_group();
+    }
     for san in lab.api_sans() {
         cluster = cluster.with_extra_san(San::try_from(san.as_str())?);
     }

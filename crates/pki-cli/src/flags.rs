@@ -53,7 +53,7 @@ pub(crate) struct Init {
     /// How many authorities may stand between this one and a leaf
     #[arg(long, default_value_t = 0)]
     pub(crate) path_length: u8,
-    /// Bring an existing authority: its certificate and its key, in PEM
+    /// Bring an existing authority: its certificate and its key, in PEM or DER
     #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"], conflicts_with_all = ["cn", "organization", "days", "path_length"])]
     pub(crate) import: Option<Vec<PathBuf>>,
 }

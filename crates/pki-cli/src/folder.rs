@@ -34,10 +34,12 @@ pub(crate) fn authorities(store: &Store, wanted: &str) -> Result<Plan, Failure> 
     let folder = store.root().display();
     let certificate = store.root().join(format!("{wanted}.crt"));
     if certificate.exists() {
-        // There, and not found: its key is missing, or that of the one above it, or it is no authority.
+        // There, and not found: its key is missing, or it is no authority.
+        let left_out = found.left_out.iter().find(|one| one.file == certificate);
+        let why = left_out.map_or_else(String::new, |one| format!("\n  {one}"));
         return Err(Failure::Asked {
-            problem: format!("`{}` cannot sign here", certificate.display()),
-            hint: "an authority needs its key beside it, and so do those above it".to_owned(),
+            problem: format!("`{}` cannot sign here{why}", certificate.display()),
+            hint: "an authority needs its key beside it".to_owned(),
         });
     }
     Err(Failure::Asked {

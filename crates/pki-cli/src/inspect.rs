@@ -9,9 +9,24 @@ use crate::output::{self, Failure, Outcome};
 
 pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
     let mut worst = Outcome::Done;
-    let mut all = Vec::new();
+    let (mut all, mut failed) = (Vec::new(), Vec::new());
     for file in &args.files {
-        let certificates = inspect::read(&output::read(file)?).map_err(output::in_file(file))?;
+        let read = output::read(file)
+            .and_then(|bytes| inspect::read(&bytes).map_err(output::in_file(file)));
+        let certificates = match read {
+            Ok(certificates) => certificates,
+            // The other files are shown all the same.
+            Err(error) => {
+                let failure = Failure::from(error);
+                if json {
+                    let file = file.display().to_string();
+                    failed.push(serde_json::json!({ "file": file, "error": failure.to_string() }));
+                }
+                failure.show();
+                worst = Outcome::Failed;
+                continue;
+            }
+        };
         let count = if args.bundle { certificates.len() } else { 1 };
         for certificate in certificates.iter().take(count) {
             let seen = Inspection::of(certificate, now);
@@ -22,12 +37,17 @@ pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome
             });
             all.push((file, seen));
         }
+        let more = certificates.len() - count;
+        if more > 0 {
+            let file = file.display();
+            eprintln!("{more} more in `{file}`: --bundle shows all");
+        }
     }
     if json {
         let list = all.iter().map(|(file, seen)| {
             serde_json::json!({ "file": file.display().to_string(), "certificate": seen })
         });
-        output::show_json(&list.collect());
+        output::show_json(&list.chain(failed).collect());
     } else {
         for (file, seen) in &all {
             show(&file.display().to_string(), seen);

@@ -8,15 +8,25 @@ use crate::flags::Lint;
 use crate::output::{self, Failure, Outcome};
 
 pub(crate) fn run(args: &Lint, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
-    let report = lint::files(&args.paths, now)?;
+    let report = lint::files(&args.paths, now);
     if json {
         output::say(report.to_json());
     } else {
         for found in &report.findings {
             output::say(found);
         }
+        for failure in &report.failures {
+            eprintln!("{failure}");
+            if let Some(hint) = &failure.hint {
+                eprintln!("  hint: {hint}");
+            }
+        }
         let (certificates, findings) = (report.certificates.len(), report.findings.len());
-        eprintln!("{certificates} certificates, {findings} findings");
+        let not_judged = match report.failures.len() {
+            0 => String::new(),
+            count => format!(", {count} not judged"),
+        };
+        eprintln!("{certificates} certificates, {findings} findings{not_judged}");
     }
     Ok(match report.worst() {
         Some(Severity::Error) => Outcome::Failed,

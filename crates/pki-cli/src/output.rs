@@ -1,7 +1,7 @@
 //! Results and errors: data on standard output, everything else on standard error.
 
 use std::error::Error as _;
-use std::fmt::Display;
+use std::fmt::{Display, Formatter};
 use std::io::{ErrorKind, Write as _, stdout};
 use std::path::Path;
 
@@ -29,23 +29,31 @@ impl From<Error> for Failure {
     }
 }
 
+impl Display for Failure {
+    /// What is wrong and its causes, a line each.
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Asked { problem, .. } => f.write_str(problem),
+            Self::Pki(error) => {
+                write!(f, "{error}")?;
+                let mut cause = error.source();
+                while let Some(inner) = cause {
+                    write!(f, "\n  {inner}")?;
+                    cause = inner.source();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Failure {
     /// Prints what is wrong, its causes and what to do.
     pub(crate) fn show(&self) {
+        eprintln!("error: {self}");
         let hint = match self {
-            Self::Asked { problem, hint } => {
-                eprintln!("error: {problem}");
-                Some(hint.clone())
-            }
-            Self::Pki(error) => {
-                eprintln!("error: {error}");
-                let mut cause = error.source();
-                while let Some(inner) = cause {
-                    eprintln!("  {inner}");
-                    cause = inner.source();
-                }
-                allowing(error).or_else(|| error.hint())
-            }
+            Self::Asked { hint, .. } => Some(hint.clone()),
+            Self::Pki(error) => allowing(error).or_else(|| error.hint()),
         };
         if let Some(hint) = hint {
             eprintln!("\nhint: {hint}");

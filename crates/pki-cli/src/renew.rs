@@ -80,7 +80,18 @@ pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Outcome, 
     }
     for id in due {
         let folder = store.root().display();
-        eprintln!("{id} is due: `caravan-pki renew --store '{folder}' {id}`");
+        let certificate = made.material().authority(id)?.certificate();
+        let item = found.plan.entry(id).map(|entry| entry.item());
+        let root = matches!(item, Some(Item::Authority { issuer: None, .. }));
+        let next = if root && !certificate.is_signed_by(certificate).unwrap_or(true) {
+            format!(
+                "only `{}`, which signed it, can renew it",
+                certificate.issuer_shown()
+            )
+        } else {
+            format!("`caravan-pki renew --store '{folder}' {id}`")
+        };
+        eprintln!("{id} is due: {next}");
         outcome = Outcome::Degraded;
     }
     Ok(outcome)

@@ -13,12 +13,12 @@ use x509_cert::ext::pkix::{
 use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
+use crate::form::Shape;
 use crate::hex::hex;
-use crate::{Error, PrivateKey, PublicKey, San, Usage, Validity, pem, profile, subject};
-
-/// ecdsa-with-SHA256 (RFC 5758 3.2).
-pub(crate) const ECDSA_WITH_SHA256: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+use crate::pem::Kind;
+use crate::{
+    Error, PrivateKey, PublicKey, San, Usage, Validity, form, pem, profile, signature, subject,
+};
 
 /// A certificate: its DER bytes, and what they say.
 ///
@@ -51,42 +51,105 @@ impl Certificate {
         Ok(Self { der, parsed })
     }
 
-    /// Reads the one certificate in `text`. Text around it is accepted, other blocks are not.
+    /// Reads the one certificate in `text`. Anything around it is accepted, as [`Certificate::all_from_pem`] does.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] when there is none, or more than one block.
+    /// [`Error::Malformed`] when there is none, or more than one; errors as of [`Certificate::all_from_pem`].
     pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
-        let mut all = Self::all_from_pem(text)?;
+        Self::only(Self::all_from_pem(text)?, text)
+    }
+
+    /// Reads the one certificate in `bytes`, as [`Certificate::from_pem`] does, or in DER.
+    #[cfg(all(feature = "store", unix))]
+    pub(crate) fn from_pem_or_der(bytes: &[u8]) -> Result<Self, Error> {
+        if form::is_der(bytes) {
+            return Self::only(Self::all_from_structures(bytes)?, bytes);
+        }
+        Self::from_pem(bytes)
+    }
+
+    fn only(mut all: Vec<Self>, bytes: &[u8]) -> Result<Self, Error> {
         match (all.pop(), all.is_empty()) {
             (Some(one), true) => Ok(one),
             (Some(_), false) => Err(Error::malformed(
                 "certificate",
                 format!("{} certificates where one is expected", all.len() + 1),
             )),
-            (None, _) => Err(Error::malformed("certificate", "no `CERTIFICATE` block")),
+            (None, _) => Err(form::nothing_found("certificate", bytes)),
         }
     }
 
     /// Reads a bundle: every certificate in `text`, in order; an empty list when there is none.
     ///
+    /// Blocks of the labels `CERTIFICATE`, `X509 CERTIFICATE` and `TRUSTED CERTIFICATE` are read, and anything may be
+    /// around them.
+    ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a damaged certificate or any other kind of block, since a private key among
-    /// certificates is about to be published.
+    /// [`Error::Malformed`] for a damaged certificate, and for a private key, since one among certificates is about to be
+    /// published; [`Error::Unreadable`] for PKCS#7, and for certificates that OpenSSL would not find, so that none is
+    /// dropped in silence.
     pub fn all_from_pem(text: &[u8]) -> Result<Vec<Self>, Error> {
-        pem::blocks(text)?
-            .iter()
-            .map(|block| match block.label.as_str() {
-                "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
-                    Self::from_der(&block.der)
-                }
-                other => Err(Error::malformed(
+        if form::is_der(text) {
+            return Err(match Shape::of(text) {
+                Some(Shape::Certificate) => Error::unreadable(
                     "certificate",
-                    format!("a `{other}` block among certificates"),
-                )),
-            })
-            .collect()
+                    "it is DER, where PEM is expected",
+                    "openssl x509 -in FILE -out FILE.pem",
+                ),
+                shape => form::not_a("certificate", shape),
+            });
+        }
+        let key = pem::labels(text)
+            .into_iter()
+            .find(|label| label.kind == Kind::PrivateKey);
+        if let Some(label) = key {
+            let problem = format!("{} among certificates", label.block());
+            return Err(Error::malformed("certificate", problem));
+        }
+        Self::all_in_blocks(text)
+    }
+
+    /// The certificates in the blocks of `text`, whatever else is there.
+    pub(crate) fn all_in_blocks(text: &[u8]) -> Result<Vec<Self>, Error> {
+        let wanted = |kind| matches!(kind, Kind::Certificate | Kind::Pkcs7 | Kind::Unknown);
+        let mut all = Vec::new();
+        for block in pem::blocks(text, wanted)? {
+            let shape = Shape::of(&block.der);
+            match (block.label.kind, shape) {
+                (Kind::Pkcs7, _) => return Err(form::pkcs7("certificate")),
+                (Kind::Unknown, Some(Shape::Certificate | Shape::Pkcs7)) => {
+                    let problem = "one is in a block whose label is unknown to OpenSSL";
+                    return Err(Error::malformed("certificate", problem));
+                }
+                (Kind::Unknown, _) => {}
+                _ if block.encrypted => {
+                    let problem = "one is in an encrypted block";
+                    return Err(Error::malformed("certificate", problem));
+                }
+                (_, Some(Shape::Certificate) | None) => {
+                    all.extend(Self::all_from_structures(&block.der)?);
+                }
+                (_, shape) => return Err(form::not_a("certificate", shape)),
+            }
+        }
+        Ok(all)
+    }
+
+    /// The certificates that `der` holds one after the other. What OpenSSL appends to a trusted certificate, and
+    /// anything else that follows, is passed over.
+    pub(crate) fn all_from_structures(der: &[u8]) -> Result<Vec<Self>, Error> {
+        let mut all = Vec::new();
+        let mut rest = der;
+        loop {
+            let (first, after) = form::first(rest).unwrap_or((rest, &[]));
+            all.push(Self::from_der(first)?);
+            if Shape::of(after) != Some(Shape::Certificate) {
+                return Ok(all);
+            }
+            rest = after;
+        }
     }
 
     /// The DER bytes.
@@ -216,7 +279,8 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedKey`] when the issuer's key is not ECDSA P-256, so that nothing can be said.
+    /// [`Error::UnsupportedSignature`] when the issuer's key is not ECDSA P-256 or the hash is unknown, so that nothing can
+    /// be said.
     pub fn is_signed_by(&self, issuer: &Self) -> Result<bool, Error> {
         if self.issuer() != issuer.subject() {
             return Ok(false);
@@ -226,12 +290,22 @@ impl Certificate {
                 return Ok(false);
             }
         }
-        self.has_signature_of(&issuer.public_key()?)
+        self.has_signature_by(issuer)
     }
 
     /// Whether the signature alone holds, whatever the names say.
     pub(crate) fn has_signature_by(&self, issuer: &Self) -> Result<bool, Error> {
-        self.has_signature_of(&issuer.public_key()?)
+        if self.outer_algorithm() != self.tbs().signature() {
+            return Ok(false);
+        }
+        let key = issuer.tbs().subject_public_key_info().owned_to_ref();
+        let signature = self.parsed.signature().as_bytes().unwrap_or_default();
+        signature::holds(
+            &key,
+            self.outer_algorithm(),
+            self.signed_bytes()?,
+            signature,
+        )
     }
 
     pub(crate) fn tbs(&self) -> &x509_cert::TbsCertificate {
@@ -253,17 +327,6 @@ impl Certificate {
         let encoded = self.tbs().serial_number().to_der().unwrap_or_default();
         // Tag and length take two octets for any serial number that could be read.
         encoded.get(2).is_some_and(|byte| byte & 0x80 != 0)
-    }
-
-    fn has_signature_of(&self, key: &PublicKey) -> Result<bool, Error> {
-        let algorithm = self.parsed.signature_algorithm();
-        if algorithm.oid != ECDSA_WITH_SHA256
-            || algorithm != self.parsed.tbs_certificate().signature()
-        {
-            return Ok(false);
-        }
-        let signature = self.parsed.signature().as_bytes().unwrap_or_default();
-        Ok(key.verifies(self.signed_bytes()?, signature))
     }
 
     /// The bytes that were signed, as they came: encoding them again might not give the same.
@@ -288,7 +351,8 @@ impl Certificate {
     }
 
     pub(crate) fn require_key(&self, key: &PrivateKey) -> Result<(), Error> {
-        if self.public_key_der()? == key.public_key().to_der() {
+        // The keys, not their encodings: a point may be compressed.
+        if self.public_key().is_ok_and(|own| &own == key.public_key()) {
             return Ok(());
         }
         Err(Error::Mismatch {

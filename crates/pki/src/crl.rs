@@ -13,9 +13,11 @@ use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
-use crate::certificate::ECDSA_WITH_SHA256;
+use crate::form::Shape;
 use crate::hex::hex;
-use crate::{Authority, Certificate, Error, Lifetime, pem, profile};
+use crate::pem::Kind;
+use crate::signature::ECDSA_WITH_SHA256;
+use crate::{Authority, Certificate, Error, Lifetime, form, pem, profile};
 
 /// A certificate revocation list (RFC 5280 5).
 ///
@@ -34,17 +36,24 @@ impl RevocationList {
     ///
     /// [`Error::Malformed`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let malformed =
-            |problem: &dyn ToString| Error::malformed("revocation list", problem.to_string());
-        let der = if bytes.first() == Some(&0x30) {
+        let der = if form::is_der(bytes) {
             bytes.to_vec()
         } else {
-            match &pem::blocks(bytes)?[..] {
-                [block] if block.label == "X509 CRL" => block.der.to_vec(),
-                _ => return Err(malformed(&"one `X509 CRL` block is expected")),
+            match &pem::blocks(bytes, |kind| kind == Kind::RevocationList)?[..] {
+                [block] => block.der.to_vec(),
+                [] => return Err(form::nothing_found("revocation list", bytes)),
+                _ => return Err(malformed("more than one where one is expected")),
             }
         };
-        let parsed = CertificateList::from_der(&der).map_err(|error| malformed(&error))?;
+        let der = form::first(&der)
+            .map_or(&der[..], |(first, _)| first)
+            .to_vec();
+        let parsed = match Shape::of(&der) {
+            Some(Shape::RevocationList) | None => {
+                CertificateList::from_der(&der).map_err(malformed)?
+            }
+            shape => return Err(form::not_a("revocation list", shape)),
+        };
         Ok(Self { der, parsed })
     }
 

@@ -190,6 +190,17 @@ pub enum Error {
         found: String,
     },
 
+    /// Something of a known form that is not read here.
+    #[error("unreadable {what}: {form}")]
+    Unreadable {
+        /// What was to be read, for example `private key`.
+        what: &'static str,
+        /// What it is instead.
+        form: &'static str,
+        /// What turns it into something that is read: a command for the file `FILE`, or words.
+        remedy: &'static str,
+    },
+
     /// A key of an algorithm that cannot be used here.
     #[error("cannot use {algorithm} keys for {purpose}")]
     UnsupportedKey {
@@ -198,6 +209,47 @@ pub enum Error {
         /// What it was to be used for, for example `signing`.
         purpose: &'static str,
     },
+
+    /// A signature by an algorithm that cannot be checked here, so that nothing can be said about it.
+    #[error("cannot check a signature by an unsupported algorithm: {algorithm}")]
+    UnsupportedSignature {
+        /// The algorithm, and the kind of key it was made with.
+        algorithm: String,
+    },
+
+    /// What is at a path is no file that is read.
+    #[error("`{}` is {kind}, where a regular file is expected", path.display())]
+    WrongFileKind {
+        /// The path.
+        path: PathBuf,
+        /// What is there, for example `a symbolic link`.
+        kind: &'static str,
+    },
+}
+
+/// The kind of file that most often surprises.
+pub(crate) const SYMBOLIC_LINK: &str = "a symbolic link";
+
+/// A path as a shell takes it, whatever is in it.
+fn quoted_path(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+/// The value as it may be shown: what may be a key, given where a name is expected, is described.
+pub(crate) fn quotable(value: String) -> String {
+    let is_base64 = |one: char| one.is_ascii_alphanumeric() || "+/=".contains(one);
+    let looks_random = |run: &str| {
+        run.len() >= 32
+            && run.contains(|one: char| one.is_ascii_uppercase())
+            && run.contains(|one: char| one.is_ascii_lowercase())
+    };
+    let secret = value.to_uppercase().contains("PRIVATE KEY")
+        || value.split(|one| !is_base64(one)).any(looks_random);
+    if secret {
+        format!("({} characters, not shown)", value.chars().count())
+    } else {
+        value
+    }
 }
 
 impl Error {
@@ -208,18 +260,21 @@ impl Error {
                 Some("nothing is overwritten: move it away, or take another name".to_owned())
             }
             Self::Expired { .. } => Some("renew the certificate with the same key".to_owned()),
-            Self::InFile { source, .. } => source.hint(),
+            Self::InFile { path, source } => match &**source {
+                Self::Unreadable { remedy, .. } => Some(remedy.replace("FILE", &quoted_path(path))),
+                other => other.hint(),
+            },
             Self::InsecurePermissions { path, problem, .. } if problem.starts_with("belongs") => {
-                Some(format!("chown \"$(id -u)\" '{}'", path.display()))
+                Some(format!("chown \"$(id -u)\" {}", quoted_path(path)))
             }
             Self::InsecurePermissions { path, .. } => {
-                Some(format!("chmod go= '{}'", path.display()))
+                Some(format!("chmod go= {}", quoted_path(path)))
             }
             Self::KeyMissing { certificate, .. } => Some(format!(
                 "put the key back from a backup, or remove `{}` to have a new pair made",
                 certificate.display()
             )),
-            Self::Locked { path } => Some(format!("fuser -v '{}'", path.join(".lock").display())),
+            Self::Locked { path } => Some(format!("fuser -v {}", quoted_path(&path.join(".lock")))),
             Self::Mismatch { .. } => {
                 Some("put back the certificate and the key that were made together".to_owned())
             }
@@ -234,11 +289,20 @@ impl Error {
             Self::OutlivesIssuer { issuer, .. } => Some(format!(
                 "renew `{issuer}` first, or ask for a shorter lifetime"
             )),
+            Self::Unreadable { remedy, .. } => Some((*remedy).to_owned()),
+            Self::WrongFileKind { path, kind } if *kind == SYMBOLIC_LINK => Some(format!(
+                "links are not followed: give the file itself, `readlink -f {}` names it",
+                quoted_path(path)
+            )),
             Self::UnsupportedKey { .. } => {
                 Some("only ECDSA P-256 keys can sign; other algorithms can be inspected".to_owned())
             }
             _ => None,
         }
+    }
+
+    pub(crate) fn unreadable(what: &'static str, form: &'static str, remedy: &'static str) -> Self {
+        Self::Unreadable { what, form, remedy }
     }
 
     pub(crate) fn invalid(
@@ -248,7 +312,7 @@ impl Error {
     ) -> Self {
         Self::Invalid {
             field,
-            value: value.into(),
+            value: quotable(value.into()),
             problem: problem.into(),
         }
     }

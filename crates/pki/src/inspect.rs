@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName};
 
+use crate::form::Shape;
 use crate::hex::hex;
-use crate::{Certificate, Error, Usage, pem, profile, rfc3339};
+use crate::{Certificate, Error, Usage, form, profile, rfc3339};
 
 /// Whether a certificate is valid at the time of inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,31 +154,26 @@ impl Inspection {
 ///
 /// # Errors
 ///
-/// [`Error::Malformed`] when there is no certificate, or a damaged one.
+/// [`Error::Malformed`] when there is no certificate, or a damaged one; [`Error::Unreadable`] when they are in a form
+/// that is not read, with what to do.
 pub fn read(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
     let all = find(bytes)?;
     if all.is_empty() {
-        let others = pem::blocks(bytes).unwrap_or_default();
-        return Err(Error::malformed(
-            "certificate",
-            match others.first() {
-                Some(block) => format!("there is none, but a `{}` block", block.label),
-                None => "there is none".to_owned(),
-            },
-        ));
+        return Err(form::nothing_found("certificate", bytes));
     }
     Ok(all)
 }
 
 /// As [`read`]; an empty list when there is none.
 pub(crate) fn find(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
-    if bytes.first() == Some(&0x30) {
-        return Ok(vec![Certificate::from_der(bytes)?]);
+    if form::is_der(bytes) {
+        return match Shape::of(bytes) {
+            // What has no known shape may be a damaged certificate.
+            Some(Shape::Certificate) | None => Certificate::all_from_structures(bytes),
+            Some(shape) => Err(form::not_a("certificate", Some(shape))),
+        };
     }
-    let mut all = Vec::new();
-    for block in pem::blocks_of(bytes, |label| label.ends_with("CERTIFICATE"))? {
-        all.push(Certificate::from_der(&block.der)?);
-    }
+    let mut all = Certificate::all_in_blocks(bytes)?;
     if all.is_empty() {
         all = in_kubeconfig(bytes)?;
     }

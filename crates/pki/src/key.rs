@@ -4,14 +4,15 @@
 
 use std::fmt;
 
-use sec1::EcPrivateKey;
-use x509_cert::der::asn1::{AnyRef, OctetStringRef};
-use x509_cert::der::{Decode, Reader, SliceReader};
+use x509_cert::der::asn1::{AnyRef, BitStringRef, OctetStringRef};
+use x509_cert::der::{Decode, ErrorKind, Reader, SliceReader, Tag, TagNumber, Tagged};
 use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-use crate::backend::{Scalar, Signer};
-use crate::{Error, PublicKey, algorithm, pem};
+use crate::backend::{self, Scalar, Signer};
+use crate::form::Shape;
+use crate::pem::{Block, Kind};
+use crate::{Error, PublicKey, algorithm, curve, form, pem};
 
 /// PKCS#8 around an `ECPrivateKey` (RFC 5208 5, RFC 5915 3) up to the 32 octets of the scalar.
 const PKCS8_PREFIX: [u8; 36] = [
@@ -54,32 +55,84 @@ impl PrivateKey {
         })
     }
 
-    /// Reads the one private key in `text`: PKCS#8 (`PRIVATE KEY`) or SEC1 (`EC PRIVATE KEY`).
+    /// Reads the private key in `text`: PKCS#8 or SEC1, whichever of the labels of private keys it has, as OpenSSL does.
     ///
-    /// Text around the block is accepted, and so is the `EC PARAMETERS` block that `openssl ecparam` writes.
+    /// Anything around the block is accepted, such as the `EC PARAMETERS` block that `openssl ecparam` writes, and so is
+    /// the same key a second time.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] when there is no key, more than one, an encrypted one, or one whose public half does not
-    /// belong to it; [`Error::UnsupportedKey`] for any algorithm but ECDSA on P-256.
+    /// [`Error::Malformed`] when there is no key, more than one, or one whose public half does not belong to it;
+    /// [`Error::Unreadable`] for an encrypted key, and for PEM and other forms that OpenSSL does not take for a key in
+    /// PEM either, with what to do; [`Error::UnsupportedKey`] for any algorithm but ECDSA on P-256.
     pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
-        let malformed = |problem: &str| Error::malformed("private key", problem);
-        let blocks = pem::blocks(text)?;
-        let mut keys = blocks
-            .iter()
-            .filter(|block| block.label.ends_with("PRIVATE KEY"));
-        let block = keys
-            .next()
-            .ok_or_else(|| malformed("no `PRIVATE KEY` block"))?;
-        if keys.next().is_some() {
-            return Err(malformed("more than one `PRIVATE KEY` block"));
+        if form::is_der(text) {
+            return Err(form::der_is_no_pem_key(text));
         }
-        match block.label.as_str() {
-            "PRIVATE KEY" => Self::from_pkcs8_der(&block.der),
-            "EC PRIVATE KEY" => Self::from_sec1_der(&block.der, true),
-            "ENCRYPTED PRIVATE KEY" => Err(malformed("is encrypted")),
-            "RSA PRIVATE KEY" => Err(unsupported("RSA")),
-            other => Err(malformed(&format!("unknown block `{other}`"))),
+        let wanted = |kind| matches!(kind, Kind::PrivateKey | Kind::Unknown);
+        let mut found: Option<Self> = None;
+        for block in pem::blocks(text, wanted)? {
+            if block.label.kind == Kind::Unknown {
+                match Shape::of(&block.der) {
+                    Some(Shape::Pkcs8 | Shape::EcKey | Shape::RsaKey | Shape::EncryptedKey) => {
+                        return Err(malformed("its label is unknown to OpenSSL"));
+                    }
+                    _ => continue,
+                }
+            }
+            let key = Self::from_block(&block)?;
+            match &found {
+                Some(other) if other.public != key.public => {
+                    return Err(malformed(
+                        "more than one private key: keep the one that is meant",
+                    ));
+                }
+                _ => found = Some(key),
+            }
+        }
+        found.ok_or_else(|| form::nothing_found("private key", text))
+    }
+
+    /// Reads PEM as [`PrivateKey::from_pem`] does, or DER.
+    #[cfg(all(feature = "store", unix))]
+    pub(crate) fn from_pem_or_der(bytes: &[u8]) -> Result<Self, Error> {
+        match Shape::of(bytes) {
+            Some(Shape::Pkcs8 | Shape::EcKey | Shape::RsaKey | Shape::DsaKey)
+                if form::is_der(bytes) =>
+            {
+                Self::from_der(bytes)
+            }
+            _ => Self::from_pem(bytes),
+        }
+    }
+
+    fn from_block(block: &Block) -> Result<Self, Error> {
+        match block.label.name() {
+            _ if block.encrypted => Err(form::encrypted()),
+            Some("OPENSSH PRIVATE KEY") => Err(Error::unreadable(
+                "private key",
+                "it is a private key in the form of OpenSSH",
+                "ssh-keygen -p -m PKCS8 -f FILE: it rewrites the file itself, so copy it first",
+            )),
+            Some("ENCRYPTED PRIVATE KEY") if Shape::of(&block.der).is_none() => {
+                Err(form::encrypted())
+            }
+            Some("PGP PRIVATE KEY BLOCK") => Err(malformed("it is a key of PGP")),
+            _ => Self::from_der(&block.der),
+        }
+    }
+
+    /// Reads whatever private key the first structure of `der` is.
+    fn from_der(der: &[u8]) -> Result<Self, Error> {
+        // OpenSSL ignores what follows it.
+        let (first, _) = form::first(der).unwrap_or((der, &[]));
+        match Shape::of(first) {
+            Some(Shape::Pkcs8) => Self::from_pkcs8_der(first),
+            Some(Shape::EcKey) => Self::from_sec1_der(first, true),
+            Some(Shape::EncryptedKey) => Err(form::encrypted()),
+            Some(Shape::RsaKey) => Err(unsupported("RSA")),
+            Some(Shape::DsaKey) => Err(unsupported("DSA")),
+            other => Err(form::not_a("private key", other)),
         }
     }
 
@@ -90,39 +143,32 @@ impl PrivateKey {
     /// As [`PrivateKey::from_pem`].
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Error> {
         // Own errors throughout: a foreign one might quote what it could not read.
-        let info = Pkcs8::from_der(der)
-            .map_err(|_| Error::malformed("private key", "is no PKCS#8 structure"))?;
-        algorithm::require_p256(&info.algorithm, "signing")?;
+        let info = Pkcs8::from_der(der).map_err(|_| malformed("is no PKCS#8 structure"))?;
+        if !curve::is_p256(&info.algorithm) {
+            return Err(unsupported(algorithm::known_key_name(&info.algorithm)));
+        }
         Self::from_sec1_der(info.private_key.as_bytes(), false)
     }
 
     fn from_sec1_der(der: &[u8], curve_required: bool) -> Result<Self, Error> {
-        let malformed = |problem: &str| Error::malformed("private key", problem);
         let key = EcPrivateKey::from_der(der).map_err(|_| malformed("is no SEC1 structure"))?;
-        match key
-            .parameters
-            .as_ref()
-            .and_then(|curve| curve.named_curve())
-        {
-            Some(algorithm::P256) => {}
+        match key.curve {
+            Some(curve) if curve::is_p256_parameters(curve) => {}
             None if !curve_required => {}
             None => return Err(malformed("does not name its curve")),
-            Some(curve) => return Err(unsupported(&algorithm::curve_name(curve))),
+            Some(curve) => return Err(unsupported(algorithm::known_curve_name(curve))),
         }
-        let not_of_curve = || malformed("is no scalar of the curve");
-        let mut scalar = Scalar::default();
-        if key.private_key.len() != scalar.len() {
-            return Err(not_of_curve());
-        }
-        scalar.copy_from_slice(key.private_key);
-        let (signer, point) = Signer::from_scalar(&scalar).ok_or_else(not_of_curve)?;
+        let scalar =
+            curve::scalar(key.scalar).ok_or_else(|| malformed("is no scalar of the curve"))?;
+        let (signer, point) =
+            Signer::from_scalar(&scalar).ok_or_else(|| malformed("is no scalar of the curve"))?;
         let private = Self {
             signer,
             scalar,
             public: PublicKey::from_point(point),
         };
-        match key.public_key {
-            Some(point) if point != *private.public.point() => {
+        match key.point {
+            Some(point) if backend::read_point(point) != Some(*private.public.point()) => {
                 Err(malformed("its public half does not belong to it"))
             }
             _ => Ok(private),
@@ -177,6 +223,10 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
+fn malformed(problem: &str) -> Error {
+    Error::malformed("private key", problem)
+}
+
 fn unsupported(algorithm: &str) -> Error {
     Error::UnsupportedKey {
         algorithm: algorithm.to_owned(),
@@ -214,6 +264,48 @@ impl<'a> Pkcs8<'a> {
     }
 }
 
+fn tagged(number: u32) -> Tag {
+    Tag::ContextSpecific {
+        constructed: true,
+        number: TagNumber(number),
+    }
+}
+
+/// `ECPrivateKey` (RFC 5915 3) with parameters of any kind: sec1's own knows named curves alone.
+struct EcPrivateKey<'a> {
+    scalar: &'a [u8],
+    curve: Option<AnyRef<'a>>,
+    point: Option<&'a [u8]>,
+}
+
+impl<'a> EcPrivateKey<'a> {
+    fn from_der(der: &'a [u8]) -> x509_cert::der::Result<Self> {
+        let mut outer = SliceReader::new(der)?;
+        let parsed = outer.sequence(|reader| {
+            if u8::decode(reader)? != 1 {
+                return Err(reader.error(ErrorKind::Failed));
+            }
+            let scalar = <&OctetStringRef>::decode(reader)?.as_bytes();
+            let (mut curve, mut point) = (None, None);
+            while !reader.is_finished() {
+                let part = AnyRef::decode(reader)?;
+                match part.tag() {
+                    tag if tag == tagged(0) => curve = Some(AnyRef::from_der(part.value())?),
+                    tag if tag == tagged(1) => point = Some(BitStringRef::from_der(part.value())?),
+                    _ => return Err(reader.error(ErrorKind::Failed)),
+                }
+            }
+            Ok(Self {
+                scalar,
+                curve,
+                point: point.map(|point| point.as_bytes().unwrap_or_default()),
+            })
+        })?;
+        outer.finish()?;
+        Ok(parsed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,12 +331,8 @@ mod tests {
         let secret = p256::SecretKey::from(&signing);
         let sec1 = secret.to_sec1_der().unwrap();
         let pem = key.to_sec1_pem();
-        let ours = pem::blocks(pem.as_bytes()).unwrap();
-        let parsed = EcPrivateKey::from_der(&ours[0].der).unwrap();
-        assert_eq!(
-            parsed.private_key,
-            EcPrivateKey::from_der(&sec1).unwrap().private_key
-        );
+        let ours = pem::blocks(pem.as_bytes(), |_| true).unwrap();
+        assert_eq!(*ours[0].der, *sec1);
     }
 
     #[test]
@@ -272,7 +360,8 @@ mod tests {
         let swapped = pem::encode_secret("PRIVATE KEY", &swapped);
         let twice = format!("{}{}", *key.to_pkcs8_pem(), *other.to_pkcs8_pem());
         for (text, problem) in [
-            ("", "no `PRIVATE KEY` block"),
+            ("", "there is none: it is empty"),
+            ("text", "there is none: no PEM block and no DER"),
             (twice.as_str(), "more than one"),
             (swapped.as_str(), "public half does not belong"),
             (
@@ -281,11 +370,11 @@ mod tests {
             ),
             (
                 "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n",
-                "cannot use RSA keys for signing",
+                "no structure that is known",
             ),
             (
                 "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-                "no PKCS#8 structure",
+                "no structure that is known",
             ),
         ] {
             let error = PrivateKey::from_pem(text.as_bytes())

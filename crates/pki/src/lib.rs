@@ -129,8 +129,10 @@ mod certificate;
 pub mod cfssl;
 mod constraints;
 mod crl;
+mod curve;
 mod entry;
 mod error;
+mod form;
 #[cfg(any(doc, doctest))]
 pub mod guide {
     //! Pages to read.
@@ -160,6 +162,7 @@ mod reason;
 mod request;
 mod san;
 mod secret;
+mod signature;
 mod signing;
 mod ssh;
 #[cfg(all(feature = "store", unix))]

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use p256::ecdsa::VerifyingKey;
 use sha2::{Digest, Sha256};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use crate::backend::{self, Point};
 use crate::hex::hex;
-use crate::{Error, algorithm, pem};
+use crate::pem::Kind;
+use crate::{Error, algorithm, form, pem};
 
 /// `SEQUENCE { SEQUENCE { id-ecPublicKey, prime256v1 }, BIT STRING` before the 65 octets of a point (RFC 5480 2).
 const SPKI_PREFIX: [u8; 26] = [
@@ -37,11 +37,9 @@ impl PublicKey {
             .map_err(|error| Error::malformed("public key", error))?;
         algorithm::require_p256(&info.algorithm, "certificates of ours")?;
         let point = info.subject_public_key.as_bytes().unwrap_or_default();
-        let key = VerifyingKey::from_sec1_bytes(point)
-            .map_err(|_| Error::malformed("public key", "is no point of the curve"))?;
-        Ok(Self {
-            point: backend::point_of(&key),
-        })
+        let point = backend::read_point(point)
+            .ok_or_else(|| Error::malformed("public key", "is no point of the curve"))?;
+        Ok(Self { point })
     }
 
     /// Reads the first `PUBLIC KEY` block of `text`.
@@ -50,10 +48,10 @@ impl PublicKey {
     ///
     /// As [`PublicKey::from_der`], and [`Error::Malformed`] when there is no such block.
     pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
-        let blocks = pem::blocks(text)?;
-        match blocks.iter().find(|block| block.label == "PUBLIC KEY") {
+        let blocks = pem::blocks(text, |kind| kind == Kind::PublicKey)?;
+        match blocks.first() {
             Some(block) => Self::from_der(&block.der),
-            None => Err(Error::malformed("public key", "no `PUBLIC KEY` block")),
+            None => Err(form::nothing_found("public key", text)),
         }
     }
 
@@ -85,11 +83,6 @@ impl PublicKey {
     /// The uncompressed point: 0x04, then both coordinates.
     pub(crate) fn point(&self) -> &Point {
         &self.point
-    }
-
-    /// Whether `signature` (ECDSA-Sig-Value in DER) is that of `message`, hashed with SHA-256.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        backend::verify(&self.point, message, signature)
     }
 }
 

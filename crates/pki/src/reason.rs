@@ -80,15 +80,21 @@ impl Leaf {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedKey`] when the issuer's key is not ECDSA P-256.
+    /// [`Error::UnsupportedSignature`] when the issuer's key is not ECDSA P-256.
     pub fn reason_to_renew(
         &self,
         certificate: &Certificate,
         issuer: &Certificate,
         now: SystemTime,
     ) -> Result<Option<Reason>, Error> {
-        if !certificate.is_signed_by(issuer)? {
-            return Ok(Some(Reason::WrongIssuer));
+        match certificate.is_signed_by(issuer) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Some(Reason::WrongIssuer)),
+            // Of a hash that is not made here: made again, it can be checked.
+            Err(Error::UnsupportedSignature { .. }) if issuer.public_key().is_ok() => {
+                return Ok(Some(Reason::ProfileChanged));
+            }
+            Err(error) => return Err(error),
         }
         if let Some(difference) = self.difference(certificate)? {
             return Ok(Some(match difference {

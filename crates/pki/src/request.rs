@@ -10,8 +10,11 @@ use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
 use x509_cert::request::{CertReq, CertReqInfo, ExtensionReq, Version};
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfo};
 
-use crate::certificate::ECDSA_WITH_SHA256;
-use crate::{Error, PrivateKey, PublicKey, San, Sans, Subject, pem, profile, subject};
+use crate::pem::Kind;
+use crate::signature::ECDSA_WITH_SHA256;
+use crate::{
+    Error, PrivateKey, PublicKey, San, Sans, Subject, form, pem, profile, signature, subject,
+};
 
 /// extensionRequest (RFC 2985 5.4.2).
 const EXTENSION_REQUEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.14");
@@ -100,15 +103,13 @@ impl CertificateRequest {
     ///
     /// [`Error::Malformed`] when there is none, or more than one block.
     pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
-        let blocks = pem::blocks(text)?;
-        match &blocks[..] {
-            [block]
-                if ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"]
-                    .contains(&block.label.as_str()) =>
-            {
-                Self::from_der(&block.der)
+        match &pem::blocks(text, |kind| kind == Kind::Request)?[..] {
+            [block] => {
+                let first = form::first(&block.der);
+                Self::from_der(first.map_or(&block.der[..], |(first, _)| first))
             }
-            _ => Err(malformed("one `CERTIFICATE REQUEST` block is expected")),
+            [] => Err(form::nothing_found("certificate request", text)),
+            _ => Err(malformed("more than one where one is expected")),
         }
     }
 
@@ -126,19 +127,16 @@ impl CertificateRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedKey`] for keys other than ECDSA P-256; [`Error::Malformed`] when the signature does not hold.
+    /// [`Error::UnsupportedKey`] for keys other than ECDSA P-256; [`Error::UnsupportedSignature`] for unknown hashes;
+    /// [`Error::Malformed`] when the signature does not hold.
     pub fn verify_possession(&self) -> Result<PublicKey, Error> {
         let key = PublicKey::from_der(&self.parsed.info.public_key.to_der().map_err(malformed)?)?;
-        let refused = || malformed("its signature is not that of its key");
-        if self.parsed.algorithm.oid != ECDSA_WITH_SHA256 {
-            return Err(refused());
-        }
         let signature = self.parsed.signature.as_bytes().unwrap_or_default();
         let mut reader = SliceReader::new(&self.der).map_err(malformed)?;
         Header::decode(&mut reader).map_err(malformed)?;
         let signed = reader.tlv_bytes().map_err(malformed)?;
-        if !key.verifies(signed, signature) {
-            return Err(refused());
+        if !signature::holds_by(&key, &self.parsed.algorithm, signed, signature)? {
+            return Err(malformed("its signature is not that of its key"));
         }
         Ok(key)
     }

@@ -14,7 +14,7 @@ use x509_cert::spki::{
     SubjectPublicKeyInfo, SubjectPublicKeyInfoRef,
 };
 
-use crate::certificate::ECDSA_WITH_SHA256;
+use crate::signature::ECDSA_WITH_SHA256;
 use crate::{Certificate, Error, PrivateKey, PublicKey, Validity, secret};
 
 /// Hands prepared parts to the builder, which adds nothing of its own.

@@ -1,8 +1,9 @@
 //! Judging chains: is this certificate, for this purpose and name, vouched for by one of these authorities?
 //!
 //! The judge is rustls-webpki, the one inside rustls.
-//! Without the feature `ring` it knows ECDSA P-256 only, verified by the same p256 crate that signs; with it, RSA, P-384
-//! and Ed25519 too.
+//! Without the feature `ring` it knows ECDSA P-256 only, with every hash of the SHA-2 family, verified by the same p256
+//! crate that signs; with it, RSA, P-384 and Ed25519 too. What was signed by others is refused as
+//! [`Refusal::UnsupportedAlgorithm`], with the algorithm's name.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,8 +16,12 @@ use webpki::{
     BorrowedCertRevocationList, CertRevocationList, EndEntityCert, KeyUsage,
     RevocationOptionsBuilder, UnknownStatusPolicy,
 };
+use x509_cert::der::asn1::AnyRef;
+use x509_cert::der::{Decode, Encode};
+use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use crate::{Certificate, Error, RevocationList, San, Usage, rfc3339};
+use crate::backend::{self, Hash};
+use crate::{Certificate, Error, RevocationList, San, Usage, rfc3339, signature};
 
 /// What a certificate is presented for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +145,10 @@ impl<'a> Verifier<'a> {
             .map_err(|refusal| Error::Untrusted {
                 subject: leaf.subject_shown(),
                 purpose: purpose.to_string(),
-                found: found_instead(leaf, refusal, now),
+                found: match refusal {
+                    Refusal::UnsupportedAlgorithm => self.unsupported(chain),
+                    _ => found_instead(leaf, refusal, now),
+                },
                 refusal,
             })
     }
@@ -212,6 +220,42 @@ impl<'a> Verifier<'a> {
             .map_err(refusal)
     }
 
+    /// By what the first certificate of `chain` that cannot be checked was signed.
+    fn unsupported(&self, chain: &[&Certificate]) -> String {
+        let known = algorithms();
+        let issuers = chain.iter().chain(&self.roots);
+        let mut found = chain.iter().filter_map(|certificate| {
+            let by = signature::name(certificate.outer_algorithm());
+            let signature = contents(certificate.outer_algorithm())?;
+            let mut keys = issuers
+                .clone()
+                .filter(|issuer| issuer.subject() == certificate.issuer())
+                .map(|issuer| {
+                    (
+                        issuer.key_algorithm(),
+                        contents(&issuer.tbs().subject_public_key_info().algorithm),
+                    )
+                });
+            let checks = |key: &Option<Vec<u8>>| {
+                known.iter().any(|one| {
+                    one.signature_alg_id().as_ref() == signature
+                        && key
+                            .as_deref()
+                            .is_none_or(|key| one.public_key_alg_id().as_ref() == key)
+                })
+            };
+            let subject = certificate.subject_shown();
+            match keys.next() {
+                Some((key, algorithm)) if !checks(&algorithm) => {
+                    Some(format!("`{subject}`: {by}, key {key}"))
+                }
+                None if !checks(&None) => Some(format!("`{subject}`: {by}")),
+                _ => None,
+            }
+        });
+        found.next().unwrap_or_default()
+    }
+
     fn valid_roots(&self, now: SystemTime) -> Result<Vec<&'a Certificate>, Refusal> {
         let valid: Vec<&Certificate> = self
             .roots
@@ -254,31 +298,55 @@ fn der(certificate: &Certificate) -> CertificateDer<'_> {
     CertificateDer::from(certificate.as_der())
 }
 
-#[cfg(not(feature = "ring"))]
-fn algorithms() -> Vec<&'static dyn SignatureVerificationAlgorithm> {
-    vec![&P256Sha256]
+/// What an algorithm identifier holds, in the form that the judge compares.
+fn contents(algorithm: &AlgorithmIdentifierOwned) -> Option<Vec<u8>> {
+    let der = algorithm.to_der().ok()?;
+    let whole = AnyRef::from_der(&der).ok()?;
+    Some(whole.value().to_vec())
 }
 
-#[cfg(feature = "ring")]
 fn algorithms() -> Vec<&'static dyn SignatureVerificationAlgorithm> {
-    let mut all: Vec<&'static dyn SignatureVerificationAlgorithm> = vec![&P256Sha256];
-    all.extend(webpki::ALL_VERIFICATION_ALGS);
-    all
+    let own = P256::ALL
+        .iter()
+        .map(|one| one as &dyn SignatureVerificationAlgorithm);
+    #[cfg(feature = "ring")]
+    let own = own.chain(webpki::ALL_VERIFICATION_ALGS.iter().copied());
+    own.collect()
 }
 
-/// ECDSA with SHA-256 on P-256, by the p256 crate.
+/// ECDSA on P-256 with one hash, by the p256 crate.
 #[derive(Debug)]
-struct P256Sha256;
+struct P256 {
+    hash: Hash,
+    signature: AlgorithmIdentifier,
+}
 
-impl SignatureVerificationAlgorithm for P256Sha256 {
+impl P256 {
+    const ALL: [Self; 4] = [
+        Self::new(Hash::Sha256, alg_id::ECDSA_SHA256),
+        Self::new(Hash::Sha384, alg_id::ECDSA_SHA384),
+        Self::new(Hash::Sha512, alg_id::ECDSA_SHA512),
+        // ecdsa-with-SHA224 (RFC 5758 3.2).
+        Self::new(
+            Hash::Sha224,
+            AlgorithmIdentifier::from_slice(&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1]),
+        ),
+    ];
+
+    const fn new(hash: Hash, signature: AlgorithmIdentifier) -> Self {
+        Self { hash, signature }
+    }
+}
+
+impl SignatureVerificationAlgorithm for P256 {
     fn verify_signature(
         &self,
         public_key: &[u8],
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let point = public_key.try_into().map_err(|_| InvalidSignature)?;
-        if crate::backend::verify(point, message, signature) {
+        let point = backend::read_point(public_key).ok_or(InvalidSignature)?;
+        if backend::verify(&point, self.hash, message, signature) {
             Ok(())
         } else {
             Err(InvalidSignature)
@@ -290,7 +358,7 @@ impl SignatureVerificationAlgorithm for P256Sha256 {
     }
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        alg_id::ECDSA_SHA256
+        self.signature
     }
 }
 
@@ -311,7 +379,11 @@ fn refusal(error: webpki::Error) -> Refusal {
             Refusal::NotAllowedByIssuer
         }
         E::UnsupportedSignatureAlgorithmContext(_)
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Refusal::UnsupportedAlgorithm,
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+        | E::UnsupportedCrlSignatureAlgorithmContext(_)
+        | E::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
+            Refusal::UnsupportedAlgorithm
+        }
         // An out-of-date list says nothing about anyone.
         E::CrlExpired { .. } => Refusal::Expired,
         _ => Refusal::Malformed,

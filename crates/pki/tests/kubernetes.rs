@@ -242,6 +242,21 @@ fn every_certificate_says_what_its_row_says() {
     assert!(serials.iter().all(|serial| serial.len() == 32));
 }
 
+/// kubeadm before 1.35.5, and 1.36.0, gives the user no role of its own.
+#[test]
+fn older_api_servers_reach_kubelets_by_a_group() {
+    let id = RowId::ApiserverKubeletClient.entry("masterone");
+    let groups = |cluster: Cluster| {
+        let pki = cluster.plan().unwrap().make(SystemTime::now()).unwrap();
+        pki.identity(&id).unwrap().certificate().organizations()
+    };
+    assert_eq!(groups(ha()), Vec::<String>::new());
+    assert_eq!(
+        groups(ha().with_kubelet_client_group()),
+        ["kubeadm:cluster-admins"]
+    );
+}
+
 #[test]
 fn the_operator_gets_in_without_a_masters_files() {
     let folder = tempfile::tempdir().unwrap();

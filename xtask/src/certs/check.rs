@@ -18,12 +18,18 @@ pub(crate) fn run(flags: &flags::Certs, workspace: &Workspace) -> Result<Exit, E
     if !folder.is_dir() {
         return Err(Error::NotMade { lab: target.name });
     }
-    let report = lint::files([&folder], SystemTime::now())?;
+    let report = lint::files([&folder], SystemTime::now());
     if flags.json {
         println!("{}", report.to_json());
     } else {
         for found in &report.findings {
             println!("{found}");
+        }
+        for failure in &report.failures {
+            eprintln!("{failure}");
+            if let Some(hint) = &failure.hint {
+                eprintln!("  hint: {hint}");
+            }
         }
         eprintln!(
             "{} certificates in `{}`, {} findings",

@@ -137,7 +137,7 @@ fn what_cannot_be_renewed_is_said() {
         expect![[r#"
             error: `pki/ca.crt` cannot sign here
 
-            hint: an authority needs its key beside it, and so do those above it
+            hint: an authority needs its key beside it
         "#]],
     );
 }

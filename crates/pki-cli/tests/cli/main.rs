@@ -1,6 +1,8 @@
 //! Whole runs of the command: exit status, standard output, standard error.
 
 mod authorities;
+mod forms;
+mod leaks;
 mod mistakes;
 
 use expect_test::{Expect, expect};

@@ -86,8 +86,8 @@ fn mistakes_are_explained() {
         "lint nothing",
         1,
         expect![[r#"
-            error: cannot read `nothing`
-              No such file or directory (os error 2)
+            nothing: not judged: cannot be read: No such file or directory (os error 2)
+            0 certificates, 0 findings, 1 not judged
         "#]],
     );
     check(

@@ -92,6 +92,7 @@ impl Profile {
 
     pub(super) fn note_rest(&self, notes: &mut Vec<String>) {
         for key in self.rest.keys() {
+            let key = crate::error::quotable(key.clone());
             notes.push(format!("`{key}` of the profile is left out"));
         }
     }

@@ -21,6 +21,7 @@
 
 mod files;
 
+use crate::error::quotable;
 use crate::{AuthoritySpec, CommonName, Error, Leaf, Lifetime, Organization, Sans};
 use files::{ConfigFile, Profile, RequestFile, Signing, duration};
 
@@ -44,6 +45,18 @@ pub struct SigningConfig {
 #[derive(Debug, Clone)]
 pub struct Request(RequestFile);
 
+/// Where it is, and not what: the key that cfssl printed is JSON too, and serde quotes what does not fit.
+fn json_error(what: &'static str, error: &serde_json::Error) -> Error {
+    use serde_json::error::Category;
+    let problem = match error.classify() {
+        Category::Data => "has another type than expected",
+        Category::Eof => "ends too early",
+        Category::Io | Category::Syntax => "is no JSON",
+    };
+    let (line, column) = (error.line(), error.column());
+    Error::malformed(what, format!("{problem}, at line {line} column {column}"))
+}
+
 impl SigningConfig {
     /// Reads the file's bytes.
     ///
@@ -52,7 +65,7 @@ impl SigningConfig {
     /// [`Error::Malformed`] for anything but such a configuration.
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
         let file: ConfigFile = serde_json::from_slice(json)
-            .map_err(|error| Error::malformed("cfssl configuration", error))?;
+            .map_err(|error| json_error("cfssl configuration", &error))?;
         Ok(Self {
             signing: file.signing,
         })
@@ -158,7 +171,7 @@ impl Request {
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
         serde_json::from_slice(json)
             .map(Self)
-            .map_err(|error| Error::malformed("cfssl request", error))
+            .map_err(|error| json_error("cfssl request", &error))
     }
 
     /// The self-signed authority that `cfssl gencert -initca` makes of it.
@@ -206,7 +219,8 @@ impl Request {
             if key.algo != "ecdsa" || key.size != 256 {
                 notes.push(format!(
                     "key `{} {}` becomes ECDSA P-256",
-                    key.algo, key.size
+                    quotable(key.algo.clone()),
+                    key.size
                 ));
             }
         }
@@ -215,7 +229,10 @@ impl Request {
             match (attribute.as_str(), value.as_str()) {
                 (_, Some("")) => {}
                 ("O", Some(name)) => organizations.push(Organization::try_from(name)?),
-                _ => notes.push(format!("subject attribute `{attribute}` is left out")),
+                _ => notes.push(format!(
+                    "subject attribute `{}` is left out",
+                    quotable(attribute.clone())
+                )),
             }
         }
         Ok(organizations)

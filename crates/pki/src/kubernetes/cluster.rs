@@ -168,6 +168,7 @@ pub struct Cluster {
     pub(crate) authority_lifetime: Lifetime,
     pub(crate) leaf_lifetime: Lifetime,
     pub(crate) constrain_etcd: bool,
+    pub(crate) kubelet_client_group: bool,
 }
 
 impl Cluster {
@@ -189,6 +190,7 @@ impl Cluster {
             authority_lifetime: Lifetime::AUTHORITY,
             leaf_lifetime: Lifetime::LEAF,
             constrain_etcd: false,
+            kubelet_client_group: false,
         })
     }
 
@@ -267,6 +269,16 @@ impl Cluster {
     #[must_use]
     pub fn with_constrained_etcd(mut self) -> Self {
         self.constrain_etcd = true;
+        self
+    }
+
+    /// Makes what API servers show to kubelets a member of `kubeadm:cluster-admins`.
+    ///
+    /// Kubernetes before 1.35.5, and 1.36.0, needs this: there kubeadm gives the user no role of its own
+    /// (kubernetes #138957), and without the group `kubectl logs` and `exec` are forbidden.
+    #[must_use]
+    pub fn with_kubelet_client_group(mut self) -> Self {
+        self.kubelet_client_group = true;
         self
     }
 

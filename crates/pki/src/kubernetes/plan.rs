@@ -18,6 +18,9 @@ pub const CERTIFICATE_KEY: &str = "secrets/certificate-key";
 /// The plan entry of the operator's own client certificate: the same user as [`RowId::Admin`], another key.
 pub const OPERATOR: &str = "operator";
 
+/// kubeadm's `ClusterAdminsGroupAndClusterRoleBinding`.
+const CLUSTER_ADMINS: Option<&str> = Some("kubeadm:cluster-admins");
+
 impl Cluster {
     /// The plan of everything the cluster needs: the whole [`TABLE`], the operator's certificate, the bootstrap token
     /// and the certificate key. Further entries may be added to it.
@@ -128,7 +131,11 @@ impl Cluster {
             Kind::Client | Kind::Authority | Kind::KeyPair => Leaf::client(common_name),
         }
         .with_lifetime(self.leaf_lifetime);
-        Ok(match row.organization {
+        let group = match row.id {
+            RowId::ApiserverKubeletClient if self.kubelet_client_group => CLUSTER_ADMINS,
+            _ => row.organization,
+        };
+        Ok(match group {
             Some(organization) => leaf.with_organization(Organization::try_from(organization)?),
             None => leaf,
         })

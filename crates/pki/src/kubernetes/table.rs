@@ -1,6 +1,6 @@
 //! Every certificate and key pair of a cluster, as data.
 //!
-//! The values are those of kubeadm (`cmd/kubeadm/app/phases/certs/certlist.go`, `phases/kubeconfig/kubeconfig.go`),
+//! The values are those of kubeadm 1.36.3 (`cmd/kubeadm/app/phases/certs/certlist.go`, `phases/kubeconfig/kubeconfig.go`),
 //! not of the website's table, whose `O=system:masters` on etcd and kubelet clients is from before 1.29.
 
 use std::fmt;
@@ -270,8 +270,8 @@ pub const TABLE: &[Row] = &[
         file: "apiserver-kubelet-client",
         form: Form::Pair,
         common_name: Name::Fixed("kube-apiserver-kubelet-client"),
-        // kubernetes #121837; since #138957 kubeadm binds the user itself, and the group is no longer needed.
-        organization: Some("kubeadm:cluster-admins"),
+        // None since 1.35.5 and 1.36.1 (kubernetes #138957): kubeadm binds the user to `system:kubelet-api-admin`.
+        // For older ones see `Cluster::with_kubelet_client_group`.
         ..CLIENT
     },
     Row {

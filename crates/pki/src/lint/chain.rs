@@ -15,14 +15,21 @@ pub(super) fn check_issuer(
         .iter()
         .filter(|other| other.is_authority() && other.subject() == certificate.issuer())
         .collect();
-    let signers: Vec<&&Certificate> = candidates
-        .iter()
-        .filter(|issuer| certificate.has_signature_by(issuer).unwrap_or(false))
-        .collect();
-    let Some(issuer) = signers.first() else {
-        // An issuer of an algorithm that cannot be checked here says nothing.
-        let checked = candidates.iter().any(|issuer| issuer.public_key().is_ok());
-        if checked {
+    let mut signer = None;
+    let mut unchecked = None;
+    for issuer in &candidates {
+        match certificate.has_signature_by(issuer) {
+            Ok(true) => signer = signer.or(Some(issuer)),
+            Ok(false) => {}
+            Err(error) => unchecked = Some(error),
+        }
+    }
+    let Some(issuer) = signer else {
+        // Whoever cannot be checked here may have signed it.
+        if let Some(error) = unchecked {
+            let message = format!("whether its issuer signed it is unknown: {error}");
+            report.notice("signature-unchecked", message, "RFC 5280 6.1.3");
+        } else if !candidates.is_empty() {
             let message = "an authority of its issuer's name is here, and did not sign it";
             report.error("issuer-signature", message, "RFC 5280 6.1.3");
         }

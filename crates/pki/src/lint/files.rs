@@ -22,13 +22,16 @@ pub struct FilesReport {
     pub certificates: Vec<PathBuf>,
     /// The findings, in the order of the certificates.
     pub findings: Vec<FileFinding>,
+    /// The files that could not be judged, in order.
+    pub failures: Vec<FileFailure>,
 }
 
 impl FilesReport {
-    /// The worst that was found.
+    /// The worst that was found. A file that could not be judged is an error.
     pub fn worst(&self) -> Option<Severity> {
         let severities = self.findings.iter().map(|found| found.finding.severity);
-        severities.max()
+        let failures = self.failures.iter().map(|_| Severity::Error);
+        severities.chain(failures).max()
     }
 
     /// The JSON object, indented, without line end.
@@ -58,11 +61,50 @@ impl fmt::Display for FileFinding {
     }
 }
 
+/// A file or folder that could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct FileFailure {
+    /// The file or folder, as it was given or found below the folder that was given.
+    #[cfg_attr(feature = "json", serde(serialize_with = "shown_path"))]
+    pub file: PathBuf,
+    /// Why not.
+    pub problem: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl FileFailure {
+    fn of(file: &Path, error: &Error) -> Self {
+        let problem = match error {
+            Error::InFile { source, .. } => source.to_string(),
+            Error::Io { source, .. } => format!("cannot be read: {source}"),
+            Error::NoCertificate { .. } => "holds no certificate".to_owned(),
+            other => other.to_string(),
+        };
+        Self {
+            file: file.to_owned(),
+            problem,
+            hint: error.hint(),
+        }
+    }
+}
+
+impl fmt::Display for FileFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: not judged: {}", self.file.display(), self.problem)
+    }
+}
+
 /// Judges, as of `now`, the certificates of all `paths` together, as [`certificates`] does.
 ///
 /// A file may be PEM with any number of certificates, DER or a kubeconfig. Of a folder, the `.crt`, `.pem` and `.conf`
-/// files in it and below are read, in the order of their names; those without a certificate are passed over there, and
-/// links to other folders are not followed.
+/// files in it and below are read, in the order of their names; of those, a `.pem` or `.conf` file without a certificate
+/// is passed over, and links to other folders are not followed.
+///
+/// What cannot be read, or holds what is no certificate although it is called one, is listed in
+/// [`FilesReport::failures`], and so is a file or folder of `paths` without any; the rest is judged all the same.
 ///
 /// ```
 /// # use std::time::SystemTime;
@@ -73,7 +115,7 @@ impl fmt::Display for FileFinding {
 /// # let folder = folder.path();
 /// # let ca = Authority::create(&AuthoritySpec::new(CommonName::try_from("ca")?), now)?;
 /// # std::fs::write(folder.join("ca.crt"), ca.certificate_pem())?;
-/// let report = lint::files([folder], now)?;
+/// let report = lint::files([folder], now);
 /// for found in &report.findings {
 ///     println!("{found}");
 /// }
@@ -81,84 +123,105 @@ impl fmt::Display for FileFinding {
 /// # Ok(())
 /// # }
 /// ```
-///
-/// # Errors
-///
-/// [`Error::Io`] for what cannot be read, [`Error::NoCertificate`] for a file or folder of `paths` that has none, and
-/// [`Error::Malformed`], as [`Error::InFile`], for what calls itself a certificate and is none.
-pub fn files<P: AsRef<Path>>(
-    paths: impl IntoIterator<Item = P>,
-    now: SystemTime,
-) -> Result<FilesReport, Error> {
-    let (mut all, mut found_in) = (Vec::new(), Vec::new());
-    let mut keep = |path: &Path, found: Vec<Certificate>| {
-        found_in.resize(found_in.len() + found.len(), path.to_owned());
-        all.extend(found);
-    };
+pub fn files<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>, now: SystemTime) -> FilesReport {
+    let mut read = Read::default();
     for path in paths {
         let path = path.as_ref();
-        let mut count = 0;
-        let mut read_one = |path: &Path| -> Result<(), Error> {
-            let found = read(path)?;
-            count += found.len();
-            keep(path, found);
-            Ok(())
-        };
+        let before = (read.certificates.len(), read.failures.len());
         if path.is_dir() {
-            below(path, &mut read_one)?;
+            read.below(path);
         } else {
-            read_one(path)?;
+            read.file(path, true);
         }
-        if count == 0 {
-            return Err(Error::NoCertificate {
-                path: path.to_owned(),
-            });
+        if (read.certificates.len(), read.failures.len()) == before {
+            let path = path.to_owned();
+            read.fail(&path.clone(), &Error::NoCertificate { path });
         }
     }
-    let findings = certificates(&all, now).into_iter().map(|finding| {
-        let file = found_in[finding.certificate].clone();
-        FileFinding { file, finding }
-    });
-    Ok(FilesReport {
+    let findings = certificates(&read.certificates, now)
+        .into_iter()
+        .map(|finding| {
+            let file = read.found_in[finding.certificate].clone();
+            FileFinding { file, finding }
+        });
+    FilesReport {
         findings: findings.collect(),
-        certificates: found_in,
-    })
-}
-
-fn read(path: &Path) -> Result<Vec<Certificate>, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
-    inspect::find(&bytes).map_err(|error| error.in_file(path))
-}
-
-/// Visits the files that may hold certificates, sorted, so that output does not depend on the filesystem.
-fn below(folder: &Path, visit: &mut impl FnMut(&Path) -> Result<(), Error>) -> Result<(), Error> {
-    let io = |source| Error::Io {
-        action: "list",
-        path: folder.to_owned(),
-        source,
-    };
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        paths.push(entry.map_err(io)?.path());
+        certificates: read.found_in,
+        failures: read.failures,
     }
-    paths.sort();
-    for path in paths {
-        let extension = path.extension().unwrap_or_default();
-        if path.is_dir() {
-            // Links to folders may lead back up.
-            if !path.is_symlink() {
-                below(&path, visit)?;
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Read {
+    certificates: Vec<Certificate>,
+    /// The file of each.
+    found_in: Vec<PathBuf>,
+    failures: Vec<FileFailure>,
+}
+
+impl Read {
+    fn fail(&mut self, path: &Path, error: &Error) {
+        self.failures.push(FileFailure::of(path, error));
+    }
+
+    /// Reads one file. It may be without a certificate unless one is `expected`.
+    fn file(&mut self, path: &Path, expected: bool) {
+        let bytes = std::fs::read(path).map_err(|source| Error::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        });
+        let read = |bytes: Vec<u8>| {
+            let found = match expected {
+                true => inspect::read(&bytes),
+                false => inspect::find(&bytes),
+            };
+            found.map_err(|error| error.in_file(path))
+        };
+        match bytes.and_then(read) {
+            Ok(found) => {
+                let count = self.found_in.len() + found.len();
+                self.found_in.resize(count, path.to_owned());
+                self.certificates.extend(found);
             }
-        // A pipe of that name would never end, a link to nothing has no bytes.
-        } else if path.is_file() && EXTENSIONS.iter().any(|known| extension == *known) {
-            visit(&path)?;
+            Err(error) => self.fail(path, &error),
         }
     }
-    Ok(())
+
+    /// Reads the files that may hold certificates, sorted, so that output does not depend on the filesystem.
+    fn below(&mut self, folder: &Path) {
+        let listed: std::io::Result<Vec<PathBuf>> = std::fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+        let mut paths = match listed {
+            Ok(paths) => paths,
+            Err(source) => {
+                let (action, path) = ("list", folder.to_owned());
+                return self.fail(
+                    folder,
+                    &Error::Io {
+                        action,
+                        path,
+                        source,
+                    },
+                );
+            }
+        };
+        paths.sort();
+        for path in paths {
+            let extension = path.extension().unwrap_or_default();
+            if path.is_dir() {
+                // Links to folders may lead back up.
+                if !path.is_symlink() {
+                    self.below(&path);
+                }
+            // A pipe of that name would never end, a link to nothing has no bytes.
+            } else if path.is_file() && EXTENSIONS.iter().any(|known| extension == *known) {
+                // The name promises a certificate; the others are names of much else.
+                self.file(&path, extension == "crt");
+            }
+        }
+    }
 }
 
 /// Paths need not be text; what is shown of them is.
@@ -211,14 +274,14 @@ mod tests {
         for (to, name) in [(folder.path(), "loop"), (Path::new("nothing"), "dead.crt")] {
             std::os::unix::fs::symlink(to, path(name)).unwrap();
         }
-        let report = files([folder.path()], now()).unwrap();
+        let report = files([folder.path()], now());
         let bundle = path("a/b/bundle.pem");
         let expected = [bundle.clone(), bundle, path("a/der.crt"), path("z.crt")];
         assert_eq!(report.certificates, expected);
         assert_eq!((report.findings.len(), report.worst()), (0, None));
 
         let later = now() + std::time::Duration::from_secs(4000 * 86_400);
-        let report = files([path("z.crt"), path("a/der.crt")], later).unwrap();
+        let report = files([path("z.crt"), path("a/der.crt")], later);
         assert_eq!(report.worst(), Some(Severity::Error));
         let shown = report.findings[1].to_string();
         let expected = format!("{}: error[expired]: `two`: ", path("a/der.crt").display());
@@ -231,7 +294,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.crt");
         fs::write(&path, authority("ca").certificate_pem()).unwrap();
-        let report = files([&path], SystemTime::UNIX_EPOCH).unwrap();
+        let report = files([&path], SystemTime::UNIX_EPOCH);
         let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
         let shown = path.display().to_string();
         assert_eq!(json["certificates"], serde_json::json!([shown]));
@@ -240,23 +303,39 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_path() {
+    fn what_cannot_be_judged_is_named_and_ends_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        fs::create_dir(path("empty")).unwrap();
-        fs::create_dir(path("bad")).unwrap();
-        fs::write(path("notes"), "text").unwrap();
+        fs::create_dir_all(path("bad/empty")).unwrap();
+        fs::write(path("bad/notes.conf"), "text").unwrap();
         let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        fs::write(path("bad/ca.crt"), bad).unwrap();
-        for (given, named) in [
-            ("missing", "missing"),
-            ("empty", "empty"),
-            ("notes", "notes"),
-            ("bad", "bad/ca.crt"),
-        ] {
-            let error = files([path(given)], now()).unwrap_err().to_string();
-            let named = path(named).display().to_string();
-            assert!(error.contains(&format!("`{named}`")), "{error}");
+        fs::write(path("bad/a.crt"), bad).unwrap();
+        fs::write(path("bad/key.crt"), authority("x").key_pem().as_bytes()).unwrap();
+        let good = authority("good").certificate_pem();
+        fs::write(path("bad/utf16.pem"), utf16(&good)).unwrap();
+        fs::write(path("bad/z.crt"), good).unwrap();
+        let given = [path("missing"), path("bad/empty"), path("bad")];
+        let report = files(given, now());
+        assert_eq!(report.certificates, [path("bad/z.crt")]);
+        assert_eq!(report.worst(), Some(Severity::Error));
+        let failures = report.failures.iter();
+        let found: Vec<(&Path, &str)> = failures
+            .map(|failure| (failure.file.as_path(), failure.problem.as_str()))
+            .collect();
+        for ((file, problem), (name, expected)) in found.iter().zip([
+            ("missing", "cannot be read"),
+            ("bad/empty", "holds no certificate"),
+            ("bad/a.crt", "malformed certificate"),
+            ("bad/key.crt", "a `PRIVATE KEY` block"),
+            ("bad/utf16.pem", "UTF-16"),
+        ]) {
+            assert_eq!(*file, path(name), "{found:?}");
+            assert!(problem.contains(expected), "{problem}");
         }
+        assert_eq!(found.len(), 5);
+    }
+
+    fn utf16(text: &str) -> Vec<u8> {
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
     }
 }

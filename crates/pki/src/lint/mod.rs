@@ -28,7 +28,7 @@ mod tests;
 use std::fmt;
 use std::time::SystemTime;
 
-pub use files::{FileFinding, FilesReport, files};
+pub use files::{FileFailure, FileFinding, FilesReport, files};
 
 use crate::Certificate;
 

@@ -79,7 +79,7 @@ pub(crate) fn discover(root: &Path) -> Result<Discovered, Error> {
                 }
             }
         }
-        if plan.entries().len() == before {
+        if plan.entries().len() == before && !add_anchor(&mut plan, &found, &mut foreign) {
             break;
         }
     }
@@ -131,7 +131,7 @@ fn collect(folder: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> 
 fn add(plan: &mut Plan, id: &str, certificate: &Certificate, found: &Found) -> Result<(), Error> {
     let self_signed = certificate.is_signed_by(certificate).unwrap_or(false);
     if certificate.is_authority() && self_signed {
-        plan.authority(id, spec(certificate)?)?;
+        plan.authority(id, anchor_spec(certificate)?)?;
         return Ok(());
     }
     let issuer = plan
@@ -152,6 +152,39 @@ fn add(plan: &mut Plan, id: &str, certificate: &Certificate, found: &Found) -> R
         plan.leaf(&issuer, id, Leaf::from_certificate(certificate)?)?;
     }
     Ok(())
+}
+
+/// Adds one authority whose issuer is not in the folder, or cannot be checked: it signs all the same, and its own
+/// certificate is another's to renew. Whether there was one.
+fn add_anchor(plan: &mut Plan, found: &Found, foreign: &mut BTreeMap<String, String>) -> bool {
+    let waiting = found.iter().filter(|(id, certificate)| {
+        certificate.is_authority() && plan.entry(id).is_none() && !foreign.contains_key(*id)
+    });
+    // Those whose issuer is here wait for it, unless they wait for each other.
+    let lonely = |certificate: &Certificate| {
+        let mut others = found.values().filter(|other| *other != certificate);
+        !others.any(|other| other.is_authority() && other.subject() == certificate.issuer())
+    };
+    let mut waiting: Vec<_> = waiting.collect();
+    waiting.sort_by_key(|(_, certificate)| !lonely(certificate));
+    let Some((id, certificate)) = waiting.first() else {
+        return false;
+    };
+    let added = anchor_spec(certificate).and_then(|spec| plan.authority(id, spec).map(drop));
+    if let Err(error) = added {
+        foreign.insert((*id).clone(), error.to_string());
+    }
+    true
+}
+
+/// The description of an authority that nothing here makes: what of its name cannot be said in one is left out.
+fn anchor_spec(certificate: &Certificate) -> Result<AuthoritySpec, Error> {
+    spec(certificate).or_else(|_| {
+        let spec = AuthoritySpec::new(CommonName::try_from("a foreign authority")?);
+        Ok(spec
+            .with_lifetime(certificate.validity().lifetime())
+            .without_path_length())
+    })
 }
 
 fn spec(certificate: &Certificate) -> Result<AuthoritySpec, Error> {

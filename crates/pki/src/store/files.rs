@@ -2,13 +2,14 @@
 
 use std::fs::{DirBuilder, File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::Error;
+use crate::error::SYMBOLIC_LINK;
 
 /// No file of a store comes near this; a larger one is something else.
 const MAX_LENGTH: u64 = 1 << 20;
@@ -60,16 +61,23 @@ pub(crate) fn read(path: &Path, privacy: Privacy) -> Result<Option<Zeroizing<Vec
     {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io_error("open", path)(error)),
+        Err(error) => {
+            // A link, a socket and a device without driver cannot be opened; what they are says more than the reason.
+            let kind = path
+                .symlink_metadata()
+                .ok()
+                .and_then(|found| other_kind(&found));
+            return Err(match kind {
+                Some(kind) => wrong_kind(path, kind),
+                None => io_error("open", path)(error),
+            });
+        }
     };
     let metadata = file.metadata().map_err(io_error("examine", path))?;
-    check(
-        path,
-        &metadata,
-        metadata.is_file(),
-        "is no regular file",
-        privacy,
-    )?;
+    if let Some(kind) = other_kind(&metadata) {
+        return Err(wrong_kind(path, kind));
+    }
+    check(path, &metadata, privacy)?;
     if metadata.len() > MAX_LENGTH {
         return Err(Error::malformed("file", "is larger than 1 MiB").in_file(path));
     }
@@ -90,26 +98,37 @@ pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
         .map_err(io_error("make folder", path))?;
     // A symbolic link to a folder is the owner's business for the root of a store; what counts is where it leads.
     let metadata = path.metadata().map_err(io_error("examine", path))?;
-    check(
-        path,
-        &metadata,
-        metadata.is_dir(),
-        "is no folder",
-        Privacy::Public,
-    )
+    check(path, &metadata, Privacy::Public)
 }
 
-fn check(
-    path: &Path,
-    metadata: &Metadata,
-    kind_fits: bool,
-    kind_problem: &'static str,
-    privacy: Privacy,
-) -> Result<(), Error> {
+/// What is there instead of a regular file.
+fn other_kind(metadata: &Metadata) -> Option<&'static str> {
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_symlink() {
+        Some(SYMBOLIC_LINK)
+    } else if kind.is_dir() {
+        Some("a folder")
+    } else if kind.is_fifo() {
+        Some("a named pipe")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
+}
+
+fn wrong_kind(path: &Path, kind: &'static str) -> Error {
+    Error::WrongFileKind {
+        path: path.to_owned(),
+        kind,
+    }
+}
+
+fn check(path: &Path, metadata: &Metadata, privacy: Privacy) -> Result<(), Error> {
     let mode = metadata.mode() & 0o7777;
-    let problem = if !kind_fits {
-        kind_problem
-    } else if metadata.uid() != rustix::process::geteuid().as_raw() {
+    let problem = if metadata.uid() != rustix::process::geteuid().as_raw() {
         "belongs to another user"
     } else if mode & privacy.forbidden() != 0 {
         match privacy {
@@ -173,8 +192,13 @@ mod tests {
         .unwrap();
         assert!(read(&path("file"), Privacy::Private).unwrap().is_some());
         assert!(read(&path("missing"), Privacy::Private).unwrap().is_none());
-        for name in ["link", "folder", "pipe"] {
-            assert!(read(&path(name), Privacy::Private).is_err(), "{name}");
+        for (name, kind) in [
+            ("link", "a symbolic link"),
+            ("folder", "a folder"),
+            ("pipe", "a named pipe"),
+        ] {
+            let error = read(&path(name), Privacy::Private).unwrap_err().to_string();
+            assert!(error.contains(&format!("is {kind}, where")), "{error}");
         }
     }
 

@@ -145,7 +145,7 @@ fn unusable_authorities_are_refused_clearly() {
     assert_eq!(parsed.key_algorithm(), "RSA");
     assert!(matches!(
         parsed.is_signed_by(&parsed),
-        Err(Error::UnsupportedKey { .. })
+        Err(Error::UnsupportedSignature { .. })
     ));
     let p384 = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
     let (certificate, key) = openssl_ca(&openssl, folder.path(), p384, &config(""));

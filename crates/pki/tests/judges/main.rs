@@ -5,6 +5,7 @@
 mod etcd;
 mod foreign;
 mod forge;
+mod forms;
 mod go;
 mod kubeadm;
 mod openssh;

@@ -5,6 +5,7 @@ mod disk;
 mod leaks;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use caravan_pki::store::{Change, Ensured, LeftOutReason, Outcome, Store};
@@ -191,21 +192,49 @@ fn a_folder_describes_itself() {
     assert!(found.left_out[0].to_string().contains("web.crt`"));
 }
 
+/// An authority whose issuer is elsewhere signs all the same, and is its issuer's to renew.
+#[test]
+fn an_authority_of_a_foreign_root_is_the_top_of_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let root = AuthoritySpec::new(name("root")).with_path_length(1);
+    let root = caravan_pki::Authority::create(&root, now()).unwrap();
+    let spec = AuthoritySpec::new(name("below")).with_lifetime(Lifetime::days(900));
+    let below = root.intermediate(&spec, now()).unwrap();
+    fs::write(path("ca.crt"), below.certificate_pem()).unwrap();
+    fs::write(path("ca.key"), below.key_pem().as_bytes()).unwrap();
+    fs::set_permissions(path("ca.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let mut plan = store.discover().unwrap().plan;
+    plan.leaf("ca", "web", web()).unwrap();
+    let made = store.ensure(&plan, now()).unwrap();
+    let chain = made.material().identity("web").unwrap().chain_pem();
+    assert_eq!(chain.matches("BEGIN CERTIFICATE").count(), 2);
+    let found = store.discover().unwrap();
+    assert_eq!((found.plan.entries().len(), found.left_out.len()), (2, 0));
+    assert_eq!(
+        store.ensure(&found.plan, now()).unwrap().changes().count(),
+        0
+    );
+    let error = store
+        .renew_authority(&found.plan, "ca", Lifetime::days(900), now())
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("its issuer must renew it"),
+        "{error}"
+    );
+}
+
 #[test]
 fn what_cannot_be_kept_is_left_out() {
     let fixture = Fixture::new();
     let made = fixture.store.load(&plan_of(web())).unwrap();
-    let other = AuthoritySpec::new(name("other")).with_path_length(1);
-    // An authority signed by one of path length 0: no plan may say that, and no other entry suffers for it.
-    let below = caravan_pki::Authority::create(&other, now()).unwrap();
-    let below = below
-        .intermediate(
-            &AuthoritySpec::new(name("below")).with_lifetime(Lifetime::days(9)),
-            now(),
-        )
-        .unwrap();
-    fs::write(fixture.path("below.crt"), below.certificate_pem()).unwrap();
-    fs::write(fixture.path("below.key"), below.key_pem().as_bytes()).unwrap();
+    let other = AuthoritySpec::new(name("other"));
+    // A certificate of an authority that is not here: no plan may say that, and no other entry suffers for it.
+    let other = caravan_pki::Authority::create(&other, now()).unwrap();
+    let stray = other.issue(&web(), now()).unwrap();
+    fs::write(fixture.path("stray.crt"), stray.certificate_pem()).unwrap();
+    fs::write(fixture.path("stray.key"), stray.key_pem().as_bytes()).unwrap();
     let found = fixture.store.discover().unwrap();
     assert_eq!(found.plan.entries().len(), made.ids().count());
     assert_eq!(found.left_out.len(), 1);
