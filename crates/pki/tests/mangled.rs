@@ -74,7 +74,7 @@ fn of_readers(bytes: &[u8]) -> Vec<(&'static str, Option<Error>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_error_shows_anything_of_a_key(form in 0usize..3, damages in damages()) {

@@ -11,6 +11,11 @@ use caravan_pki::{Certificate, CertificateRequest, inspect, lint};
 
 use super::{judge, run};
 
+/// OpenSSL starts validity when it is run; we must not be earlier.
+fn now() -> SystemTime {
+    SystemTime::now() + std::time::Duration::from_secs(2)
+}
+
 struct Openssl<'a> {
     program: &'a Path,
     folder: &'a Path,
@@ -64,8 +69,7 @@ impl Openssl<'_> {
             fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
         }
         let (certificate, key) = (self.folder.join(certificate), self.folder.join(key));
-        let now = SystemTime::now() + std::time::Duration::from_secs(2);
-        let error = load_authority(certificate, key, now).err()?;
+        let error = load_authority(certificate, key, now()).err()?;
         let source = std::error::Error::source(&error);
         Some(source.map_or_else(|| error.to_string(), ToString::to_string))
     }
@@ -367,7 +371,6 @@ fn leaf(openssl: &Openssl<'_>, name: &str, ca: &str, hash: &str) -> Certificate 
 #[test]
 fn signatures_with_longer_hashes_are_checked() {
     with(|openssl| {
-        let now = SystemTime::now() + std::time::Duration::from_secs(2);
         for (hash, number) in [
             ("sha224", 224),
             ("sha256", 256),
@@ -379,9 +382,9 @@ fn signatures_with_longer_hashes_are_checked() {
             let web = leaf(openssl, "web", "ca", hash);
             assert!(ca.is_signed_by(&ca).unwrap(), "{number}");
             Verifier::new([&ca])
-                .verify(&[&web], &Purpose::Client, now)
+                .verify(&[&web], &Purpose::Client, now())
                 .unwrap();
-            let findings = lint::certificates(&[ca.clone(), web], now);
+            let findings = lint::certificates(&[ca.clone(), web], now());
             let bad: Vec<_> = findings
                 .iter()
                 .filter(|found| found.rule.contains("signature"))
@@ -399,7 +402,7 @@ fn signatures_with_longer_hashes_are_checked() {
             let other =
                 Certificate::from_pem(&fs::read(openssl.file("other.pem")).unwrap()).unwrap();
             let web = Certificate::from_pem(&fs::read(openssl.file("web.pem")).unwrap()).unwrap();
-            let findings = lint::certificates(&[other.clone(), web.clone()], now);
+            let findings = lint::certificates(&[other.clone(), web.clone()], now());
             assert!(
                 findings
                     .iter()
@@ -407,7 +410,7 @@ fn signatures_with_longer_hashes_are_checked() {
             );
             assert!(
                 Verifier::new([&other])
-                    .verify(&[&web], &Purpose::Client, now)
+                    .verify(&[&web], &Purpose::Client, now())
                     .is_err()
             );
         }
@@ -418,7 +421,6 @@ fn signatures_with_longer_hashes_are_checked() {
 #[cfg(not(feature = "ring"))]
 fn what_cannot_be_checked_is_named_and_not_denied() {
     with(|openssl| {
-        let now = SystemTime::now() + std::time::Duration::from_secs(2);
         for (name, algorithm, said) in [
             ("rsa", "RSA", "RSA with SHA-384, key RSA"),
             (
@@ -438,7 +440,7 @@ fn what_cannot_be_checked_is_named_and_not_denied() {
             let ca = fs::read(openssl.file(&format!("{name}.pem"))).unwrap();
             let ca = Certificate::from_pem(&ca).unwrap();
             let error = Verifier::new([&ca])
-                .verify(&[&web], &Purpose::Client, now)
+                .verify(&[&web], &Purpose::Client, now())
                 .unwrap_err();
             let error = error.to_string();
             assert!(
@@ -448,7 +450,7 @@ fn what_cannot_be_checked_is_named_and_not_denied() {
             // One of the same name that can be checked, and did not sign it, changes nothing.
             let own = Certificate::from_pem(&fs::read(openssl.file("ca.pem")).unwrap()).unwrap();
             for all in [vec![ca.clone(), web.clone()], vec![own, ca, web]] {
-                let findings = lint::certificates(&all, now);
+                let findings = lint::certificates(&all, now());
                 let rules: Vec<_> = findings.iter().map(|found| found.rule).collect();
                 assert!(!rules.contains(&"issuer-signature"), "{rules:?}");
                 assert!(rules.contains(&"signature-unchecked"), "{rules:?}");
