@@ -103,7 +103,7 @@ fn masked(text: &str) -> String {
     let is_base64 = |one: &char| one.is_ascii_alphanumeric() || "+/=".contains(*one);
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find(|one| is_base64(&one)) {
+    while let Some(start) = rest.find(|one: char| is_base64(&one)) {
         let (before, run) = rest.split_at(start);
         let length = run.chars().take_while(is_base64).count();
         let (run, after) = run.split_at(length);
@@ -112,7 +112,10 @@ fn masked(text: &str) -> String {
             char::is_ascii_lowercase,
             char::is_ascii_digit,
         ];
-        let secret = length >= 40 && mixed.iter().all(|kind| run.contains(|one| kind(&one)));
+        let secret = length >= 40
+            && mixed
+                .iter()
+                .all(|kind| run.contains(|one: char| kind(&one)));
         masked.push_str(before);
         masked.push_str(&if secret {
             "*".repeat(length)
@@ -133,8 +136,8 @@ fn snippet(level: Level<'_>, path: &Path, source: &str, fault: &Fault) -> String
             .span(related.span.clone())
             .label(&related.message)
     });
-    let mut group = Group::with_title(level.primary_title(&title)).element(
-        Snippet::source(&source)
+    let mut group = Group::with_title(level.primary_title(title.as_str())).element(
+        Snippet::source(source.as_str())
             .path(&path)
             .annotation(AnnotationKind::Primary.span(fault.span.clone()))
             .annotations(others),

@@ -89,10 +89,11 @@ fn errors_quote_no_key() {
     let body: String = rest.lines().filter(|line| !line.starts_with('-')).collect();
     let damaged = [
         format!("{begin}\n{}", &rest[..rest.len() - 40]),
-        key.replace("PRIVATE KEY", "RSA PRIVATE KEY"),
-        key.replace("PRIVATE KEY", "EC PRIVATE KEY"),
+        key.replace('\n', "\r"),
+        key.replace('\n', "\\n"),
+        key.replace("PRIVATE KEY", "CERTIFICATE"),
         key.replace(&body[..8], "AAAAAAAA"),
-        format!("{key}{key}"),
+        format!("{}{key}", key.trim_end()),
         body.clone(),
     ];
     for text in &damaged {
