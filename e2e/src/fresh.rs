@@ -41,6 +41,9 @@ pub struct Fresh {
 /// This computer's settings for packages.
 const APT: &str = "/etc/apt";
 
+/// The authorities that this computer trusts.
+const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Files that nobody reads here, and a disk that need not survive a power cut.
 const DPKG: &str = "path-exclude=/usr/share/man/*\npath-exclude=/usr/share/info/*\npath-exclude=/usr/share/locale/*\n\
                     path-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\nforce-unsafe-io\n";
@@ -135,6 +138,15 @@ impl Site {
             fs::create_dir_all(root.join(folder)).expect("made");
         }
         fs::write(root.join("etc/docker/daemon.json"), ENGINE).expect("written");
+        // An administrator's part of a network with authorities of its own: what this computer trusts, that one trusts too,
+        // once it has the package that reads it.
+        let trusted =
+            std::env::var_os("SSL_CERT_FILE").map_or_else(|| TRUSTED.into(), PathBuf::from);
+        if trusted.is_file() {
+            let to = root.join("usr/local/share/ca-certificates");
+            fs::create_dir_all(&to).expect("made");
+            fs::copy(trusted, to.join("host.crt")).expect("copied");
+        }
         // What the tool reads of the checkout; the rest is compiled into it.
         for part in ["labs", "Vagrantfile.hbs"] {
             said(
