@@ -1,7 +1,9 @@
 //! `caravan-pki inspect`
 
+use std::path::Path;
 use std::time::SystemTime;
 
+use caravan_pki::Error;
 use caravan_pki::inspect::{self, Inspection, State};
 
 use crate::flags::Inspect;
@@ -10,59 +12,82 @@ use crate::output::{self, Failure, Outcome};
 pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
     let mut worst = Outcome::Done;
     let (mut all, mut failed) = (Vec::new(), Vec::new());
+    let mut fail = |file: &Path, error: Error| {
+        let failure = Failure::from(error);
+        if json {
+            let file = file.display().to_string();
+            failed.push(serde_json::json!({ "file": file, "error": failure.to_string() }));
+        }
+        failure.show();
+    };
     for file in &args.files {
-        let read = output::read(file)
-            .and_then(|bytes| inspect::read(&bytes).map_err(output::in_file(file)));
-        let certificates = match read {
-            Ok(certificates) => certificates,
+        let found = match inspect::read_file(file) {
+            Ok(found) => found,
             // The other files are shown all the same.
             Err(error) => {
-                let failure = Failure::from(error);
-                if json {
-                    let file = file.display().to_string();
-                    failed.push(serde_json::json!({ "file": file, "error": failure.to_string() }));
-                }
-                failure.show();
+                fail(file, error);
                 worst = Outcome::Failed;
                 continue;
             }
         };
-        let count = if args.bundle { certificates.len() } else { 1 };
-        for certificate in certificates.iter().take(count) {
-            let seen = Inspection::of(certificate, now);
-            worst = worst.max(match seen.state {
-                State::Valid => Outcome::Done,
-                State::Due => Outcome::Degraded,
-                State::Expired | State::NotYetValid => Outcome::Failed,
-            });
-            all.push((file, seen));
+        for fault in found.faults {
+            // Beside one that has a certificate, a user who has something else is as good.
+            let is_good = matches!(fault, Error::NoUserCertificate { .. });
+            if found.chains.is_empty() || !is_good {
+                worst = Outcome::Failed;
+            }
+            fail(file, fault.in_file(file));
         }
-        let more = certificates.len() - count;
-        if more > 0 {
-            let file = file.display();
-            eprintln!("{more} more in `{file}`: --bundle shows all");
+        for chain in found.chains {
+            let count = if args.bundle {
+                chain.certificates.len()
+            } else {
+                1
+            };
+            for certificate in chain.certificates.iter().take(count) {
+                let seen = Inspection::of(certificate, now);
+                worst = worst.max(match seen.state {
+                    State::Valid => Outcome::Done,
+                    State::Due => Outcome::Degraded,
+                    State::Expired | State::NotYetValid => Outcome::Failed,
+                });
+                all.push((file, chain.user.clone(), seen));
+            }
+            let more = chain.certificates.len() - count;
+            if more > 0 {
+                let file = file.display();
+                eprintln!("{more} more in `{file}`: --bundle shows all");
+            }
         }
     }
     if json {
-        let list = all.iter().map(|(file, seen)| {
-            serde_json::json!({ "file": file.display().to_string(), "certificate": seen })
+        let list = all.iter().map(|(file, user, seen)| {
+            let mut entry = serde_json::json!({
+                "file": file.display().to_string(),
+                "certificate": seen,
+            });
+            if let Some(user) = user {
+                entry["user"] = user.as_str().into();
+            }
+            entry
         });
         output::show_json(&list.chain(failed).collect());
     } else {
-        for (file, seen) in &all {
-            show(&file.display().to_string(), seen);
+        for (file, user, seen) in &all {
+            show(&file.display().to_string(), user.as_deref(), seen);
         }
     }
     Ok(worst)
 }
 
-fn show(file: &str, seen: &Inspection) {
+fn show(file: &str, user: Option<&str>, seen: &Inspection) {
     output::say(file);
     let line = |name: &str, value: &str| {
         if !value.is_empty() {
             output::say(format_args!("  {name:<16}{}", value.escape_debug()));
         }
     };
+    line("user", user.unwrap_or_default());
     line("subject", &seen.subject);
     line("issuer", &seen.issuer);
     line("serial", &seen.serial);

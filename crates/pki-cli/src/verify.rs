@@ -1,5 +1,6 @@
 //! `caravan-pki verify`
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use caravan_pki::verify::{Purpose, Verifier};
@@ -21,7 +22,7 @@ pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome,
     for file in &args.crl {
         lists.push(RevocationList::parse(&output::read(file)?).map_err(output::in_file(file))?);
     }
-    let chain = inspect::read(&output::read(&args.file)?).map_err(output::in_file(&args.file))?;
+    let chain = chain(&args.file)?;
     let chain: Vec<&Certificate> = chain.iter().collect();
     let verifier = lists
         .iter()
@@ -47,4 +48,22 @@ pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome,
         args.file.display()
     ));
     Ok(Outcome::Done)
+}
+
+/// The one chain of a file.
+fn chain(file: &Path) -> Result<Vec<Certificate>, Failure> {
+    let mut found = inspect::read_file(file)?;
+    match (
+        found.chains.pop(),
+        found.chains.is_empty(),
+        found.faults.pop(),
+    ) {
+        (Some(only), true, None) => Ok(only.certificates),
+        (None, _, Some(fault)) => Err(fault.in_file(file).into()),
+        _ => Err(Failure::Asked {
+            problem: format!("`{}` has several users", file.display()),
+            hint: "which of them is to be judged is not known: put one into a file of its own"
+                .to_owned(),
+        }),
+    }
 }

@@ -111,6 +111,19 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A user of a kubeconfig proves who it is by something else than a certificate, or not at all.
+    #[error(
+        "its user{} has no certificate{}",
+        user.as_ref().map_or(String::new(), |name| format!(" `{}`", name.escape_debug())),
+        instead.map_or(String::new(), |what| format!(", but {what}"))
+    )]
+    NoUserCertificate {
+        /// The user's name, if there are others.
+        user: Option<String>,
+        /// What it has instead, for example `a command`.
+        instead: Option<&'static str>,
+    },
+
     /// A certificate that may not sign others was used as an authority.
     #[error("certificate of `{subject}` is no certificate authority: {problem}")]
     NotACa {

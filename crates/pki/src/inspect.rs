@@ -3,6 +3,7 @@
 //! The JSON (feature `json`) is meant for programs: fields are only ever added, times are RFC 3339 in UTC, octets are
 //! lower-case hex, and `pem` holds the certificate itself, so that nothing is lost.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
@@ -148,52 +149,190 @@ impl Inspection {
     }
 }
 
+/// Certificates that stand together.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Chain {
+    /// The user of the kubeconfig whose certificates they are; `None` in other files.
+    pub user: Option<String>,
+    /// In the order of the file; of a user, its own certificate first.
+    pub certificates: Vec<Certificate>,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Contents {
+    /// All certificates: one chain of a PEM or DER file, and of a kubeconfig one for each user that has one.
+    pub chains: Vec<Chain>,
+    /// Why the certificates of a kubeconfig's other users cannot be shown, one for each.
+    pub faults: Vec<Error>,
+}
+
 /// Reads the certificates in `bytes`: DER, PEM with any number of them, or a kubeconfig with some inside.
 ///
-/// Private keys among them are skipped, not shown.
+/// Private keys among them are skipped, not shown. Of a kubeconfig, whose authorities are left out, these are the
+/// certificates of all users; where it refers to files, [`read_file`] finds them.
 ///
 /// # Errors
 ///
 /// [`Error::Malformed`] when there is no certificate, or a damaged one; [`Error::Unreadable`] when they are in a form
-/// that is not read, with what to do.
+/// that is not read, with what to do; [`Error::NoUserCertificate`] for a kubeconfig whose users have none.
 pub fn read(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
-    let all = find(bytes)?;
-    if all.is_empty() {
+    let found = not_empty(bytes, contents(bytes, None)?)?;
+    let all = found
+        .chains
+        .into_iter()
+        .flat_map(|chain| chain.certificates);
+    let all: Vec<Certificate> = all.collect();
+    let mut faults = found.faults.into_iter();
+    let fault = if all.is_empty() {
+        faults.next()
+    } else {
+        faults.find(|fault| !matches!(fault, Error::NoUserCertificate { .. }))
+    };
+    fault.map_or(Ok(all), Err)
+}
+
+/// As [`read`], of a file: what a kubeconfig refers to is looked for relative to its folder, and its users are named.
+///
+/// ```
+/// # use std::time::SystemTime;
+/// # use caravan_pki::{Authority, AuthoritySpec, CommonName};
+/// use caravan_pki::inspect;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let now = SystemTime::now();
+/// # let ca = Authority::create(&AuthoritySpec::new(CommonName::try_from("ca")?), now)?;
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("ca.crt");
+/// # std::fs::write(&file, ca.certificate_pem())?;
+/// let found = inspect::read_file(&file)?;
+/// assert_eq!((found.chains.len(), found.faults.len()), (1, 0));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// [`Error::Io`], and as [`Error::InFile`] those of [`read`]. What is wrong with one user of several is in
+/// [`Contents::faults`].
+pub fn read_file(path: &Path) -> Result<Contents, Error> {
+    let bytes = bytes_of(path)?;
+    contents(&bytes, path.parent())
+        .and_then(|found| not_empty(&bytes, found))
+        .map_err(|error| error.in_file(path))
+}
+
+/// As [`read_file`]; nothing when there is no certificate and no user of a kubeconfig.
+pub(crate) fn find_in(path: &Path) -> Result<Contents, Error> {
+    contents(&bytes_of(path)?, path.parent()).map_err(|error| error.in_file(path))
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|source| Error::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn not_empty(bytes: &[u8], found: Contents) -> Result<Contents, Error> {
+    if found.chains.is_empty() && found.faults.is_empty() {
         return Err(form::nothing_found("certificate", bytes));
     }
-    Ok(all)
+    Ok(found)
 }
 
-/// As [`read`]; an empty list when there is none.
-pub(crate) fn find(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
-    if form::is_der(bytes) {
-        return match Shape::of(bytes) {
+/// What is in `bytes`, which came from a file in `folder`.
+fn contents(bytes: &[u8], folder: Option<&Path>) -> Result<Contents, Error> {
+    let certificates = if form::is_der(bytes) {
+        match Shape::of(bytes) {
             // What has no known shape may be a damaged certificate.
-            Some(Shape::Certificate) | None => Certificate::all_from_structures(bytes),
-            Some(shape) => Err(form::not_a("certificate", Some(shape))),
-        };
+            Some(Shape::Certificate) | None => Certificate::all_from_structures(bytes)?,
+            Some(shape) => return Err(form::not_a("certificate", Some(shape))),
+        }
+    } else {
+        Certificate::all_in_blocks(bytes)?
+    };
+    if certificates.is_empty() {
+        return in_kubeconfig(bytes, folder);
     }
-    let mut all = Certificate::all_in_blocks(bytes)?;
-    if all.is_empty() {
-        all = in_kubeconfig(bytes)?;
-    }
-    Ok(all)
+    let user = None;
+    Ok(Contents {
+        chains: vec![Chain { user, certificates }],
+        faults: Vec::new(),
+    })
 }
 
-/// The client certificates of a kubeconfig. Its authority is left out: expiry is that of the user.
-fn in_kubeconfig(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
-    use base64ct::{Base64, Encoding};
-    let mut all = Vec::new();
-    for line in String::from_utf8_lossy(bytes).lines() {
-        if let Some(data) = line.trim().strip_prefix("client-certificate-data:") {
-            let data = data.trim().trim_matches('"');
-            let pem = Base64::decode_vec(data).map_err(|_| {
-                Error::malformed("kubeconfig", "client-certificate-data is not base64")
-            })?;
-            all.extend(Certificate::all_from_pem(&pem)?);
+/// The client certificates of a kubeconfig. Its authorities are left out: expiry is that of the users.
+fn in_kubeconfig(bytes: &[u8], folder: Option<&Path>) -> Result<Contents, Error> {
+    let mut found = Contents {
+        chains: Vec::new(),
+        faults: Vec::new(),
+    };
+    #[cfg(feature = "yaml")]
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let users = crate::kubernetes::users::users(text)?.unwrap_or_default();
+        let is_alone = users.len() == 1;
+        for user in users {
+            match certificates_of(&user, folder, is_alone) {
+                Ok(certificates) => found.chains.push(Chain {
+                    user: Some(user.name),
+                    certificates,
+                }),
+                Err(fault) => found.faults.push(fault),
+            }
         }
     }
-    Ok(all)
+    #[cfg(not(feature = "yaml"))]
+    let _ = (bytes, folder, &mut found);
+    Ok(found)
+}
+
+#[cfg(feature = "yaml")]
+fn certificates_of(
+    user: &crate::kubernetes::users::User,
+    folder: Option<&Path>,
+    is_alone: bool,
+) -> Result<Vec<Certificate>, Error> {
+    use crate::kubernetes::users::Proof;
+    let malformed = |problem: String| Error::malformed("kubeconfig", problem);
+    let said = |key: &str, what: String| {
+        malformed(format!(
+            "`{key}` of user `{}` {what}",
+            user.name.escape_debug()
+        ))
+    };
+    match &user.proof {
+        Ok(Proof::Certificate(pem)) => match Certificate::all_in_blocks(pem) {
+            Ok(none) if none.is_empty() => Err(said(
+                "client-certificate-data",
+                "holds no certificate in PEM".to_owned(),
+            )),
+            Err(error) => Err(said(
+                "client-certificate-data",
+                format!("is unusable: {error}"),
+            )),
+            found => found,
+        },
+        Ok(Proof::File(file)) => {
+            let Some(folder) = folder else {
+                let what = format!("is the file `{}`, which is not read here", file.display());
+                return Err(said("client-certificate", what));
+            };
+            let path = folder.join(file);
+            let found = Certificate::all_in_blocks(&bytes_of(&path)?).map_err(|error| error.in_file(&path))?;
+            if found.is_empty() {
+                return Err(Error::NoCertificate { path });
+            }
+            Ok(found)
+        }
+        Ok(Proof::Other(instead)) => Err(Error::NoUserCertificate {
+            user: (!is_alone).then(|| user.name.clone()),
+            instead: *instead,
+        }),
+        Err(problem) => Err(malformed(problem.clone())),
+    }
 }
 
 fn key_usages(usage: KeyUsage) -> Vec<&'static str> {

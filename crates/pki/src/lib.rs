@@ -109,6 +109,7 @@
 //! | `json` | yes | inspections and findings as JSON, cfssl's files |
 //! | `store` | yes | the folder (Unix) |
 //! | `verify` | yes | rustls-webpki as judge |
+//! | `yaml` | yes | certificates inside kubeconfigs are found |
 //! | `ring` | no | keys and signatures by ring, more than twice as fast; RSA, P-384 and Ed25519 chains can be judged |
 //! | `rustls` | no | conversions to rustls's types |
 //!
@@ -171,6 +172,8 @@ mod subject;
 mod validity;
 #[cfg(feature = "verify")]
 pub mod verify;
+#[cfg(feature = "yaml")]
+mod yaml;
 
 pub use authority::Authority;
 pub use authority_spec::AuthoritySpec;

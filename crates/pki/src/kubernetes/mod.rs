@@ -50,6 +50,8 @@ mod files;
 mod kubeconfig;
 mod plan;
 mod table;
+#[cfg(feature = "yaml")]
+pub(crate) mod users;
 
 pub use cluster::{Cluster, Endpoint, EtcdTopology, Node};
 pub use columns::{Copies, Folder, Form, Kind, Name, On, SanRule};

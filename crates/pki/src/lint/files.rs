@@ -27,10 +27,11 @@ pub struct FilesReport {
 }
 
 impl FilesReport {
-    /// The worst that was found. A file that could not be judged is an error.
+    /// The worst that was found. A file that could not be judged is an error, a user of a kubeconfig who has no certificate
+    /// is none.
     pub fn worst(&self) -> Option<Severity> {
         let severities = self.findings.iter().map(|found| found.finding.severity);
-        let failures = self.failures.iter().map(|_| Severity::Error);
+        let failures = self.failures.iter().map(|failure| failure.severity);
         severities.chain(failures).max()
     }
 
@@ -69,6 +70,8 @@ pub struct FileFailure {
     /// The file or folder, as it was given or found below the folder that was given.
     #[cfg_attr(feature = "json", serde(serialize_with = "shown_path"))]
     pub file: PathBuf,
+    /// How bad that is.
+    pub severity: Severity,
     /// Why not.
     pub problem: String,
     /// What to do about it.
@@ -76,7 +79,7 @@ pub struct FileFailure {
 }
 
 impl FileFailure {
-    fn of(file: &Path, error: &Error) -> Self {
+    fn of(file: &Path, error: &Error, severity: Severity) -> Self {
         let problem = match error {
             Error::InFile { source, .. } => source.to_string(),
             Error::Io { source, .. } => format!("cannot be read: {source}"),
@@ -85,6 +88,7 @@ impl FileFailure {
         };
         Self {
             file: file.to_owned(),
+            severity,
             problem,
             hint: error.hint(),
         }
@@ -162,28 +166,33 @@ struct Read {
 
 impl Read {
     fn fail(&mut self, path: &Path, error: &Error) {
-        self.failures.push(FileFailure::of(path, error));
+        self.failures
+            .push(FileFailure::of(path, error, Severity::Error));
     }
 
     /// Reads one file. It may be without a certificate unless one is `expected`.
     fn file(&mut self, path: &Path, expected: bool) {
-        let bytes = std::fs::read(path).map_err(|source| Error::Io {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        });
-        let read = |bytes: Vec<u8>| {
-            let found = match expected {
-                true => inspect::read(&bytes),
-                false => inspect::find(&bytes),
-            };
-            found.map_err(|error| error.in_file(path))
+        let found = match expected {
+            true => inspect::read_file(path),
+            false => inspect::find_in(path),
         };
-        match bytes.and_then(read) {
+        match found {
             Ok(found) => {
-                let count = self.found_in.len() + found.len();
-                self.found_in.resize(count, path.to_owned());
-                self.certificates.extend(found);
+                let is_other = !expected || !found.chains.is_empty();
+                for chain in found.chains {
+                    let count = self.found_in.len() + chain.certificates.len();
+                    self.found_in.resize(count, path.to_owned());
+                    self.certificates.extend(chain.certificates);
+                }
+                for fault in found.faults {
+                    let severity = match fault {
+                        // Who has a command or a token is as good.
+                        Error::NoUserCertificate { .. } if is_other => Severity::Notice,
+                        _ => Severity::Error,
+                    };
+                    let failure = FileFailure::of(path, &fault.in_file(path), severity);
+                    self.failures.push(failure);
+                }
             }
             Err(error) => self.fail(path, &error),
         }
