@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
 use crate::host::needs::Purpose;
+use crate::kubeconfig;
 use crate::state::choices::Choices;
 use crate::workspace::Workspace;
 
@@ -63,6 +64,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
     }
     findings.push(memory(lab.as_ref()));
     findings.push(disk(workspace.root(), purpose));
+    findings.extend(folder(workspace));
     findings.push(watchers());
     findings.push(cgroups());
     findings.push(hypervisor());
@@ -170,6 +172,17 @@ fn disk(root: &Path, purpose: Purpose) -> Finding {
 pub(crate) fn free_disk_mib(path: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(path).ok()?;
     Some(found.f_bavail * found.f_frsize / (1024 * 1024))
+}
+
+/// Lists of paths are split at colons.
+fn folder(workspace: &Workspace) -> Option<Finding> {
+    let lab = workspace.state("LAB");
+    kubeconfig::colon(&lab.kubeconfig()).map(|evidence| Finding {
+        name: "folder",
+        verdict: Verdict::Weak,
+        evidence,
+        remedy: Some("move the workspace into a folder without a colon".to_owned()),
+    })
 }
 
 /// Each kubelet, containerd and systemd of a container watches files, and all of them count against the host's limit.

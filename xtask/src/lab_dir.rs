@@ -116,6 +116,11 @@ impl LabDir {
         self.root.join("kubeconfig")
     }
 
+    /// Which files its contexts were merged into.
+    pub(crate) fn merged(&self) -> PathBuf {
+        self.root.join("merged.toml")
+    }
+
     /// The folder of timelines.
     pub(crate) fn timelines(&self) -> PathBuf {
         self.root.join("timeline")
@@ -228,6 +233,7 @@ mod tests {
             dir.deployed_lab(),
             dir.deployed_files("masterone"),
             dir.kubeconfig(),
+            dir.merged(),
             dir.timeline("20261121T120000Z"),
             dir.log("server1"),
         ] {

@@ -5,6 +5,7 @@ mod files;
 
 use caravan_lab::failure::Analysis;
 use caravan_lab::{Lab, Server};
+use caravan_process::shell;
 use caravan_render::Material;
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use crate::exit::Exit;
 use crate::files::Sources;
 use crate::flags;
 use crate::host::ranges::{self, Collision};
+use crate::kubeconfig;
 use crate::lab_dir::{self, LabDir};
 use crate::machines;
 use crate::settings;
@@ -48,6 +50,9 @@ pub(crate) fn run(
     let (lab, source) = workspace.lab(&flags.lab)?;
     crate::show::report::warnings(&workspace.lab_file(lab.name()), &source, lab.warnings());
     let dir = workspace.state(lab.name());
+    if let Some(problem) = kubeconfig::colon(&dir.kubeconfig()) {
+        screen.warn(&problem);
+    }
     if flags.write {
         write(flags, workspace, screen, &lab, &source, &dir)?;
     }
@@ -184,7 +189,7 @@ fn write(
     for server in servers {
         screen.say(&format!(
             "next: `cd {} && vagrant up`",
-            dir.group(&server.name).display()
+            shell::path(&dir.group(&server.name))
         ));
     }
     Ok(())

@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::files::{self, Sources};
 use crate::flags;
+use crate::kubeconfig;
 use crate::lab_dir::LabDir;
 use crate::machines::Found;
 use crate::reach;
@@ -52,6 +53,9 @@ pub(crate) fn run(
     report::warnings(&workspace.lab_file(lab.name()), &source, lab.warnings());
     let wanted = wanted(&lab, flags)?;
     let dir = workspace.state(lab.name());
+    if let Some(problem) = kubeconfig::colon(&dir.kubeconfig()) {
+        screen.warn(&problem);
+    }
     dir.make()?;
     let _lock = Lock::take(&dir, lab.name(), "up")?;
     alone::wait(lab.name(), &dir, screen)?;

@@ -321,7 +321,8 @@ fn certificates_of(
                 return Err(said("client-certificate", what));
             };
             let path = folder.join(file);
-            let found = Certificate::all_in_blocks(&bytes_of(&path)?).map_err(|error| error.in_file(&path))?;
+            let found = Certificate::all_in_blocks(&bytes_of(&path)?)
+                .map_err(|error| error.in_file(&path))?;
             if found.is_empty() {
                 return Err(Error::NoCertificate { path });
             }

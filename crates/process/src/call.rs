@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use duct::Expression;
 
-use crate::{Error, Program, interrupt};
+use crate::{Error, Program, interrupt, shell};
 
 /// One start of a [`Program`]: arguments, folder, environment, input and time limit.
 ///
@@ -212,9 +212,9 @@ impl Call {
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&quoted(self.program.name()))?;
+        f.write_str(&shell::word(self.program.name()))?;
         for arg in &self.args {
-            write!(f, " {}", quoted(&arg.to_string_lossy()))?;
+            write!(f, " {}", shell::word(&arg.to_string_lossy()))?;
         }
         Ok(())
     }
@@ -227,15 +227,5 @@ impl fmt::Debug for Call {
             .field("command", &self.to_string())
             .field("dir", &self.dir)
             .finish_non_exhaustive()
-    }
-}
-
-/// `word` as a POSIX shell takes it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }

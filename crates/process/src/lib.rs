@@ -19,6 +19,7 @@ mod follow;
 pub mod interrupt;
 mod logged;
 mod program;
+pub mod shell;
 
 pub use call::{Call, Output};
 pub use error::{Error, Failure};

@@ -4,6 +4,8 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use caravan_process::shell;
+
 use crate::{FLOOR, Version};
 
 /// Why Vagrant, the container engine or ssh did not do what was asked.
@@ -128,11 +130,11 @@ impl Error {
                 known_hosts,
             } => Some(format!(
                 "if you have made it anew: `ssh-keygen -R {address} -f {}`",
-                known_hosts.display()
+                shell::path(known_hosts)
             )),
             Self::Locked { dir, .. } => Some(format!(
                 "see which one: `pgrep -af vagrant`; then again, or `cd {} && vagrant status`",
-                dir.display()
+                shell::path(dir)
             )),
             Self::NetworkInUse {
                 network,
@@ -148,7 +150,7 @@ impl Error {
             }
             Self::Refused { dir, command, .. } => Some(format!(
                 "see for yourself: `cd {} && {command}`",
-                dir.display()
+                shell::path(dir)
             )),
             Self::TooOld { .. } => {
                 Some("`cargo xtask setup` installs what is missing or too old".to_owned())

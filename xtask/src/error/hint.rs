@@ -2,6 +2,7 @@
 
 use std::io;
 
+use caravan_process::shell;
 use caravan_vagrant::engine::Conflict;
 
 use super::{Error, listed};
@@ -47,13 +48,13 @@ impl Error {
                     .to_owned(),
             ),
             Self::LabFileGone { lab, path, kept } => Some(format!(
-                "`cp '{}' '{}'` brings it back; `cargo xtask destroy {lab}` removes the lab, which needs no file",
-                kept.display(),
-                path.display()
+                "`cp {} {}` brings it back; `cargo xtask destroy {lab}` removes the lab, which needs no file",
+                shell::path(kept),
+                shell::path(path)
             )),
             Self::MadeElsewhere { lab, workspace, .. } => Some(format!(
-                "`cd '{}' && cargo xtask destroy {lab}`, or give the lab here another name and `subnet`",
-                workspace.display()
+                "`cd {} && cargo xtask destroy {lab}`, or give the lab here another name and `subnet`",
+                shell::path(workspace)
             )),
             Self::NoBox { .. } => Some(
                 "`--provider docker` needs no box; with `--image BOX` a box of your own is used, which must hold the \
@@ -69,13 +70,20 @@ impl Error {
             Self::CannotInstall { command, .. } => {
                 Some(format!("as an administrator: `{command}`"))
             }
-            Self::Kubeconfig { path, .. } => Some(format!(
-                "use both without merging: `export KUBECONFIG={}:$(cargo xtask kubeconfig LAB)`",
-                path.display()
+            Self::Kubeconfig { path, refusal } => Some(refusal.hint(path)),
+            Self::KubeconfigConflict { lab, .. } => Some(format!(
+                "`cargo xtask kubeconfig {lab} --unmerge` takes it out there; then merge again"
             )),
+            Self::KubeconfigHome { meant, .. } => Some(match meant {
+                Some(meant) => format!("write it as `{}`", shell::path(meant)),
+                None => "write the whole path".to_owned(),
+            }),
+            Self::KubeconfigKind { .. } | Self::KubeconfigNone => Some(
+                "`unset KUBECONFIG` for `~/.kube/config`, or `export KUBECONFIG=FILE`".to_owned(),
+            ),
             Self::KubeconfigLocked { lock } => Some(format!(
                 "if no `kubectl` runs, a killed one left it: `rm {}`",
-                lock.display()
+                shell::path(lock)
             )),
             Self::NotNear { lab, .. } => Some(format!("`cargo xtask up {lab}` starts them")),
             Self::NotMade { lab } => Some(format!("`cargo xtask up {lab}` makes it")),
@@ -126,7 +134,7 @@ impl Error {
             Self::Read { path, source } | Self::Write { path, source }
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
-                Some(format!("`ls -ld {}` shows who may", path.display()))
+                Some(format!("`ls -ld {}` shows who may", shell::path(path)))
             }
             Self::Write { path, source } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 Some(format!(
