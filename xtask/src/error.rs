@@ -1,6 +1,7 @@
 //! What can go wrong, and what to do about it.
 
 mod hint;
+mod stuck;
 
 use std::fmt;
 use std::io;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use caravan_lab::{Faults, Ipv4Net, Provider};
 use caravan_vagrant::engine::Conflict;
 
+pub(crate) use self::stuck::Stuck;
 use crate::exit::Exit;
 use crate::host::probe::Cure;
 use crate::state::lock::Holder;
@@ -267,48 +269,6 @@ pub(crate) enum Error {
     /// A file or folder cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
-}
-
-/// A machine that does not go on.
-#[derive(Debug)]
-pub(crate) struct Stuck {
-    /// Which.
-    pub(crate) machine: String,
-    /// The phase it is in; empty where it was never reached.
-    pub(crate) phase: String,
-    /// What it waits for, or why it failed.
-    pub(crate) text: String,
-    /// The unit whose log this is.
-    pub(crate) unit: String,
-    /// The last lines of that log.
-    pub(crate) tail: Vec<String>,
-    /// The command that shows all of it.
-    pub(crate) command: String,
-}
-
-impl fmt::Display for Stuck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            machine,
-            phase,
-            text,
-            unit,
-            tail,
-            ..
-        } = self;
-        if phase.is_empty() {
-            write!(f, "machine `{machine}` cannot be reached: {text}")?;
-        } else {
-            write!(
-                f,
-                "machine `{machine}` does not go on in phase `{phase}`: {text}"
-            )?;
-        }
-        if !tail.is_empty() {
-            write!(f, "\n  the last lines of `{unit}`:{}", indented(tail))?;
-        }
-        Ok(())
-    }
 }
 
 /// A lab file that was refused.

@@ -1,0 +1,47 @@
+//! A machine that does not go on, with what tells why.
+
+use std::fmt;
+
+use super::indented;
+
+/// A machine that does not go on.
+#[derive(Debug)]
+pub(crate) struct Stuck {
+    /// Which.
+    pub(crate) machine: String,
+    /// The phase it is in; empty where it was never reached.
+    pub(crate) phase: String,
+    /// What it waits for, or why it failed.
+    pub(crate) text: String,
+    /// The unit whose log this is.
+    pub(crate) unit: String,
+    /// The last lines of that log.
+    pub(crate) tail: Vec<String>,
+    /// The command that shows all of it.
+    pub(crate) command: String,
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            machine,
+            phase,
+            text,
+            unit,
+            tail,
+            ..
+        } = self;
+        if phase.is_empty() {
+            write!(f, "machine `{machine}` cannot be reached: {text}")?;
+        } else {
+            write!(
+                f,
+                "machine `{machine}` does not go on in phase `{phase}`: {text}"
+            )?;
+        }
+        if !tail.is_empty() {
+            write!(f, "\n  the last lines of `{unit}`:{}", indented(tail))?;
+        }
+        Ok(())
+    }
+}
