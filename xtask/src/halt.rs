@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use caravan_lab::Provider;
+use caravan_lab::{Provider, Role};
 use caravan_process::interrupt;
 use caravan_vagrant::engine::Engine;
 use caravan_vagrant::{MachineState, Vagrant, notes};
@@ -10,7 +10,7 @@ use caravan_vagrant::{MachineState, Vagrant, notes};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::levels::{self, Level};
+use crate::levels;
 use crate::machines::{self, Found};
 use crate::show::run::{Run, outcome_of};
 use crate::show::screen::Screen;
@@ -107,7 +107,19 @@ fn stop(run: &Run<'_>, target: &Target, found: &[Found], running: &[&Found]) -> 
     let roles = machines::roles(target.known_lab(), found);
     let levels = levels::stopping(running, &roles);
     if target.provider() == Provider::Docker {
-        return stop_containers(run, target, running, &levels);
+        let steps: Vec<Vec<&Found>> = levels
+            .iter()
+            .map(|level| levels::of_level(running, level))
+            .flat_map(
+                |level| match level.first().map(|first| roles[&first.name]) {
+                    // One after the other: a leader that stops hands over to the member it has known longest, and waits for
+                    // nine seconds where that one is stopping too.
+                    Some(Role::Etcd) => level.into_iter().map(|member| vec![member]).collect(),
+                    _ => vec![level],
+                },
+            )
+            .collect();
+        return stop_containers(run, target, running, &steps);
     }
     let vagrant = Vagrant::find()?;
     for level in &levels {
@@ -130,14 +142,13 @@ fn stop_containers(
     run: &Run<'_>,
     target: &Target,
     running: &[&Found],
-    levels: &[Level],
+    steps: &[Vec<&Found>],
 ) -> Result<(), Error> {
     let engine = Engine::find()?;
-    for level in levels {
+    for machines in steps {
         if interrupt::raised() {
             return Err(Error::Interrupted);
         }
-        let machines = levels::of_level(running, level);
         let names: Vec<&str> = machines.iter().map(|it| it.name.as_str()).collect();
         levels::together(run, &names, "halt", || {
             Ok(engine.stop(machines.iter().filter_map(|it| it.id.as_deref()), GRACE)?)
