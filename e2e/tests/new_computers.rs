@@ -42,7 +42,7 @@ fn with_a_lone_client(site: &Site, bare: &Bare, name: &str) {
     let client = site.path(CLIENT);
     if !client.exists() {
         computer.shell(
-            "cd /tmp && apt-get --quiet update && apt-get --quiet download docker-cli && \
+            "mkdir /tmp/client && cd /tmp/client && apt-get --quiet update && apt-get --quiet download docker-cli && \
              dpkg-deb --extract docker-cli_*.deb . && cp usr/bin/docker /root/docker && rm -r /var/lib/apt/lists/*",
         );
         fs::rename(computer.file("root/docker"), &client).expect("moved");
