@@ -306,7 +306,7 @@ fn what_cannot_be_read_is_named() {
         ),
         (
             user("\n    client-certificate-data: [\n"),
-            "malformed kubeconfig: line 16: it is not YAML",
+            "malformed kubeconfig: line 13: it is not YAML",
         ),
         (
             "kind: Config\nusers: {}\n".to_owned(),
@@ -318,15 +318,15 @@ fn what_cannot_be_read_is_named() {
         ),
         (
             "kind: Config\nusers: null\n".to_owned(),
-            "malformed certificate: there is none",
+            "malformed certificate: there is none: no PEM block and no DER",
         ),
         (
             "kind: Pod\nusers:\n- name: x\n".to_owned(),
-            "malformed certificate: there is none",
+            "malformed certificate: there is none: no PEM block and no DER",
         ),
         (
             "[req]\nusers = 1\n".to_owned(),
-            "malformed certificate: there is none",
+            "malformed certificate: there is none: no PEM block and no DER",
         ),
     ] {
         let problem = match found(folder.path(), &text) {
