@@ -1,12 +1,16 @@
 //! What the tests on real machines share: the tool under test, and the host it must leave as it found it.
 
+mod asker;
 mod fresh;
 mod host;
 mod leaks;
 mod relay;
+mod story;
 mod tool;
 
+pub use asker::Asker;
 pub use fresh::{Bare, Fresh, Site};
 pub use host::Host;
 pub use leaks::LeakWatch;
+pub use story::{assert_verified, bundled_kubectl, kubectl, on_a_clean_host};
 pub use tool::{Ended, Tool};

@@ -5,73 +5,14 @@
 //! The labs have the same addresses, so one runs at a time. What the host needs is installed by `cargo xtask setup`.
 #![allow(missing_docs)]
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use caravan_e2e::{Host, LeakWatch, Tool};
+use caravan_e2e::{Tool, assert_verified, kubectl, on_a_clean_host};
 use caravan_process::Program;
 
 /// A lab of this file's own.
 const FLANNEL: &str = "e2e-flannel";
-
-/// Runs `story` with the tool, and holds that the host is then as it was and that no service address left a machine.
-fn on_a_clean_host(story: impl FnOnce(&Tool)) {
-    let tool = Tool::build();
-    let before = Host::now(tool.root());
-    let leaks = LeakWatch::start();
-    let ended = catch_unwind(AssertUnwindSafe(|| story(&tool)));
-    if let Err(broken) = ended {
-        // The next story, and the user, are to find a clean host all the same.
-        for lab in ["ha", "external-etcd", FLANNEL] {
-            if tool.state(lab).exists() {
-                tool.run(&["destroy", lab, "--yes"]);
-            }
-        }
-        resume_unwind(broken);
-    }
-    leaks.assert_none();
-    Host::now(tool.root()).assert_as_before(&before);
-}
-
-fn assert_verified(tool: &Tool, lab: &str, more: &[&str]) {
-    let mut args = vec!["verify", lab, "--json"];
-    args.extend(more);
-    let ended = tool.run(&args);
-    let report = ended.json();
-    let checks = report["checks"].as_array().expect("a list of checks");
-    assert!(checks.len() >= 15, "only {} checks ran", checks.len());
-    // Without load balancers nobody owns a virtual address; nothing else may be left out.
-    let left_out = |check: &serde_json::Value| {
-        lab != "ha" && check["id"] == "vip-owner" && check["outcome"] == "skipped"
-    };
-    let broken: Vec<String> = checks
-        .iter()
-        .filter(|check| check["outcome"] != "passed" && !left_out(check))
-        .map(|check| {
-            format!(
-                "{}: {}: {}",
-                check["id"], check["outcome"], check["evidence"]
-            )
-        })
-        .collect();
-    // Short enough for the end of a log, where it is looked for.
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
-    assert_eq!(ended.status, Some(0));
-}
-
-/// Writes through one door of etcd's API by way of a ConfigMap, which a later read must find.
-fn kubectl(tool: &Tool, lab: &str, args: &[&str]) -> String {
-    let kubeconfig = tool.state(lab).join("kubeconfig");
-    let kubectl = bundled_kubectl(tool);
-    kubectl
-        .call(args)
-        .env("KUBECONFIG", kubeconfig)
-        .timeout(Duration::from_secs(60))
-        .run()
-        .unwrap_or_else(|error| panic!("{error}"))
-        .stdout
-}
 
 /// The uid of `kube-system`: another cluster has another one.
 fn cluster_uid(tool: &Tool, lab: &str) -> String {
@@ -95,15 +36,6 @@ fn halt_and_prune(tool: &Tool, lab: &str) {
     for kind in ["container", "network"] {
         docker(&[kind, "prune", "--force", "--filter", &filter]);
     }
-}
-
-fn bundled_kubectl(tool: &Tool) -> Program {
-    let list = tool.ok(&["bundle", "list", "--json"]).json();
-    let folder = list[0]["dir"]
-        .as_str()
-        .expect("a bundle's folder")
-        .to_owned();
-    Program::at(format!("{folder}/bin/kubectl"))
 }
 
 #[test]

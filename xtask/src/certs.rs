@@ -8,11 +8,11 @@ use std::time::SystemTime;
 
 use caravan_cluster::{Access, Certificate, Foreign, Pair};
 use caravan_lab::{Lab, Machine, Role};
-use caravan_pki::kubernetes::{BOOTSTRAP_TOKEN, Cluster, Node, OPERATOR, RowId};
+use caravan_pki::kubernetes::{Cluster, Node, OPERATOR, RowId};
 use caravan_pki::store::Store;
 use caravan_pki::{
-    Authority, AuthoritySpec, CommonName, DnsName, Identity, Leaf, Material as Held, Plan,
-    PrivateKey, San, Secret, Usage,
+    Authority, AuthoritySpec, CommonName, DnsName, Identity, Leaf, Material as Held, Organization,
+    Plan, PrivateKey, San, Secret, Usage,
 };
 use caravan_render::{KeyPair, Material, MemberPairs};
 use caravan_vagrant::ssh::Ssh;
@@ -90,13 +90,10 @@ impl Keys {
             })
             .collect();
         let kubelets: Result<BTreeMap<String, KeyPair>, Error> = lab
-            .of_role(Role::ControlPlane)
-            .map(|master| {
-                Ok((
-                    master.name.clone(),
-                    self.pair(RowId::Kubelet, &master.name)?,
-                ))
-            })
+            .machines()
+            .iter()
+            .filter(|machine| machine.role.is_node())
+            .map(|node| Ok((node.name.clone(), self.pair(RowId::Kubelet, &node.name)?)))
             .collect();
         let sa = self.held.key_pair(&RowId::ServiceAccount.entry(""))?;
         Ok(Material {
@@ -107,7 +104,6 @@ impl Keys {
             apiserver_etcd_client: self.pair(RowId::ApiserverEtcdClient, "")?,
             members: members?,
             kubelets: kubelets?,
-            bootstrap_token: self.held.secret(BOOTSTRAP_TOKEN)?.to_owned().into(),
             etcd_cluster_token: self.held.secret(ETCD_TOKEN)?.to_owned().into(),
             ssh_public_key: self.held.ssh_key(SSH_KEY)?.public_line(),
         })
@@ -279,6 +275,16 @@ fn cluster(lab: &Lab) -> Result<Cluster, Error> {
 fn plan(lab: &Lab, cluster: &Cluster) -> Result<Plan, Error> {
     let mut plan =
         cluster.plan_of(|row| ROWS.contains(&row.id) || row.id == RowId::ServiceAccount)?;
+    // `pki` knows kubelets of masters alone, as kubeadm lets workers join by token.
+    for worker in lab.of_role(Role::Worker) {
+        let name = CommonName::try_from(format!("system:node:{}", worker.name).as_str())?;
+        let leaf = Leaf::client(name).with_organization(Organization::try_from("system:nodes")?);
+        plan.leaf(
+            &RowId::Ca.entry(""),
+            &RowId::Kubelet.entry(&worker.name),
+            leaf,
+        )?;
+    }
     plan.secret(ETCD_TOKEN, Secret::Hex(16))?;
     plan.ssh_key(SSH_KEY, &context(lab.name()))?;
     Ok(plan)
@@ -329,7 +335,7 @@ mod tests {
             let keys = Keys::ensure(&lab, &dir).expect("made");
             keys.material(&lab).expect("complete")
         });
-        assert_ne!(made[0].bootstrap_token, made[1].bootstrap_token);
+        assert_ne!(made[0].kubelets["workerone"], made[1].kubelets["workerone"]);
         assert_ne!(made[0].etcd_cluster_token, made[1].etcd_cluster_token);
         assert_ne!(made[0].ssh_public_key, made[1].ssh_public_key);
     }

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use caravan_lab::Provider;
+use caravan_cluster::kube::Api;
+use caravan_lab::{Lab, Provider, Role};
 use caravan_process::interrupt;
 use caravan_vagrant::engine::{Engine, Volume};
 use caravan_vagrant::ssh::Ssh;
 use caravan_vagrant::{Vagrant, notes};
 
+use crate::certs::Keys;
 use crate::data;
 use crate::error::{Error, listed};
 use crate::exit::Exit;
@@ -124,6 +126,11 @@ pub(crate) fn run(
             run.so_far()
         ),
     );
+    let left: Vec<&Found> = found
+        .iter()
+        .filter(|machine| !named(&machine.name))
+        .collect();
+    tell_the_left(&target, &doomed, &left, screen);
     screen.say(&format!(
         "next: `cargo xtask up {}` makes them anew",
         target.name
@@ -137,6 +144,52 @@ fn look(target: &Target) -> Result<(Vec<Found>, Vec<Volume>), Error> {
     let volumes = data::volumes(&target.name, target.provider())?;
     machines::made_here(&target.name, &found, &volumes, &target.dir)?;
     Ok((found, volumes))
+}
+
+/// Tells the machines that are left of those that are gone: nodes are none any more, and their pods go elsewhere; a
+/// machine made anew registers itself. etcd members are told of only: whether one comes back is not known here.
+fn tell_the_left(target: &Target, gone: &[&Found], left: &[&Found], screen: &Screen) {
+    let Some(lab) = target.known_lab() else {
+        return;
+    };
+    let of_role = |wanted: fn(Role) -> bool| {
+        let machines = gone.iter().filter_map(|machine| lab.machine(&machine.name));
+        machines.filter(move |machine| wanted(machine.role))
+    };
+    for member in of_role(|role| role == Role::Etcd) {
+        screen.say(&format!(
+            "etcd still counts `{}`, so that {} of its {} members must run; `cargo xtask up {}` replaces it",
+            member.name,
+            lab.of_role(Role::Etcd).count() / 2 + 1,
+            lab.of_role(Role::Etcd).count(),
+            target.name
+        ));
+    }
+    let is_master = |machine: &Found| {
+        let known = lab.machine(&machine.name);
+        machine.runs() && known.is_some_and(|known| known.role == Role::ControlPlane)
+    };
+    if !left.iter().any(|machine| is_master(machine)) {
+        return;
+    }
+    for node in of_role(Role::is_node) {
+        if let Err(why) = forget_node(target, lab, &node.name) {
+            screen.warn(&format!(
+                "node `{}` stays in the cluster: {why}; `kubectl delete node {}` removes it",
+                node.name, node.name
+            ));
+        }
+    }
+}
+
+fn forget_node(target: &Target, lab: &Lab, name: &str) -> Result<(), String> {
+    let keys = Keys::load(lab, &target.dir).ok_or("the keys of the lab are not here")?;
+    let access = keys
+        .access(&target.dir)
+        .map_err(|error| error.to_string())?;
+    let api = Api::endpoint(lab, &access).map_err(|error| error.to_string())?;
+    api.delete(&format!("/api/v1/nodes/{name}"))
+        .map_err(|error| error.to_string())
 }
 
 fn unconfirmed(target: &Target) -> Error {

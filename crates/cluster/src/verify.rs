@@ -31,6 +31,8 @@ mod restore;
 mod run;
 mod strangers;
 mod table;
+mod tokens;
+mod units;
 
 pub use run::run;
 

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use caravan_lab::{Lab, Provider, Role};
 use caravan_pki::kubernetes::{Cluster, Node, RowId};
 use caravan_pki::store::Store;
-use caravan_pki::{Identity, Secret};
+use caravan_pki::{CommonName, Identity, Leaf, Organization, Secret};
 use caravan_render::{KeyPair, Material, MemberPairs, Settings, Software, group_files};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -65,6 +65,15 @@ fn material(lab: &Lab, home: &Path) -> Result<Material, Box<dyn Error>> {
         };
     }
     let mut plan = cluster.plan()?;
+    for worker in lab.of_role(Role::Worker) {
+        let name = CommonName::try_from(format!("system:node:{}", worker.name).as_str())?;
+        let leaf = Leaf::client(name).with_organization(Organization::try_from("system:nodes")?);
+        plan.leaf(
+            &RowId::Ca.entry(""),
+            &RowId::Kubelet.entry(&worker.name),
+            leaf,
+        )?;
+    }
     plan.secret("secrets/etcd-cluster", Secret::Hex(16))?;
     plan.ssh_key("id_ecdsa", &format!("caravan {}", lab.name()))?;
     let ensured = Store::open(home.join("pki"))?.ensure(&plan, SystemTime::now())?;
@@ -104,9 +113,9 @@ fn material(lab: &Lab, home: &Path) -> Result<Material, Box<dyn Error>> {
         members.insert(member.name.clone(), pairs);
     }
     let mut kubelets = std::collections::BTreeMap::new();
-    for master in lab.of_role(Role::ControlPlane) {
-        let kubelet = identity(&RowId::Kubelet.entry(&master.name))?;
-        kubelets.insert(master.name.clone(), kubelet);
+    for node in lab.machines().iter().filter(|it| it.role.is_node()) {
+        let kubelet = identity(&RowId::Kubelet.entry(&node.name))?;
+        kubelets.insert(node.name.clone(), kubelet);
     }
     Ok(Material {
         kubernetes_ca: authority("ca")?,
@@ -119,7 +128,6 @@ fn material(lab: &Lab, home: &Path) -> Result<Material, Box<dyn Error>> {
         apiserver_etcd_client: identity(&RowId::ApiserverEtcdClient.entry(""))?,
         members,
         kubelets,
-        bootstrap_token: cluster.bootstrap_token(pki)?.to_string().into(),
         etcd_cluster_token: pki.secret("secrets/etcd-cluster")?.to_string().into(),
         ssh_public_key: ssh.public_line(),
     })

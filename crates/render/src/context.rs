@@ -126,9 +126,7 @@ pub(crate) struct LabContext {
     etcd: Etcd,
     virtual_router_id: u8,
     haproxy_ca: &'static str,
-    bootstrap_token: String,
-    token_id: String,
-    token_secret: String,
+    node_names: String,
 }
 
 impl LabContext {
@@ -147,7 +145,8 @@ impl LabContext {
         let member_names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
         let timers = EtcdTimers::of(settings.provider);
         let flags = EtcdFlags::of(&software.etcd)?;
-        let (token_id, token_secret) = halves(&material.bootstrap_token.0)?;
+        let nodes = lab.machines().iter().filter(|it| it.role.is_node());
+        let node_names: Vec<_> = nodes.map(|node| node.name.as_str()).collect();
         Ok(LabContext {
             provider,
             lab: lab.name().into(),
@@ -200,9 +199,7 @@ impl LabContext {
             members,
             virtual_router_id: lab.virtual_router_id(),
             haproxy_ca: "/etc/haproxy/k8s-ca.crt",
-            bootstrap_token: material.bootstrap_token.0.clone(),
-            token_id: token_id.into(),
-            token_secret: token_secret.into(),
+            node_names: node_names.join(" "),
         })
     }
 }
@@ -268,6 +265,7 @@ pub(crate) struct MachineContext<'a> {
     own_pods: String,
     vrrp_priority: u8,
     vrrp_peers: Vec<Named>,
+    certificates_dir: &'static str,
 }
 
 impl<'a> MachineContext<'a> {
@@ -288,6 +286,10 @@ impl<'a> MachineContext<'a> {
             own_pods: own_pods(lab, machine),
             vrrp_priority: lab.vrrp_priority(machine),
             vrrp_peers: peers.map(|peer| Named::new(lab, peer, provider)).collect(),
+            certificates_dir: match machine.role {
+                Role::Worker => "/var/lib/caravan/no-authorities",
+                Role::Etcd | Role::LoadBalancer | Role::ControlPlane => "/etc/kubernetes/pki",
+            },
         }
     }
 }
@@ -396,18 +398,4 @@ fn nameservers(settings: &Settings) -> Vec<Ipv4Addr> {
     } else {
         settings.nameservers.clone()
     }
-}
-
-/// Splits a join token into its id and its secret.
-fn halves(token: &str) -> Result<(&str, &str), Error> {
-    let plain = |text: &str, length| {
-        text.len() == length
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    token
-        .split_once('.')
-        .filter(|(id, secret)| plain(id, 6) && plain(secret, 16))
-        .ok_or(Error::TokenShape)
 }

@@ -39,9 +39,6 @@ pub enum Error {
     /// The lab's pod network is Calico, and its manifest was not handed in.
     #[error("Calico's manifest is not here")]
     NoCalicoManifest,
-    /// The join token is not of the form `[a-z0-9]{6}.[a-z0-9]{16}`.
-    #[error("the join token is not of the form `abcdef.0123456789abcdef`")]
-    TokenShape,
     /// The bundle's version of etcd cannot be read.
     #[error("the bundle's etcd has the version `{0}`, which is not of the form `3.6.14`")]
     EtcdVersion(String),
@@ -61,7 +58,7 @@ impl Error {
             Error::NoCalicoManifest => Some(
                 "`cargo xtask bundle download --pod-network calico` fetches it with the images".to_owned(),
             ),
-            Error::MissingPairs { .. } | Error::TokenShape | Error::EtcdVersion(_) => None,
+            Error::MissingPairs { .. } | Error::EtcdVersion(_) => None,
         }
     }
 }

@@ -60,19 +60,7 @@ pub(crate) fn files(machine: &Machine, material: &Material) -> Result<Vec<GuestF
                 "apiserver-etcd-client",
                 &material.apiserver_etcd_client,
             );
-            let kubelet =
-                material
-                    .kubelets
-                    .get(&machine.name)
-                    .ok_or_else(|| Error::MissingPairs {
-                        machine: machine.name.clone(),
-                    })?;
-            // The kubelet keeps certificate and key in one file.
-            let both = format!("{}{}", kubelet.public, kubelet.private.0);
-            files.push(secret(
-                format!("{KUBELET}/kubelet-client-caravan.pem"),
-                &both.into(),
-            ));
+            files.push(kubelet(machine, material)?);
             let service_account = &material.service_account;
             files.push(public(
                 format!("{KUBERNETES}/sa.pub"),
@@ -83,12 +71,30 @@ pub(crate) fn files(machine: &Machine, material: &Material) -> Result<Vec<GuestF
                 &service_account.private,
             ));
         }
-        Role::Worker => files.push(public(
-            format!("{KUBERNETES}/ca.crt"),
-            material.kubernetes_ca.public.clone(),
-        )),
+        Role::Worker => {
+            files.push(public(
+                format!("{KUBERNETES}/ca.crt"),
+                material.kubernetes_ca.public.clone(),
+            ));
+            files.push(kubelet(machine, material)?);
+        }
     }
     Ok(files)
+}
+
+/// What a machine's kubelet shows to the API. The kubelet keeps certificate and key in one file.
+fn kubelet(machine: &Machine, material: &Material) -> Result<GuestFile, Error> {
+    let pair = material
+        .kubelets
+        .get(&machine.name)
+        .ok_or_else(|| Error::MissingPairs {
+            machine: machine.name.clone(),
+        })?;
+    let both = format!("{}{}", pair.public, pair.private.0);
+    Ok(secret(
+        format!("{KUBELET}/kubelet-client-caravan.pem"),
+        &both.into(),
+    ))
 }
 
 fn pair(files: &mut Vec<GuestFile>, folder: &str, name: &str, pair: &KeyPair) {

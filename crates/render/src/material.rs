@@ -56,10 +56,8 @@ pub struct Material {
     pub apiserver_etcd_client: KeyPair,
     /// Certificates of each etcd member, by machine name.
     pub members: BTreeMap<String, MemberPairs>,
-    /// Each master's kubelet, as a client of the API (`system:node:<name>`), by machine name. Workers get theirs by joining.
+    /// The kubelet of each master and worker, as a client of the API (`system:node:<name>`), by machine name.
     pub kubelets: BTreeMap<String, KeyPair>,
-    /// The join token, `abcdef.0123456789abcdef`.
-    pub bootstrap_token: Secret,
     /// Tells this lab's etcd cluster from all others: etcd's `--initial-cluster-token`.
     pub etcd_cluster_token: Secret,
     /// The lab's public ssh key, one line in OpenSSH's form.
@@ -95,15 +93,11 @@ impl Material {
                 })
                 .collect(),
             kubelets: lab
-                .of_role(Role::ControlPlane)
-                .map(|master| {
-                    (
-                        master.name.clone(),
-                        pair(&format!("{} kubelet", master.name)),
-                    )
-                })
+                .machines()
+                .iter()
+                .filter(|machine| machine.role.is_node())
+                .map(|node| (node.name.clone(), pair(&format!("{} kubelet", node.name))))
                 .collect(),
-            bootstrap_token: Secret("placeh.olderplaceholder".into()),
             etcd_cluster_token: Secret("<etcd-cluster-token>".into()),
             ssh_public_key: "<ssh public key>".into(),
         }

@@ -123,7 +123,7 @@ pub(crate) fn wrap(context: &impl Serialize) -> Context {
 ///
 /// # Errors
 ///
-/// Fails if the material lacks a join token or the machine's certificates.
+/// Fails if the material lacks the machine's certificates.
 pub fn guest_files(
     lab: &Lab,
     machine: &Machine,

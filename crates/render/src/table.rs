@@ -101,17 +101,13 @@ pub(crate) const FILES: &[Entry] = &[
     row!(lab "etc/etcd/cluster.env", 0o600, ETCD),
     row!(lab "etc/haproxy/haproxy.cfg", 0o644, BALANCER),
     row!(machine "etc/keepalived/keepalived.conf", 0o644, BALANCER),
-    row!(lab "etc/kubernetes/caravan/discovery.conf", 0o644, On::Nodes),
-    row!(lab "etc/kubernetes/caravan/join-token.curl", 0o600, On::Nodes),
-    row!(lab "etc/kubernetes/caravan/join-token.env", 0o600, MASTER),
-    row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, MASTER),
-    row!(machine "etc/kubernetes/caravan/kubeadm-join.yaml", 0o600, WORKER),
+    row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, On::Nodes),
     row!(lab "etc/kubernetes/caravan/pod-network.yaml", 0o644, On::RoleWith(Role::ControlPlane, PodNetwork::Flannel), "etc/kubernetes/caravan/flannel.yaml"),
     row!(lab "etc/kubernetes/patches/corednsdeployment0+strategic.yaml", 0o644, On::Nodes),
     row!(lab "etc/kubernetes/patches/kube-apiserver0+strategic.yaml", 0o644, On::Nodes),
     row!(lab "etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", 0o644, On::Nodes),
     row!(lab "etc/kubernetes/patches/kube-scheduler0+strategic.yaml", 0o644, On::Nodes),
-    row!(machine "etc/kubernetes/kubelet.conf", 0o600, MASTER),
+    row!(machine "etc/kubernetes/kubelet.conf", 0o600, On::Nodes),
     row!(fixed "etc/kubernetes/kubelet.conf.d/20-master.conf", 0o644, MASTER),
     row!(lab "etc/kubernetes/resolv.conf", 0o644, On::Nodes),
     row!(fixed "etc/modules-load.d/caravan.conf", 0o644, On::Nodes),
@@ -119,8 +115,6 @@ pub(crate) const FILES: &[Entry] = &[
     row!(fixed "etc/systemd/system/caravan-bootstrap.service", 0o644, On::Every),
     row!(fixed "etc/systemd/system/caravan-cni.path", 0o644, FLANNEL_NODES),
     row!(fixed "etc/systemd/system/caravan-cni.service", 0o644, FLANNEL_NODES),
-    row!(fixed "etc/systemd/system/caravan-join-token.service", 0o644, MASTER),
-    row!(fixed "etc/systemd/system/caravan-join-token.timer", 0o644, MASTER),
     row!(fixed "etc/systemd/system/caravan-network.service", 0o644, On::Every),
     row!(fixed "etc/systemd/system/container-compat.service", 0o644, On::Nodes),
     row!(fixed "etc/systemd/system/containerd.service", 0o644, On::Nodes),
@@ -138,8 +132,8 @@ pub(crate) const FILES: &[Entry] = &[
     row!(fixed "usr/lib/caravan/cni", 0o755, FLANNEL_NODES),
     row!(fixed "usr/lib/caravan/container-compat", 0o755, On::Nodes),
     row!(fixed "usr/lib/caravan/filtered", 0o755, On::Every),
-    row!(fixed "usr/lib/caravan/join-token", 0o755, MASTER),
     row!(fixed "usr/lib/caravan/lib.sh", 0o644, On::Every),
+    row!(fixed "usr/lib/caravan/member.sh", 0o644, ETCD),
     row!(fixed "usr/lib/caravan/network", 0o755, On::Every),
     row!(fixed "usr/lib/caravan/node.sh", 0o644, On::Nodes),
 ];
@@ -150,8 +144,7 @@ pub(crate) fn enabled_units(role: Role, pod_network: PodNetwork) -> Vec<&'static
     match role {
         Role::Etcd => units.push("etcd.service"),
         Role::LoadBalancer => units.extend(["haproxy.service", "keepalived.service"]),
-        Role::ControlPlane => units.push("caravan-join-token.timer"),
-        Role::Worker => {}
+        Role::ControlPlane | Role::Worker => {}
     }
     if role.is_node() {
         units.extend([

@@ -1,7 +1,6 @@
 //! What checks share: each thing is asked once, by the first that wants to know, and the others wait for it.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use caravan_vagrant::ssh::Remote;
 
 use super::Options;
 use super::pods::{Field, Space};
+use super::units;
 use crate::attempt::{self, Client};
 use crate::facts::{self, Facts};
 use crate::kube::Api;
@@ -184,6 +184,11 @@ pub(super) fn unused_service(lab: &Lab) -> Ipv4Addr {
     Ipv4Addr::from(last - 1)
 }
 
+/// A line that sets a variable of a script to addresses, paths or names: nothing that a shell would read otherwise.
+pub(super) fn assignment(name: &str, value: &str) -> String {
+    format!("{name}='{value}'\n")
+}
+
 /// The questions to a machine: those to all, then those to its role.
 fn survey_script(lab: &Lab, machine: &Machine) -> String {
     let members = |without: &str| {
@@ -193,6 +198,7 @@ fn survey_script(lab: &Lab, machine: &Machine) -> String {
     };
     let mut script = String::new();
     for (name, value) in [
+        ("UNITS", units::wanted(machine.role).to_owned()),
         ("MEMBERS", members(&machine.name)),
         ("ALL_MEMBERS", members("")),
         ("OUTSIDE", OUTSIDE.to_string()),
@@ -201,10 +207,9 @@ fn survey_script(lab: &Lab, machine: &Machine) -> String {
         ("UNUSED", unused_service(lab).to_string()),
         ("API_SERVICE", lab.kubernetes_service_ip().to_string()),
     ] {
-        // Addresses and paths: nothing that a shell would read otherwise.
-        let _ = writeln!(script, "{name}='{value}'");
+        script.push_str(&assignment(name, &value));
     }
-    let mut parts = vec![include_str!("scripts/machine.sh")];
+    let mut parts = vec![units::SCRIPT, include_str!("scripts/machine.sh")];
     if machine.role == Role::Etcd {
         parts.push(include_str!("scripts/etcd.sh"));
     }

@@ -8,7 +8,8 @@ use super::context::Context;
 use super::findings::Findings;
 use super::{
     Depth, Options, balancers, endpoint, etcd_client, etcd_cluster, etcd_pairs, forged, images,
-    impostor, isolation, keys, limits, names, nodes, pods, quorum, refusals, strangers,
+    impostor, isolation, keys, limits, names, nodes, pods, quorum, refusals, strangers, tokens,
+    units,
 };
 
 /// One promise.
@@ -95,6 +96,8 @@ const FULL: (Depth, Unless, Duration) = (Depth::Full, never, SHORT);
 /// All promises, in the order in which they are reported.
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
+    row("machines-run", "every machine's bootstrap is done, what the machine is there for runs, and no unit has failed",
+        QUICK, units::run),
     row("node-addresses", "every machine with a kubelet is a ready node under its lab address, and no other is",
         QUICK, nodes::addresses),
     row("control-plane-endpoint", "kubeadm, kube-proxy and joining machines are told the lab's endpoint",
@@ -125,6 +128,8 @@ pub(super) const ROWS: &[Row] = &[
         QUICK, refusals::api_wrong_ca),
     row("api-refuses-strangers", "the API shows no secret without a certificate of its CA",
         QUICK, refusals::api_strangers),
+    row("no-join-token", "nobody can join by a token, with which one may become any node",
+        QUICK, tokens::none),
     row("etcd-peer-certificates", "every etcd member has a peer certificate and key of its own, from etcd's CA, and peers accept it",
         FULL, etcd_pairs::peers),
     row("etcd-client-certificate", "all API servers use one certificate for etcd, which is a client's and nothing else",

@@ -202,16 +202,13 @@ fn secrets_are_where_they_belong_and_nowhere_else() {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab);
         let settings = labs::settings(Provider::Docker);
-        let token = &material.bootstrap_token.0;
         for machine in lab.machines() {
             let files =
                 guest_files(&lab, machine, &Software::example(), &settings, &material).unwrap();
             for file in &files {
                 let path = &file.path;
-                let holds_secret = file.content.contains("<key:")
-                    || file.content.contains(token.as_str())
-                    || file.content.contains("<etcd-cluster-token>")
-                    || file.content.contains("olderplaceholder");
+                let holds_secret =
+                    file.content.contains("<key:") || file.content.contains("<etcd-cluster-token>");
                 assert!(!holds_secret || file.mode & 0o077 == 0, "{path} is open");
                 assert_eq!(file.secret, file.mode & 0o077 == 0, "{path}");
                 let role = machine.role.word();
@@ -240,10 +237,14 @@ fn secrets_are_where_they_belong_and_nowhere_else() {
                 .iter()
                 .filter(|other| other.name != machine.name)
             {
-                let found =
-                    keys(&format!("{} server", other.name)) + keys(&format!("{} peer", other.name));
+                let found: usize = ["server", "peer", "kubelet"]
+                    .map(|of| keys(&format!("{} {of}", other.name)))
+                    .iter()
+                    .sum();
                 assert_eq!(found, 0, "{} holds keys of {}", machine.name, other.name);
             }
+            let own = usize::from(machine.role.is_node());
+            assert_eq!(keys(&format!("{} kubelet", machine.name)), own);
         }
     }
 }

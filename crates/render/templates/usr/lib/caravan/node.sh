@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # What masters and workers share: the API through the endpoint, and a node's way to Ready.
 
+# What kubeadm is told of the cluster and this machine.
+# shellcheck disable=SC2034
+CONFIG=/etc/kubernetes/caravan/kubeadm-init.yaml
 API=https://$CARAVAN_ENDPOINT
 CA=/etc/kubernetes/pki/ca.crt
 KUBELET_PAIR=/var/lib/kubelet/pki/kubelet-client-current.pem
@@ -15,9 +18,12 @@ start_runtime() {
     fi
 }
 
-# Everything a joining machine needs is published after the control plane is up; the cluster's address book comes last.
-address_book() {
-    fetch --output /dev/null --cacert "$CA" "$API/api/v1/namespaces/kube-public/configmaps/cluster-info"
+# The kubelet's certificate came with the machine; under this name the kubelet renews it by itself. kubeadm would make the
+# same link after the kubelet has started, and start it again.
+kubelet_certificate() {
+    if [[ ! -e $KUBELET_PAIR ]]; then
+        ln -sf kubelet-client-caravan.pem "$KUBELET_PAIR"
+    fi
 }
 
 # Asks the API with the kubelet's own certificate, which may read this machine's Node and its pods.
@@ -74,39 +80,8 @@ wait_node_ready() {
     finish node-ready
 }
 
-# A new machine may have the name of one that is gone, which the cluster still counts as Ready for up to a minute; joining
-# before that would end in two kubelets under one name. Asked with the join token, which may read nodes.
-predecessor_gone() {
-    local node
-    node=$(fetch --cacert "$CA" --config /etc/kubernetes/caravan/join-token.curl "$API/api/v1/nodes/$CARAVAN_MACHINE") || return 0
-    ! ready "$node"
-}
-
-# Joins, or finishes a join that was cut off. `kubelet.conf` is what a finished exchange of the token for a certificate
-# leaves; from there on the kubelet needs no token, and the phases that are left repeat without harm.
-join() {
-    local skip=preflight
-    if [[ -e $STATE/joined ]]; then
-        return
-    fi
-    begin join
-    if [[ -e /etc/kubernetes/kubelet.conf && -e $KUBELET_PAIR ]]; then
-        say join wait "finishing a join that was cut off"
-        skip=$skip,kubelet-start
-        systemctl start kubelet.service
-    else
-        await join 90 "the cluster to notice that the former $CARAVAN_MACHINE is gone" predecessor_gone
-    fi
-    if ! kubeadm join --config /etc/kubernetes/caravan/kubeadm-join.yaml --skip-phases "$skip"; then
-        repair join
-        fail join "kubeadm join: see above"
-    fi
-    touch "$STATE/joined"
-    finish join
-}
-
 # After three failures in a row this node forgets what kubeadm made on it, and starts anew. What came with the machine
-# (CAs, the certificates of a master's kubelet and of etcd's client) stays, and so does everything on other machines.
+# (CAs, the certificates of the kubelet and of etcd's client) stays, and so does everything on other machines.
 repair() {
     local count=0 file=$STATE/failures-$1
     [[ -e $file ]] && count=$(<"$file")
@@ -123,7 +98,4 @@ repair() {
         /var/lib/kubelet/{config.yaml,instance-config.yaml,kubeadm-flags.env} \
         /etc/kubernetes/pki/{apiserver,apiserver-kubelet-client,front-proxy-client}.{crt,key}
     find /var/lib/kubelet/pki ! -type d ! -name kubelet-client-caravan.pem -delete || true
-    if [[ $CARAVAN_ROLE == worker ]]; then
-        rm -f /etc/kubernetes/kubelet.conf
-    fi
 }
