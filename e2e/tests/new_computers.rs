@@ -99,7 +99,7 @@ fn devices() -> Vec<String> {
         .expect("read")
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with("veth"))
+        .filter(|name| !name.starts_with("veth") && !name.starts_with("br-"))
         .collect();
     names.sort();
     names
