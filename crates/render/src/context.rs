@@ -67,11 +67,13 @@ impl Named {
     }
 }
 
-/// A setting with its value.
+/// The limits of the kernel's table of connections, as kube-proxy names them.
 #[derive(Clone, Serialize)]
-pub(crate) struct Pair {
-    key: &'static str,
-    value: &'static str,
+struct Conntrack {
+    max_per_core: u32,
+    min: u32,
+    tcp_established_timeout: &'static str,
+    tcp_close_wait_timeout: &'static str,
 }
 
 #[derive(Clone, Serialize)]
@@ -115,7 +117,7 @@ pub(crate) struct LabContext {
     service_cidr: String,
     allocate_node_cidrs: bool,
     kube_proxy_mode: &'static str,
-    conntrack: Vec<Pair>,
+    conntrack: Conntrack,
     api_sans: Vec<String>,
     nameservers: Vec<String>,
     /// [`NO_NAMESERVER`] where it is in use.
@@ -374,22 +376,22 @@ fn allocate_node_cidrs(pod_network: PodNetwork) -> bool {
 }
 
 /// The table of connections belongs to a container's host: zeros leave it as it is.
-fn conntrack(provider: Provider) -> Vec<Pair> {
-    let values = match provider {
-        Provider::Docker => ["0", "0", "0s", "0s"],
+fn conntrack(provider: Provider) -> Conntrack {
+    match provider {
+        Provider::Docker => Conntrack {
+            max_per_core: 0,
+            min: 0,
+            tcp_established_timeout: "0s",
+            tcp_close_wait_timeout: "0s",
+        },
         // kube-proxy's own defaults.
-        Provider::Libvirt | Provider::VirtualBox => ["32768", "131072", "24h0m0s", "1h0m0s"],
-    };
-    let keys = [
-        "maxPerCore",
-        "min",
-        "tcpEstablishedTimeout",
-        "tcpCloseWaitTimeout",
-    ];
-    keys.into_iter()
-        .zip(values)
-        .map(|(key, value)| Pair { key, value })
-        .collect()
+        Provider::Libvirt | Provider::VirtualBox => Conntrack {
+            max_per_core: 32_768,
+            min: 131_072,
+            tcp_established_timeout: "24h0m0s",
+            tcp_close_wait_timeout: "1h0m0s",
+        },
+    }
 }
 
 fn nameservers(settings: &Settings) -> Vec<Ipv4Addr> {

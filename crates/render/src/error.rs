@@ -39,6 +39,14 @@ pub enum Error {
     /// The lab's pod network is Calico, and its manifest was not handed in.
     #[error("Calico's manifest is not here")]
     NoCalicoManifest,
+    /// A value has characters that a file of words reads as something else.
+    #[error("line {line} of what template `{template}` makes cannot hold its value")]
+    Unfit {
+        /// The template's path below `templates/`.
+        template: String,
+        /// The line of the file, from 1.
+        line: usize,
+    },
     /// The bundle's version of etcd cannot be read.
     #[error("the bundle's etcd has the version `{0}`, which is not of the form `3.6.14`")]
     EtcdVersion(String),
@@ -58,7 +66,7 @@ impl Error {
             Error::NoCalicoManifest => Some(
                 "`cargo xtask bundle download --pod-network calico` fetches it with the images".to_owned(),
             ),
-            Error::MissingPairs { .. } | Error::EtcdVersion(_) => None,
+            Error::MissingPairs { .. } | Error::Unfit { .. } | Error::EtcdVersion(_) => None,
         }
     }
 }

@@ -52,8 +52,8 @@ struct GroupContext<'a> {
     provider: &'static str,
     subnet: String,
     airgap: bool,
-    /// Ruby for the bridge's name: a string, or `nil`.
-    bridge: String,
+    /// The interface that joins the machines to a LAN, where the server has one.
+    bridges: Vec<&'a str>,
     machines: Vec<GroupMachine<'a>>,
     docker: Vec<Included<'a>>,
     libvirt: Vec<Included<'a>>,
@@ -79,7 +79,7 @@ impl<'a> GroupContext<'a> {
             provider: settings.provider.word(),
             subnet: lab.subnet().to_string(),
             airgap: settings.airgap,
-            bridge: ruby(server.bridge.as_deref()),
+            bridges: server.bridge.as_deref().into_iter().collect(),
             machines: machines.into_iter().map(GroupMachine::new).collect(),
             docker: only(&[Provider::Docker]),
             libvirt: only(&[Provider::Libvirt]),
@@ -87,11 +87,6 @@ impl<'a> GroupContext<'a> {
             r#virtual: only(&[Provider::Libvirt, Provider::VirtualBox]),
         }
     }
-}
-
-/// Returns the Ruby literal for a name of an interface, which has neither quotes nor backslashes.
-fn ruby(text: Option<&str>) -> String {
-    text.map_or_else(|| "nil".into(), |text| format!("\"{text}\""))
 }
 
 /// Returns what lies in a server's folder: `Vagrantfile` and `machines/<name>.sh`.
@@ -149,17 +144,12 @@ pub(crate) fn vagrantfile(
 }
 
 fn custom(template: &str, context: &Context) -> Result<String, Error> {
-    let mut handlebars = templates::empty();
+    let mut handlebars = templates::empty(TEMPLATE_NAME);
     handlebars
         .register_template_string(TEMPLATE_NAME, template)
         .map_err(|source| Error::Syntax {
             template: TEMPLATE_NAME.into(),
             source: Box::new(source),
         })?;
-    handlebars
-        .render_with_context(TEMPLATE_NAME, context)
-        .map_err(|source| Error::Template {
-            template: TEMPLATE_NAME.into(),
-            source: Box::new(source),
-        })
+    templates::rendered(&handlebars, TEMPLATE_NAME, context)
 }

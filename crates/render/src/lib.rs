@@ -20,6 +20,7 @@ mod file;
 mod group;
 mod keys;
 mod material;
+mod quote;
 mod renderer;
 mod settings;
 mod table;

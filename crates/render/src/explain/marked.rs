@@ -41,20 +41,14 @@ pub(super) struct Filled {
 ///
 /// As any rendering: a template with a fault.
 pub(super) fn render(name: &str, text: &str, context: &Context) -> Result<Vec<Marked>, Error> {
-    let mut handlebars = templates::empty();
+    let mut handlebars = templates::empty(name);
     handlebars
         .register_template_string(name, mark(text))
         .map_err(|source| Error::Syntax {
             template: name.into(),
             source: Box::new(source),
         })?;
-    let rendered = handlebars
-        .render_with_context(name, context)
-        .map_err(|source| Error::Template {
-            template: name.into(),
-            source: Box::new(source),
-        })?;
-    Ok(unmark(&rendered))
+    Ok(unmark(&templates::rendered(&handlebars, name, context)?))
 }
 
 /// Returns the template with a mark before each line that gives one, and round each value.

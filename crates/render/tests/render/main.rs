@@ -6,5 +6,6 @@ mod docs;
 mod explain;
 mod golden;
 mod labs;
+mod names;
 mod scale;
 mod scripts;

@@ -4,7 +4,8 @@
 # API_SERVICE.
 
 echo '@@ kubeconfig-servers'
-grep --with-filename --only-matching 'server: .*' /etc/kubernetes/*.conf
+# YAML may have quotes there.
+grep --with-filename --only-matching 'server: .*' /etc/kubernetes/*.conf | tr --delete '"'
 echo '@@ api-sockets'
 api_sockets() {
     ss --no-header --tcp --numeric --processes state established '( dport = :6443 )'
