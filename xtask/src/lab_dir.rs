@@ -219,6 +219,27 @@ mod tests {
     }
 
     #[test]
+    fn no_server_can_have_the_name_of_another_part() {
+        let dir = LabDir::new(Path::new("/w"), "ha");
+        let parts = [
+            dir.lock(),
+            dir.choices(),
+            dir.pki(),
+            dir.ssh(),
+            dir.deployed(),
+            dir.kubeconfig(),
+            dir.timelines(),
+            dir.logs(),
+        ];
+        for part in parts {
+            let name = part.file_name().expect("a name").to_str().expect("text");
+            let source = include_str!("../../labs/ha.toml").replace("server1", name);
+            let parsed = caravan_lab::Lab::parse("ha", &source);
+            assert!(parsed.is_err(), "a server may be called `{name}`");
+        }
+    }
+
+    #[test]
     fn every_path_is_inside() {
         let dir = LabDir::new(Path::new("/w"), "ha");
         for path in [

@@ -2,9 +2,8 @@
 
 use crate::check::MOST_LOAD_BALANCERS;
 use crate::machine::Role;
-use crate::name::{LONGEST_NAME, LONGEST_NODE_NAME, RESERVED_MACHINES, RESERVED_SERVERS};
+use crate::name::{LONGEST_NAME, LONGEST_NODE_NAME};
 use crate::problem::Problem;
-use crate::suggest::alternatives;
 use crate::versions::KubernetesVersion;
 
 impl Problem {
@@ -117,6 +116,7 @@ impl Problem {
             Problem::RangeSize {
                 shortest, longest, ..
             } => format!("expected /{shortest} to /{longest}"),
+            Problem::ReservedName { .. } => "expected another name".to_owned(),
             Problem::SpecialRange { .. } => "expected a range for machines".to_owned(),
             Problem::TakenAddress { .. } => "expected a free address".to_owned(),
             Problem::TooManyLoadBalancers { .. } => {
@@ -140,7 +140,6 @@ impl Problem {
             | Problem::Overlap { .. }
             | Problem::PodRangeTooSmall { .. }
             | Problem::PublicSubnet { .. }
-            | Problem::ReservedName { .. }
             | Problem::ServerWithoutMachines { .. }
             | Problem::Syntax { .. }
             | Problem::VipWithoutLoadBalancers { .. } => return None,
@@ -228,20 +227,13 @@ impl Problem {
                 _ => "a lab needs room for its machines, and not for more than 65,534",
             }
             .to_owned(),
-            Problem::ReservedName { what: "machine", .. } => format!(
-                "{} mean something else in every lab",
-                alternatives(RESERVED_MACHINES).replace(" or ", " and ")
-            ),
-            Problem::ReservedName { .. } => format!(
-                "a server's name is a folder beside {} in the lab's state",
-                alternatives(RESERVED_SERVERS).replace(" or ", " and ")
-            ),
+            Problem::ReservedName { reason, .. } => (*reason).to_owned(),
             Problem::ServerWithoutMachines { name } => {
                 format!("remove `[servers.{name}]`, or give it a machine")
             }
             Problem::Syntax { advice, .. } => return advice.clone(),
             Problem::TooManyLoadBalancers { .. } => {
-                "a load balancer that fails loses 20 points of priority, which must take it below all others"
+                "their priorities go down by one from 101, and must stay well above 0, with which Keepalived gives the address up"
                     .to_owned()
             }
             Problem::UnknownKey { suggestion, .. }

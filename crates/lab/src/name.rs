@@ -14,19 +14,39 @@ pub(crate) const LONGEST_NODE_NAME: usize = 64 - "system:node:".len();
 /// The longest name of a network interface (`IFNAMSIZ` of Linux, less the final zero).
 const LONGEST_INTERFACE: usize = 15;
 
-/// Machines' names that already mean something on each machine or in API servers' certificates.
-pub(crate) const RESERVED_MACHINES: [&str; 3] = ["api", "kubernetes", "localhost"];
-
-/// Servers' names that are taken by other files in the lab's folder of state.
-pub(crate) const RESERVED_SERVERS: [&str; 7] = [
-    "deployed",
-    "kubeconfig",
-    "lock",
-    "logs",
-    "pki",
-    "ssh",
-    "timeline",
+/// Names that a machine cannot have, and why: what already has each of them on every machine or in every cluster.
+pub(crate) const RESERVED_MACHINES: [(&str, &str); 9] = [
+    ("api", "the name `api` is that of the virtual address"),
+    ("ip6-allnodes", IPV6_HOSTS),
+    ("ip6-allrouters", IPV6_HOSTS),
+    ("ip6-localhost", LOOPBACK),
+    ("ip6-localnet", IPV6_HOSTS),
+    ("ip6-loopback", LOOPBACK),
+    ("ip6-mcastprefix", IPV6_HOSTS),
+    (
+        "kubernetes",
+        "the name `kubernetes` is that of the API's service, in the certificate of each API server",
+    ),
+    ("localhost", LOOPBACK),
 ];
+
+const LOOPBACK: &str = "on each machine `/etc/hosts` gives this name to the loopback address";
+
+const IPV6_HOSTS: &str = "`/etc/hosts` of Debian and Ubuntu gives this name to an address of IPv6";
+
+/// Names that a server cannot have, and why: its folder lies in the lab's folder of state, beside these.
+pub(crate) const RESERVED_SERVERS: [(&str, &str); 7] = [
+    ("deployed", STATE),
+    ("kubeconfig", STATE),
+    ("lock", STATE),
+    ("logs", STATE),
+    ("pki", STATE),
+    ("ssh", STATE),
+    ("timeline", STATE),
+];
+
+const STATE: &str =
+    "a server has a folder of its name in the lab's state, where this name is already in use";
 
 /// Returns what keeps `text` from being a DNS label in lower case (RFC 1123, section 2.1), if anything does.
 pub(crate) fn label_fault(text: &str) -> Option<&'static str> {
@@ -82,6 +102,9 @@ pub(crate) fn domain_fault(text: &str, cluster_domain: &str) -> Option<&'static 
         return Some("the cluster's own DNS answers for it");
     }
     let last = text.rsplit('.').next().unwrap_or(text);
+    if last == "localhost" {
+        return Some("programs take every name in it for the loopback address");
+    }
     if !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some("its last label has digits only, which programs take for an address");
     }
@@ -205,6 +228,8 @@ mod tests {
             "192.168.1.1",
             "cluster.local",
             "x.cluster.local",
+            "localhost",
+            "lab.localhost",
             "a b.c",
             &"a.".repeat(130),
         ];

@@ -235,12 +235,14 @@ pub enum Problem {
         longest: u8,
     },
     /// A name that already means something else.
-    #[error("`{name}` is no name for a {what}: it is taken")]
+    #[error("`{name}` cannot be the name of a {what}")]
     ReservedName {
         /// What is named: `machine` or `server`.
         what: &'static str,
         /// The name.
         name: String,
+        /// What has the name already.
+        reason: &'static str,
     },
     /// A server that runs nothing. A warning.
     #[error("server `{name}` has no machines")]
@@ -277,7 +279,7 @@ pub enum Problem {
         taken: &'static str,
     },
     /// More load balancers than Keepalived's priorities can order.
-    #[error("{count} load balancers are more than priorities can order")]
+    #[error("{count} load balancers are too many")]
     TooManyLoadBalancers {
         /// How many there are.
         count: usize,

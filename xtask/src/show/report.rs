@@ -136,10 +136,16 @@ fn snippet(level: Level<'_>, path: &Path, source: &str, fault: &Fault) -> String
             .span(related.span.clone())
             .label(&related.message)
     });
+    let place = AnnotationKind::Primary.span(fault.span.clone());
+    let label = fault.label.as_deref().map(masked);
+    let place = match &label {
+        Some(label) => place.label(label.as_str()),
+        None => place,
+    };
     let mut group = Group::with_title(level.primary_title(title.as_str())).element(
         Snippet::source(source.as_str())
             .path(&path)
-            .annotation(AnnotationKind::Primary.span(fault.span.clone()))
+            .annotation(place)
             .annotations(others),
     );
     if let Some(help) = &fault.help {

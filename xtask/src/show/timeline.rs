@@ -7,8 +7,8 @@ pub(crate) mod table;
 
 use serde::Serialize;
 
-/// The subject of what is done once for the whole run and on no machine.
-pub(crate) const RUN: &str = "run";
+/// The subject of what is done once for the whole run and on no machine; no machine can have this name.
+pub(crate) const RUN: &str = "(run)";
 
 /// The phase of a machine from the beginning of `vagrant up` to its own first phase.
 pub(crate) const CREATE: &str = "create";

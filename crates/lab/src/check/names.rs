@@ -26,7 +26,12 @@ pub(crate) fn check(lab: &str, draft: &Draft, sink: &mut Sink) {
 }
 
 /// Notes a name that is no label or is reserved; returns true if it is good.
-fn label(what: &'static str, name: &At<String>, reserved: &[&str], sink: &mut Sink) -> bool {
+fn label(
+    what: &'static str,
+    name: &At<String>,
+    reserved: &[(&str, &'static str)],
+    sink: &mut Sink,
+) -> bool {
     let problem = if let Some(reason) = label_fault(&name.value) {
         Problem::InvalidName {
             what,
@@ -34,10 +39,11 @@ fn label(what: &'static str, name: &At<String>, reserved: &[&str], sink: &mut Si
             reason,
             suggestion: mend_label(&name.value),
         }
-    } else if reserved.contains(&name.value.as_str()) {
+    } else if let Some((_, reason)) = reserved.iter().find(|(known, _)| *known == name.value) {
         Problem::ReservedName {
             what,
             name: name.value.clone(),
+            reason,
         }
     } else {
         return true;

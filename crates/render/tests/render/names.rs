@@ -244,3 +244,65 @@ fn a_bridge_is_no_program() {
     let line = text.lines().find(|line| line.starts_with("BRIDGE"));
     assert_eq!(line, Some(r##"BRIDGE = ["\"+`x`\#{y}\\"].first"##));
 }
+
+/// Returns how the lab ha is refused with `name` for its worker; panics if it is not.
+fn refused(name: &str) -> Vec<String> {
+    let source = labs::source("ha").replace("\"workerone\"", &format!("\"{name}\""));
+    match Lab::parse("ha", &source) {
+        Ok(_) => panic!("a machine may be called `{name}`"),
+        Err(faults) => faults.iter().map(|fault| fault.rule().into()).collect(),
+    }
+}
+
+#[test]
+fn no_machine_has_a_name_that_generated_files_use_themselves() {
+    let lab = labs::lab("ha");
+    let settings = labs::settings(Provider::Docker);
+    let all = files(&lab, &settings);
+    let hosts = all.iter().find(|file| file.path == "/etc/caravan/hosts");
+    let machines: Vec<&str> = (lab.machines().iter())
+        .map(|machine| machine.name.as_str())
+        .collect();
+    let mut count = 0;
+    for line in hosts.unwrap().content.lines() {
+        let names = line.split(' ').skip(1).filter(|_| !line.starts_with('#'));
+        for name in names.filter(|name| !name.contains('.') && !machines.contains(name)) {
+            assert_eq!(refused(name), ["reserved-name"], "{name}");
+            count += 1;
+        }
+    }
+    assert_eq!(
+        count, 5,
+        "the loopback's names, twice `localhost`, and `api`"
+    );
+    // HAProxy's own server is in one list with the masters.
+    let config = all
+        .iter()
+        .find(|file| file.path == "/etc/haproxy/haproxy.cfg");
+    let servers = (config.unwrap().content.lines())
+        .filter_map(|line| line.trim_start().strip_prefix("server "))
+        .filter_map(|rest| rest.split(' ').next());
+    let own: Vec<&str> = servers.filter(|name| !machines.contains(name)).collect();
+    assert_eq!(own, ["no_master"]);
+    assert_eq!(refused(own[0]), ["invalid-name"]);
+}
+
+#[test]
+fn machines_of_two_labs_never_want_one_name() {
+    // The rule of the Vagrantfile, which `ruby_gives_each_machine_a_name_of_its_own` runs.
+    let template = include_str!("../../../../Vagrantfile.hbs");
+    assert!(template.contains(r##""caravan-#{LAB}#{name.include?("-") ? "_" : "-"}""##));
+    let full = |lab: &str, name: &str| {
+        let between = if name.contains('-') { "_" } else { "-" };
+        format!("caravan-{lab}{between}{name}")
+    };
+    let words = ["a", "b", "c", "a-b", "b-c", "a-b-c", "b-", "a--b"];
+    let mut seen = std::collections::BTreeMap::new();
+    for lab in words {
+        for name in words {
+            if let Some(other) = seen.insert(full(lab, name), (lab, name)) {
+                panic!("{lab}/{name} and {other:?} have one name");
+            }
+        }
+    }
+}

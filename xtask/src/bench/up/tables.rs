@@ -132,6 +132,7 @@ mod tests {
     use super::super::recorded::{Mark, Step};
     use super::super::usage::Cpu;
     use super::*;
+    use crate::show::timeline::RUN;
 
     #[test]
     fn the_tables_say_what_was_measured() {
@@ -180,7 +181,7 @@ mod tests {
             ],
             critical_path: vec![
                 step("masterone", "init", 9000, 15_500),
-                step("run", "verify", 23_000, 25_000),
+                step(RUN, "verify", 23_000, 25_000),
             ],
             memory: Some(vec![
                 memory("masterone", Role::ControlPlane, 400.4),
