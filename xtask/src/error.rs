@@ -81,6 +81,16 @@ pub(crate) enum Error {
         indented(changes)
     )]
     Edited { lab: String, changes: Vec<String> },
+    /// The lab file was changed, and nobody can be asked whether machines of it are there.
+    #[error(
+        "lab `{lab}` was edited, and whether it has machines cannot be asked now:{}",
+        indented(changes)
+    )]
+    EditedUnasked {
+        lab: String,
+        changes: Vec<String>,
+        source: Box<Error>,
+    },
     /// The machines belong on another computer.
     #[error("the machines of server `{server}` belong on `{host}`")]
     Elsewhere {

@@ -1,5 +1,6 @@
 //! The bridge between `render` and the disk: what the files of a lab say, where they lie, and what machines were given.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use caravan_lab::{Lab, Machine, Server};
 use caravan_render::{GuestFile, Material, Renderer, Settings, Software, group_files};
+use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::lab_dir::{self, LabDir};
@@ -31,12 +33,9 @@ pub(crate) struct Sources<'a> {
 pub(crate) struct Change {
     /// The absolute path on the machine.
     pub(crate) path: String,
-    /// What the machine was given; none where the file is new.
-    pub(crate) before: Option<String>,
-    /// What is rendered now; none where the file is gone.
-    pub(crate) after: Option<String>,
-    /// Whether its content must not be shown.
-    pub(crate) secret: bool,
+    /// What the machine was given and what is rendered now, empty where the file is new or gone; none where it may hold a
+    /// secret.
+    pub(crate) texts: Option<(String, String)>,
 }
 
 impl Sources<'_> {
@@ -71,7 +70,7 @@ impl Sources<'_> {
         Ok(written)
     }
 
-    /// Keeps what `machines` are given, to compare with later.
+    /// Keeps what `machines` are given, to compare with later: of files with secrets the digests.
     ///
     /// # Errors
     ///
@@ -92,7 +91,7 @@ impl Sources<'_> {
                     lab_dir::make_private(parent)?;
                 }
                 // Nothing here is run or read by others, whatever its mode on the machine.
-                write::if_changed(&path, 0o600, file.content.as_bytes())?;
+                write::if_changed(&path, 0o600, kept(&file).as_bytes())?;
             }
         }
         Ok(())
@@ -175,26 +174,34 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// What is kept of a file that a machine was given.
+fn kept(file: &GuestFile) -> Cow<'_, str> {
+    if !file.secret {
+        return Cow::Borrowed(&file.content);
+    }
+    let digest = Sha256::digest(file.content.as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Cow::Owned(format!("sha256:{hex}\n"))
+}
+
 fn changes(mut before: BTreeMap<String, String>, after: Vec<GuestFile>) -> Vec<Change> {
     let mut found = Vec::new();
     for file in after {
         let old = before.remove(file.path.as_ref());
-        if old.as_deref() != Some(&*file.content) {
+        // Earlier versions kept the content of all files.
+        let same = old
+            .as_deref()
+            .is_some_and(|old| old == kept(&file) || old == file.content);
+        if !same {
+            let secret = file.secret;
             found.push(Change {
                 path: file.path.into_owned(),
-                before: old,
-                after: Some(file.content.into_owned()),
-                secret: file.secret,
+                texts: (!secret).then(|| (old.unwrap_or_default(), file.content.into_owned())),
             });
         }
     }
     // Whether a file that is no longer rendered was secret is not known any more.
-    found.extend(before.into_iter().map(|(path, old)| Change {
-        path,
-        before: Some(old),
-        after: None,
-        secret: true,
-    }));
+    found.extend(before.into_keys().map(|path| Change { path, texts: None }));
     found
 }
 
@@ -268,11 +275,59 @@ mod tests {
         now.material.ssh_public_key = "<another key>".to_owned();
         let found = changed(&now).expect("noted before");
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].before.is_some() && found[0].after.is_some());
+        let (before, after) = found[0].texts.clone().expect("a public file");
+        assert!(
+            before != after && after.contains("<another key>"),
+            "{after}"
+        );
         now.note_deployed(&dir, &[machine]).expect("noted");
         assert_eq!(changed(&now), Some(Vec::new()));
         forget_deployed(&dir, "lbone").expect("forgotten");
         assert!(!is_deployed(&dir, "lbone"));
+    }
+
+    #[test]
+    fn no_secret_is_kept_a_second_time() {
+        let lab = Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid");
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        dir.make().expect("made");
+        let mut now = sources(&lab);
+        let machines: Vec<&Machine> = lab.machines().iter().collect();
+        now.note_deployed(&dir, &machines).expect("noted");
+        let renderer = now.renderer().expect("renders");
+        let mut count = 0;
+        for machine in &machines {
+            let kept = deployed(&dir.deployed_files(&machine.name)).expect("read");
+            for file in renderer.guest_files(machine).expect("renders") {
+                let text = &kept[file.path.as_ref()];
+                assert_eq!(text.starts_with("sha256:"), file.secret, "{}", file.path);
+                assert!(!text.contains("<key: "), "{}: {text}", file.path);
+                count += usize::from(file.secret);
+            }
+        }
+        assert!(count > 20, "{count} files with secrets");
+        let member = lab.machine("etcdone").expect("in the lab");
+        let compare = |now: &Sources<'_>| {
+            let renderer = now.renderer().expect("renders");
+            let files = renderer.guest_files(member).expect("renders");
+            changes_since_deployed(&dir, member, files)
+                .expect("compared")
+                .expect("noted before")
+        };
+        // As an earlier version left it: the content itself.
+        let old = dir.deployed_files("etcdone").join("etc/etcd/pki/peer.key");
+        fs::write(&old, "<key: etcdone peer>\n").expect("written");
+        assert_eq!(compare(&now), []);
+        now.note_deployed(&dir, &[member]).expect("noted");
+        let text = fs::read_to_string(&old).expect("read");
+        assert!(text.starts_with("sha256:"), "{text}");
+        // Another secret is told of, and not shown.
+        now.material.etcd_cluster_token = "another".to_owned().into();
+        let changed = compare(&now);
+        assert_eq!(changed.len(), 1, "{changed:?}");
+        assert_eq!(changed[0].path, "/etc/etcd/cluster.env");
+        assert_eq!(changed[0].texts, None);
     }
 
     #[test]

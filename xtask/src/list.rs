@@ -17,8 +17,9 @@ use crate::workspace::Workspace;
 struct LabLine {
     name: String,
     file: bool,
-    machines: usize,
-    running: usize,
+    /// None where nobody could be asked.
+    machines: Option<usize>,
+    running: Option<usize>,
 }
 
 /// A machine, in a line.
@@ -48,35 +49,45 @@ pub(crate) fn run(
 
 fn labs(workspace: &Workspace, screen: &Screen, json: bool) -> Result<Exit, Error> {
     let files = workspace.labs();
-    let mut names = [
-        files.clone(),
-        workspace.labs_with_state(),
-        machines::labs(),
-        machines::labs_with_data(),
-    ]
-    .concat();
+    let mut silent = None;
+    let on_engine = match machines::labs().and_then(|labs| {
+        let with_data = machines::labs_with_data()?;
+        Ok([labs, with_data].concat())
+    }) {
+        Err(error) if error.is_interrupt() => return Err(error),
+        Err(error) => {
+            silent = Some(error);
+            Vec::new()
+        }
+        Ok(labs) => labs,
+    };
+    let mut names = [files.clone(), workspace.labs_with_state(), on_engine].concat();
     names.sort();
     names.dedup();
-    let mut silent = false;
-    let lines: Vec<LabLine> = names
-        .into_iter()
-        .map(|name| {
-            // A broken lab file has no machines to count, and `plan` says what is wrong with it.
-            let found = Target::of(workspace, Some(&name)).and_then(|target| target.machines());
-            if let Err(Error::Vagrant(caravan_vagrant::Error::EngineDown { .. })) = &found {
-                silent = true;
-            }
-            let found = found.unwrap_or_default();
-            LabLine {
-                file: files.contains(&name),
-                name,
-                machines: found.len(),
-                running: found.iter().filter(|machine| machine.runs()).count(),
-            }
-        })
-        .collect();
-    if silent {
-        screen.warn("the container engine does not answer, so no containers are counted");
+    let mut lines = Vec::new();
+    for name in names {
+        let found = machines_if_asked(workspace, &name);
+        if let Err(error) = &found
+            && error.is_interrupt()
+        {
+            return Err(Error::Interrupted);
+        }
+        let count = |is: &dyn Fn(&Found) -> bool| {
+            let found = found.as_ref().ok()?;
+            Some(found.iter().filter(|machine| is(machine)).count())
+        };
+        lines.push(LabLine {
+            file: files.contains(&name),
+            machines: count(&|_| true),
+            running: count(&Found::runs),
+            name,
+        });
+        silent = silent.or(found.err());
+    }
+    if let Some(error) = silent {
+        screen.warn(&format!(
+            "some machines could not be counted, and labs may be missing: {error}"
+        ));
     }
     if json {
         println!(
@@ -89,13 +100,40 @@ fn labs(workspace: &Workspace, screen: &Screen, json: bool) -> Result<Exit, Erro
     for line in lines {
         table.add_row([
             line.name,
-            line.machines.to_string(),
-            line.running.to_string(),
+            counted(line.machines),
+            counted(line.running),
             if line.file { "there" } else { "gone" }.to_owned(),
         ]);
     }
     println!("{}", table::text(&table));
     Ok(Exit::Done)
+}
+
+fn counted(count: Option<usize>) -> String {
+    count.map_or("unknown".to_owned(), |count| count.to_string())
+}
+
+/// The machines of a lab. One whose file became invalid may have some all the same; one that was never brought up from here
+/// has none that an engine which was never installed could run.
+fn machines_if_asked(workspace: &Workspace, name: &str) -> Result<Vec<Found>, Error> {
+    let target = match Target::of(workspace, Some(name)) {
+        Err(Error::Faults(_) | Error::NoLabFile { .. } | Error::NotText { .. }) => {
+            match Target::without_file(workspace, name) {
+                // No machine can be of a lab whose name is none.
+                Err(_) => return Ok(Vec::new()),
+                target => target?,
+            }
+        }
+        // A link that leads nowhere.
+        Err(Error::NoSuchLab { .. } | Error::LabFileGone { .. }) => return Ok(Vec::new()),
+        target => target?,
+    };
+    match target.machines() {
+        Err(Error::Vagrant(caravan_vagrant::Error::Process(
+            caravan_process::Error::NotFound { .. },
+        ))) if target.choices.is_none() => Ok(Vec::new()),
+        found => found,
+    }
 }
 
 fn machines_of(target: &Target, json: bool) -> Result<Exit, Error> {

@@ -148,27 +148,41 @@ pub(crate) fn made_here(
     })
 }
 
-/// The labs that have data on this computer and perhaps no machines, sorted; none where no engine answers.
-pub(crate) fn labs_with_data() -> Vec<String> {
-    let volumes = Engine::find().and_then(|engine| engine.volumes(None));
-    let mut labs: Vec<String> = volumes
-        .unwrap_or_default()
-        .into_iter()
-        .map(|volume| volume.lab)
-        .collect();
-    labs.sort();
-    labs.dedup();
-    labs
+/// The labs that have containers on this computer, sorted; none where no engine was ever installed.
+///
+/// # Errors
+///
+/// [`Error::Vagrant`] when the engine does not answer.
+pub(crate) fn labs() -> Result<Vec<String>, Error> {
+    let containers = on_engine(|engine| engine.machines(None))?;
+    Ok(sorted(containers.into_iter().map(|it| it.lab)))
 }
 
-/// The labs that have machines on this computer, sorted; none where no engine answers.
-pub(crate) fn labs() -> Vec<String> {
-    let machines = Engine::find().and_then(|engine| engine.machines(None));
-    let mut labs: Vec<String> = machines
-        .unwrap_or_default()
-        .into_iter()
-        .map(|container| container.lab)
-        .collect();
+/// The labs that have data on this computer and perhaps no machines, sorted; none where no engine was ever installed.
+///
+/// # Errors
+///
+/// As [`labs`].
+pub(crate) fn labs_with_data() -> Result<Vec<String>, Error> {
+    let volumes = on_engine(|engine| engine.volumes(None))?;
+    Ok(sorted(volumes.into_iter().map(|it| it.lab)))
+}
+
+/// What the engine has; nothing where none was ever installed.
+fn on_engine<T>(
+    ask: impl FnOnce(&Engine) -> Result<Vec<T>, caravan_vagrant::Error>,
+) -> Result<Vec<T>, Error> {
+    match Engine::find() {
+        Ok(engine) => Ok(ask(&engine)?),
+        Err(caravan_vagrant::Error::Process(caravan_process::Error::NotFound { .. })) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn sorted(labs: impl Iterator<Item = String>) -> Vec<String> {
+    let mut labs: Vec<String> = labs.collect();
     labs.sort();
     labs.dedup();
     labs

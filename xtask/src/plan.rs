@@ -3,8 +3,10 @@
 mod failure;
 mod files;
 
+use std::collections::BTreeSet;
+
 use caravan_lab::failure::Analysis;
-use caravan_lab::{Lab, Server};
+use caravan_lab::{Lab, Machine, Provider, Server};
 use caravan_process::shell;
 use caravan_render::Material;
 use serde::Serialize;
@@ -26,7 +28,7 @@ use crate::state::changes;
 use crate::state::choices::Choices;
 use crate::state::lock::Lock;
 use crate::state::write;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, read_lab};
 
 /// Everything that a plan says, for programs.
 #[derive(Serialize)]
@@ -35,6 +37,8 @@ struct Report<'a> {
     kubernetes: String,
     endpoint: String,
     machines: &'a [caravan_lab::Machine],
+    /// The machines that are there; none where nobody could be asked.
+    there: Option<&'a BTreeSet<String>>,
     edits: &'a [String],
     changes: &'a [files::MachineChange],
     collisions: &'a [Collision],
@@ -63,17 +67,19 @@ pub(crate) fn run(
         let hint = collision.hint();
         screen.warn(&format!("{collision}\n  hint: {hint}"));
     }
+    let there = there(&lab, &dir, choices.provider, screen)?;
     let edits = machines::deployed_lab(lab.name(), &dir)
         .map(|then| changes::between(&then, &lab))
         .unwrap_or_default();
     if flags.json {
-        let changes = files::compare(&lab, &dir, &sources)?;
+        let changes = files::compare(&lab, &dir, &sources, there.as_ref())?;
         let analysis = caravan_lab::failure::analyse(&lab);
         let report = Report {
             lab: lab.name(),
             kubernetes: lab.kubernetes().to_string(),
             endpoint: format!("https://{}", lab.api_endpoint()),
             machines: lab.machines(),
+            there: there.as_ref(),
             edits: &edits,
             changes: &changes,
             collisions: &collisions,
@@ -88,7 +94,10 @@ pub(crate) fn run(
     for edit in &edits {
         println!("edited: {edit}");
     }
-    println!("{}", text(&lab, &dir, &sources, flags.diff)?);
+    println!(
+        "{}",
+        text(&lab, &dir, &sources, there.as_ref(), flags.diff)?
+    );
     Ok(Exit::Done)
 }
 
@@ -101,9 +110,10 @@ pub(crate) fn text(
     lab: &Lab,
     dir: &LabDir,
     sources: &Sources<'_>,
+    there: Option<&BTreeSet<String>>,
     diff: bool,
 ) -> Result<String, Error> {
-    let changes = files::compare(lab, dir, sources)?;
+    let changes = files::compare(lab, dir, sources, there)?;
     let analysis = caravan_lab::failure::analyse(lab);
     Ok([
         machines_text(lab),
@@ -111,6 +121,38 @@ pub(crate) fn text(
         failure::text(lab, &analysis),
     ]
     .join("\n\n"))
+}
+
+/// The machines that are there. Where nobody answers, a lab that was never given anything has none; of any other it is told
+/// that nobody knows.
+///
+/// # Errors
+///
+/// Only that the user asked to stop.
+fn there(
+    lab: &Lab,
+    dir: &LabDir,
+    provider: Provider,
+    screen: &Screen,
+) -> Result<Option<BTreeSet<String>>, Error> {
+    let given = |machine: &Machine| crate::files::is_deployed(dir, &machine.name);
+    if !lab.machines().iter().any(given) {
+        return Ok(Some(BTreeSet::new()));
+    }
+    match machines::of(lab.name(), provider, dir) {
+        Ok(found) => Ok(Some(
+            found.into_iter().map(|machine| machine.name).collect(),
+        )),
+        Err(error) if error.is_interrupt() => Err(error),
+        Err(error) => {
+            screen.warn(&format!(
+                "cannot ask which machines of lab `{}` are there: {error}; the plan compares with the files that they were \
+                 given last, and a machine that is gone is not seen",
+                lab.name()
+            ));
+            Ok(None)
+        }
+    }
 }
 
 /// What was chosen when the machines were made, else what is asked for now.
@@ -155,22 +197,36 @@ fn write(
     let before = Choices::read(dir)?;
     let provider = before
         .as_ref()
-        .map_or(caravan_lab::Provider::Docker, |choices| choices.provider);
-    let exist = !machines::of(lab.name(), provider, dir)
-        .unwrap_or_default()
-        .is_empty();
-    if exist && let Some(then) = machines::deployed_lab(lab.name(), dir) {
+        .map_or(Provider::Docker, |choices| choices.provider);
+    let is_described = before.is_some() || dir.deployed_lab().exists();
+    let found = machines::of(lab.name(), provider, dir);
+    let exist = match &found {
+        Ok(found) => !found.is_empty(),
+        Err(error) if error.is_interrupt() => return Err(Error::Interrupted),
+        // There may be machines: what describes them stays.
+        Err(_) => is_described,
+    };
+    if exist && dir.deployed_lab().exists() {
+        // One that cannot be read any more describes them all the same.
+        let (then, _) = read_lab(lab.name(), &dir.deployed_lab())?;
         let changes = changes::between(&then, lab);
         if !changes.is_empty() {
-            return Err(Error::Edited {
-                lab: lab.name().to_owned(),
-                changes,
+            return Err(match found {
+                Ok(_) => Error::Edited {
+                    lab: lab.name().to_owned(),
+                    changes,
+                },
+                Err(error) => Error::EditedUnasked {
+                    lab: lab.name().to_owned(),
+                    changes,
+                    source: Box::new(error),
+                },
             });
         }
     }
     let mut choices = Choices::settle(lab, &flags.making, before, exist)?;
     choices.ask_here(lab);
-    if choices.provider == caravan_lab::Provider::Docker && choices.image.is_none() {
+    if choices.provider == Provider::Docker && choices.image.is_none() {
         let minor = lab.kubernetes().to_string();
         let network = software::network(lab.pod_network());
         let made = software::image(&minor, network, &flags.origin, false, screen)?;

@@ -148,7 +148,11 @@ pub(crate) fn remote(ssh: &Ssh, lab: &Lab, machine: &Machine) -> Remote {
 
 /// The one lab that has machines, on the engine or in its Vagrant projects.
 fn the_one_with_machines(workspace: &Workspace) -> Result<String, Error> {
-    let mut running = machines::labs();
+    let (mut running, silent) = match machines::labs() {
+        Ok(running) => (running, None),
+        Err(error) if error.is_interrupt() => return Err(error),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     if running.is_empty() {
         // Virtual machines carry no labels; a lab whose Vagrant project is here has them, or had them a moment ago.
         running = workspace
@@ -157,8 +161,10 @@ fn the_one_with_machines(workspace: &Workspace) -> Result<String, Error> {
             .filter(|lab| !machines::groups(&workspace.state(lab)).is_empty())
             .collect();
     }
-    match running.as_slice() {
-        [one] => Ok(one.clone()),
+    match (running.as_slice(), silent) {
+        ([one], _) => Ok(one.clone()),
+        // Which labs have machines is what nobody could tell.
+        (_, Some(error)) => Err(error),
         _ => Err(Error::NoLabNamed { running }),
     }
 }

@@ -39,6 +39,7 @@ impl Error {
                 "`cargo xtask destroy {lab}`, then `up` again; `cargo xtask plan {lab}` shows what would change; or undo \
                  the edit"
             )),
+            Self::EditedUnasked { source, .. } => source.hint(),
             Self::Elsewhere { lab, server, host } => Some(format!(
                 "`cargo xtask plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
                  `vagrant up` there; `--server` brings up one server's machines from here"

@@ -81,7 +81,7 @@ pub(crate) struct Origin {
 /// What is decided once, when a lab's machines are made.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Making {
-    /// What runs the machines [default: the lab's, or the first that works here]
+    /// What runs the machines [default: the lab's, or `docker`]
     #[arg(long, value_enum, env = "CARAVAN_PROVIDER", hide_env_values = true)]
     pub(crate) provider: Option<Provider>,
 

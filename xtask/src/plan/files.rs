@@ -1,5 +1,7 @@
 //! What machines would be given now, against what they were given.
 
+use std::collections::BTreeSet;
+
 use caravan_lab::Lab;
 use serde::Serialize;
 use similar::TextDiff;
@@ -26,15 +28,16 @@ pub(super) struct MachineChange {
 pub(super) struct FileChange {
     /// Its path on the machine.
     pub(super) path: String,
-    /// Lines that come.
-    pub(super) added: usize,
-    /// Lines that go.
-    pub(super) removed: usize,
+    /// Lines that come; none where the file holds a secret, of which no text is kept.
+    pub(super) added: Option<usize>,
+    /// Lines that go; none where the file holds a secret.
+    pub(super) removed: Option<usize>,
     /// The difference, line by line; none where the file holds a secret.
     pub(super) diff: Option<String>,
 }
 
-/// Compares all machines of the lab.
+/// Compares all machines of the lab. A machine that is not `there` any more is new, whatever it was given; where nobody
+/// could be asked who is there, what was given decides.
 ///
 /// # Errors
 ///
@@ -43,6 +46,7 @@ pub(super) fn compare(
     lab: &Lab,
     dir: &LabDir,
     sources: &Sources<'_>,
+    there: Option<&BTreeSet<String>>,
 ) -> Result<Vec<MachineChange>, Error> {
     let renderer = sources.renderer()?;
     lab.machines()
@@ -50,7 +54,11 @@ pub(super) fn compare(
         .map(|machine| {
             let files = renderer.guest_files(machine)?;
             let count = files.len();
-            let changes = crate::files::changes_since_deployed(dir, machine, files)?;
+            let is_gone = there.is_some_and(|there| !there.contains(&machine.name));
+            let changes = match is_gone {
+                true => None,
+                false => crate::files::changes_since_deployed(dir, machine, files)?,
+            };
             Ok(MachineChange {
                 machine: machine.name.clone(),
                 new: changes.is_none(),
@@ -62,8 +70,15 @@ pub(super) fn compare(
 }
 
 fn file(change: &Change) -> FileChange {
-    let before = change.before.as_deref().unwrap_or_default();
-    let after = change.after.as_deref().unwrap_or_default();
+    let path = change.path.clone();
+    let Some((before, after)) = &change.texts else {
+        return FileChange {
+            path,
+            added: None,
+            removed: None,
+            diff: None,
+        };
+    };
     let diff = TextDiff::from_lines(before, after);
     let count = |tag| {
         diff.iter_all_changes()
@@ -71,18 +86,15 @@ fn file(change: &Change) -> FileChange {
             .count()
     };
     FileChange {
-        path: change.path.clone(),
-        added: count(similar::ChangeTag::Insert),
-        removed: count(similar::ChangeTag::Delete),
-        diff: (!change.secret).then(|| {
+        added: Some(count(similar::ChangeTag::Insert)),
+        removed: Some(count(similar::ChangeTag::Delete)),
+        diff: Some(
             diff.unified_diff()
                 .context_radius(3)
-                .header(
-                    &format!("deployed{}", change.path),
-                    &format!("rendered{}", change.path),
-                )
-                .to_string()
-        }),
+                .header(&format!("deployed{path}"), &format!("rendered{path}"))
+                .to_string(),
+        ),
+        path,
     }
 }
 
@@ -108,14 +120,12 @@ pub(super) fn text(machines: &[MachineChange], diff: bool) -> String {
     for machine in changed {
         lines.push(format!("{} would change:", machine.machine));
         for file in &machine.changes {
-            lines.push(format!(
-                "  {}  +{} -{}",
-                file.path, file.added, file.removed
-            ));
-            match &file.diff {
-                Some(text) if diff => lines.push(text.trim_end().to_owned()),
-                None if diff => lines.push("  (secret: its lines are not shown)".to_owned()),
-                _ => {}
+            lines.push(match (file.added, file.removed) {
+                (Some(added), Some(removed)) => format!("  {}  +{added} -{removed}", file.path),
+                _ => format!("  {}  (may hold a secret: not shown)", file.path),
+            });
+            if let Some(text) = file.diff.as_ref().filter(|_| diff) {
+                lines.push(text.trim_end().to_owned());
             }
         }
     }
@@ -133,9 +143,7 @@ mod tests {
             files: 9,
             changes: vec![file(&Change {
                 path: "/etc/x.conf".to_owned(),
-                before: Some("one\ntwo\n".to_owned()),
-                after: Some("one\n2\nthree\n".to_owned()),
-                secret,
+                texts: (!secret).then(|| ("one\ntwo\n".to_owned(), "one\n2\nthree\n".to_owned())),
             })],
         }
     }
@@ -156,11 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_counted_only() {
+    fn secrets_are_named_only() {
         let shown = text(&[change(true)], true);
-        assert!(
-            shown.contains("+2 -1") && !shown.contains("three"),
-            "{shown}"
+        assert_eq!(
+            shown,
+            "lbone would change:\n  /etc/x.conf  (may hold a secret: not shown)"
         );
         let json = serde_json::to_string(&change(true)).expect("plain data");
         assert!(!json.contains("three"), "{json}");
