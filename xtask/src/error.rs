@@ -20,7 +20,7 @@ use crate::state::lock::Holder;
 #[non_exhaustive]
 pub(crate) enum Error {
     /// Another run holds the lab's lock.
-    #[error("another run is at work on lab `{lab}`{}", by(holder.as_ref()))]
+    #[error("another run is changing lab `{lab}`{}", by(holder.as_ref()))]
     Busy { lab: String, holder: Option<Holder> },
     /// Software or the machine image.
     #[error(transparent)]
@@ -56,18 +56,18 @@ pub(crate) enum Error {
     #[error("{}", lines(conflicts.iter()))]
     Conflicts { conflicts: Vec<Conflict> },
     /// A machine stopped while it was waited for.
-    #[error("machine `{machine}` is {state}, in the middle of its work")]
+    #[error("machine `{machine}` stopped while it was being set up: it is {state}")]
     Died {
         lab: String,
         machine: String,
         state: String,
     },
     /// The user said no, or could not be asked.
-    #[error("{what} needs your word")]
+    #[error("{what} was not confirmed")]
     Declined { what: String },
     /// There is too little room for machines.
     #[error(
-        "only {free_mib} MiB are free where `{}` is, and {least_mib} MiB are the least that machines are begun with",
+        "only {free_mib} MiB are free on the disk of `{}`, and starting machines needs at least {least_mib} MiB",
         path.display()
     )]
     DiskFull {
@@ -77,13 +77,13 @@ pub(crate) enum Error {
     },
     /// The lab file was changed while machines of it are there.
     #[error(
-        "lab `{lab}` was edited while its machines are there:{}",
+        "the file of lab `{lab}` was changed, and its machines were made from the file as it was before:{}",
         indented(changes)
     )]
     Edited { lab: String, changes: Vec<String> },
     /// The lab file was changed, and nobody can be asked whether machines of it are there.
     #[error(
-        "lab `{lab}` was edited, and whether it has machines cannot be asked now:{}",
+        "the file of lab `{lab}` was changed, and it is not known whether machines exist that were made from the file as it was before:{}",
         indented(changes)
     )]
     EditedUnasked {
@@ -92,7 +92,7 @@ pub(crate) enum Error {
         source: Box<Error>,
     },
     /// The machines belong on another computer.
-    #[error("the machines of server `{server}` belong on `{host}`")]
+    #[error("the machines of server `{server}` run on `{host}`, not on this computer")]
     Elsewhere {
         lab: String,
         server: String,
@@ -179,7 +179,7 @@ pub(crate) enum Error {
     #[error("no network of this computer has `{subnet}`: no machine of lab `{lab}` runs here")]
     NotNear { lab: String, subnet: Ipv4Net },
     /// The lab has no keys, because it was never brought up.
-    #[error("lab `{lab}` was never brought up from here")]
+    #[error("lab `{lab}` was never brought up from this workspace")]
     NotMade { lab: String },
     /// What has a lab file's name is none.
     #[error("`{}` is not a file", path.display())]
@@ -227,7 +227,7 @@ pub(crate) enum Error {
         byte: u8,
     },
     /// The lab has machines, and what is measured needs it without.
-    #[error("lab `{lab}` has machines, and what is measured begins with none")]
+    #[error("lab `{lab}` has machines, and the measurement must start without any")]
     Occupied { lab: String },
     /// The cluster that is there is not the one that was made.
     #[error(
@@ -259,7 +259,7 @@ pub(crate) enum Error {
     },
     /// Machines carry the lab's label, and nothing here tells of them.
     #[error(
-        "machines of a lab `{lab}` are there that were not made from here: {}",
+        "lab `{lab}` has machines that were not made from this workspace: {}",
         listed(machines)
     )]
     Strangers { lab: String, machines: Vec<String> },

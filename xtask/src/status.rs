@@ -128,8 +128,8 @@ fn etcd(found: &LabStatus) -> String {
         "etcd: {healthy} of {} members healthy, {}, {}",
         etcd.members.len(),
         match &etcd.leader {
-            Some(leader) => format!("{leader} leads"),
-            None => "nobody leads".to_owned(),
+            Some(leader) => format!("the leader is {leader}"),
+            None => "no leader".to_owned(),
         },
         if etcd.quorum && etcd.alarms.is_empty() {
             "writes are accepted"

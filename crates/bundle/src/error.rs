@@ -17,7 +17,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The base system could be had neither from a registry nor from packages.
-    #[error("no base system can be had: neither from the registry ({registry}) nor from packages")]
+    #[error("cannot get a base system, neither from the registry ({registry}) nor from packages")]
     Base {
         /// Why the registry's image could not be had.
         registry: String,
@@ -53,7 +53,7 @@ pub enum Error {
         source: io::Error,
     },
     /// What a registry says of an image cannot be used.
-    #[error("the image `{name}` cannot be had: {what}")]
+    #[error("cannot get the image `{name}`: {what}")]
     Image {
         /// The image, with its registry and tag.
         name: String,
@@ -64,7 +64,7 @@ pub enum Error {
     #[error("interrupted; what was downloaded or compiled so far is kept")]
     Interrupted,
     /// Something that a build needs is not on this computer.
-    #[error("{what} is missing, which {needed_for} needs")]
+    #[error("{what} is missing, and {needed_for} needs it")]
     Lacking {
         /// What is missing: `Go 1.26 or newer`, `the libseccomp development files`.
         what: String,

@@ -165,11 +165,11 @@ impl Problem {
                     .to_owned()
             }
             Problem::EtcdTooOld { .. } => {
-                "kubeadm's preflight refuses older members; without `etcd` the bundle's own is taken"
+                "kubeadm's preflight refuses older members; without the key `etcd` the bundle's etcd is used"
                     .to_owned()
             }
             Problem::EvenEtcd { count } => format!(
-                "a majority of {count} is {}: one member fewer survives as much, one more survives one failure more",
+                "a majority of {count} is {}: with one member fewer the same number may fail, with one more one more may fail",
                 count / 2 + 1
             ),
             Problem::InvalidHost { .. } | Problem::MissingBridge { .. } => {
@@ -268,7 +268,7 @@ fn minimum_reason(role: Role, less: &str) -> String {
     match role {
         Role::ControlPlane => format!("kubeadm's preflight refuses masters with {less}"),
         Role::Etcd | Role::LoadBalancer | Role::Worker => {
-            "the system itself needs as much".to_owned()
+            "the operating system alone needs this much".to_owned()
         }
     }
 }

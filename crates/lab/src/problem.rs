@@ -25,7 +25,7 @@ pub enum Problem {
         role: Role,
     },
     /// An address that two machines have.
-    #[error("address `{ip}` is also that of `{other}`")]
+    #[error("machine `{other}` has the address `{ip}` too")]
     DuplicateAddress {
         /// The address.
         ip: Ipv4Addr,
@@ -33,7 +33,7 @@ pub enum Problem {
         other: String,
     },
     /// A name that two machines have.
-    #[error("machine `{name}` is there twice")]
+    #[error("two machines are called `{name}`")]
     DuplicateName {
         /// The name.
         name: String,
@@ -42,7 +42,7 @@ pub enum Problem {
     #[error("provider `docker` makes no network over several computers")]
     DockerSpansComputers,
     /// An etcd that this Kubernetes refuses.
-    #[error("etcd `{etcd}` does not go together with Kubernetes `{kubernetes}`")]
+    #[error("etcd `{etcd}` is too old for Kubernetes `{kubernetes}`")]
     EtcdTooOld {
         /// What the file asks for.
         etcd: EtcdVersion,
@@ -66,7 +66,7 @@ pub enum Problem {
         length: usize,
     },
     /// A range that starts between its own borders.
-    #[error("`{found}` is an address inside a range, no range")]
+    #[error("`{found}` is an address inside a range and not the start of one")]
     HostBits {
         /// What the file says.
         found: Ipv4Net,
@@ -80,7 +80,7 @@ pub enum Problem {
         reason: &'static str,
     },
     /// A domain that DNS refuses.
-    #[error("`{found}` is no domain for a lab: {reason}")]
+    #[error("`{found}` cannot be the domain of a lab: {reason}")]
     InvalidDomain {
         /// What the file says.
         found: String,
@@ -96,7 +96,7 @@ pub enum Problem {
         reason: &'static str,
     },
     /// A name that is no DNS label in lower case.
-    #[error("`{found}` is no name for a {what}: {reason}")]
+    #[error("`{found}` cannot be the name of a {what}: {reason}")]
     InvalidName {
         /// What is named: `machine`, `server` or `lab`.
         what: &'static str,
@@ -121,7 +121,7 @@ pub enum Problem {
     #[error("load balancers have no address to share")]
     LoadBalancersWithoutVip,
     /// Several masters and nothing before them.
-    #[error("{count} masters have no load balancer before them")]
+    #[error("{count} masters have no load balancer in front of them")]
     MastersWithoutLoadBalancers {
         /// How many masters there are.
         count: usize,
@@ -297,7 +297,7 @@ pub enum Problem {
         suggestion: Option<String>,
     },
     /// A version of Kubernetes that Caravan knows nothing about.
-    #[error("Kubernetes `{found}` is unknown here")]
+    #[error("Kubernetes `{found}` is not supported")]
     UnknownKubernetes {
         /// What the file says.
         found: String,
@@ -305,7 +305,7 @@ pub enum Problem {
         suggestion: Option<String>,
     },
     /// A server that the file does not describe.
-    #[error("`{found}` is no server of this lab")]
+    #[error("the lab has no server `{found}`")]
     UnknownServer {
         /// What the file says.
         found: String,

@@ -140,7 +140,7 @@ fn a_lab_is_named_after_its_file_and_that_must_be_a_label() {
     let faults = Lab::parse("My Lab", &source).unwrap_err();
     assert_eq!(
         faults.to_string(),
-        "My Lab:1:1: `My Lab` is no name for a lab: it has capital letters"
+        "My Lab:1:1: `My Lab` cannot be the name of a lab: it has capital letters"
     );
     assert_eq!(
         faults.iter().next().unwrap().help.as_deref(),

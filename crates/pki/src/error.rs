@@ -269,9 +269,10 @@ impl Error {
     /// The next step that makes sense, as a sentence or a command.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Exists { .. } => {
-                Some("nothing is overwritten: move it away, or take another name".to_owned())
-            }
+            Self::Exists { .. } => Some(
+                "existing files are not overwritten: move it away, or choose another name"
+                    .to_owned(),
+            ),
             Self::Expired { .. } => Some("renew the certificate with the same key".to_owned()),
             Self::InFile { path, source } => match &**source {
                 Self::Unreadable { remedy, .. } => Some(remedy.replace("FILE", &quoted_path(path))),

@@ -84,9 +84,9 @@ fn with_backslashes(value: &str, special: impl Fn(char) -> bool) -> String {
 }
 
 fn bare(value: &str) -> String {
-    // Neither blank nor comment nor quote nor variable nor specifier in nft, HAProxy, Keepalived, systemd, hosts,
-    // resolv.conf or a comment of a shell script.
-    let plain = |char: char| char.is_ascii_alphanumeric() || "-._/:,=".contains(char);
+    // Neither comment nor quote nor variable nor specifier in nft, HAProxy, Keepalived, systemd, hosts, resolv.conf or a
+    // comment of a shell script. Some values are several words; no name of a lab has a blank.
+    let plain = |char: char| char.is_ascii_alphanumeric() || " -._/:,=".contains(char);
     if value.chars().all(plain) {
         value.to_owned()
     } else {

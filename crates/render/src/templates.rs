@@ -221,7 +221,7 @@ mod tests {
             rendered(&handlebars, "t", &context)
         };
         assert_eq!(render("a-b.c/1:2,3=4").unwrap(), "a\nb a-b.c/1:2,3=4\n");
-        for bad in ["a b", "a;", "a{", "%n", "$x", "a#", "\"", "\n", "ü"] {
+        for bad in ["a;", "a{", "%n", "$x", "a#", "\"", "\n", "ü"] {
             let error = render(bad).unwrap_err().to_string();
             assert!(error.starts_with("line 2 of "), "{error}");
         }

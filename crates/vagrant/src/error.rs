@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// A machine's host key is not the one it had before.
     #[error(
-        "the machine at `{address}` shows another host key than before, as a machine made anew does"
+        "the machine at `{address}` has another host key than before, as a machine that was made anew has"
     )]
     HostKeyChanged {
         /// The machine.

@@ -67,7 +67,7 @@ impl Error {
             Self::Strangers { lab, .. } => Some(format!(
                 "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"
             )),
-            Self::Stuck(stuck) => Some(format!("`{}` shows more; mend it, then `up` again", stuck.command)),
+            Self::Stuck(stuck) => Some(format!("`{}` shows more; correct the cause, then run `cargo xtask up` again", stuck.command)),
             Self::CannotInstall { command, .. } => {
                 Some(format!("as an administrator: `{command}`"))
             }
@@ -92,9 +92,9 @@ impl Error {
             Self::ChosenOtherwise { lab, .. } => Some(format!(
                 "leave the flag out to go on with the machines there are, or `cargo xtask destroy {lab}` first"
             )),
-            Self::Declined { .. } => Some("say so with `--yes`".to_owned()),
+            Self::Declined { .. } => Some("answer `y` on a terminal, or run the same command with `--yes`".to_owned()),
             Self::EngineSilent { .. } => Some(
-                "mend what it says, or start it yourself; then run the same command again".to_owned(),
+                "correct what it reports, or start the engine yourself; then run the same command again".to_owned(),
             ),
             Self::NoLabFile { .. } => {
                 Some("remove it, or put a lab file there; `labs/ha.toml` is one".to_owned())

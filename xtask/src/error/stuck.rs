@@ -36,7 +36,7 @@ impl fmt::Display for Stuck {
         } else {
             write!(
                 f,
-                "machine `{machine}` does not go on in phase `{phase}`: {text}"
+                "machine `{machine}` makes no progress in phase `{phase}`: {text}"
             )?;
         }
         if !tail.is_empty() {

@@ -85,12 +85,12 @@ fn faults(file: &LabFile) -> String {
         .collect();
     let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
     let (count, things) = match file.faults.len() {
-        1 => (String::new(), "this"),
+        1 => (String::new(), "this fault"),
         count => (format!("{count} "), "faults"),
     };
     writeln!(
         text,
-        "{cyan}hint:{cyan:#} mend {count}{things} in `{}`; nothing was changed",
+        "{cyan}hint:{cyan:#} correct {count}{things} in `{}`; nothing was changed",
         file.path.display()
     )
     .expect("a string takes it");

@@ -99,7 +99,7 @@ impl Screen {
     /// Says, once, that the user was heard: Vagrant takes its time to end.
     pub(crate) fn stopping(&self) {
         if !self.stopping.swap(true, Ordering::Relaxed) {
-            self.say("stopping: Vagrant ends what it is at; Ctrl-C again ends it at once");
+            self.say("stopping: waiting until Vagrant has finished its current step; Ctrl-C again stops it at once");
         }
     }
 

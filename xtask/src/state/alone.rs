@@ -52,7 +52,7 @@ pub(crate) fn wait(lab: &str, dir: &LabDir, screen: &Screen) -> Result<(), Error
         std::thread::sleep(POLL);
     }
     if told.is_some() {
-        screen.done(RUN, "nobody else works on the lab any more");
+        screen.done(RUN, "no other Vagrant works on the lab any more");
     }
     Ok(())
 }

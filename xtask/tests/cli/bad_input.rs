@@ -88,7 +88,7 @@ fn all_faults_of_a_lab_file_at_once() {
           --> labs/bad.toml:21:14
            |
         21 | memory_mib = 2
-           |              ^
+           |              ^ expected at least 1700
            |
            = help: memory is in MiB: 2 GiB is `memory_mib = 2048`
 
@@ -96,7 +96,7 @@ fn all_faults_of_a_lab_file_at_once() {
           --> labs/bad.toml:26:8
            |
         26 | role = "wroker"
-           |        ^^^^^^^^
+           |        ^^^^^^^^ expected `etcd`, `load-balancer`, `control-plane` or `worker`
            |
            = help: did you mean `worker`?
 
@@ -107,9 +107,9 @@ fn all_faults_of_a_lab_file_at_once() {
            |          --------------- the subnet
         ...
         28 | ip = "10.213.8.71"
-           |      ^^^^^^^^^^^^^
+           |      ^^^^^^^^^^^^^ expected an address in `10.213.7.0/24`
 
-        hint: mend 3 faults in `labs/bad.toml`; nothing was changed
+        hint: correct 3 faults in `labs/bad.toml`; nothing was changed
     "#]]
     .assert_eq(&shown(&ended));
     let again = world.run(&["plan", "bad"]);
@@ -177,15 +177,15 @@ fn what_is_no_lab_file() {
     expect![[r#"
         status 2
         --- stderr
-        error: `Capital` is no name for a lab: it has capital letters
+        error: `Capital` cannot be the name of a lab: it has capital letters
          --> labs/Capital.toml:1:1
           |
         1 | domain = "example.com"
-          | ^
+          | ^ expected a DNS label in lower case
           |
           = help: did you mean `capital`?
 
-        hint: mend this in `labs/Capital.toml`; nothing was changed
+        hint: correct this fault in `labs/Capital.toml`; nothing was changed
     "#]]
     .assert_eq(&said("Capital"));
     // Nothing that cannot be read is proposed.

@@ -49,7 +49,7 @@ fn two_runners() {
     ] {
         let second = world.run(verb);
         assert_eq!(second.status, Some(1), "{}", second.stderr);
-        let said = format!("another run is at work on lab `small`: `up`, process {pid}, since ");
+        let said = format!("another run is changing lab `small`: `up`, process {pid}, since ");
         assert!(second.stderr.contains(&said), "{}", second.stderr);
     }
     // Killed in whatever it does: what it left behind is no obstacle.
@@ -136,7 +136,7 @@ fn asked_twice_it_waits_for_nobody() {
     let world = World::new();
     world.write("state/hold", "deaf");
     let told = stopped(&world, 2);
-    assert!(told.contains("Ctrl-C again ends it at once"), "{told}");
+    assert!(told.contains("Ctrl-C again stops it at once"), "{told}");
     assert!(told.ends_with("status 130"), "{told}");
     std::fs::remove_file(world.path("state/hold")).expect("removed");
 }

@@ -469,7 +469,9 @@ fn a_lab_without_keys() {
     let refused = world.run(&["kubeconfig", "small"]);
     assert_eq!(refused.status, Some(1));
     assert!(
-        refused.stderr.contains("was never brought up from here"),
+        refused
+            .stderr
+            .contains("was never brought up from this workspace"),
         "{}",
         refused.stderr
     );

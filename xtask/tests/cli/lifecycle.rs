@@ -174,9 +174,9 @@ fn destroy_leaves_nothing() {
     expect![[r#"
         status 1
         --- stderr
-        error: destroying machines of lab `small` needs your word
+        error: destroying machines of lab `small` was not confirmed
 
-        hint: say so with `--yes`
+        hint: answer `y` on a terminal, or run the same command with `--yes`
     "#]]
     .assert_eq(&shown(&unasked));
     assert_eq!(world.calls(), "");
@@ -275,7 +275,7 @@ fn destroy_needs_neither_lab_file_nor_vagrant_nor_state() {
     expect![[r#"
         status 1
         --- stderr
-        error: machines of a lab `small` are there that were not made from here: `etcdone`, `masterone`, `workerone`
+        error: lab `small` has machines that were not made from this workspace: `etcdone`, `masterone`, `workerone`
 
         hint: `cargo xtask destroy small` removes them; nobody has their keys any more
     "#]].assert_eq(&shown(&up));
@@ -298,7 +298,7 @@ fn an_edited_lab_is_refused_while_its_machines_are_there() {
     expect![[r#"
         status 1
         --- stderr
-        error: lab `small` was edited while its machines are there:
+        error: the file of lab `small` was changed, and its machines were made from the file as it was before:
             machine `masterone`: `cpus` was `2` and is `3`
             machine `workerone`: `ip` was `10.213.7.71` and is `10.213.7.72`
 
@@ -366,7 +366,7 @@ fn machines_of_another_computer() {
     expect![[r#"
         status 1
         --- stderr
-        error: the machines of server `server2` belong on `ssh://me@other`
+        error: the machines of server `server2` run on `ssh://me@other`, not on this computer
 
         hint: `cargo xtask plan small --write`, carry `.lab/small/server2` and `.lab/small/ssh` to `ssh://me@other`, and run `vagrant up` there; `--server` brings up one server's machines from here
     "#]].assert_eq(&shown(&ended));
@@ -403,7 +403,7 @@ fn a_stopped_engine_is_not_a_lab_without_machines() {
     expect![[r#"
         status 1
         --- stderr
-        error: lab `small` was edited, and whether it has machines cannot be asked now:
+        error: the file of lab `small` was changed, and it is not known whether machines exist that were made from the file as it was before:
             machine `workerone`: `ip` was `10.213.7.71` and is `10.213.7.72`
           the container engine does not answer: Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?
 

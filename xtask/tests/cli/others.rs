@@ -33,7 +33,8 @@ fn a_lab_of_the_same_name_in_another_workspace() {
     std::fs::remove_dir_all(world.path("other")).expect("removed");
     let halt = world.run(&["halt", "small"]);
     assert!(
-        halt.stderr.contains("that were not made from here"),
+        halt.stderr
+            .contains("that were not made from this workspace"),
         "{}",
         halt.stderr
     );

@@ -20,7 +20,7 @@ fn flannel_is_among_the_files() {
         String::from_utf8_lossy(&std::fs::read(world.path(&path)).unwrap()).into_owned()
     };
     let master = script("server1", "masterone");
-    assert!(master.contains("image: ghcr.io/flannel-io/flannel:v"));
+    assert!(master.contains("image: \"ghcr.io/flannel-io/flannel:v"));
     assert!(
         master.contains("enable --quiet --no-reload caravan-bootstrap.service caravan-cni.path ")
     );

@@ -47,9 +47,15 @@ fn nobody_to_ask() {
     let world = without_vagrant();
     let ended = world.run(&[&["setup"][..], &SOURCES].concat());
     assert_eq!(ended.status, Some(1));
-    assert!(ended.stderr.contains("needs your word"), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("hint: say so with `--yes`"),
+        ended.stderr.contains("was not confirmed"),
+        "{}",
+        ended.stderr
+    );
+    assert!(
+        ended
+            .stderr
+            .contains("hint: answer `y` on a terminal, or run the same command with `--yes`"),
         "{}",
         ended.stderr
     );

@@ -27,7 +27,7 @@ fn authorities_are_brought_once() {
         expect![[r#"
             error: `pki/ca.key` exists already
 
-            hint: nothing is overwritten: move it away, or take another name
+            hint: existing files are not overwritten: move it away, or choose another name
         "#]],
     );
     // The file at fault is named, and a failed import leaves no folder.

@@ -43,13 +43,13 @@ fn run() -> Timeline {
 fn the_critical_path_follows_what_was_waited_for() {
     expect![[r#"
         critical path   phase         from     took
-        run             files          0.0 s    0.2 s
+        (run)           files          0.0 s    0.2 s
         etcdone         create         0.3 s   14.7 s
         etcdone         etcd-start    15.0 s    0.9 s
         etcdone         etcd-quorum   15.9 s    0.5 s
         masterone       init          16.5 s    6.5 s
         mastertwo       join          23.2 s   12.8 s
-        run             verify        37.1 s    0.9 s"#]]
+        (run)           verify        37.1 s    0.9 s"#]]
     .assert_eq(&table::critical(&critical::path(&run().spans)));
 }
 
