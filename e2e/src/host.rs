@@ -5,9 +5,128 @@ use std::path::Path;
 
 use caravan_process::Program;
 
+/// Where the kernel's settings are.
+const SETTINGS: &str = "/proc/sys";
+
+/// What counts, measures or makes up a new value for each reader, below [`SETTINGS`]: the beginnings of paths.
+const NO_SETTINGS: [&str; 13] = [
+    "dev/cdrom/info",
+    "fs/aio-nr",
+    "fs/dentry-state",
+    "fs/file-nr",
+    "fs/inode-nr",
+    "fs/inode-state",
+    "fs/quota/",
+    "kernel/ns_last_pid",
+    // The kernel lowers it by itself when it is busy.
+    "kernel/perf_event_max_sample_rate",
+    "kernel/pty/nr",
+    "kernel/random/",
+    "net/netfilter/nf_conntrack_count",
+    // Reading it does work.
+    "vm/stat_refresh",
+];
+
+/// Devices have settings that come and go with them.
+const PER_DEVICE: [&str; 4] = [
+    "net/ipv4/conf/",
+    "net/ipv4/neigh/",
+    "net/ipv6/conf/",
+    "net/ipv6/neigh/",
+];
+
+/// What a node raises while any lab has machines, and is put back with the last.
+const RAISED: &str = "fs/inotify/max_user_instances";
+
+/// All settings of this computer's kernel that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings(BTreeMap<String, String>);
+
+impl Settings {
+    /// Reads them.
+    ///
+    /// # Panics
+    ///
+    /// When so few can be read that comparing them would prove nothing.
+    pub fn now() -> Self {
+        let mut found = BTreeMap::new();
+        read_settings(Path::new(SETTINGS), &mut found);
+        assert!(
+            found.len() > 200,
+            "only {} settings can be read",
+            found.len()
+        );
+        for one in ["kernel/panic", "vm/overcommit_memory", RAISED] {
+            assert!(found.contains_key(one), "{one} cannot be read");
+        }
+        Self(found)
+    }
+
+    /// Those that are not as `before`, each with what it was and what it is. Modules that were loaded since bring more of
+    /// them, which were nothing before.
+    pub fn changed_since(&self, before: &Self) -> Vec<String> {
+        let differs = |(name, was): (&String, &String)| {
+            let is = self.0.get(name)?;
+            (is != was).then(|| format!("{name}: was `{was}`, is `{is}`"))
+        };
+        before.0.iter().filter_map(differs).collect()
+    }
+
+    /// Holds that a lab that is up has raised the one limit that it says it does, and changed nothing else.
+    ///
+    /// # Panics
+    ///
+    /// When it has changed anything else.
+    pub fn assert_only_watchers_raised_since(&self, before: &Self) {
+        let mut changed = self.changed_since(before);
+        changed.retain(|line| !line.starts_with(RAISED));
+        assert!(changed.is_empty(), "the lab changed its host: {changed:#?}");
+    }
+
+    /// Holds that everything is as it was.
+    ///
+    /// # Panics
+    ///
+    /// When anything differs.
+    pub fn assert_as_before(&self, before: &Self) {
+        let changed = self.changed_since(before);
+        assert!(
+            changed.is_empty(),
+            "the lab left its host changed: {changed:#?}"
+        );
+    }
+}
+
+fn read_settings(folder: &Path, found: &mut BTreeMap<String, String>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = path
+            .strip_prefix(SETTINGS)
+            .expect("it lies below")
+            .to_string_lossy()
+            .into_owned();
+        if path.is_dir() {
+            let with_slash = format!("{name}/");
+            if !PER_DEVICE.contains(&with_slash.as_str()) {
+                read_settings(&path, found);
+            }
+        } else if !NO_SETTINGS.iter().any(|it| name.starts_with(it))
+            && let Ok(value) = std::fs::read_to_string(&path)
+        {
+            found.insert(name, value.trim().to_owned());
+        }
+    }
+}
+
 /// What stands on this computer that a lab could have left behind.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Host(BTreeMap<&'static str, String>);
+pub struct Host {
+    stands: BTreeMap<&'static str, String>,
+    settings: Settings,
+}
 
 impl Host {
     /// Looks.
@@ -61,7 +180,15 @@ impl Host {
             })
             .unwrap_or_default();
         found.insert("lab state", labs);
-        Self(found)
+        Self {
+            stands: found,
+            settings: Settings::now(),
+        }
+    }
+
+    /// The kernel's settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Compares with what stood before.
@@ -70,9 +197,10 @@ impl Host {
     ///
     /// When anything differs: that was left behind, or taken away.
     pub fn assert_as_before(&self, before: &Self) {
-        for (name, found) in &self.0 {
+        self.settings.assert_as_before(&before.settings);
+        for (name, found) in &self.stands {
             assert_eq!(
-                found, &before.0[name],
+                found, &before.stands[name],
                 "{name}: what stands now (left) and what stood before the lab (right)"
             );
         }

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
-use caravan_process::{Following, Program};
+use caravan_process::{Call, Following, Program};
 use serde_json::Value;
 
 /// `cargo xtask` in this workspace, and Vagrant beside it.
 pub struct Tool {
     root: PathBuf,
     xtask: Program,
+    /// What differs from this process's environment.
+    env: Vec<(String, PathBuf)>,
 }
 
 /// How a run of the tool ended.
@@ -58,8 +60,27 @@ impl Tool {
             .map_or_else(|| root.join("target"), |dir| root.join(dir));
         Self {
             xtask: Program::at(target.join("debug/xtask")),
+            env: Vec::new(),
             root,
         }
+    }
+
+    /// The same tool for a user whose environment has `name` set to a path.
+    #[must_use]
+    pub fn with_env(&self, name: &str, path: &Path) -> Self {
+        let mut env = self.env.clone();
+        env.push((name.to_owned(), path.to_owned()));
+        Self {
+            root: self.root.clone(),
+            xtask: self.xtask.clone(),
+            env,
+        }
+    }
+
+    fn dressed(&self, call: Call) -> Call {
+        self.env
+            .iter()
+            .fold(call, |call, (name, path)| call.env(name, path))
     }
 
     /// The workspace's folder.
@@ -85,8 +106,7 @@ impl Tool {
     pub fn run(&self, args: &[&str]) -> Ended {
         println!("\n$ cargo xtask {}", args.join(" "));
         let output = self
-            .xtask
-            .call(args)
+            .dressed(self.xtask.call(args))
             .dir(&self.root)
             .output()
             .unwrap_or_else(|error| panic!("{error}"));
@@ -119,8 +139,7 @@ impl Tool {
         println!("\n$ cargo xtask {} &", args.join(" "));
         let (lines, received) = channel();
         let following = self
-            .xtask
-            .call(args)
+            .dressed(self.xtask.call(args))
             .dir(&self.root)
             .follow(move |line| {
                 println!("{line}");
@@ -139,7 +158,10 @@ impl Tool {
     pub fn vagrant(&self, lab: &str, server: &str, args: &[&str]) {
         println!("\n$ cd .lab/{lab}/{server} && vagrant {}", args.join(" "));
         let output = Program::find("vagrant")
-            .and_then(|vagrant| vagrant.call(args).dir(self.state(lab).join(server)).run())
+            .and_then(|vagrant| {
+                let call = vagrant.call(args).dir(self.state(lab).join(server));
+                self.dressed(call).run()
+            })
             .unwrap_or_else(|error| panic!("{error}"));
         println!("{}{}", output.stdout, output.stderr);
     }

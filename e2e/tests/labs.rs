@@ -42,7 +42,9 @@ fn halt_and_prune(tool: &Tool, lab: &str) {
 #[ignore = "needs real machines"]
 fn ha_lives_its_whole_life() {
     on_a_clean_host(|tool| {
+        let settings = Settings::now();
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
+        Settings::now().assert_only_watchers_raised_since(&settings);
         assert_verified(tool, "ha", &["--disrupt"]);
 
         // A second `up` finds nothing to do and starts no Vagrant.
@@ -189,6 +191,7 @@ fn container(tool: &Tool, machine: &str) -> String {
 #[ignore = "needs real machines"]
 fn vagrant_alone_brings_up_the_same_cluster_in_any_order() {
     on_a_clean_host(|tool| {
+        let settings = Settings::now();
         tool.ok(&["plan", "ha", "--write", "--airgap"]);
         tool.vagrant("ha", "server2", &["up", "workerone", "lbone", "lbtwo"]);
         tool.vagrant(
@@ -232,6 +235,8 @@ fn vagrant_alone_brings_up_the_same_cluster_in_any_order() {
             "server2",
             &["destroy", "-f", "etcdone", "etcdtwo", "etcdthree"],
         );
+        // Vagrant alone leaves the host as it found it.
+        Settings::now().assert_as_before(&settings);
         tool.ok(&["destroy", "ha", "--yes"]);
     });
 }
@@ -252,6 +257,47 @@ fn live_also_after_a_halt(tool: &Tool, lab: &str) {
     tool.ok(&["up", lab, "--yes"]);
     assert_verified(tool, lab, &[]);
     tool.ok(&["destroy", lab, "--yes"]);
+}
+
+/// What people keep in their own Vagrant folder for all projects: each of these would change or break a lab.
+const USERS_VAGRANTFILE: &str = r#"Vagrant.configure("2") do |config|
+  config.ssh.insert_key = true
+  config.ssh.username = "me"
+  config.vm.synced_folder "/tmp", "/host-tmp"
+  config.vm.provision "shell", inline: "echo personal > /etc/personal"
+  config.vm.network "private_network", ip: "192.168.56.77"
+  config.vm.provider :docker do |docker|
+    docker.volumes = ["/tmp:/personal"]
+    docker.env = { "http_proxy" => "http://127.0.0.1:9" }
+  end
+end
+"#;
+
+#[test]
+#[ignore = "needs real machines"]
+fn a_users_own_vagrantfile_takes_no_part() {
+    on_a_clean_host(|tool| {
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::write(home.path().join("Vagrantfile"), USERS_VAGRANTFILE).expect("written");
+        let tool = tool.with_env("VAGRANT_HOME", home.path());
+        tool.ok(&["up", "external-etcd", "--yes", "--airgap"]);
+        // Vagrant by hand reads the user's file, and leaves it out as well.
+        tool.vagrant("external-etcd", "server2", &["destroy", "-f", "workerone"]);
+        tool.vagrant("external-etcd", "server2", &["up", "workerone"]);
+        assert_verified(&tool, "external-etcd", &["--wait"]);
+        for machine in ["masterone", "workerone"] {
+            let look = "ls -d /etc/personal /personal /host-tmp; env | grep http_proxy; id -un";
+            let seen = Program::find("docker")
+                .and_then(|docker| {
+                    docker
+                        .call(["exec", &container(&tool, machine), "sh", "-c", look])
+                        .run()
+                })
+                .unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(seen.stdout.trim(), "root", "{machine}");
+        }
+        tool.ok(&["destroy", "external-etcd", "--yes"]);
+    });
 }
 
 /// A lab file that is gone when this is dropped.

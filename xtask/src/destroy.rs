@@ -242,7 +242,7 @@ pub(crate) fn remove(
 ) -> Result<(), Error> {
     let roles = machines::roles(target.known_lab(), found);
     if target.provider() != Provider::Docker {
-        let vagrant = Vagrant::find()?;
+        let vagrant = machines::vagrant(target.provider(), &target.dir)?;
         for level in levels::stopping(chosen, &roles) {
             if interrupt::raised() {
                 return Err(Error::Interrupted);

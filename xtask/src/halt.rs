@@ -121,7 +121,7 @@ fn stop(run: &Run<'_>, target: &Target, found: &[Found], running: &[&Found]) -> 
             .collect();
         return stop_containers(run, target, running, &steps);
     }
-    let vagrant = Vagrant::find()?;
+    let vagrant = machines::vagrant(target.provider(), &target.dir)?;
     for level in &levels {
         if interrupt::raised() {
             return Err(Error::Interrupted);

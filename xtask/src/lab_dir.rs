@@ -79,6 +79,11 @@ impl LabDir {
         self.ssh().join("known_hosts")
     }
 
+    /// What Vagrant takes for the user's own folder, for machines that need nothing of it. No server's name has a dot.
+    pub(crate) fn vagrant_home(&self) -> PathBuf {
+        self.root.join("vagrant.d")
+    }
+
     /// The Vagrant project of one server.
     pub(crate) fn group(&self, server: &str) -> PathBuf {
         self.root.join(server)
@@ -249,6 +254,7 @@ mod tests {
             dir.pki(),
             dir.ssh_key(),
             dir.known_hosts(),
+            dir.vagrant_home(),
             dir.vagrantfile("server1"),
             dir.archive("server1", "masterone"),
             dir.deployed_lab(),

@@ -52,6 +52,20 @@ impl From<Container> for Found {
     }
 }
 
+/// Vagrant for the machines of a lab. Containers need no plugin and no box, so what the user keeps for projects of their own
+/// takes no part; the plugins of virtual machines are the user's.
+///
+/// # Errors
+///
+/// [`Error::Vagrant`] when it is not there, or the lab's folder cannot be written.
+pub(crate) fn vagrant(provider: Provider, dir: &LabDir) -> Result<Vagrant, Error> {
+    let vagrant = Vagrant::find()?;
+    match provider {
+        Provider::Docker => Ok(vagrant.apart(dir.vagrant_home())?),
+        Provider::Libvirt | Provider::VirtualBox => Ok(vagrant),
+    }
+}
+
 /// The machines of the lab called `lab` that are there, in the order of their names.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ mod converge;
 mod create;
 mod listen;
 mod preflight;
+mod silence;
 mod stale;
 
 use std::sync::atomic::{AtomicBool, Ordering};

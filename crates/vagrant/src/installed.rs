@@ -1,7 +1,7 @@
 //! Vagrant as it is installed here.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use caravan_process::{Call, Program};
@@ -19,7 +19,7 @@ pub const FLOOR: Version = Version::new(2, 3, 0);
 /// Variables that point Vagrant elsewhere than at the folder it runs in, or change the Ruby that it runs on.
 ///
 /// People set them for a project of their own and forget; a lab would then act on that project.
-const MISLEADING: [&str; 10] = [
+const MISLEADING: [&str; 14] = [
     "VAGRANT_CWD",
     "VAGRANT_DOTFILE_PATH",
     "VAGRANT_VAGRANTFILE",
@@ -28,6 +28,11 @@ const MISLEADING: [&str; 10] = [
     "VAGRANT_FORCE_COLOR",
     "VAGRANT_NO_PARALLEL",
     "VAGRANT_DEFAULT_TEMPLATE",
+    // Commands under other names, plugins of one folder, and none at all, which virtual machines need.
+    "VAGRANT_ALIAS_FILE",
+    "VAGRANT_LOCAL_PLUGINS_LOAD",
+    "VAGRANT_NO_PLUGINS",
+    "VAGRANT_EXPERIMENTAL",
     "BUNDLE_GEMFILE",
     "RUBYOPT",
 ];
@@ -46,6 +51,8 @@ exit!
 pub struct Vagrant {
     program: Program,
     version: Version,
+    /// The folder that Vagrant takes for the user's own, where it is not to be that.
+    home: Option<PathBuf>,
 }
 
 impl Vagrant {
@@ -82,7 +89,32 @@ impl Vagrant {
         if version < FLOOR {
             return Err(Error::TooOld { found: version });
         }
-        Ok(Self { program, version })
+        Ok(Self {
+            program,
+            version,
+            home: None,
+        })
+    }
+
+    /// The same Vagrant, apart from what the user keeps for projects of their own: without their plugins, and with `home`
+    /// in the place of their Vagrant folder and the Vagrantfile in it. For providers that need no plugin and no box.
+    ///
+    /// Vagrant locks machines by files in that folder. They stay where they are, by a link: who runs Vagrant by hand in a
+    /// group's folder is to find the machines locked meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] when `home` cannot be made.
+    pub fn apart(self, home: impl Into<PathBuf>) -> Result<Self, Error> {
+        let home = home.into();
+        make_home(&home, users_home().as_deref()).map_err(|source| Error::File {
+            path: home.clone(),
+            source,
+        })?;
+        Ok(Self {
+            home: Some(home),
+            ..self
+        })
     }
 
     /// Its version.
@@ -134,8 +166,41 @@ impl Vagrant {
 
     /// The one place where a Vagrant command is put together.
     pub(crate) fn create_call(&self, group: &Group, args: &[&str]) -> Call {
-        scrubbed(self.program.call(args)).dir(group.dir())
+        let call = scrubbed(self.program.call(args)).dir(group.dir());
+        match &self.home {
+            None => call,
+            Some(home) => call
+                .env("VAGRANT_HOME", home)
+                .env("VAGRANT_NO_PLUGINS", "1"),
+        }
     }
+}
+
+/// The user's own Vagrant folder, as Vagrant finds it.
+fn users_home() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    set("VAGRANT_HOME")
+        .map(PathBuf::from)
+        .or_else(|| set("HOME").map(|home| Path::new(&home).join(".vagrant.d")))
+}
+
+/// Makes a Vagrant folder at `home` that has nothing of the user's but the folder of locks.
+fn make_home(home: &Path, users: Option<&Path>) -> std::io::Result<()> {
+    std::fs::create_dir_all(home)?;
+    let data = home.join("data");
+    if data.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    // Where the user has no folder, or may not write to it, there is nobody to share locks with.
+    if let Some(shared) = users.map(|users| users.join("data"))
+        && std::fs::create_dir_all(&shared).is_ok()
+        && let Ok(shared) = shared.canonicalize()
+        && let Err(error) = std::os::unix::fs::symlink(&shared, &data)
+        && error.kind() != std::io::ErrorKind::AlreadyExists
+    {
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Takes the user's settings away and gives the ones that every call needs.
@@ -187,6 +252,29 @@ impl fmt::Display for Version {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_home_of_its_own_shares_nothing_but_locks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (home, users) = (folder.path().join("own"), folder.path().join("users"));
+        std::fs::create_dir(&users).expect("made");
+        std::fs::write(users.join("Vagrantfile"), "raise").expect("written");
+        for _ in 0..2 {
+            make_home(&home, Some(&users)).expect("made");
+            let here: Vec<_> = std::fs::read_dir(&home)
+                .expect("a folder")
+                .flatten()
+                .collect();
+            assert_eq!(here.len(), 1, "{here:?}");
+            std::fs::write(home.join("data/lock"), "").expect("written");
+            assert!(users.join("data/lock").exists());
+        }
+        // Nobody to share with.
+        let alone = folder.path().join("alone");
+        make_home(&alone, None).expect("made");
+        make_home(&alone, Some(Path::new("/proc/nobody"))).expect("made");
+        assert!(!alone.join("data").exists());
+    }
 
     #[test]
     fn versions() {

@@ -23,7 +23,10 @@ use serde::Serialize;
 use crate::Error;
 
 /// The tables that rules ask on any computer: `default`, `main`, `local`.
-const USUAL_TABLES: [u32; 3] = [253, 254, 255];
+const USUAL_TABLES: [u32; 3] = [253, 254, LOCAL_TABLE];
+
+/// The table that the kernel keeps of its own addresses.
+const LOCAL_TABLE: u32 = 255;
 
 /// How many datagrams one answer may take: a table of a router, and an end to a kernel that never says it is done.
 const MOST_DATAGRAMS: usize = 100_000;
@@ -47,6 +50,11 @@ impl Route {
         } else {
             format!("ip route show table {}", self.table)
         }
+    }
+
+    /// Whether it leads to an address of this computer itself.
+    pub fn is_own_address(&self) -> bool {
+        self.table == LOCAL_TABLE
     }
 
     /// Whether it stands for "everything else": the default route, or one of the two halves that VPNs make of it.

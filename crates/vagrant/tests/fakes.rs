@@ -89,6 +89,48 @@ fn verbs_have_their_arguments() {
 }
 
 #[test]
+fn vagrant_apart_takes_nothing_of_the_users() {
+    let fake = Fake::of("vagrant");
+    let dir = fake.path("group");
+    fs::create_dir_all(&dir).expect("a folder");
+    let home = fake.path("own home");
+    let vagrant = Vagrant::at(fake.program()).expect("recent enough");
+    let log = fake.path("log");
+    vagrant
+        .group(&dir)
+        .halt(&[], &log, &mut |_| {})
+        .expect("halted");
+    let apart = vagrant.apart(&home).expect("a home is made");
+    apart
+        .group(&dir)
+        .halt(&[], &log, &mut |_| {})
+        .expect("halted");
+    let environment = |call: usize| -> Vec<String> {
+        let text = fake.read(&format!("calls/{call}.env"));
+        text.lines()
+            .filter(|line| {
+                line.starts_with("VAGRANT_HOME=") || line.starts_with("VAGRANT_NO_PLUGINS=")
+            })
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    // Plugins of virtual machines are the user's, and stay.
+    assert!(
+        environment(0)
+            .iter()
+            .all(|line| !line.starts_with("VAGRANT_NO_PLUGINS="))
+    );
+    assert_eq!(
+        environment(1),
+        [
+            format!("VAGRANT_HOME={}", home.display()),
+            "VAGRANT_NO_PLUGINS=1".to_owned()
+        ]
+    );
+    assert!(home.is_dir() && !home.join("Vagrantfile").exists());
+}
+
+#[test]
 fn a_refusal_has_its_class_and_the_last_words() {
     let fake = Fake::of("vagrant");
     fake.play(0, FAIL, 1);

@@ -105,10 +105,12 @@ fn compare(
             if route.is_default() || !routes::overlap(route.to, range) || is_own(route) {
                 continue;
             }
-            // An address of this computer lies in a network that is told already.
+            // An address of this computer lies in a network that is told already, and so does a part of one.
             let told = found.iter().any(|it| {
                 it.key == key
-                    && matches!(&it.what, What::Route(wide) if wide.device == route.device && wide.to.contains(&route.to))
+                    && matches!(&it.what, What::Route(wide) if wide.device == route.device
+                        && (wide.table == route.table || route.is_own_address())
+                        && wide.to.contains(&route.to))
             });
             if !told {
                 found.push(Collision {
@@ -205,6 +207,8 @@ mod tests {
             route("0.0.0.0/0", "eth0", 254),
             route("0.0.0.0/1", "tun0", 52),
             route("10.0.0.0/8", "tun0", 52),
+            // A VPN's table on the same device hides nothing of what the main table says.
+            route("10.244.0.0/16", "lan0", 52),
             route("10.244.7.0/24", "lan0", 254),
             route("10.244.7.1/32", "lan0", 255),
             route("192.168.29.0/24", "br-lab", 254),
@@ -217,6 +221,9 @@ mod tests {
             [
                 format!(
                     "this computer reaches `10.0.0.0/8` through `tun0` (routing table 52), which overlaps the lab's `pod_cidr` `10.244.0.0/16`: {end}"
+                ),
+                format!(
+                    "this computer reaches `10.244.0.0/16` through `lan0` (routing table 52), which overlaps the lab's `pod_cidr` `10.244.0.0/16`: {end}"
                 ),
                 format!(
                     "this computer reaches `10.244.7.0/24` through `lan0`, which overlaps the lab's `pod_cidr` `10.244.0.0/16`: {end}"

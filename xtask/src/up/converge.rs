@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use caravan_cluster::{Access, ready};
 use caravan_lab::Provider;
-use caravan_vagrant::Vagrant;
 
 use super::listen::Listener;
 use super::{Up, create};
 use crate::error::Error;
 use crate::files::{self, Sources};
-use crate::machines::Found;
+use crate::machines::{self, Found};
 use crate::show::timeline::RUN;
 
 /// How long the cluster may take after its machines are ready: image-less pods start in seconds.
@@ -44,7 +43,7 @@ pub(super) fn until_ready(
         std::thread::scope(|scope| {
             if !groups.is_empty() {
                 forget_the_gone(up, access, found)?;
-                let vagrant = Vagrant::find()?;
+                let vagrant = machines::vagrant(provider, up.dir)?;
                 for (server, machines) in &groups {
                     let (vagrant, sender) = (vagrant.clone(), sender.clone());
                     scope.spawn(move || {

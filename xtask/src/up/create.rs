@@ -14,6 +14,8 @@ use crate::show::timeline::{CREATE, Outcome};
 
 /// What a group's thread tells.
 pub(super) enum Told {
+    /// What Vagrant says of this machine.
+    Says(String, String),
     /// Vagrant is done with this machine, which makes itself from now on.
     Made(String),
     /// Vagrant is done with all machines of the group.
@@ -48,6 +50,10 @@ pub(super) fn group(
     for name in machines {
         up.run.start(name, CREATE, false, "");
         up.run.screen.now(name, CREATE);
+        tell(
+            told,
+            Told::Says(name.clone(), format!("`vagrant up {name}` begins")),
+        );
     }
     let names: Vec<&str> = machines.iter().map(String::as_str).collect();
     let asked = Asked {
@@ -70,6 +76,7 @@ pub(super) fn group(
                 _ => {
                     if let Some(text) = line.shown() {
                         up.run.screen.detail(machine, &text);
+                        tell(told, Told::Says(machine.to_owned(), text));
                     }
                 }
             }

@@ -12,11 +12,12 @@ use caravan_process::interrupt;
 
 use super::Up;
 use super::create::Told;
+use super::silence::Silences;
 use crate::error::{Error, Stuck};
 use crate::files::Sources;
 use crate::machines;
 use crate::reach;
-use crate::show::timeline::Outcome;
+use crate::show::timeline::{CREATE, Outcome};
 
 /// How long a machine may take to let us in.
 const REACH_LIMIT: Duration = Duration::from_secs(180);
@@ -55,6 +56,7 @@ pub(super) struct Listener<'a> {
     /// When this began, in milliseconds since 1970.
     began_ms: u64,
     heard_at: Instant,
+    silences: Silences,
     /// When the machines' states were asked for last.
     asked_at: Instant,
 }
@@ -82,6 +84,7 @@ impl<'a> Listener<'a> {
             groups,
             failed: None,
             heard_at: Instant::now(),
+            silences: Silences::default(),
             asked_at: Instant::now(),
         }
     }
@@ -134,6 +137,12 @@ impl<'a> Listener<'a> {
             if interrupt::raised() {
                 self.up.run.screen.stopping();
             }
+            for (machine, text) in self.silences.due(Instant::now()) {
+                self.up
+                    .run
+                    .screen
+                    .now(&machine, &format!("{CREATE} {text}"));
+            }
             self.complain()?;
             if !heard {
                 std::thread::sleep(TICK);
@@ -147,12 +156,17 @@ impl<'a> Listener<'a> {
             heard = true;
             self.heard_at = Instant::now();
             match news {
+                Told::Says(machine, text) => self.silences.hear(&machine, &text, self.heard_at),
                 Told::Made(machine) => {
+                    self.silences.forget(&machine);
                     self.note_deployed(&machine)?;
                     self.follow(&machine);
                 }
                 Told::Ended(result) => {
                     self.groups -= 1;
+                    if self.groups == 0 {
+                        self.silences.clear();
+                    }
                     // The other groups are given the time to end well: their machines are then not cut short.
                     self.failed = self.failed.take().or(result.err());
                 }

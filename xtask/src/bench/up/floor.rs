@@ -7,8 +7,8 @@
 use std::time::Instant;
 
 use caravan_lab::{Lab, Provider, Server};
+use caravan_vagrant::Up;
 use caravan_vagrant::engine::Engine;
-use caravan_vagrant::{Up, Vagrant};
 
 use super::usage::Cpu;
 use super::{Asked, Leg, ids, remove};
@@ -141,7 +141,7 @@ fn prepare(
 
 /// `vagrant up` of all groups at the same time, from the start of the first to the end of the last.
 fn up(bare: &Lab, dir: &LabDir, provider: Provider, workspace: &Workspace) -> Result<Leg, Error> {
-    let vagrant = Vagrant::find()?;
+    let vagrant = machines::vagrant(provider, dir)?;
     let asked = Up {
         provider: Some(provider.word()),
         machines: &[],
