@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use caravan_e2e::{Tool, assert_verified, kubectl, on_a_clean_host};
+use caravan_e2e::{Settings, Tool, assert_verified, kubectl, on_a_clean_host};
 use caravan_process::Program;
 
 /// A lab of this file's own.

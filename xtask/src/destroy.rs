@@ -8,8 +8,8 @@ use caravan_cluster::kube::Api;
 use caravan_lab::{Lab, Provider, Role};
 use caravan_process::interrupt;
 use caravan_vagrant::engine::{Engine, Volume};
+use caravan_vagrant::notes;
 use caravan_vagrant::ssh::Ssh;
-use caravan_vagrant::{Vagrant, notes};
 
 use crate::certs::Keys;
 use crate::data;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use caravan_lab::{Provider, Role};
 use caravan_process::interrupt;
 use caravan_vagrant::engine::Engine;
-use caravan_vagrant::{MachineState, Vagrant, notes};
+use caravan_vagrant::{MachineState, notes};
 
 use crate::error::Error;
 use crate::exit::Exit;

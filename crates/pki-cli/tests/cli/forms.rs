@@ -10,6 +10,9 @@ use std::time::SystemTime;
 
 use super::{check, run};
 
+/// What an editor, a shell or another system does to a file.
+type Change = fn(&str) -> Vec<u8>;
+
 fn write(folder: &Path, name: &str, bytes: &[u8]) {
     fs::write(folder.join(name), bytes).unwrap();
     fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o600)).unwrap();
@@ -35,7 +38,7 @@ fn what_openssl_reads_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (certificate, key) = authority(folder);
-    let changes: [(&str, fn(&str) -> Vec<u8>); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("bom", |text| format!("\u{feff}{text}").into_bytes()),
         ("crlf", |text| text.replace('\n', "\r\n").into_bytes()),
         ("latin1", |text| {
@@ -77,7 +80,7 @@ fn what_openssl_does_not_read_is_named_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (certificate, key) = authority(folder);
-    let changes: [(fn(&str) -> Vec<u8>, &str); 8] = [
+    let changes: [(Change, &str); 8] = [
         (utf16, "it is UTF-16 text"),
         (
             |text| text.replace('\n', "\r").into_bytes(),

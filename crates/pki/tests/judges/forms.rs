@@ -303,7 +303,11 @@ fn certificates_in_other_forms_are_read_or_named() {
         ] {
             fs::write(openssl.file("it"), &bytes).unwrap();
             assert!(openssl.run("x509 -in @it -noout").0, "{name}");
-            assert_eq!(inspect::read(&bytes).unwrap(), [ca.clone()], "{name}");
+            assert_eq!(
+                inspect::read(&bytes).unwrap(),
+                std::slice::from_ref(&ca),
+                "{name}"
+            );
         }
         // More than OpenSSL would find, and none of them lost.
         let both = [read("der.pem"), read("der.pem")].concat();
