@@ -229,7 +229,7 @@ fn what_is_not_the_image_is_refused() {
     let error = with(&|_, _| {}).pull(&digest, Arch::Arm64).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("the image `{NAME}` cannot be had: it is not there for arm64")
+        format!("cannot get the image `{NAME}`: it is not there for arm64")
     );
     // A token that does not help is no reason to ask for ever.
     let place = Place::new(&{
