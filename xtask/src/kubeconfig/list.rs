@@ -175,17 +175,17 @@ mod tests {
 
     #[test]
     fn parts_are_as_kubectl_has_them() {
-        let home = Path::new("/home/me");
+        let home = Path::new("/users/me");
         for (listed, files, faults) in [
-            ("", vec!["/home/me/.kube/config"], vec![]),
+            ("", vec!["/users/me/.kube/config"], vec![]),
             ("a", vec!["a"], vec![]),
             (":", vec![], vec![]),
             (":b", vec!["b"], vec![]),
             ("a::b:", vec!["a", "b"], vec![]),
             ("a:b:a", vec!["a", "b"], vec![]),
             ("./~:a~", vec!["./~", "a~"], vec![]),
-            ("~:a", vec!["a"], vec![("~", Some("/home/me"))]),
-            ("~/x", vec![], vec![("~/x", Some("/home/me/x"))]),
+            ("~:a", vec!["a"], vec![("~", Some("/users/me"))]),
+            ("~/x", vec![], vec![("~/x", Some("/users/me/x"))]),
             ("a:~you/x", vec!["a"], vec![("~you/x", None)]),
         ] {
             let list = List::of(OsStr::new(listed), Some(home));

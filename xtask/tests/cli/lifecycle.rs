@@ -25,7 +25,9 @@ fn a_machine_that_cannot_be_made() {
           in .lab/small/server2
           VAGRANT_BOX_UPDATE_CHECK_DISABLE=1
           VAGRANT_CHECKPOINT_DISABLE=1
+          VAGRANT_HOME=.lab/small/vagrant.d
           VAGRANT_NO_COLOR=1
+          VAGRANT_NO_PLUGINS=1
     "#]]
     .assert_eq(&world.calls());
     let timelines: Vec<_> = fs::read_dir(world.path(".lab/small/timeline"))

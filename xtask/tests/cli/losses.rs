@@ -116,7 +116,7 @@ fn data_of_a_lab_whose_state_is_gone_is_a_strangers() {
     let up = world.run(&["up", "small", "--yes"]);
     assert!(
         up.stderr
-            .contains("that were not made from here: `etcdone`"),
+            .contains("that were not made from this workspace: `etcdone`"),
         "{}",
         up.stderr
     );

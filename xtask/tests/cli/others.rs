@@ -17,7 +17,7 @@ fn a_lab_of_the_same_name_in_another_workspace() {
         --- stderr
         error: the machines of a lab `small` were made from `other`: `etcdone`
 
-        hint: `cd 'other' && cargo xtask destroy small`, or give the lab here another name and `subnet`
+        hint: `cd other && cargo xtask destroy small`, or give the lab here another name and `subnet`
     "#]].assert_eq(&shown(&up));
     for verb in [&["destroy", "small", "--yes"][..], &["halt", "small"]] {
         let ended = world.run(verb);
@@ -55,7 +55,7 @@ fn a_lab_file_that_was_removed() {
         --- stderr
         error: the lab file `labs/small.toml` is gone, and lab `small` was made from it
 
-        hint: `cp '.lab/small/deployed/lab.toml' 'labs/small.toml'` brings it back; `cargo xtask destroy small` removes the lab, which needs no file
+        hint: `cp .lab/small/deployed/lab.toml labs/small.toml` brings it back; `cargo xtask destroy small` removes the lab, which needs no file
     "#]].assert_eq(&shown(&ended));
 }
 

@@ -188,9 +188,7 @@ fn files_with_quotes_say_every_name_as_written() {
     for path in [
         "/etc/caravan/machine.env",
         "/etc/etcd/cluster.env",
-        "/etc/kubernetes/caravan/discovery.conf",
         "/etc/kubernetes/caravan/kubeadm-init.yaml",
-        "/etc/kubernetes/caravan/kubeadm-join.yaml",
         "/etc/kubernetes/kubelet.conf",
     ] {
         assert!(seen.contains(path), "{path} was not compared");
