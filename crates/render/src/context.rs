@@ -1,11 +1,13 @@
 //! What templates may say. Every field is there for every machine; one that does not apply is empty.
 
-use std::net::Ipv4Addr;
-use std::str::FromStr;
+mod etcd;
 
-use caravan_lab::{EtcdVersion, Lab, Machine, PodNetwork, Provider, Role};
+use std::net::Ipv4Addr;
+
+use caravan_lab::{Lab, Machine, PodNetwork, Provider, Role};
 use serde::Serialize;
 
+use self::etcd::{EtcdFlags, EtcdTimers};
 use crate::error::Error;
 use crate::material::Material;
 use crate::settings::{Settings, Software};
@@ -293,53 +295,6 @@ impl<'a> MachineContext<'a> {
                 Role::Etcd | Role::LoadBalancer | Role::ControlPlane => "/etc/kubernetes/pki",
             },
         }
-    }
-}
-
-/// How etcd members find out that their leader is gone, in milliseconds.
-struct EtcdTimers {
-    heartbeat_ms: u16,
-    election_ms: u16,
-}
-
-impl EtcdTimers {
-    /// The one place where they are decided: by how long a machine of this kind may be silent and well all the same.
-    fn of(provider: Provider) -> EtcdTimers {
-        let (heartbeat_ms, election_ms) = match provider {
-            Provider::Docker => (100, 500),
-            Provider::VirtualBox => (200, 2000),
-            // It also emulates machines, where nothing better is at hand.
-            Provider::Libvirt => (500, 5000),
-        };
-        EtcdTimers {
-            heartbeat_ms,
-            election_ms,
-        }
-    }
-}
-
-/// Flags of etcd, without their dashes, whose names its versions do not agree on.
-struct EtcdFlags {
-    corrupt_check: &'static str,
-    progress_notify: &'static str,
-}
-
-impl EtcdFlags {
-    /// Returns the flags of etcd `version`, such as `3.6.14`.
-    fn of(version: &str) -> Result<EtcdFlags, Error> {
-        let unread = |_| Error::EtcdVersion(version.to_owned());
-        let version = EtcdVersion::from_str(version).map_err(unread)?;
-        Ok(if (version.major, version.minor) < (3, 6) {
-            EtcdFlags {
-                corrupt_check: "experimental-initial-corrupt-check=true",
-                progress_notify: "experimental-watch-progress-notify-interval=5s",
-            }
-        } else {
-            EtcdFlags {
-                corrupt_check: "feature-gates=InitialCorruptCheck=true",
-                progress_notify: "watch-progress-notify-interval=5s",
-            }
-        })
     }
 }
 

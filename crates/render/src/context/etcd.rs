@@ -1,0 +1,54 @@
+//! What of etcd's settings depends on the machines it runs on, and on its version.
+
+use std::str::FromStr;
+
+use caravan_lab::{EtcdVersion, Provider};
+
+use crate::error::Error;
+
+/// How etcd members find out that their leader is gone, in milliseconds.
+pub(super) struct EtcdTimers {
+    pub(super) heartbeat_ms: u16,
+    pub(super) election_ms: u16,
+}
+
+impl EtcdTimers {
+    /// The one place where they are decided: by how long a machine of this kind may be silent and well all the same.
+    pub(super) fn of(provider: Provider) -> EtcdTimers {
+        let (heartbeat_ms, election_ms) = match provider {
+            Provider::Docker => (100, 500),
+            Provider::VirtualBox => (200, 2000),
+            // It also emulates machines, where nothing better is at hand.
+            Provider::Libvirt => (500, 5000),
+        };
+        EtcdTimers {
+            heartbeat_ms,
+            election_ms,
+        }
+    }
+}
+
+/// Flags of etcd, without their dashes, whose names its versions do not agree on.
+pub(super) struct EtcdFlags {
+    pub(super) corrupt_check: &'static str,
+    pub(super) progress_notify: &'static str,
+}
+
+impl EtcdFlags {
+    /// Returns the flags of etcd `version`, such as `3.6.14`.
+    pub(super) fn of(version: &str) -> Result<EtcdFlags, Error> {
+        let unread = |_| Error::EtcdVersion(version.to_owned());
+        let version = EtcdVersion::from_str(version).map_err(unread)?;
+        Ok(if (version.major, version.minor) < (3, 6) {
+            EtcdFlags {
+                corrupt_check: "experimental-initial-corrupt-check=true",
+                progress_notify: "experimental-watch-progress-notify-interval=5s",
+            }
+        } else {
+            EtcdFlags {
+                corrupt_check: "feature-gates=InitialCorruptCheck=true",
+                progress_notify: "watch-progress-notify-interval=5s",
+            }
+        })
+    }
+}
