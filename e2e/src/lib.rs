@@ -12,5 +12,5 @@ pub use asker::Asker;
 pub use fresh::{Bare, Fresh, Site};
 pub use host::{Host, Settings};
 pub use leaks::LeakWatch;
-pub use story::{assert_verified, bundled_kubectl, kubectl, on_a_clean_host};
+pub use story::{assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long};
 pub use tool::{Ended, Tool};

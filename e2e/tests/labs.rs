@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use caravan_e2e::{Settings, Tool, assert_verified, kubectl, on_a_clean_host};
+use caravan_e2e::{Settings, Tool, assert_verified, kubectl, on_a_clean_host, runs_long};
 use caravan_process::Program;
 
 /// A lab of this file's own.
@@ -107,6 +107,9 @@ fn a_killed_runner_and_a_dead_machine_are_continued() {
 #[test]
 #[ignore = "needs real machines"]
 fn a_pruned_lab_is_the_same_cluster_or_is_said_to_be_lost() {
+    if !runs_long() {
+        return;
+    }
     on_a_clean_host(|tool| {
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
         let cluster = cluster_uid(tool, "ha");
@@ -276,6 +279,9 @@ end
 #[test]
 #[ignore = "needs real machines"]
 fn a_users_own_vagrantfile_takes_no_part() {
+    if !runs_long() {
+        return;
+    }
     on_a_clean_host(|tool| {
         let home = tempfile::tempdir().expect("a folder");
         std::fs::write(home.path().join("Vagrantfile"), USERS_VAGRANTFILE).expect("written");
