@@ -1,18 +1,25 @@
 //! Runs real programs, small scripts of the tests' own, through the one door.
 #![allow(missing_docs)]
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use caravan_process::{Error, Program};
 
-/// Writes an executable shell script.
+/// Writes an executable shell script. By another process: one that a thread of this one writes cannot be started while a
+/// program that another thread has just forked still holds the file ("text file busy").
 fn script(dir: &Path, name: &str, body: &str) -> Program {
     let path = dir.join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    Program::at("/bin/sh")
+        .call([
+            "-c",
+            "cat >\"$0\" && chmod 755 \"$0\"",
+            path.to_str().unwrap(),
+        ])
+        .stdin(format!("#!/bin/sh\n{body}\n"))
+        .run()
+        .unwrap();
     Program::at(path)
 }
 

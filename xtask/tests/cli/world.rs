@@ -1,7 +1,6 @@
 //! A workspace of its own for each test.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_process::{Call, Program};
@@ -91,16 +90,28 @@ impl World {
         let from = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/fakes")
             .join(fake);
-        let to = self.path("bin").join(fake);
-        fs::copy(from, &to).expect("copied");
-        fs::set_permissions(to, Permissions::from_mode(0o755)).expect("set");
+        self.executable(fake, fs::read(from).expect("read"));
     }
 
     /// Puts a shell script on the search path, in the place of what has its name.
     pub(crate) fn script(&self, name: &str, text: &str) {
-        let to = self.path("bin").join(name);
-        fs::write(&to, format!("#!/bin/sh\n{text}\n")).expect("written");
-        fs::set_permissions(to, Permissions::from_mode(0o755)).expect("set");
+        self.executable(name, format!("#!/bin/sh\n{text}\n"));
+    }
+
+    /// By another process: what a thread of this one writes cannot be started while a program that another thread has just
+    /// forked still holds the file ("text file busy").
+    fn executable(&self, name: &str, content: impl Into<Vec<u8>>) {
+        let path = self.path("bin").join(name);
+        let path = path.to_str().expect("it is text");
+        Program::at("/bin/sh")
+            .call([
+                "-c",
+                "rm -f \"$0\" && cat >\"$0\" && chmod 755 \"$0\"",
+                path,
+            ])
+            .stdin(content)
+            .run()
+            .expect("written");
     }
 
     /// A machine that was made by a run of long ago.
