@@ -148,7 +148,7 @@ impl Keys {
             etcd_client: pair(self.pair(RowId::ApiserverEtcdClient, "")?),
             apiserver_etcd_client: pair(self.pair(RowId::ApiserverEtcdClient, "")?),
             foreign: foreign()?,
-            insecure_key: insecure_key(),
+            insecure_key: insecure_key(dir),
             inspect,
         })
     }
@@ -200,13 +200,15 @@ fn foreign() -> Result<Foreign, Error> {
     })
 }
 
-/// The published key that Vagrant keeps for boxes' first start.
-fn insecure_key() -> Option<PathBuf> {
-    let home = std::env::var_os("VAGRANT_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".vagrant.d")))?;
-    let key = home.join("insecure_private_key");
-    key.is_file().then_some(key)
+/// The published key for boxes' first start, which Vagrant writes into the folder that it takes for the user's own: the
+/// lab's, and where Vagrant was run by hand, the user's.
+fn insecure_key(dir: &LabDir) -> Option<PathBuf> {
+    let homes = [Some(dir.vagrant_home()), caravan_vagrant::users_home()];
+    let mut keys = homes
+        .into_iter()
+        .flatten()
+        .map(|home| home.join("insecure_private_key"));
+    keys.find(|key| key.is_file())
 }
 
 /// What a certificate says, for `cluster`, which cannot read any.

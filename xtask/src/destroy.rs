@@ -160,7 +160,7 @@ fn tell_the_left(target: &Target, gone: &[&Found], left: &[&Found], screen: &Scr
         screen.say(&format!(
             "etcd still counts `{}`, so that {} of its {} members must run; `cargo xtask up {}` replaces it",
             member.name,
-            lab.of_role(Role::Etcd).count() / 2 + 1,
+            lab.etcd_quorum(),
             lab.of_role(Role::Etcd).count(),
             target.name
         ));

@@ -176,8 +176,8 @@ impl Vagrant {
     }
 }
 
-/// The user's own Vagrant folder, as Vagrant finds it.
-fn users_home() -> Option<PathBuf> {
+/// The folder in which Vagrant keeps what is the user's and no project's, as Vagrant finds it.
+pub fn users_home() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     set("VAGRANT_HOME")
         .map(PathBuf::from)

@@ -25,4 +25,4 @@ pub mod ssh;
 pub use at_work::{AtWork, at_work};
 pub use error::Error;
 pub use group::{Group, MachineState, MachineStatus, Up};
-pub use installed::{FLOOR, Vagrant, Version};
+pub use installed::{FLOOR, Vagrant, Version, users_home};

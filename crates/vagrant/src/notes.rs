@@ -6,12 +6,12 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
-use crate::{Error, MachineState};
+use crate::{Error, MachineState, users_home};
 
 /// The version of the index that is understood; another one is left alone.
 const VERSION: u64 = 1;
@@ -28,7 +28,7 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 ///
 /// [`Error::File`].
 pub fn forget(project: &Path, machines: &[&str]) -> Result<(), Error> {
-    forget_in(home().as_deref(), project, machines)
+    forget_in(users_home().as_deref(), project, machines)
 }
 
 /// Notes the state of `machines` of the project in the folder `project`, as `vagrant global-status` tells it.
@@ -37,7 +37,7 @@ pub fn forget(project: &Path, machines: &[&str]) -> Result<(), Error> {
 ///
 /// [`Error::File`].
 pub fn note_state(project: &Path, machines: &[&str], state: &MachineState) -> Result<(), Error> {
-    let Some(home) = home() else {
+    let Some(home) = users_home() else {
         return Ok(());
     };
     change(&home, |all| {
@@ -71,14 +71,6 @@ fn forget_in(home: Option<&Path>, project: &Path, machines: &[&str]) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Where Vagrant keeps what is the user's and no project's.
-fn home() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    set("VAGRANT_HOME")
-        .map(PathBuf::from)
-        .or_else(|| set("HOME").map(|home| Path::new(&home).join(".vagrant.d")))
 }
 
 /// Whether an entry of the index is one of `machines` of `project`.

@@ -1,6 +1,6 @@
 //! What machines changed on the engine's computer, and who puts it back.
 
-use super::{Engine, REMOVAL};
+use super::{Engine, REMOVAL, is_gone};
 use crate::Error;
 
 /// The volume in which the nodes of all labs keep what they changed on their host; `container-compat` on a machine writes
@@ -49,10 +49,10 @@ impl Engine {
         {
             // A machine that was just made needs it, or another was quicker.
             Err(caravan_process::Error::Failed(failure))
-                if failure.tail.iter().any(|line| {
-                    let line = line.to_ascii_lowercase();
-                    line.contains("volume is in use") || line.contains("no such volume")
-                }) =>
+                if failure
+                    .tail
+                    .iter()
+                    .any(|line| line.contains("volume is in use") || is_gone(line)) =>
             {
                 Ok(true)
             }
