@@ -37,7 +37,7 @@ pub(crate) struct Flags {
 pub(crate) enum Verb {
     /// Bring a lab up, or whatever of it is missing or broken, and verify it
     Up(Up),
-    /// Stop machines: workers, masters, load balancers, then etcd
+    /// Stop machines, etcd last
     Halt(Halt),
     /// Remove machines, and the lab's state with the last of them
     Destroy(Destroy),

@@ -1,4 +1,4 @@
-//! Stopping in order: workers, masters, load balancers, then etcd, all machines of a level at once.
+//! Stopping in order: etcd last, as all the others write to it; all machines of a level at once.
 //!
 //! Containers are stopped and removed by the engine: Vagrant takes two seconds for each group and level before it asks the
 //! engine for the same. Virtual machines are Vagrant's.
@@ -30,11 +30,11 @@ pub(crate) type Act = dyn Fn(&Group, &[&str], &Path, &mut dyn FnMut(&Line)) -> R
 
 /// The machines in the order in which they stop.
 pub(crate) fn stopping(found: &[&Found], roles: &BTreeMap<String, Role>) -> Vec<Level> {
-    let mut levels: BTreeMap<std::cmp::Reverse<Role>, Level> = BTreeMap::new();
+    let mut levels: BTreeMap<bool, Level> = BTreeMap::new();
     for machine in found {
         let role = roles.get(&machine.name).copied().unwrap_or(Role::Worker);
         levels
-            .entry(std::cmp::Reverse(role))
+            .entry(role == Role::Etcd)
             .or_default()
             .entry(machine.server.clone())
             .or_default()
@@ -173,9 +173,7 @@ mod tests {
         assert_eq!(
             order,
             [
-                vec!["stranger", "workerone"],
-                vec!["masterone"],
-                vec!["lbone"],
+                vec!["masterone", "stranger", "lbone", "workerone"],
                 vec!["etcdone"]
             ]
         );

@@ -121,10 +121,10 @@ fn halt_stops_etcd_last() {
     expect![[r#"
         status 0
         --- stderr
-        [T] s  workerone      halt
-        [T] s  workerone      halt: done
         [T] s  masterone      halt
+        [T] s  workerone      halt
         [T] s  masterone      halt: done
+        [T] s  workerone      halt: done
         [T] s  etcdone        halt
         [T] s  etcdone        halt: done
         [T] s  3 machines stopped in [T] s
@@ -132,8 +132,7 @@ fn halt_stops_etcd_last() {
     "#]]
     .assert_eq(&shown(&ended));
     expect![[r#"
-        docker stop -t 30 id-workerone
-        docker stop -t 30 id-masterone
+        docker stop -t 30 id-masterone id-workerone
         docker stop -t 30 id-etcdone
     "#]]
     .assert_eq(&world.engine_calls("stop"));
@@ -144,7 +143,7 @@ fn halt_stops_etcd_last() {
         nothing to do: no such machine runs
     "#]]
     .assert_eq(&shown(&again));
-    assert_eq!(world.engine_calls("stop").lines().count(), 3);
+    assert_eq!(world.engine_calls("stop").lines().count(), 2);
     assert_eq!(world.calls(), "", "containers are stopped without Vagrant");
 }
 
