@@ -1,6 +1,7 @@
 //! What the tests on real machines share: the tool under test, and the host it must leave as it found it.
 
 mod asker;
+mod balancers;
 mod fresh;
 mod host;
 mod leaks;
@@ -9,6 +10,7 @@ mod story;
 mod tool;
 
 pub use asker::Asker;
+pub use balancers::{assert_a_removed_address_comes_back, assert_forged_adverts_are_refused};
 pub use fresh::{Bare, Fresh, Site};
 pub use host::{Host, Settings};
 pub use leaks::LeakWatch;

@@ -8,7 +8,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use caravan_e2e::{Settings, Tool, assert_verified, kubectl, on_a_clean_host, runs_long};
+use caravan_e2e::{
+    Settings, Tool, assert_a_removed_address_comes_back, assert_forged_adverts_are_refused,
+    assert_verified, kubectl, on_a_clean_host, runs_long,
+};
 use caravan_process::Program;
 
 /// A lab of this file's own.
@@ -46,6 +49,9 @@ fn ha_lives_its_whole_life() {
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
         Settings::now().assert_only_watchers_raised_since(&settings);
         assert_verified(tool, "ha", &["--disrupt"]);
+
+        assert_forged_adverts_are_refused(tool, "ha");
+        assert_a_removed_address_comes_back(tool, "ha", 24);
 
         // A second `up` finds nothing to do and starts no Vagrant.
         let again = tool.ok(&["up", "ha", "--yes", "--airgap"]);

@@ -117,6 +117,18 @@ fn endpoint(found: &LabStatus) -> String {
             owners => owners.join(", "),
         };
         text += &format!("\nvirtual address {}: held by {owners}", vip.address);
+        let refused: Vec<String> = vip
+            .refused_adverts
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(name, count)| format!("{count} by {name}"))
+            .collect();
+        if !refused.is_empty() {
+            text += &format!(
+                "\nforged VRRP announcements refused: {}",
+                refused.join(", ")
+            );
+        }
     }
     text
 }

@@ -11,6 +11,14 @@ use crate::{Access, Error, access};
 /// What begins a section of the script's output.
 const MARK: &str = "@@ ";
 
+/// The packets of a counter, from what `nft list counter` prints of it.
+pub(crate) fn packets(text: &str, counter: &str) -> Option<u64> {
+    let mut words = text.split_ascii_whitespace();
+    words.find(|word| *word == counter)?;
+    words.find(|word| *word == "packets")?;
+    words.next()?.parse().ok()
+}
+
 /// A machine's answers, by section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -46,6 +54,11 @@ impl Facts {
     /// All of a section as one text.
     pub fn text(&self, section: &str) -> String {
         self.get(section).unwrap_or_default().join("\n")
+    }
+
+    /// The packets of a counter, from what `nft list counter` printed into `section`.
+    pub fn packets(&self, section: &str, counter: &str) -> Option<u64> {
+        packets(&self.text(section), counter)
     }
 
     /// Whether the machine has `address` on one of its interfaces, by the section `addresses`.

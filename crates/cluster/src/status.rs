@@ -31,6 +31,7 @@ pub const EXPIRY_DAYS: i64 = 30;
 /// What a load balancer is asked.
 const BALANCER: &str = r"
 echo '@@ addresses'; ip -4 -oneline address show
+echo '@@ adverts'; nft list counter inet caravan_filter adverts
 echo '@@ versions'
 haproxy -v | sed -n '1s/^[^0-9]*\([0-9.]*\).*/haproxy \1/p'
 keepalived --version 2>&1 | sed -n '1s/^[^0-9]*v\{0,1\}\([0-9.]*\).*/keepalived \1/p'
@@ -103,6 +104,9 @@ pub struct VipReport {
     pub address: Ipv4Addr,
     /// The load balancers that have it; one, when all is well.
     pub owners: Vec<String>,
+    /// How many announcements of VRRP that are not the other load balancers' each one's packet filter has refused since it
+    /// was loaded, those that `verify` sent included; only of those that could be asked.
+    pub refused_adverts: BTreeMap<String, u64>,
     /// The load balancers that could not be asked, with the reason.
     pub unasked: Vec<String>,
 }

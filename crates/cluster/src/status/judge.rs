@@ -142,9 +142,17 @@ fn vip(lab: &Lab, found: &Found) -> Option<VipReport> {
     let mut report = VipReport {
         address,
         owners: Vec::new(),
+        refused_adverts: BTreeMap::new(),
         unasked: Vec::new(),
     };
     for (name, asked) in &found.balancers {
+        if let Some(refused) = asked
+            .as_ref()
+            .ok()
+            .and_then(|it| it.packets("adverts", "adverts"))
+        {
+            report.refused_adverts.insert(name.clone(), refused);
+        }
         match asked {
             Ok(facts) if facts.has_address(address) => report.owners.push(name.clone()),
             Ok(_) => {}

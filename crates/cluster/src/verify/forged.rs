@@ -9,7 +9,6 @@ use caravan_lab::{Machine, Role};
 use super::balancers;
 use super::context::{Context, told};
 use super::findings::Findings;
-use super::isolation::packets;
 use crate::facts::{self, Facts};
 use crate::parallel;
 
@@ -100,7 +99,7 @@ fn script(context: &Context, vip: std::net::Ipv4Addr) -> String {
 fn attempt(context: &Context, machine: &Machine, script: &str) -> Result<Attempt, String> {
     let facts = facts::ask(&context.lab, &context.access, machine, script, LIMIT).map_err(told)?;
     let number = |section: &str| facts.text(section).trim().parse().unwrap_or(0);
-    let counted = |section: &str| packets(&facts.text(section), "forged");
+    let counted = |section: &str| facts.packets(section, "forged");
     Ok(Attempt {
         machine: machine.name.clone(),
         sent: [number("machine"), number("pod")],
@@ -121,7 +120,7 @@ fn heard(context: &Context) -> Result<BTreeMap<String, Heard>, String> {
 
 fn read(facts: &Facts) -> Heard {
     Heard {
-        refused: packets(&facts.text("adverts"), "adverts"),
+        refused: facts.packets("adverts", "adverts"),
         changes: facts.text("changes").trim().parse().ok(),
     }
 }

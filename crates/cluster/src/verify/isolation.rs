@@ -4,7 +4,7 @@ use caravan_lab::Machine;
 
 use super::context::{Context, unused_service};
 use super::findings::Findings;
-use crate::facts::Facts;
+use crate::facts::{Facts, packets};
 
 /// The device that takes what is sent to service addresses that nothing has translated.
 const SERVICE_DEVICE: &str = "caravan-svc";
@@ -79,14 +79,6 @@ fn judge_stay(
 /// The packets of the guard's counter, from `nft list counter inet caravan_guard leaked`.
 pub(super) fn leaked(text: &str) -> Option<u64> {
     packets(text, "leaked")
-}
-
-/// The packets of a counter, from what `nft list counter` prints of it.
-pub(super) fn packets(text: &str, counter: &str) -> Option<u64> {
-    let mut words = text.split_ascii_whitespace();
-    words.find(|word| *word == counter)?;
-    words.find(|word| *word == "packets")?;
-    words.next()?.parse().ok()
 }
 
 /// No machine has a route to the world. Looked up, never dialled.

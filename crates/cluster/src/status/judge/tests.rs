@@ -78,7 +78,7 @@ fn all_well(lab: &Lab) -> (BTreeMap<String, MachineState>, Found) {
             .zip(["192.168.29.80", "192.168.29.99"])
             .map(|(machine, more)| {
                 let text = format!(
-                    "@@ addresses\n1: lo inet 127.0.0.1/8 x\n2: eth0 inet {more}/24 x\n@@ versions\nhaproxy 2.6.12\n"
+                    "@@ addresses\n1: lo inet 127.0.0.1/8 x\n2: eth0 inet {more}/24 x\n@@ adverts\n\tcounter adverts {{\n\t\tpackets 7 bytes 280\n@@ versions\nhaproxy 2.6.12\n"
                 );
                 (machine.name.clone(), Ok(Facts::parse(&text)))
             })
@@ -103,9 +103,11 @@ fn a_lab_that_is_well_has_no_problem() {
     let status = report(&lab, &states, found, inspect, NOW);
     assert_eq!(status.etcd.leader.as_deref(), Some("etcdone"));
     assert!(status.etcd.quorum);
+    let vip = status.vip.expect("ha has one");
+    assert_eq!(vip.owners, ["lbone"]);
     assert_eq!(
-        status.vip.map(|vip| vip.owners),
-        Some(vec!["lbone".to_owned()])
+        vip.refused_adverts,
+        BTreeMap::from([("lbone".to_owned(), 7), ("lbtwo".to_owned(), 7)])
     );
     let version = |name: &str, what: &str| {
         let machine = status.machines.iter().find(|it| it.name == name)?;
