@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use caravan_e2e::{Asker, Tool, assert_verified, kubectl, on_a_clean_host, runs_long};
+use caravan_e2e::{Asker, Tool, assert_verified, kubectl, on_a_clean_host};
 use caravan_process::Program;
 
 /// How long a machine may take to be what it was: a limit for what hangs, far above what it takes.
@@ -99,9 +99,6 @@ fn ready(lab: &str, machine: &str) {
 #[test]
 #[ignore = "needs real machines"]
 fn every_machine_of_ha_is_made_anew_by_vagrant_alone() {
-    if !runs_long() {
-        return;
-    }
     on_a_clean_host(|tool| {
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
         kubectl(
@@ -178,9 +175,6 @@ fn every_machine_of_ha_is_made_anew_by_vagrant_alone() {
 #[test]
 #[ignore = "needs real machines"]
 fn every_machine_of_external_etcd_is_made_anew_by_up() {
-    if !runs_long() {
-        return;
-    }
     on_a_clean_host(|tool| {
         let lab = "external-etcd";
         tool.ok(&["up", lab, "--yes", "--airgap"]);

@@ -101,7 +101,11 @@ fn a_killed_runner_and_a_dead_machine_are_continued() {
         drop(runner);
         // One machine dies as well, in the middle of whatever it was doing.
         Program::find("docker")
-            .and_then(|docker| docker.call(["kill", &container(tool, "mastertwo")]).run())
+            .and_then(|docker| {
+                docker
+                    .call(["kill", &container(tool, "ha", "mastertwo")])
+                    .run()
+            })
             .unwrap_or_else(|error| panic!("{error}"));
 
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
@@ -187,8 +191,8 @@ fn a_pruned_lab_is_the_same_cluster_or_is_said_to_be_lost() {
     });
 }
 
-fn container(tool: &Tool, machine: &str) -> String {
-    let list = tool.ok(&["list", "ha", "--json"]).json();
+fn container(tool: &Tool, lab: &str, machine: &str) -> String {
+    let list = tool.ok(&["list", lab, "--json"]).json();
     list.as_array()
         .and_then(|machines| machines.iter().find(|found| found["name"] == machine))
         .and_then(|found| found["id"].as_str())
@@ -285,30 +289,28 @@ end
 #[test]
 #[ignore = "needs real machines"]
 fn a_users_own_vagrantfile_takes_no_part() {
-    if !runs_long() {
-        return;
-    }
     on_a_clean_host(|tool| {
+        let lab = "external-etcd";
         let home = tempfile::tempdir().expect("a folder");
         std::fs::write(home.path().join("Vagrantfile"), USERS_VAGRANTFILE).expect("written");
         let tool = tool.with_env("VAGRANT_HOME", home.path());
-        tool.ok(&["up", "external-etcd", "--yes", "--airgap"]);
+        tool.ok(&["up", lab, "--yes", "--airgap"]);
         // Vagrant by hand reads the user's file, and leaves it out as well.
-        tool.vagrant("external-etcd", "server2", &["destroy", "-f", "workerone"]);
-        tool.vagrant("external-etcd", "server2", &["up", "workerone"]);
-        assert_verified(&tool, "external-etcd", &["--wait"]);
+        tool.vagrant(lab, "server2", &["destroy", "-f", "workerone"]);
+        tool.vagrant(lab, "server2", &["up", "workerone"]);
+        assert_verified(&tool, lab, &["--wait"]);
         for machine in ["masterone", "workerone"] {
             let look = "ls -d /etc/personal /personal /host-tmp; env | grep http_proxy; id -un";
             let seen = Program::find("docker")
                 .and_then(|docker| {
                     docker
-                        .call(["exec", &container(&tool, machine), "sh", "-c", look])
+                        .call(["exec", &container(&tool, lab, machine), "sh", "-c", look])
                         .run()
                 })
                 .unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(seen.stdout.trim(), "root", "{machine}");
         }
-        tool.ok(&["destroy", "external-etcd", "--yes"]);
+        tool.ok(&["destroy", lab, "--yes"]);
     });
 }
 
