@@ -1,11 +1,11 @@
 //! `cargo xtask bake`: the machine image.
 
 use caravan_bundle::Network;
+use caravan_host::Purpose;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::host::needs::Purpose;
 use crate::setup;
 use crate::show::screen::Screen;
 use crate::software;

@@ -2,12 +2,12 @@
 
 use caravan_bundle::image::{self, Engine};
 use caravan_bundle::{AddOn, Bundle, Cache, Source, add_on};
+use caravan_host::Purpose;
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags::{self, BundleAction};
-use crate::host::needs::Purpose;
 use crate::setup;
 use crate::show::report;
 use crate::show::screen::Screen;
@@ -86,7 +86,7 @@ fn build(
     yes: bool,
     screen: &Screen,
 ) -> Result<(), Error> {
-    let mut purpose = Purpose::making(from, flags::Base::Ubuntu);
+    let mut purpose = Purpose::making(source(from), caravan_bundle::Base::Ubuntu);
     purpose.running = false;
     setup::ensure(purpose, yes, screen)?;
     let bundle = caravan_bundle::ensure(cache, minor, source(from), &Told(screen))?;

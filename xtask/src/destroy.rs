@@ -18,7 +18,6 @@ use crate::exit::Exit;
 use crate::files;
 use crate::flags;
 use crate::halt::{chosen, left};
-use crate::host::engine;
 use crate::kubeconfig;
 use crate::levels;
 use crate::machines::{self, Found};
@@ -48,7 +47,7 @@ pub(crate) fn run(
         target => target?,
     };
     if target.provider() == Provider::Docker
-        && let Some(how) = engine::start()?
+        && let Some(how) = caravan_host::engine::start()?
     {
         screen.done(RUN, &format!("started the container engine: {how}"));
     }

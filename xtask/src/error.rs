@@ -12,7 +12,6 @@ use caravan_vagrant::engine::Conflict;
 
 pub(crate) use self::stuck::Stuck;
 use crate::exit::Exit;
-use crate::host::probe::Cure;
 use crate::state::lock::Holder;
 
 /// Why a verb did not do its work.
@@ -25,9 +24,6 @@ pub(crate) enum Error {
     /// Software or the machine image.
     #[error(transparent)]
     Bundle(#[from] caravan_bundle::Error),
-    /// Nothing here may install it.
-    #[error("{what} must be installed, and there is neither `sudo` nor an administrator here")]
-    CannotInstall { what: String, command: String },
     /// The lab's machines were made otherwise than is asked for now.
     #[error("lab `{lab}` was made with {what} `{was}`, and `{asked}` is asked for")]
     ChosenOtherwise {
@@ -98,12 +94,9 @@ pub(crate) enum Error {
         server: String,
         host: String,
     },
-    /// The container engine was started and does not answer.
-    #[error(
-        "the container engine, started by {how}, does not answer{}",
-        indented(tail)
-    )]
-    EngineSilent { how: String, tail: Vec<String> },
+    /// This computer lacks something.
+    #[error(transparent)]
+    Host(#[from] caravan_host::Error),
     /// There is nothing to explain.
     #[error(transparent)]
     Explain(#[from] crate::explain::refusal::Refusal),
@@ -113,9 +106,6 @@ pub(crate) enum Error {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
-    /// The kernel that containers would run on is too old.
-    #[error("the kernel is {found}, and kube-proxy's nftables mode needs {least} or later")]
-    KernelTooOld { found: String, least: String },
     /// The user's kubeconfig is left alone.
     #[error("`{}` is left as it is: {refusal}", path.display())]
     Kubeconfig {
@@ -187,9 +177,6 @@ pub(crate) enum Error {
     /// A verb needs a lab and none, or several, have machines.
     #[error("{}", which_lab(running))]
     NoLabNamed { running: Vec<String> },
-    /// No package manager here has it.
-    #[error("{what} must be installed, and no package manager here has it")]
-    NoPackage { what: String, pages: String },
     /// No lab file has this name.
     #[error("there is no lab `{name}`")]
     NoSuchLab { name: String, labs: Vec<String> },
@@ -249,14 +236,6 @@ pub(crate) enum Error {
     /// Files could not be rendered.
     #[error(transparent)]
     Render(#[from] caravan_render::Error),
-    /// What is here cannot be used, and only people may change that.
-    #[error("{}", found.join("\n"))]
-    Unfit {
-        /// Each need, and what was found.
-        found: Vec<String>,
-        /// What to do about them.
-        remedies: Vec<String>,
-    },
     /// Machines carry the lab's label, and nothing here tells of them.
     #[error(
         "lab `{lab}` has machines that were not made from this workspace: {}",
@@ -312,33 +291,17 @@ impl Error {
         }
     }
 
-    /// Needs, each with its name, what was found and what helps, as one error.
-    pub(crate) fn unfit(needs: &[(&str, &str, &Cure)]) -> Self {
-        let mut remedies = Vec::new();
-        for (_, _, cure) in needs {
-            let remedy = match cure {
-                Cure::Hand(remedy) => remedy.as_str(),
-                Cure::Package | Cure::Toolchain => "`cargo xtask setup`",
-            };
-            if !remedies.iter().any(|said| said == remedy) {
-                remedies.push(remedy.to_owned());
-            }
-        }
-        Self::Unfit {
-            found: needs
-                .iter()
-                .map(|(name, found, _)| format!("{name}: {found}"))
-                .collect(),
-            remedies,
-        }
-    }
-
     /// Whether the user stopped it.
     pub(crate) fn is_interrupt(&self) -> bool {
         matches!(
             self,
             Self::Interrupted
                 | Self::Bundle(caravan_bundle::Error::Interrupted)
+                | Self::Host(
+                    caravan_host::Error::Interrupted
+                        | caravan_host::Error::Bundle(caravan_bundle::Error::Interrupted)
+                        | caravan_host::Error::Process(caravan_process::Error::Interrupted { .. })
+                )
                 | Self::Cluster(caravan_cluster::Error::Interrupted)
                 | Self::Process(caravan_process::Error::Interrupted { .. })
                 | Self::Vagrant(caravan_vagrant::Error::Process(

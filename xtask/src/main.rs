@@ -13,7 +13,6 @@ mod explain;
 mod files;
 mod flags;
 mod halt;
-mod host;
 mod kubeconfig;
 mod lab_dir;
 mod levels;

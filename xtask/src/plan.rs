@@ -5,6 +5,7 @@ mod files;
 
 use std::collections::BTreeSet;
 
+use caravan_host::ranges::{self, Collision};
 use caravan_lab::failure::Analysis;
 use caravan_lab::{Lab, Machine, Provider, Server};
 use caravan_process::shell;
@@ -16,7 +17,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::files::Sources;
 use crate::flags;
-use crate::host::ranges::{self, Collision};
 use crate::kubeconfig;
 use crate::lab_dir::{self, LabDir};
 use crate::machines;

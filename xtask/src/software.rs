@@ -1,12 +1,12 @@
 //! The bridge between `bundle` and the rest: which software machines run, and the image that has it.
 
 use caravan_bundle::{Base, Cache, Event, Network, Progress, Source, add_on, image};
+use caravan_host::Purpose;
 use caravan_lab::{Lab, PodNetwork};
 use caravan_render::Software;
 
 use crate::error::Error;
 use crate::flags::{self, Origin};
-use crate::host::needs::Purpose;
 use crate::setup;
 use crate::show::screen::Screen;
 use crate::show::timeline::RUN;
@@ -115,7 +115,7 @@ fn lacking(
         made &= add_on::is_made(cache, minor, network, from)?;
     }
     let system = caravan_bundle::has_base(cache, base(origin.base))?;
-    Ok(Purpose::making(origin.source, origin.base).less(made, system))
+    Ok(Purpose::making(from, base(origin.base)).less(made, system))
 }
 
 /// The source, as `bundle` names it.

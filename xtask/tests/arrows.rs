@@ -8,13 +8,22 @@ use caravan_process::Program;
 use serde_json::Value;
 
 /// Which of our packages each package may use, tests included.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("caravan-bundle", &["caravan-process"]),
     (
         "caravan-cluster",
         &["caravan-lab", "caravan-process", "caravan-vagrant"],
     ),
     ("caravan-e2e", &["caravan-bundle", "caravan-process"]),
+    (
+        "caravan-host",
+        &[
+            "caravan-bundle",
+            "caravan-lab",
+            "caravan-process",
+            "caravan-vagrant",
+        ],
+    ),
     ("caravan-lab", &[]),
     ("caravan-pki", &[]),
     ("caravan-pki-cli", &["caravan-pki"]),
@@ -26,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
         &[
             "caravan-bundle",
             "caravan-cluster",
+            "caravan-host",
             "caravan-lab",
             "caravan-pki",
             "caravan-process",

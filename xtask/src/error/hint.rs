@@ -1,11 +1,13 @@
 //! What to do about each error.
 
 use std::io;
+use std::path::Path;
 
 use caravan_process::shell;
 use caravan_vagrant::engine::Conflict;
 
 use super::{Error, listed};
+use crate::setup;
 
 impl Error {
     /// The next thing to do about it.
@@ -44,10 +46,6 @@ impl Error {
                 "`cargo xtask plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
                  `vagrant up` there; `--server` brings up one server's machines from here"
             )),
-            Self::KernelTooOld { .. } => Some(
-                "start this computer with a newer kernel, or use virtual machines, which have their own (`--provider libvirt`)"
-                    .to_owned(),
-            ),
             Self::LabFileGone { lab, path, kept } => Some(format!(
                 "`cp {} {}` brings it back; `cargo xtask destroy {lab}` removes the lab, which needs no file",
                 shell::path(kept),
@@ -63,14 +61,10 @@ impl Error {
                     .to_owned(),
             ),
             Self::NoBundle { .. } => Some("`cargo xtask bundle build` makes it".to_owned()),
-            Self::Unfit { remedies, .. } => Some(remedies.join("; ")),
             Self::Strangers { lab, .. } => Some(format!(
                 "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"
             )),
             Self::Stuck(stuck) => Some(format!("`{}` shows more; correct the cause, then run `cargo xtask up` again", stuck.command)),
-            Self::CannotInstall { command, .. } => {
-                Some(format!("as an administrator: `{command}`"))
-            }
             Self::Kubeconfig { path, refusal } => Some(refusal.hint(path)),
             Self::KubeconfigConflict { lab, .. } => Some(format!(
                 "`cargo xtask kubeconfig {lab} --unmerge` takes it out there; then merge again"
@@ -88,14 +82,10 @@ impl Error {
             )),
             Self::NotNear { lab, .. } => Some(format!("`cargo xtask up {lab}` starts them")),
             Self::NotMade { lab } => Some(format!("`cargo xtask up {lab}` makes it")),
-            Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
             Self::ChosenOtherwise { lab, .. } => Some(format!(
                 "leave the flag out to go on with the machines there are, or `cargo xtask destroy {lab}` first"
             )),
             Self::Declined { .. } => Some("answer `y` on a terminal, or run the same command with `--yes`".to_owned()),
-            Self::EngineSilent { .. } => Some(
-                "correct what it reports, or start the engine yourself; then run the same command again".to_owned(),
-            ),
             Self::NoLabFile { .. } => {
                 Some("remove it, or put a lab file there; `labs/ha.toml` is one".to_owned())
             }
@@ -125,6 +115,11 @@ impl Error {
             Self::OtherCluster { lab, .. } => Some(format!(
                 "`cargo xtask up {lab} --new-cluster` goes on with this one; `cargo xtask destroy {lab}` ends it"
             )),
+            Self::Host(error) => error.hint(setup::COMMAND).or_else(|| match error {
+                caravan_host::Error::Read { path, source }
+                | caravan_host::Error::Write { path, source } => of_file(path, source),
+                _ => None,
+            }),
             Self::Pki(error) => error.hint(),
             Self::Process(error) => error.hint(),
             Self::Render(error) => error.hint(),
@@ -132,23 +127,27 @@ impl Error {
             Self::VagrantAtWork { pid, .. } => Some(format!(
                 "`kill -INT {pid}` ends it in its own way; then run the same command again"
             )),
-            Self::Read { path, source } | Self::Write { path, source }
-                if source.kind() == io::ErrorKind::PermissionDenied =>
-            {
-                Some(format!("`ls -ld {}` shows who may", shell::path(path)))
-            }
-            Self::Write { path, source } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-                Some(format!(
-                    "`findmnt --target {}` shows what is mounted there",
-                    path.display()
-                ))
-            }
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(
-                "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again"
-                    .to_owned(),
-            ),
+            Self::Read { path, source } | Self::Write { path, source } => of_file(path, source),
             _ => None,
         }
+    }
+}
+
+/// What to do about a file that cannot be read or written.
+fn of_file(path: &Path, source: &io::Error) -> Option<String> {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Some(format!("`ls -ld {}` shows who may", shell::path(path)))
+        }
+        io::ErrorKind::ReadOnlyFilesystem => Some(format!(
+            "`findmnt --target {}` shows what is mounted there",
+            shell::path(path)
+        )),
+        io::ErrorKind::StorageFull => Some(
+            "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
 

@@ -3,14 +3,13 @@
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 
+use caravan_host::{ranges, resolvers};
 use caravan_lab::{Lab, Provider};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::flags::Making;
-use crate::host::ranges;
 use crate::lab_dir::LabDir;
-use crate::settings;
 use crate::state::write;
 
 /// The choices of one lab.
@@ -108,7 +107,7 @@ impl Choices {
     /// are left out, because its machines cannot ask them.
     pub(crate) fn ask_here(&mut self, lab: &Lab) {
         if !self.airgap {
-            self.nameservers = ranges::usable(lab, &settings::nameservers());
+            self.nameservers = ranges::usable(lab, &resolvers::nameservers());
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use caravan_bundle::image;
+use caravan_host::{Purpose, findings, needs, ranges};
 use caravan_lab::Provider;
 use caravan_process::interrupt;
 use caravan_vagrant::engine::Engine;
@@ -12,8 +13,6 @@ use super::Up;
 use crate::data::{self, Loss};
 use crate::doctor;
 use crate::error::Error;
-use crate::host::needs::{self, Purpose};
-use crate::host::ranges;
 use crate::machines::{self, Found};
 use crate::setup;
 use crate::show::screen;
@@ -219,15 +218,15 @@ fn room(up: &Up<'_>, choices: &Choices) -> Result<(), Error> {
         }
     }
     if choices.provider == Provider::Docker {
-        let info = doctor::engine::info();
-        doctor::engine::check_kernel(info.as_ref())?;
-        if let Some(full) = doctor::engine::full_disk(info.as_ref()) {
-            let (text, room) = (full.text(), doctor::engine::ROOM);
+        let info = findings::engine_info();
+        findings::check_kernel(info.as_ref())?;
+        if let Some(full) = findings::full_disk(info.as_ref()) {
+            let (text, room) = (full.text(), full.hint(doctor::COMMANDS));
             up.run.screen.warn(&format!("{text}\n  hint: {room}"));
         }
     }
     if let Some(free_mib) =
-        doctor::free_disk_mib(up.dir.root()).filter(|free| *free < LEAST_DISK_MIB)
+        findings::free_disk_mib(up.dir.root()).filter(|free| *free < LEAST_DISK_MIB)
     {
         return Err(Error::DiskFull {
             path: up.dir.root().to_owned(),
@@ -235,8 +234,8 @@ fn room(up: &Up<'_>, choices: &Choices) -> Result<(), Error> {
             least_mib: LEAST_DISK_MIB,
         });
     }
-    let wanted = doctor::idle_mib(up.lab);
-    if let Some(free) = doctor::available_mib().filter(|free| *free < wanted) {
+    let wanted = findings::idle_mib(up.lab);
+    if let Some(free) = findings::available_mib().filter(|free| *free < wanted) {
         up.run.screen.warn(&format!(
             "{free} MiB of memory are free, and the lab uses about {wanted} MiB when idle"
         ));

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use caravan_host::{Purpose, resolvers};
 use caravan_lab::{Lab, Provider, Server};
 use caravan_vagrant::Up;
 use caravan_vagrant::engine::Engine;
@@ -15,7 +16,6 @@ use super::{Asked, Leg, ids, remove};
 use crate::certs::Keys;
 use crate::error::Error;
 use crate::files::Sources;
-use crate::host::needs::Purpose;
 use crate::lab_dir::{self, LabDir};
 use crate::machines;
 use crate::settings;
@@ -81,7 +81,7 @@ pub(super) fn measure(
 fn choices(asked: &Asked<'_>, bare: &Lab, screen: &Screen) -> Result<Choices, Error> {
     let mut choices = Choices::settle(bare, asked.making, None, false)?;
     if !choices.airgap {
-        choices.nameservers = settings::nameservers();
+        choices.nameservers = resolvers::nameservers();
     }
     if choices.image.is_none() {
         if choices.provider != Provider::Docker {

@@ -11,21 +11,18 @@ use std::time::Duration;
 
 use caravan_process::{Output, Program};
 
-pub(crate) use self::answer::Here;
-use self::answer::{Endpoint, Judged, Network};
-use self::start::Starter;
-pub(crate) use self::start::{start, state_folder};
-use crate::host::probe::{self, Cure, State};
+use self::answer::{Endpoint, Here, Judged, Network};
+pub use self::start::Starter;
+pub(crate) use self::start::make_private;
+pub use self::start::{start, state_folder};
+use crate::probe::{self, Cure, NeedState};
 
 /// How long the engine may take to answer a question.
 const QUESTION: Duration = Duration::from_secs(10);
 
-/// What `setup` is to be run after.
-const THEN_SETUP: &str = "then `cargo xtask setup`";
-
 /// How the engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Engine {
+pub enum Engine {
     /// It answers, and machines can run on it; its version.
     Running(String),
     /// It does not answer, and can be started by this.
@@ -39,11 +36,11 @@ pub(crate) enum Engine {
         /// What was seen.
         found: String,
         /// What people can do.
-        remedy: String,
+        cure: Cure,
     },
 }
 
-impl From<Engine> for State {
+impl From<Engine> for NeedState {
     fn from(engine: Engine) -> Self {
         match engine {
             Engine::Running(version) => Self::Met(format!("answers, version {version}")),
@@ -59,13 +56,13 @@ impl From<Engine> for State {
                 found,
                 cure: Cure::Package,
             },
-            Engine::Unfit { found, remedy } => Self::by_hand(found, remedy),
+            Engine::Unfit { found, cure } => Self::Lacking { found, cure },
         }
     }
 }
 
 /// Asks the engine.
-pub(crate) fn look() -> Engine {
+pub fn look() -> Engine {
     match Program::find("docker") {
         Ok(docker) => ask(&docker),
         Err(_) => Engine::Absent("no `docker` command".to_owned()),
@@ -79,7 +76,7 @@ fn ask(docker: &Program) -> Engine {
             found: format!(
                 "`{place}` is of a snap, which may not read hidden folders such as `~/.cache` and `.lab`"
             ),
-            remedy: format!("`sudo snap remove docker`, {THEN_SETUP}"),
+            cure: Cure::Replace("`sudo snap remove docker`".to_owned()),
         };
     }
     let question = |words: &[&str]| {
@@ -124,7 +121,7 @@ fn ask(docker: &Program) -> Engine {
         Err(error) => {
             return Engine::Unfit {
                 found: format!("`{place}` does not work: {error}"),
-                remedy: format!("repair or remove it, {THEN_SETUP}"),
+                cure: Cure::Replace("repair or remove it".to_owned()),
             };
         }
     };
@@ -132,7 +129,9 @@ fn ask(docker: &Program) -> Engine {
         return match &context {
             Ok(output) if output.stderr.contains("context") => Engine::Unfit {
                 found: format!("`docker` cannot tell which engine to ask: {}", last(output)),
-                remedy: "`docker context use default`, with `DOCKER_CONTEXT` unset".to_owned(),
+                cure: Cure::Hand(
+                    "`docker context use default`, with `DOCKER_CONTEXT` unset".to_owned(),
+                ),
             },
             _ => another_program(docker, &place),
         };
@@ -156,11 +155,13 @@ fn ask(docker: &Program) -> Engine {
 
 fn unfit(endpoint: &Endpoint, found: String) -> Engine {
     Engine::Unfit {
-        remedy: if endpoint.is_own() {
-            "use the engine of this distribution: remove that one, then `cargo xtask setup`"
-                .to_owned()
+        cure: if endpoint.is_own() {
+            Cure::Replace("use the engine of this distribution: remove that one".to_owned())
         } else {
-            format!("use this computer's own engine: {}", endpoint.to_leave())
+            Cure::Hand(format!(
+                "use this computer's own engine: {}",
+                endpoint.to_leave()
+            ))
         },
         found,
     }
@@ -186,7 +187,7 @@ fn another_program(docker: &Program, place: &str) -> Engine {
             found: format!(
                 "`{place}` is Podman, with which Vagrant's docker provider does not work"
             ),
-            remedy: format!("remove the package `podman-docker`, {THEN_SETUP}"),
+            cure: Cure::Replace("remove the package `podman-docker`".to_owned()),
         };
     }
     let line = said.lines().find(|line| !line.trim().is_empty());
@@ -195,7 +196,7 @@ fn another_program(docker: &Program, place: &str) -> Engine {
             "`{place}` is not Docker's command: it says `{}`",
             line.unwrap_or("nothing").trim()
         ),
-        remedy: format!("remove it or take it from the search path, {THEN_SETUP}"),
+        cure: Cure::Replace("remove it or take it from the search path".to_owned()),
     }
 }
 
@@ -207,18 +208,19 @@ fn silent(endpoint: &Endpoint, version: &Output) -> Engine {
             found: format!(
                 "the `docker` command and the engine do not understand each other: {said}"
             ),
-            remedy:
+            cure: Cure::Hand(
                 "`docker version` shows both; remove the command that does not come with the engine"
                     .to_owned(),
+            ),
         };
     }
     if !endpoint.is_own() {
         return Engine::Unfit {
             found: format!("`docker` asks {endpoint}, where no engine answers: {said}"),
-            remedy: format!(
+            cure: Cure::Hand(format!(
                 "start that one, or use this computer's own engine: {}",
                 endpoint.to_leave()
-            ),
+            )),
         };
     }
     if said.contains("permission denied") {

@@ -100,7 +100,7 @@ fn is_this_computer(name: &str) -> bool {
 
 /// What of this computer an engine on it shares.
 #[derive(Debug, Clone)]
-pub(crate) struct Here {
+pub(super) struct Here {
     pub(super) kernel: String,
     pub(super) name: String,
     /// The names of its network devices.

@@ -1,31 +1,36 @@
 //! The rows of the table of needs, as `setup` and `up` judge them.
 
-use super::{Finding, Verdict};
-use crate::host::needs::{self, Need, Purpose};
-use crate::host::packages::Manager;
-use crate::host::probe::{Cure, State};
+use super::{Finding, RemedyCommands, Verdict};
+use crate::needs::{self, Need, Purpose};
+use crate::packages::Manager;
+use crate::probe::{Cure, NeedState};
 
 /// What was found of each need.
-pub(super) fn findings(purpose: Purpose) -> Vec<Finding> {
+pub(super) fn findings(purpose: Purpose, commands: RemedyCommands) -> Vec<Finding> {
     let manager = Manager::here();
     needs::judge(purpose)
         .into_iter()
-        .map(|(need, state)| finding(need, state, manager))
+        .map(|(need, state)| finding(need, state, manager, commands))
         .collect()
 }
 
-fn finding(need: &Need, state: State, manager: Option<Manager>) -> Finding {
+fn finding(
+    need: &Need,
+    state: NeedState,
+    manager: Option<Manager>,
+    commands: RemedyCommands,
+) -> Finding {
     let (verdict, evidence, remedy) = match state {
-        State::Met(seen) => (Verdict::Good, seen, None),
-        State::Asleep(seen) => (
+        NeedState::Met(seen) => (Verdict::Good, seen, None),
+        NeedState::Asleep(seen) => (
             Verdict::Weak,
             seen,
-            Some("`up` starts it; by hand: `cargo xtask setup`".to_owned()),
+            Some(format!("`up` starts it; by hand: `{}`", commands.setup)),
         ),
-        State::Lacking { found, cure } => (
+        NeedState::Lacking { found, cure } => (
             Verdict::Missing,
             format!("{found}; {}", need.why),
-            Some(remedy(need, cure, manager)),
+            Some(remedy(need, &cure, manager, commands)),
         ),
     };
     Finding {
@@ -36,11 +41,11 @@ fn finding(need: &Need, state: State, manager: Option<Manager>) -> Finding {
     }
 }
 
-fn remedy(need: &Need, cure: Cure, manager: Option<Manager>) -> String {
+fn remedy(need: &Need, cure: &Cure, manager: Option<Manager>, commands: RemedyCommands) -> String {
     match cure {
-        Cure::Hand(remedy) => remedy,
         Cure::Toolchain => format!(
-            "`cargo xtask setup` fetches {}",
+            "{} fetches {}",
+            cure.text(commands.setup),
             caravan_bundle::needs::TOOLCHAIN
         ),
         Cure::Package => {
@@ -51,8 +56,9 @@ fn remedy(need: &Need, cure: Cure, manager: Option<Manager>) -> String {
             if without {
                 format!("no package manager here has it; by hand: {}", need.by_hand)
             } else {
-                "`cargo xtask setup`".to_owned()
+                cure.text(commands.setup)
             }
         }
+        Cure::Hand(_) | Cure::Replace(_) => cure.text(commands.setup),
     }
 }

@@ -11,12 +11,10 @@ use std::path::{Path, PathBuf};
 use caravan_bundle::needs::{self, Go, TOOLCHAIN, TOOLCHAIN_HOME};
 use serde::Deserialize;
 
-use crate::error::Error;
-use crate::files;
-use crate::host::engine;
-use crate::host::packages;
-use crate::show::screen::{self, Screen};
-use crate::show::timeline::RUN;
+use crate::Error;
+use crate::engine;
+use crate::packages;
+use crate::setup::SetupObserver;
 
 /// The name that the search path finds it by, before the distribution's own.
 const LINK: &str = "/usr/local/bin/go";
@@ -26,7 +24,7 @@ const LINK: &str = "/usr/local/bin/go";
 /// # Errors
 ///
 /// [`Error::CannotInstall`] with the exact command, [`Error::Declined`], [`Error::Process`], [`Error::Read`].
-pub(crate) fn ensure(yes: bool, screen: &Screen) -> Result<(), Error> {
+pub(crate) fn ensure(observer: &dyn SetupObserver) -> Result<(), Error> {
     let Go::TooOld {
         program: go,
         version,
@@ -35,20 +33,20 @@ pub(crate) fn ensure(yes: bool, screen: &Screen) -> Result<(), Error> {
         return Ok(());
     };
     let module = format!("golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{}", arch());
-    screen.say(&format!(
+    observer.note(&format!(
         "`{}` is {version}, too old to build Kubernetes; with it, `{module}` is fetched into `{TOOLCHAIN_HOME}`, and \
          `{LINK}` is made a link to it",
         go.path().display()
     ));
-    if !yes && !screen::ask("fetch it?") {
+    if !observer.confirms("fetch it?") {
         return Err(Error::Declined {
             what: format!("fetching {TOOLCHAIN}"),
         });
     }
     packages::admit()?;
-    screen.now(RUN, &format!("fetching {TOOLCHAIN}"));
+    observer.began(&format!("fetching {TOOLCHAIN}"));
     let folder = engine::state_folder().join("go");
-    crate::lab_dir::make_private(&folder)?;
+    engine::make_private(&folder)?;
     let fetched = go
         .call(["mod", "download", "-json", &module])
         .dir(&folder)
@@ -72,11 +70,13 @@ pub(crate) fn ensure(yes: bool, screen: &Screen) -> Result<(), Error> {
             ("ln", &["-sfn", &format!("{TOOLCHAIN_HOME}/bin/go"), LINK]),
         ],
     )?;
-    files::remove_folder(&folder)?;
-    screen.done(
-        RUN,
-        &format!("installed {TOOLCHAIN} in `{TOOLCHAIN_HOME}`, as `{LINK}`"),
-    );
+    fs::remove_dir_all(&folder).map_err(|source| Error::Write {
+        path: folder.clone(),
+        source,
+    })?;
+    observer.done(&format!(
+        "installed {TOOLCHAIN} in `{TOOLCHAIN_HOME}`, as `{LINK}`"
+    ));
     Ok(())
 }
 

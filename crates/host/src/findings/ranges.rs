@@ -3,7 +3,7 @@
 use caravan_lab::{Lab, Provider};
 
 use super::{Finding, Verdict};
-use crate::host::ranges;
+use crate::ranges;
 
 /// One finding for each resolver and route in a range of the lab, or one that there is none.
 pub(super) fn findings(lab: &Lab, provider: Provider, was_made: bool) -> Vec<Finding> {

@@ -1,16 +1,17 @@
 //! Starting the container engine, where nothing else does.
 
 use std::fmt;
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use caravan_process::{Program, interrupt};
 
 use super::{Engine, QUESTION, look};
-use crate::error::Error;
-use crate::host::packages;
-use crate::host::probe::{Cure, SBIN, State};
-use crate::lab_dir;
+use crate::error::{Error, UnfitNeed};
+use crate::packages;
+use crate::probe::{Cure, NeedState, SBIN};
 
 /// How long the engine may take to answer after it was started.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,7 +24,7 @@ const RUNNING_ENGINE: &str = "a container engine that runs";
 
 /// What can start the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Starter {
+pub enum Starter {
     /// Its unit.
     Systemd,
     /// It by itself.
@@ -47,7 +48,7 @@ pub(super) fn starter() -> Engine {
             "masked" => {
                 return Engine::Unfit {
                     found: "does not run, and its unit `docker.service` is masked".to_owned(),
-                    remedy: "`sudo systemctl unmask docker`".to_owned(),
+                    cure: Cure::Hand("`sudo systemctl unmask docker`".to_owned()),
                 };
             }
             _ => {}
@@ -76,9 +77,9 @@ pub(super) fn starter() -> Engine {
         let place = dockerd.path().display().to_string();
         Engine::Unfit {
             found: format!("does not run, and `{place}` does not work"),
-            remedy: format!(
-                "`{place} --version` shows why; repair or remove it, then `cargo xtask setup`"
-            ),
+            cure: Cure::Replace(format!(
+                "`{place} --version` shows why; repair or remove it"
+            )),
         }
     }
 }
@@ -104,7 +105,7 @@ fn unit_state() -> String {
 ///
 /// [`Error::EngineSilent`] when it does not answer in the end, [`Error::CannotInstall`] with the exact command where this
 /// user may not start it, [`Error::Unfit`] for one that must not be started or used, [`Error::Process`].
-pub(crate) fn start() -> Result<Option<String>, Error> {
+pub fn start() -> Result<Option<String>, Error> {
     let starter = match look() {
         Engine::Running(_) => return Ok(None),
         Engine::Stopped(starter) => starter,
@@ -145,11 +146,16 @@ pub(crate) fn start() -> Result<Option<String>, Error> {
 
 /// Why there is nothing to start.
 fn refused(engine: Engine) -> Error {
-    match State::from(engine) {
-        State::Lacking { found, cure } => Error::unfit(&[("container engine", &found, &cure)]),
-        State::Met(found) | State::Asleep(found) => {
-            Error::unfit(&[("container engine", &found, &Cure::Package)])
-        }
+    let (found, cure) = match NeedState::from(engine) {
+        NeedState::Lacking { found, cure } => (found, cure),
+        NeedState::Met(found) | NeedState::Asleep(found) => (found, Cure::Package),
+    };
+    Error::Unfit {
+        needs: vec![UnfitNeed {
+            name: "container engine",
+            found,
+            cure,
+        }],
     }
 }
 
@@ -161,7 +167,7 @@ fn systemd_runs() -> bool {
 /// Starts `dockerd` in a session of its own, so that Ctrl-C here does not end it; returns its log.
 fn start_by_itself(dockerd: &Program) -> Result<PathBuf, Error> {
     let folder = state_folder();
-    lab_dir::make_private(&folder)?;
+    make_private(&folder)?;
     let log = folder.join("dockerd.log");
     let pid_file = format!("--pidfile={}", pid_file().display());
     let dockerd = dockerd.path().display().to_string();
@@ -182,12 +188,26 @@ fn pid_file() -> PathBuf {
 }
 
 /// Where the engine's log and process id lie when nothing else keeps them.
-pub(crate) fn state_folder() -> PathBuf {
+pub fn state_folder() -> PathBuf {
     std::env::var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
         .unwrap_or_else(std::env::temp_dir)
         .join("caravan")
+}
+
+/// Makes a folder, and those above it, that only its owner may enter.
+pub(crate) fn make_private(folder: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Write {
+        path: folder.to_owned(),
+        source,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(failed)?;
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)
 }
 
 fn tail(log: &Path) -> Vec<String> {

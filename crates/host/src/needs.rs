@@ -1,29 +1,30 @@
 //! What this computer must have: one table, read by `doctor`, `setup` and `up`.
 
-use crate::flags::{Base, Source};
-use crate::host::probe::{Probe, State};
+use caravan_bundle::{Base, Source};
+
+use crate::probe::{NeedState, Probe};
 
 /// One thing that must be here.
 #[derive(Debug)]
-pub(crate) struct Need {
+pub struct Need {
     /// What people call it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// What for.
-    pub(crate) why: &'static str,
+    pub why: &'static str,
     /// When it is needed.
-    pub(crate) when: When,
+    pub when: When,
     /// How to see that what will be used of it works.
-    pub(crate) probe: Probe,
+    pub probe: Probe,
     /// Its packages for apt, dnf, pacman and zypper, separated by blanks; empty where there is none. One that ends in `?`
     /// is left out where the package manager does not know it.
-    pub(crate) packages: [&'static str; 4],
+    pub packages: [&'static str; 4],
     /// Where to get it by hand.
-    pub(crate) by_hand: &'static str,
+    pub by_hand: &'static str,
 }
 
 /// When something is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum When {
+pub enum When {
     /// For every lab.
     Always,
     /// Where a lab's machines may be made for the first time: what takes a second to see.
@@ -39,7 +40,7 @@ pub(crate) enum When {
 }
 
 /// Everything, in the order in which people should read it.
-pub(crate) const NEEDS: &[Need] = &[
+pub const NEEDS: &[Need] = &[
     Need {
         name: "Vagrant",
         why: "makes the machines",
@@ -233,7 +234,7 @@ pub(crate) const NEEDS: &[Need] = &[
 ];
 
 /// Where Vagrant's makers offer it.
-pub(crate) const VAGRANT_PAGE: &str = "https://developer.hashicorp.com/vagrant/install";
+pub const VAGRANT_PAGE: &str = "https://developer.hashicorp.com/vagrant/install";
 
 /// A program that starts, ends well, and says what tells it from others of its name.
 const fn answers(
@@ -262,24 +263,24 @@ const fn checker(name: &'static str, probe: Probe, packages: [&'static str; 4]) 
 
 /// What is asked of this computer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Purpose {
+pub struct Purpose {
     /// Whether machines are to run.
-    pub(crate) running: bool,
+    pub running: bool,
     /// Whether that may be for the first time.
-    pub(crate) first: bool,
+    pub first: bool,
     /// Whether anything must be compiled: our own small programs always are.
-    pub(crate) compiled: bool,
+    pub compiled: bool,
     /// Whether software must be built or may have to be.
-    pub(crate) built: bool,
+    pub built: bool,
     /// Whether the base system must be made or may have to be.
-    pub(crate) debian: bool,
+    pub debian: bool,
     /// Whether tests must check rendered files.
-    pub(crate) checked: bool,
+    pub checked: bool,
 }
 
 impl Purpose {
     /// What making software and image needs, by the sources asked for; `auto` may come to need all.
-    pub(crate) fn making(source: Source, base: Base) -> Self {
+    pub fn making(source: Source, base: Base) -> Self {
         Self {
             running: true,
             first: true,
@@ -291,7 +292,7 @@ impl Purpose {
     }
 
     /// The same where the software, or the base system, has been made already.
-    pub(crate) fn less(self, bundle: bool, system: bool) -> Self {
+    pub fn less(self, bundle: bool, system: bool) -> Self {
         Self {
             compiled: self.compiled && !bundle,
             built: self.built && !bundle,
@@ -301,7 +302,7 @@ impl Purpose {
     }
 
     /// What running machines needs when software and image are there.
-    pub(crate) const RUNNING: Self = Self {
+    pub const RUNNING: Self = Self {
         running: true,
         first: false,
         compiled: false,
@@ -323,14 +324,14 @@ impl Purpose {
 }
 
 /// The rows of the table that `purpose` needs.
-pub(crate) fn of(purpose: Purpose) -> impl Iterator<Item = &'static Need> {
+pub fn of(purpose: Purpose) -> impl Iterator<Item = &'static Need> {
     NEEDS.iter().filter(move |need| purpose.covers(need.when))
 }
 
 /// How this computer meets each row that `purpose` needs, in the table's order. All are looked at side by side.
 ///
 /// A row that cannot be judged before another one is met is left out.
-pub(crate) fn judge(purpose: Purpose) -> Vec<(&'static Need, State)> {
+pub fn judge(purpose: Purpose) -> Vec<(&'static Need, NeedState)> {
     std::thread::scope(|scope| {
         let looks: Vec<_> = of(purpose)
             .map(|need| (need, scope.spawn(|| need.probe.look())))
@@ -348,10 +349,10 @@ pub(crate) fn judge(purpose: Purpose) -> Vec<(&'static Need, State)> {
 }
 
 /// Whether everything that `purpose` needs is here, started or not.
-pub(crate) fn all_met(purpose: Purpose) -> bool {
+pub fn all_met(purpose: Purpose) -> bool {
     judge(purpose)
         .iter()
-        .all(|(_, state)| matches!(state, State::Met(_) | State::Asleep(_)))
+        .all(|(_, state)| matches!(state, NeedState::Met(_) | NeedState::Asleep(_)))
 }
 
 #[cfg(test)]

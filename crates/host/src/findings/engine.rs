@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use caravan_vagrant::engine::{Engine, Info};
 
-use super::{Finding, Verdict};
-use crate::error::Error;
+use super::{Finding, RemedyCommands, Verdict};
+use crate::Error;
 
 /// kube-proxy's nftables mode refuses older kernels (`pkg/proxy/nftables` of Kubernetes).
 const LEAST_KERNEL: (u32, u32) = (5, 13);
@@ -14,7 +14,7 @@ const LEAST_KERNEL: (u32, u32) = (5, 13);
 const FULL_PERCENT: u64 = 85;
 
 /// What the engine says of its computer; `None` where it does not answer.
-pub(crate) fn info() -> Option<Info> {
+pub fn engine_info() -> Option<Info> {
     Engine::find().and_then(|engine| engine.info()).ok()
 }
 
@@ -45,7 +45,7 @@ fn is_too_old(release: &str) -> bool {
 /// # Errors
 ///
 /// [`Error::KernelTooOld`].
-pub(crate) fn check_kernel(info: Option<&Info>) -> Result<(), Error> {
+pub fn check_kernel(info: Option<&Info>) -> Result<(), Error> {
     let found = kernel(info);
     if is_too_old(&found) {
         let (major, minor) = LEAST_KERNEL;
@@ -57,10 +57,14 @@ pub(crate) fn check_kernel(info: Option<&Info>) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn kernel_finding(info: Option<&Info>) -> Finding {
+pub(super) fn kernel_finding(info: Option<&Info>, commands: RemedyCommands) -> Finding {
     let (verdict, evidence, remedy) = match check_kernel(info) {
         Ok(()) => (Verdict::Good, kernel(info), None),
-        Err(error) => (Verdict::Missing, error.to_string(), error.hint()),
+        Err(error) => (
+            Verdict::Missing,
+            error.to_string(),
+            error.hint(commands.setup),
+        ),
     };
     Finding {
         name: "kernel",
@@ -72,15 +76,23 @@ pub(super) fn kernel_finding(info: Option<&Info>) -> Finding {
 
 /// A disk that is nearly full.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full {
+pub struct FullDisk {
     /// Where the engine keeps its data.
     path: PathBuf,
     percent: u64,
 }
 
-impl Full {
+impl FullDisk {
+    /// How to get room.
+    pub fn hint(&self, commands: RemedyCommands) -> String {
+        format!(
+            "free some space: `docker system df` shows what the engine holds, `{}` removes what no lab needs",
+            commands.prune
+        )
+    }
+
     /// What to tell of it.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         format!(
             "the disk with the engine's data, `{}`, is {} % full; above {FULL_PERCENT} % kubelets of other clusters delete \
              images, and from 98 % on the lab's own end pods",
@@ -90,21 +102,17 @@ impl Full {
     }
 }
 
-/// How to get room.
-pub(crate) const ROOM: &str = "free some space: `docker system df` shows what the engine holds, `cargo xtask bundle prune` \
-     removes what no lab needs";
-
 /// The engine's disk, if it is on this computer and more than 85 % of it is used.
-pub(crate) fn full_disk(info: Option<&Info>) -> Option<Full> {
+pub fn full_disk(info: Option<&Info>) -> Option<FullDisk> {
     let path = info.filter(|info| info.is_here())?.root.clone();
     let percent = used_percent(&path)?;
-    (percent > FULL_PERCENT).then_some(Full { path, percent })
+    (percent > FULL_PERCENT).then_some(FullDisk { path, percent })
 }
 
-pub(super) fn disk_finding(info: Option<&Info>) -> Option<Finding> {
+pub(super) fn disk_finding(info: Option<&Info>, commands: RemedyCommands) -> Option<Finding> {
     let info = info?;
     let (verdict, evidence, remedy) = match full_disk(Some(info)) {
-        Some(full) => (Verdict::Weak, full.text(), Some(ROOM.to_owned())),
+        Some(full) => (Verdict::Weak, full.text(), Some(full.hint(commands))),
         None if !info.is_here() => return None,
         None => {
             let percent = used_percent(&info.root)?;

@@ -7,7 +7,7 @@ use caravan_bundle::needs::{self as bundle, Go};
 use caravan_process::Program;
 use caravan_vagrant::{Error as VagrantError, Vagrant};
 
-use crate::host::engine;
+use crate::engine;
 
 /// Folders of administrators' tools, which an ordinary search path lacks.
 pub(crate) const SBIN: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
@@ -17,10 +17,12 @@ const QUESTION: Duration = Duration::from_secs(10);
 
 /// How to see that a need is met.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Probe {
+pub enum Probe {
     /// This program, of the search path or of the administrators' folders, starts, ends well and says a word.
     Answers {
+        /// Its name.
         program: &'static str,
+        /// What makes it say what it is.
         args: &'static [&'static str],
         /// What it must say, on either output; empty where ending well is enough.
         says: &'static str,
@@ -49,7 +51,7 @@ pub(crate) enum Probe {
 
 /// How a need is met.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum NeedState {
     /// What will be used works; what was seen of it.
     Met(String),
     /// It works once it is started, which `setup` and `up` do; what was seen of it.
@@ -58,22 +60,41 @@ pub(crate) enum State {
     Lacking {
         /// What was seen instead.
         found: String,
+        /// What helps.
         cure: Cure,
     },
 }
 
 /// What helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Cure {
+pub enum Cure {
     /// A package, which `setup` installs.
     Package,
     /// A newer Go, which `setup` fetches.
     Toolchain,
     /// What people must do, since nothing here may: an English clause with the command.
     Hand(String),
+    /// What people must take away first; then `setup` brings what takes its place.
+    Replace(String),
 }
 
-impl State {
+impl Cure {
+    /// What to do, as an English clause; `setup` is the command that calls [`crate::setup::ensure`].
+    pub fn text(&self, setup: &str) -> String {
+        match self {
+            Self::Package | Self::Toolchain => format!("`{setup}`"),
+            Self::Hand(remedy) => remedy.clone(),
+            Self::Replace(remedy) => format!("{remedy}, then `{setup}`"),
+        }
+    }
+
+    /// Whether people must do something before anything here can.
+    pub fn is_by_hand(&self) -> bool {
+        matches!(self, Self::Hand(_) | Self::Replace(_))
+    }
+}
+
+impl NeedState {
     pub(crate) fn absent() -> Self {
         Self::package("not here")
     }
@@ -91,11 +112,18 @@ impl State {
             cure: Cure::Hand(remedy.into()),
         }
     }
+
+    pub(crate) fn replace(found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Lacking {
+            found: found.into(),
+            cure: Cure::Replace(remedy.into()),
+        }
+    }
 }
 
 impl Probe {
     /// Looks; `None` where that cannot be judged before another need is met.
-    pub(crate) fn look(self) -> Option<State> {
+    pub fn look(self) -> Option<NeedState> {
         Some(match self {
             Self::Answers {
                 program,
@@ -103,24 +131,24 @@ impl Probe {
                 says,
                 or_package,
             } => match answer(program, args, says) {
-                State::Lacking { found, .. } if or_package => State::package(found),
+                NeedState::Lacking { found, .. } if or_package => NeedState::package(found),
                 state => state,
             },
             Self::Lies(files) => files
                 .iter()
                 .find(|file| Path::new(file).exists())
-                .map_or_else(State::absent, |file| State::Met((*file).to_owned())),
+                .map_or_else(NeedState::absent, |file| NeedState::Met((*file).to_owned())),
             Self::Engine => engine::look().into(),
             Self::Vagrant => vagrant(),
             Self::DockerProvider => return docker_provider(),
             Self::Go => go(),
             Self::StaticLibc => match bundle::static_libc() {
-                Ok(file) => State::Met(file.display().to_string()),
-                Err(_) => State::package("no `libc.a` for this processor"),
+                Ok(file) => NeedState::Met(file.display().to_string()),
+                Err(_) => NeedState::package("no `libc.a` for this processor"),
             },
             Self::Seccomp => match bundle::seccomp() {
-                Ok(file) => State::Met(file.display().to_string()),
-                Err(_) => State::package("`libseccomp.a` or `seccomp.h` is not here"),
+                Ok(file) => NeedState::Met(file.display().to_string()),
+                Err(_) => NeedState::package("`libseccomp.a` or `seccomp.h` is not here"),
             },
             Self::PkgConfig => pkg_config(),
             Self::UserNamespaces => return user_namespaces(),
@@ -129,16 +157,16 @@ impl Probe {
 }
 
 /// Starts `program`, if it is here, and judges what it says.
-fn answer(program: &str, args: &[&str], says: &str) -> State {
+fn answer(program: &str, args: &[&str], says: &str) -> NeedState {
     let Ok(found) = Program::find_also_in(program, &SBIN) else {
-        return State::package(absence(program, std::env::var_os("PATH").as_deref()));
+        return NeedState::package(absence(program, std::env::var_os("PATH").as_deref()));
     };
     let place = found.path().display().to_string();
     let aside = |what: String| {
-        State::by_hand(
+        NeedState::replace(
             what,
             format!(
-                "remove or repair `{place}`, or put another `{program}` before it on the search path; then `cargo xtask setup`"
+                "remove or repair `{place}`, or put another `{program}` before it on the search path"
             ),
         )
     };
@@ -152,7 +180,7 @@ fn answer(program: &str, args: &[&str], says: &str) -> State {
             } else if !said.contains(says) {
                 aside(format!("`{place}` is not {says}: it says `{line}`"))
             } else {
-                State::Met(place)
+                NeedState::Met(place)
             }
         }
         Err(error) => aside(format!("`{place}` does not work: {}", told(&error))),
@@ -192,18 +220,18 @@ fn absence(program: &str, path: Option<&std::ffi::OsStr>) -> String {
     "not here".to_owned()
 }
 
-fn vagrant() -> State {
+fn vagrant() -> NeedState {
     let Ok(program) = Program::find("vagrant") else {
-        return State::package(absence("vagrant", std::env::var_os("PATH").as_deref()));
+        return NeedState::package(absence("vagrant", std::env::var_os("PATH").as_deref()));
     };
     let place = program.path().display().to_string();
     let page = super::needs::VAGRANT_PAGE;
     match Vagrant::of(program) {
-        Ok(vagrant) => State::Met(format!("{place}, version {}", vagrant.version())),
+        Ok(vagrant) => NeedState::Met(format!("{place}, version {}", vagrant.version())),
         Err(error @ VagrantError::TooOld { .. }) => {
-            State::by_hand(error.to_string(), format!("a newer one is at {page}"))
+            NeedState::by_hand(error.to_string(), format!("a newer one is at {page}"))
         }
-        Err(error) => State::by_hand(
+        Err(error) => NeedState::replace(
             match error {
                 VagrantError::NoVersion { said } => {
                     let line = said.lines().next().unwrap_or("nothing");
@@ -211,64 +239,62 @@ fn vagrant() -> State {
                 }
                 other => format!("`{place}` does not work: {}", told(&other)),
             },
-            format!(
-                "repair or remove `{place}`; then `cargo xtask setup`, or install Vagrant from {page}"
-            ),
+            format!("repair or remove `{place}`, or install Vagrant from {page}"),
         ),
     }
 }
 
-fn docker_provider() -> Option<State> {
+fn docker_provider() -> Option<NeedState> {
     let vagrant = Vagrant::find().ok()?;
     let place = vagrant.program().path().display().to_string();
     Some(match vagrant.docker_provider() {
-        Ok(true) => State::Met("loads".to_owned()),
-        Ok(false) => State::by_hand(
+        Ok(true) => NeedState::Met("loads".to_owned()),
+        Ok(false) => NeedState::by_hand(
             format!("`{place}` has none"),
             format!(
                 "install a Vagrant that has it: {}",
                 super::needs::VAGRANT_PAGE
             ),
         ),
-        Err(error) => State::by_hand(
+        Err(error) => NeedState::by_hand(
             format!("`{place}` does not load its plugins: {}", told(&error)),
             "`vagrant plugin repair`, or `vagrant plugin expunge --reinstall`".to_owned(),
         ),
     })
 }
 
-fn go() -> State {
+fn go() -> NeedState {
     match bundle::go() {
         Ok(Go::Enough { program, version }) => {
-            State::Met(format!("{}, {version}", program.path().display()))
+            NeedState::Met(format!("{}, {version}", program.path().display()))
         }
-        Ok(Go::TooOld { program, version }) => State::Lacking {
+        Ok(Go::TooOld { program, version }) => NeedState::Lacking {
             found: format!(
                 "`{}` is {version}, too old to build Kubernetes",
                 program.path().display()
             ),
             cure: Cure::Toolchain,
         },
-        Ok(Go::Absent) => State::package(absence("go", std::env::var_os("PATH").as_deref())),
-        Err(error) => State::by_hand(
+        Ok(Go::Absent) => NeedState::package(absence("go", std::env::var_os("PATH").as_deref())),
+        Err(error) => NeedState::replace(
             format!("`go` does not work: {}", told(&error)),
-            "repair or remove it; then `cargo xtask setup`",
+            "repair or remove it",
         ),
     }
 }
 
-fn pkg_config() -> State {
+fn pkg_config() -> NeedState {
     let found = answer("pkg-config", &["--version"], "");
     // Without the library there is nothing to find yet; it has a row of its own.
-    let State::Met(place) = &found else {
+    let NeedState::Met(place) = &found else {
         return found;
     };
     if bundle::seccomp().is_err() {
         return found;
     }
     match answer("pkg-config", &["--exists", "libseccomp"], "") {
-        State::Met(_) => found,
-        _ => State::by_hand(
+        NeedState::Met(_) => found,
+        _ => NeedState::by_hand(
             format!("`{place}` does not find libseccomp, which is here"),
             "put the distribution's `pkg-config` first on the search path, or set `PKG_CONFIG_PATH` to the folder of \
              `libseccomp.pc`",
@@ -277,7 +303,7 @@ fn pkg_config() -> State {
 }
 
 /// mmdebstrap makes a system as root, or as root of a user namespace with the ids that these two programs give.
-fn user_namespaces() -> Option<State> {
+fn user_namespaces() -> Option<NeedState> {
     if rustix::process::geteuid().is_root() {
         return None;
     }
@@ -285,7 +311,7 @@ fn user_namespaces() -> Option<State> {
         .into_iter()
         .find(|program| Program::find_also_in(program, &SBIN).is_err());
     if let Some(program) = lacking {
-        return Some(State::package(format!("`{program}` is not here")));
+        return Some(NeedState::package(format!("`{program}` is not here")));
     }
     let uid = rustix::process::geteuid().as_raw().to_string();
     let name = std::env::var("USER").unwrap_or_default();
@@ -297,9 +323,9 @@ fn user_namespaces() -> Option<State> {
         })
     });
     Some(if listed {
-        State::Met("`newuidmap`, `newgidmap`, and ids for you".to_owned())
+        NeedState::Met("`newuidmap`, `newgidmap`, and ids for you".to_owned())
     } else {
-        State::by_hand(
+        NeedState::by_hand(
             "`/etc/subuid` and `/etc/subgid` have no ids for you",
             "`sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER`",
         )
@@ -338,10 +364,10 @@ mod tests {
             Box::leak(path.display().to_string().into_boxed_str())
         };
         let found = |program: &str| match answer(program, &["-V"], "OpenSSH") {
-            State::Met(_) => "met".to_owned(),
-            State::Lacking {
+            NeedState::Met(_) => "met".to_owned(),
+            NeedState::Lacking {
                 found,
-                cure: Cure::Hand(_),
+                cure: Cure::Replace(_),
             } => found.replace(program, "ssh"),
             other => format!("{other:?}"),
         };

@@ -11,23 +11,23 @@ use caravan_vagrant::engine::Engine;
 use caravan_vagrant::routes::{self, Route};
 use serde::Serialize;
 
-use crate::settings;
+use crate::resolvers;
 
 /// Something of this computer that lies in a range of the lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Collision {
+pub struct Collision {
     /// The key of the lab file.
-    pub(crate) key: &'static str,
+    pub key: &'static str,
     /// Its range.
-    pub(crate) range: Ipv4Net,
-    /// What lies there.
-    pub(crate) what: What,
+    pub range: Ipv4Net,
+    /// CollidingThing lies there.
+    pub what: CollidingThing,
 }
 
-/// What lies in a range.
+/// CollidingThing lies in a range.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum What {
+pub enum CollidingThing {
     /// Who answers this computer for names.
     Resolver(Ipv4Addr),
     /// A network that this computer reaches.
@@ -38,12 +38,12 @@ impl fmt::Display for Collision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, range, what } = self;
         match what {
-            What::Resolver(address) => write!(
+            CollidingThing::Resolver(address) => write!(
                 f,
                 "the resolver `{address}` of this computer lies in the lab's `{key}` `{range}`: machines cannot ask it, and \
                  are not given it"
             ),
-            What::Route(route) => write!(
+            CollidingThing::Route(route) => write!(
                 f,
                 "this computer {route}, which overlaps the lab's `{key}` `{range}`: one of the two cannot be reached"
             ),
@@ -52,11 +52,13 @@ impl fmt::Display for Collision {
 }
 
 impl Collision {
-    /// What to do about it.
-    pub(crate) fn hint(&self) -> String {
+    /// CollidingThing to do about it.
+    pub fn hint(&self) -> String {
         let shows = match &self.what {
-            What::Resolver(_) => "cat /etc/resolv.conf /run/systemd/resolve/resolv.conf".to_owned(),
-            What::Route(route) => route.command(),
+            CollidingThing::Resolver(_) => {
+                "cat /etc/resolv.conf /run/systemd/resolve/resolv.conf".to_owned()
+            }
+            CollidingThing::Route(route) => route.command(),
         };
         format!(
             "give the lab another `{}`; `{shows}` shows what is taken here",
@@ -79,7 +81,7 @@ fn ranges(lab: &Lab) -> Vec<(&'static str, Ipv4Net)> {
 }
 
 /// Those of `resolvers` that machines of the lab can ask.
-pub(crate) fn usable(lab: &Lab, resolvers: &[Ipv4Addr]) -> Vec<Ipv4Addr> {
+pub fn usable(lab: &Lab, resolvers: &[Ipv4Addr]) -> Vec<Ipv4Addr> {
     let ranges = ranges(lab);
     let outside = |address: &&Ipv4Addr| !ranges.iter().any(|(_, range)| range.contains(*address));
     resolvers.iter().filter(outside).copied().collect()
@@ -98,7 +100,7 @@ fn compare(
             found.push(Collision {
                 key,
                 range,
-                what: What::Resolver(*address),
+                what: CollidingThing::Resolver(*address),
             });
         }
         for route in routes {
@@ -108,7 +110,7 @@ fn compare(
             // An address of this computer lies in a network that is told already, and so does a part of one.
             let told = found.iter().any(|it| {
                 it.key == key
-                    && matches!(&it.what, What::Route(wide) if wide.device == route.device
+                    && matches!(&it.what, CollidingThing::Route(wide) if wide.device == route.device
                         && (wide.table == route.table || route.is_own_address())
                         && wide.to.contains(&route.to))
             });
@@ -116,7 +118,7 @@ fn compare(
                 found.push(Collision {
                     key,
                     range,
-                    what: What::Route(route.clone()),
+                    what: CollidingThing::Route(route.clone()),
                 });
             }
         }
@@ -124,12 +126,12 @@ fn compare(
     found
 }
 
-/// What of this computer lies in the lab's ranges. `was_made` tells whether the lab may have a network here.
+/// CollidingThing of this computer lies in the lab's ranges. `was_made` tells whether the lab may have a network here.
 ///
 /// # Errors
 ///
 /// [`caravan_vagrant::Error::Routes`].
-pub(crate) fn collisions(
+pub fn collisions(
     lab: &Lab,
     provider: Provider,
     was_made: bool,
@@ -153,7 +155,7 @@ pub(crate) fn collisions(
     };
     Ok(compare(
         lab,
-        &settings::nameservers(),
+        &resolvers::nameservers(),
         &routes::routes()?,
         &is_own,
     ))

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use caravan_process::{Call, Program};
 
-use crate::error::Error;
-use crate::host::needs::Need;
+use crate::Error;
+use crate::needs::Need;
 
 /// A package manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +178,7 @@ fn apt_knows(everything: &str, package: &str) -> Option<bool> {
 ///
 /// [`caravan_process::Error::NotFound`] for the program, or for `sudo` where it is needed.
 pub(crate) fn as_root(program: &str, args: &[&str]) -> Result<Call, caravan_process::Error> {
-    let program = Program::find_also_in(program, &crate::host::probe::SBIN)?;
+    let program = Program::find_also_in(program, &crate::probe::SBIN)?;
     if rustix::process::geteuid().is_root() {
         return Ok(program.call(args).env("DEBIAN_FRONTEND", "noninteractive"));
     }
@@ -240,7 +240,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::host::needs::{NEEDS, When};
+    use crate::needs::{NEEDS, When};
 
     #[test]
     fn commands() {

@@ -1,0 +1,142 @@
+//! What can go wrong while this computer is judged or made ready, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::Cure;
+
+/// Why this computer could not be made ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// What `bundle` says of a compiler.
+    #[error(transparent)]
+    Bundle(#[from] caravan_bundle::Error),
+    /// Nothing here may install it.
+    #[error("{what} must be installed, and there is neither `sudo` nor an administrator here")]
+    CannotInstall {
+        /// What lacks.
+        what: String,
+        /// What an administrator can run, as one line for a shell.
+        command: String,
+    },
+    /// The user said no, or could not be asked.
+    #[error("{what} was not confirmed")]
+    Declined {
+        /// What was asked for.
+        what: String,
+    },
+    /// The container engine was started and does not answer.
+    #[error(
+        "the container engine, started by {how}, does not answer{}",
+        indented(tail)
+    )]
+    EngineSilent {
+        /// By what it was started.
+        how: String,
+        /// The end of its log.
+        tail: Vec<String>,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The kernel that containers would run on is too old.
+    #[error("the kernel is {found}, and kube-proxy's nftables mode needs {least} or later")]
+    KernelTooOld {
+        /// Such as `5.10.0-28-amd64`.
+        found: String,
+        /// Such as `5.13`.
+        least: String,
+    },
+    /// No package manager here has it.
+    #[error("{what} must be installed, and no package manager here has it")]
+    NoPackage {
+        /// What lacks.
+        what: String,
+        /// Where to get it by hand.
+        pages: String,
+    },
+    /// A program failed.
+    #[error(transparent)]
+    Process(#[from] caravan_process::Error),
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is here cannot be used, and only people may change that.
+    #[error("{}", found(needs))]
+    Unfit {
+        /// Each need that is not met.
+        needs: Vec<UnfitNeed>,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A need that people must meet themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfitNeed {
+    /// What people call it.
+    pub name: &'static str,
+    /// What was seen.
+    pub found: String,
+    /// What helps.
+    pub cure: Cure,
+}
+
+impl Error {
+    /// The next thing to do about it; `setup` is the command that calls [`crate::setup::ensure`].
+    pub fn hint(&self, setup: &str) -> Option<String> {
+        match self {
+            Self::Bundle(error) => error.hint(),
+            Self::Process(error) => error.hint(),
+            Self::CannotInstall { command, .. } => {
+                Some(format!("as an administrator: `{command}`"))
+            }
+            Self::Declined { .. } => Some(
+                "answer `y` on a terminal, or run the same command with `--yes`".to_owned(),
+            ),
+            Self::EngineSilent { .. } => Some(
+                "correct what it reports, or start the engine yourself; then run the same command again"
+                    .to_owned(),
+            ),
+            Self::KernelTooOld { .. } => Some(
+                "start this computer with a newer kernel, or use virtual machines, which have their own (`--provider libvirt`)"
+                    .to_owned(),
+            ),
+            Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
+            Self::Unfit { needs } => {
+                let mut remedies: Vec<String> = Vec::new();
+                for remedy in needs.iter().map(|need| need.cure.text(setup)) {
+                    if !remedies.contains(&remedy) {
+                        remedies.push(remedy);
+                    }
+                }
+                Some(remedies.join("; "))
+            }
+            Self::Interrupted | Self::Read { .. } | Self::Write { .. } => None,
+        }
+    }
+}
+
+fn found(needs: &[UnfitNeed]) -> String {
+    let lines: Vec<String> = needs
+        .iter()
+        .map(|need| format!("{}: {}", need.name, need.found))
+        .collect();
+    lines.join("\n")
+}
+
+fn indented(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n    {line}")).collect()
+}
