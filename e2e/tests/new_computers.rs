@@ -7,7 +7,7 @@
 
 use std::fs;
 
-use caravan_e2e::{Bare, Fresh, Site, Tool, runs_long};
+use caravan_e2e::{Bare, Fresh, Site, Tool};
 
 /// The command `docker` of another version than Debian 12's engine, taken from Debian 13, as it may lie in `/usr/local/bin`.
 const CLIENT: &str = "docker-client";
@@ -15,9 +15,6 @@ const CLIENT: &str = "docker-client";
 #[test]
 #[ignore = "needs root, namespaces and package servers"]
 fn setup_makes_any_bare_computer_ready() {
-    if !runs_long() {
-        return;
-    }
     let tool = Tool::build();
     let devices = devices();
     let site = Site::new(&tool);
