@@ -1,8 +1,9 @@
 //! The one place that joins paths below `.lab/`; `docs/state.md` mirrors it.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use caravan_host::private_folder;
 
 use crate::error::Error;
 
@@ -172,24 +173,17 @@ pub(crate) fn names(workspace: &Path) -> Vec<String> {
 ///
 /// [`Error::Write`] where it cannot be made.
 pub(crate) fn make_private(dir: &Path) -> Result<(), Error> {
-    let failed = |source| Error::Write {
+    private_folder::make(dir).map_err(|source| Error::Write {
         path: dir.to_owned(),
         source,
-    };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(failed)?;
-    let mode = fs::metadata(dir).map_err(failed)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(failed)?;
-    }
-    Ok(())
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {

@@ -13,7 +13,7 @@ use caravan_process::{Output, Program};
 
 use self::answer::{Endpoint, Here, Judged, Network};
 pub use self::start::Starter;
-pub(crate) use self::start::make_private;
+pub(crate) use self::start::make_state_folder;
 pub use self::start::{start, state_folder};
 use crate::probe::{self, Cure, NeedState};
 

@@ -46,7 +46,7 @@ pub(crate) fn ensure(observer: &dyn SetupObserver) -> Result<(), Error> {
     packages::admit()?;
     observer.began(&format!("fetching {TOOLCHAIN}"));
     let folder = engine::state_folder().join("go");
-    engine::make_private(&folder)?;
+    engine::make_state_folder(&folder)?;
     let fetched = go
         .call(["mod", "download", "-json", &module])
         .dir(&folder)

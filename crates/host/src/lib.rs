@@ -13,6 +13,7 @@ pub mod findings;
 mod go;
 pub mod needs;
 mod packages;
+pub mod private_folder;
 mod probe;
 pub mod ranges;
 pub mod resolvers;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use caravan_process::{Call, Program};
+use caravan_process::{Call, Output, Program};
 
 use crate::Error;
 use crate::needs::Need;
@@ -134,24 +134,22 @@ impl Manager {
 /// How long a package manager may take for a question.
 const QUESTION: Duration = Duration::from_secs(60);
 
-fn answer(program: &str, words: &[&str]) -> Option<String> {
-    let output = Program::find(program)
+fn ask(program: &str, words: &[&str]) -> Option<Output> {
+    Program::find(program)
         .ok()?
         .call(words)
         .timeout(QUESTION)
         .output()
-        .ok()?;
+        .ok()
+}
+
+fn answer(program: &str, words: &[&str]) -> Option<String> {
+    let output = ask(program, words)?;
     output.success().then_some(output.stdout)
 }
 
 fn succeeds(program: &str, words: &[&str]) -> Option<bool> {
-    let output = Program::find(program)
-        .ok()?
-        .call(words)
-        .timeout(QUESTION)
-        .output()
-        .ok()?;
-    Some(output.success())
+    Some(ask(program, words)?.success())
 }
 
 /// Reads `apt-cache policy` of everything and of one package.

@@ -171,7 +171,7 @@ fn install(missing: &[&'static Need], observer: &dyn SetupObserver) -> Result<()
     }
     packages::admit()?;
     let folder = engine::state_folder();
-    engine::make_private(&folder)?;
+    engine::make_state_folder(&folder)?;
     let log = folder.join("setup.log");
     observer.began(&format!("installing {}", listed(&names)));
     let mut detail = |line: &str| observer.line(line);

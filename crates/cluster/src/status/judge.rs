@@ -146,16 +146,15 @@ fn vip(lab: &Lab, found: &Found) -> Option<VipReport> {
         unasked: Vec::new(),
     };
     for (name, asked) in &found.balancers {
-        if let Some(refused) = asked
-            .as_ref()
-            .ok()
-            .and_then(|it| it.packets("adverts", "adverts"))
-        {
-            report.refused_adverts.insert(name.clone(), refused);
-        }
         match asked {
-            Ok(facts) if facts.has_address(address) => report.owners.push(name.clone()),
-            Ok(_) => {}
+            Ok(facts) => {
+                if facts.has_address(address) {
+                    report.owners.push(name.clone());
+                }
+                if let Some(refused) = facts.packets("adverts", "adverts") {
+                    report.refused_adverts.insert(name.clone(), refused);
+                }
+            }
             Err(why) => report.unasked.push(format!("{name}: {why}")),
         }
     }

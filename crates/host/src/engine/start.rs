@@ -1,8 +1,6 @@
 //! Starting the container engine, where nothing else does.
 
 use std::fmt;
-use std::fs::{DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,8 +8,8 @@ use caravan_process::{Program, interrupt};
 
 use super::{Engine, QUESTION, look};
 use crate::error::{Error, UnfitNeed};
-use crate::packages;
 use crate::probe::{Cure, NeedState, SBIN};
+use crate::{packages, private_folder};
 
 /// How long the engine may take to answer after it was started.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -167,7 +165,7 @@ fn systemd_runs() -> bool {
 /// Starts `dockerd` in a session of its own, so that Ctrl-C here does not end it; returns its log.
 fn start_by_itself(dockerd: &Program) -> Result<PathBuf, Error> {
     let folder = state_folder();
-    make_private(&folder)?;
+    make_state_folder(&folder)?;
     let log = folder.join("dockerd.log");
     let pid_file = format!("--pidfile={}", pid_file().display());
     let dockerd = dockerd.path().display().to_string();
@@ -196,18 +194,12 @@ pub fn state_folder() -> PathBuf {
         .join("caravan")
 }
 
-/// Makes a folder, and those above it, that only its owner may enter.
-pub(crate) fn make_private(folder: &Path) -> Result<(), Error> {
-    let failed = |source| Error::Write {
+/// Makes the folder where the engine's log, process id and what `setup` fetches lie.
+pub(crate) fn make_state_folder(folder: &Path) -> Result<(), Error> {
+    private_folder::make(folder).map_err(|source| Error::Write {
         path: folder.to_owned(),
         source,
-    };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(failed)?;
-    std::fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)
+    })
 }
 
 fn tail(log: &Path) -> Vec<String> {
