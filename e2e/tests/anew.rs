@@ -135,7 +135,7 @@ fn every_machine_of_ha_is_made_anew_by_vagrant_alone() {
             }
             ready("ha", machine);
             let took = began.elapsed();
-            tool.ok(&["verify", "ha", "--wait", "--json"]);
+            assert_verified(tool, "ha", &["--wait"]);
             println!(
                 "{machine}: whole after {:.1} s; the API answered {} times, the longest pause until now was {:.1} s",
                 took.as_secs_f32(),
