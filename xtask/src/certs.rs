@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use caravan_cluster::{Access, Certificate, Foreign, Pair};
+use caravan_cluster::{Access, Certificate, Foreign, PATIENCE, Pair};
 use caravan_lab::{Lab, Machine, Role};
 use caravan_pki::kubernetes::{Cluster, Node, OPERATOR, RowId};
 use caravan_pki::store::Store;
@@ -150,6 +150,7 @@ impl Keys {
             foreign: foreign()?,
             insecure_key: insecure_key(dir),
             inspect,
+            patience: PATIENCE,
         })
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use caravan_cluster::convergence::Convergence;
 use caravan_cluster::verify::{self, Depth, Event, Options, Outcome};
 use caravan_cluster::watch::{Watch, explain};
-use caravan_cluster::{Access, Certificate, Foreign, Pair, ready, status};
+use caravan_cluster::{Access, Certificate, Foreign, PATIENCE, Pair, ready, status};
 use caravan_lab::Lab;
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Usage};
 use caravan_vagrant::MachineState;
@@ -147,6 +147,7 @@ fn access(state: &Path) -> Result<Access, Fault> {
             .map(|home| home.join(".vagrant.d/insecure_private_key"))
             .filter(|key| key.is_file()),
         inspect,
+        patience: PATIENCE,
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use caravan_lab::{Lab, Machine};
 use caravan_vagrant::ssh::{Remote, Ssh};
@@ -29,7 +30,13 @@ pub struct Access {
     pub insecure_key: Option<PathBuf>,
     /// What a certificate says; only `pki` can read them.
     pub inspect: Inspect,
+    /// How long one question to an API server or an etcd member may take, its connection half of that.
+    pub patience: Duration,
 }
+
+/// How long a question may take by which one wants to know whether there is an answer at all: who waits for a machine that
+/// is dead has more to do.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A certificate with its chain, and its key, both PEM.
 #[derive(Clone)]

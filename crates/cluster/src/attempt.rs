@@ -24,8 +24,9 @@ pub use end::{Attempt, Distrust, End};
 use end::{end_of, read_answer};
 use witness::Witness;
 
-/// How long a connection may take to be made, and each wait on it, unless told otherwise.
-pub const LIMIT: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made, and each wait on it, unless told otherwise. A server that is busy is no server
+/// that refuses.
+pub const LIMIT: Duration = Duration::from_secs(15);
 
 /// How much of an answer is read.
 const ANSWER_BYTES: usize = 64 * 1024;

@@ -24,9 +24,6 @@ pub const CLIENT_PORT: u16 = 2379;
 /// Where a member says whether a majority confirms a read, alarms apart; with one it says so of the alarm instead.
 pub(crate) const HEALTH_WITHOUT_ALARMS: &str = "/health?exclude=NOSPACE&exclude=CORRUPT";
 
-/// How long one request may take.
-const LIMIT: Duration = Duration::from_secs(10);
-
 /// One member.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -87,7 +84,7 @@ impl Member {
     /// [`Error::Credentials`].
     pub fn of(machine: &Machine, access: &Access) -> Result<Self, Error> {
         let address = SocketAddrV4::new(machine.ip, CLIENT_PORT);
-        Self::at(&machine.name, address, access, LIMIT)
+        Self::at(&machine.name, address, access, access.patience)
     }
 
     /// The member called `name` at `address`; one request may take up to `limit`.

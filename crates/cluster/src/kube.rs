@@ -13,9 +13,6 @@ use crate::{Access, Error};
 /// The port of API servers.
 pub const PORT: u16 = 6443;
 
-/// How long one request may take.
-const LIMIT: Duration = Duration::from_secs(10);
-
 /// An API server, or the endpoint that leads to one.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -69,7 +66,7 @@ impl Api {
             at,
             access,
             Some(&access.operator),
-            LIMIT,
+            access.patience,
         )
     }
 
@@ -85,7 +82,7 @@ impl Api {
             at,
             access,
             Some(&access.operator),
-            LIMIT,
+            access.patience,
         )
     }
 

@@ -25,5 +25,5 @@ pub mod verify;
 pub mod watch;
 mod web;
 
-pub use access::{Access, Certificate, Foreign, Inspect, Pair, remote};
+pub use access::{Access, Certificate, Foreign, Inspect, PATIENCE, Pair, remote};
 pub use error::Error;

@@ -10,9 +10,6 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 
 use crate::{Error, Pair};
 
-/// How long a connection may take to be made. Machines are near, but a computer that runs nine of them is busy.
-const CONNECT: Duration = Duration::from_secs(5);
-
 /// One server, reached with one identity.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
@@ -23,7 +20,8 @@ pub(crate) struct Server {
 
 impl Server {
     /// The server called `name` in messages, at `base` (`https://address:port`), whose certificate comes from `ca`;
-    /// one request may take up to `limit`.
+    /// one request may take up to `limit`, and half of that for its connection: machines are near, but a computer that
+    /// runs nine of them is busy.
     pub(crate) fn new(
         name: String,
         base: String,
@@ -43,7 +41,7 @@ impl Server {
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT.min(limit)))
+            .timeout_connect(Some(limit / 2))
             .timeout_global(Some(limit))
             .build();
         Ok(Self {

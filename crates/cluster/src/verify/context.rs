@@ -29,6 +29,10 @@ pub(super) const API_PORT: u16 = 6443;
 /// How long the questions to one machine may take.
 const SURVEY_LIMIT: Duration = Duration::from_secs(45);
 
+/// How long a question may take. No promise is about speed, and three dozen checks keep a small computer busy: there a TLS
+/// connection was once not made within five seconds.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// Where secrets may lie on a machine. What the base system and the engine's image store hold is nobody's secret.
 const SECRET_PLACES: &str = "/etc /home /root /tmp /var/tmp /run/caravan /var/lib/caravan /var/lib/etcd /var/lib/kubelet /usr/lib/caravan";
 
@@ -52,7 +56,10 @@ impl Context {
                 .collect(),
             api: OnceLock::new(),
             lab: lab.clone(),
-            access: access.clone(),
+            access: Access {
+                patience: PATIENCE,
+                ..access.clone()
+            },
             options: options.clone(),
             space: OnceLock::new(),
             field: OnceLock::new(),

@@ -9,7 +9,7 @@ use caravan_process::Program;
 use caravan_vagrant::ssh::Ssh;
 
 use super::*;
-use crate::{Access, Certificate, Foreign, Pair};
+use crate::{Access, Certificate, Foreign, PATIENCE, Pair};
 
 /// One of the two labs.
 pub(super) fn lab(name: &str) -> Lab {
@@ -125,6 +125,7 @@ pub(super) fn access() -> Access {
         },
         insecure_key: None,
         inspect: |_| Some(certificate("ca")),
+        patience: PATIENCE,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use caravan_cluster::etcd::Member;
 use caravan_cluster::kube::Api;
-use caravan_cluster::{Access, Foreign, Pair};
+use caravan_cluster::{Access, Foreign, PATIENCE, Pair};
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, San, Sans};
 use caravan_process::Program;
 use caravan_vagrant::ssh::Ssh;
@@ -56,6 +56,7 @@ pub(crate) fn access(authority: &Authority) -> Access {
         },
         insecure_key: None,
         inspect: |_| None,
+        patience: PATIENCE,
     }
 }
 
