@@ -11,7 +11,7 @@ use crate::flags::{self, BundleAction};
 use crate::setup;
 use crate::show::report;
 use crate::show::screen::Screen;
-use crate::show::timeline::table;
+use crate::show::table;
 use crate::software::{Told, source};
 
 /// A bundle, for programs.

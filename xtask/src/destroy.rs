@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use caravan_cluster::kube::Api;
+use caravan_cluster::timeline::{PhaseOutcome, RUN};
 use caravan_lab::{Lab, Provider, Role};
 use caravan_process::interrupt;
 use caravan_vagrant::engine::{Engine, Volume};
@@ -23,7 +24,6 @@ use crate::levels;
 use crate::machines::{self, Found};
 use crate::show::run::{Run, outcome_of};
 use crate::show::screen::{self, Screen};
-use crate::show::timeline::{Outcome, RUN};
 use crate::state::alone;
 use crate::state::lock::Lock;
 use crate::target::Target;
@@ -100,7 +100,7 @@ pub(crate) fn run(
     {
         forget(&target, machine)?;
     }
-    run.finish(Outcome::Done);
+    run.finish(PhaseOutcome::Done);
     let stays: BTreeSet<&str> = match flags.machines.is_empty() {
         true => BTreeSet::new(),
         false => data::holders(&found, &volumes)

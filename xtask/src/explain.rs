@@ -18,7 +18,7 @@ use crate::files::Sources;
 use crate::flags;
 use crate::machines;
 use crate::plan;
-use crate::show::timeline::table;
+use crate::show::table;
 use crate::state::choices::Choices;
 use crate::target::Target;
 use crate::workspace::{self, Workspace};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use caravan_cluster::timeline::{PhaseOutcome, RUN};
 use caravan_lab::{Provider, Role};
 use caravan_process::interrupt;
 use caravan_vagrant::engine::Engine;
@@ -14,7 +15,6 @@ use crate::levels;
 use crate::machines::{self, Found};
 use crate::show::run::{Run, outcome_of};
 use crate::show::screen::Screen;
-use crate::show::timeline::{Outcome, RUN};
 use crate::state::alone;
 use crate::state::lock::Lock;
 use crate::target::{Target, no_such_machine};
@@ -60,7 +60,7 @@ pub(crate) fn run(
     match &result {
         Ok(()) => {
             let took = run.so_far();
-            run.finish(Outcome::Done);
+            run.finish(PhaseOutcome::Done);
             screen.done(
                 RUN,
                 &format!("{} machines stopped in {took}", running.len()),

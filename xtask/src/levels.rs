@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use caravan_cluster::timeline::PhaseOutcome;
 use caravan_lab::Role;
 use caravan_process::interrupt;
 use caravan_vagrant::output::Line;
@@ -16,7 +17,6 @@ use crate::error::Error;
 use crate::lab_dir::LabDir;
 use crate::machines::Found;
 use crate::show::run::Run;
-use crate::show::timeline::Outcome;
 
 /// How often is looked whether a level is done.
 const POLL: Duration = Duration::from_millis(20);
@@ -128,9 +128,9 @@ pub(crate) fn together(
     }
     let result = act();
     let (outcome, word) = match &result {
-        Ok(()) => (Outcome::Done, "done"),
-        Err(error) if error.is_interrupt() => (Outcome::Interrupted, "interrupted"),
-        Err(_) => (Outcome::Failed, "failed"),
+        Ok(()) => (PhaseOutcome::Done, "done"),
+        Err(error) if error.is_interrupt() => (PhaseOutcome::Interrupted, "interrupted"),
+        Err(_) => (PhaseOutcome::Failed, "failed"),
     };
     for name in names {
         run.end(name, phase, outcome, "");

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::flags;
 use crate::machines::{self, Found};
 use crate::show::screen::Screen;
-use crate::show::timeline::table;
+use crate::show::table;
 use crate::target::Target;
 use crate::workspace::Workspace;
 

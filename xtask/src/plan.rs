@@ -22,7 +22,7 @@ use crate::lab_dir::{self, LabDir};
 use crate::machines;
 use crate::settings;
 use crate::show::screen::Screen;
-use crate::show::timeline::table;
+use crate::show::table;
 use crate::software;
 use crate::state::changes;
 use crate::state::choices::Choices;

@@ -1,12 +1,12 @@
 //! `cargo xtask setup`: installs what this computer lacks.
 
+use caravan_cluster::timeline::RUN;
 use caravan_host::{Purpose, SetupObserver, setup};
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::screen::{self, Screen};
-use crate::show::timeline::RUN;
 use crate::software;
 
 /// The verb, as people type it.

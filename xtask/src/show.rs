@@ -4,5 +4,5 @@ pub(crate) mod pipe;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod screen;
+pub(crate) mod table;
 pub(crate) mod terminal;
-pub(crate) mod timeline;

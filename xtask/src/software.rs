@@ -1,6 +1,7 @@
 //! The bridge between `bundle` and the rest: which software machines run, and the image that has it.
 
 use caravan_bundle::{Base, Cache, Event, Network, Progress, Source, add_on, image};
+use caravan_cluster::timeline::RUN;
 use caravan_host::Purpose;
 use caravan_lab::{Lab, PodNetwork};
 use caravan_render::Software;
@@ -9,7 +10,6 @@ use crate::error::Error;
 use crate::flags::{self, Origin};
 use crate::setup;
 use crate::show::screen::Screen;
-use crate::show::timeline::RUN;
 
 /// The versions that machines of the lab run, as their files must say them.
 ///

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
 use crate::reach;
-use crate::show::timeline::table;
+use crate::show::table;
 use crate::target::Target;
 use crate::workspace::Workspace;
 

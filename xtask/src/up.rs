@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use caravan_cluster::Access;
 use caravan_cluster::kube::Api;
+use caravan_cluster::timeline::{PhaseOutcome, RUN};
 use caravan_cluster::verify::{Depth, Report};
 use caravan_lab::{Lab, Machine, Server};
 use caravan_process::interrupt;
@@ -33,7 +34,6 @@ use crate::settings;
 use crate::show::report;
 use crate::show::run::{Run, outcome_of};
 use crate::show::screen::Screen;
-use crate::show::timeline::{Outcome, RUN};
 use crate::software;
 use crate::state::alone;
 use crate::state::choices::Choices;
@@ -73,7 +73,7 @@ pub(crate) fn run(
     let ended = up.bring_up();
     screen.clear();
     let outcome = match &ended {
-        Ok(_) => Outcome::Done,
+        Ok(_) => PhaseOutcome::Done,
         Err(error) => outcome_of(error),
     };
     let timeline = up.run.finish(outcome);

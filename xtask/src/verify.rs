@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use caravan_cluster::timeline::RUN;
 use caravan_cluster::verify::{self, Depth, Event, Options, Outcome, Report};
 use caravan_cluster::watch::{self, What};
 use caravan_cluster::{Access, ready};
@@ -13,7 +14,6 @@ use crate::exit::Exit;
 use crate::flags;
 use crate::reach;
 use crate::show::screen::Screen;
-use crate::show::timeline::RUN;
 use crate::software;
 use crate::state::lock::Lock;
 use crate::target::Target;

@@ -3,6 +3,7 @@
 //! | module | question |
 //! |---|---|
 //! | [`watch`], [`progress`], [`convergence`] | how far are the machines on their way? |
+//! | [`timeline`] | what did a run do, and when? |
 //! | [`ready`] | is the cluster there? |
 //! | [`verify`] | does each promise of the lab hold? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
@@ -21,6 +22,7 @@ mod parallel;
 pub mod progress;
 pub mod ready;
 pub mod status;
+pub mod timeline;
 pub mod verify;
 pub mod watch;
 mod web;

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
+use caravan_cluster::timeline::RUN;
 use caravan_process::{Call, Program};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::show::screen::Screen;
-use crate::show::timeline::RUN;
 
 /// What was measured.
 #[derive(Debug, Serialize)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use caravan_cluster::timeline::RUN;
 use caravan_lab::generate::{Shape, lab_file};
 use caravan_lab::{Lab, Server, failure};
 use caravan_process::Program;
@@ -16,7 +17,7 @@ use crate::files;
 use crate::flags::Making;
 use crate::plan;
 use crate::show::screen::Screen;
-use crate::show::timeline::{RUN, table};
+use crate::show::table;
 use crate::state::choices::Choices;
 use crate::workspace::{Workspace, read, read_lab};
 

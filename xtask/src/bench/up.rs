@@ -7,11 +7,13 @@ mod usage;
 
 use std::time::{Duration, Instant};
 
+use caravan_cluster::timeline::RUN;
+use caravan_cluster::timeline::critical::{self, Link};
 use caravan_lab::{Lab, Provider, Role};
 use caravan_process::interrupt;
 use serde::Serialize;
 
-use self::recorded::{Mark, Recorded, Step};
+use self::recorded::Mark;
 use self::usage::Cpu;
 use crate::destroy;
 use crate::error::Error;
@@ -19,7 +21,6 @@ use crate::exit::Exit;
 use crate::flags::{self, Making, Origin};
 use crate::machines;
 use crate::show::screen::Screen;
-use crate::show::timeline::RUN;
 use crate::workspace::Workspace;
 
 /// How long the lab is left alone before its memory is read: what starting it took is given back by then.
@@ -56,7 +57,7 @@ struct Figures {
     /// What was reached when, in the full run.
     marks: Vec<Mark>,
     /// What decided how long the full run took.
-    critical_path: Vec<Step>,
+    critical_path: Vec<Link>,
     /// The idle lab's memory, machine by machine; none where it cannot be read from outside.
     memory: Option<Vec<Memory>>,
 }
@@ -91,7 +92,7 @@ pub(super) fn run(
     screen.done(RUN, &format!("the floor is {:.1} s", floor.seconds));
     let (full, exit) = full(asked, &lab, workspace, screen)?;
     let dir = workspace.state(lab.name());
-    let recorded = Recorded::newest(&dir)?;
+    let timeline = recorded::newest(&dir)?;
     let back_unix_ms = recorded::last_said_unix_ms(&lab, &dir);
     let memory = memory(&lab, workspace, screen)?;
     let began = Instant::now();
@@ -115,8 +116,8 @@ pub(super) fn run(
         again_seconds,
         destroy_seconds,
         verified: exit == Exit::Done,
-        marks: recorded.marks(back_unix_ms),
-        critical_path: recorded.critical_path(),
+        marks: recorded::marks(&timeline, back_unix_ms),
+        critical_path: critical::path(&timeline.spans),
         memory,
     };
     super::print(asked.json, &figures, tables::text);

@@ -5,7 +5,7 @@ use caravan_lab::failure::{Advice, Analysis, Capability, Effect, Loss, Reason, S
 use comfy_table::Cell;
 
 use crate::error::listed;
-use crate::show::timeline::table;
+use crate::show::table;
 
 /// The whole section: a table of losses, the verdict, and what placement would do better.
 pub(super) fn text(lab: &Lab, analysis: &Analysis) -> String {

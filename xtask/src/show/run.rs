@@ -1,38 +1,34 @@
 //! One run of a verb on a lab: its timeline, written as it happens, and what of it the screen shows.
 
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
+use caravan_cluster::timeline::recorder::Recorder;
+use caravan_cluster::timeline::{PhaseOutcome, Timeline, seconds};
 use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::lab_dir::LabDir;
 use crate::show::screen::Screen;
-use crate::show::timeline::{Outcome, RUN, Timeline, seconds};
 use crate::state::write;
 
 /// One run of a verb on a lab; every thread of it may report.
 pub(crate) struct Run<'a> {
     /// Where progress is shown.
     pub(crate) screen: &'a Screen,
-    began: Instant,
-    began_unix_ms: i64,
-    timeline: Mutex<Timeline>,
+    recorder: Recorder,
     path: PathBuf,
 }
 
 impl<'a> Run<'a> {
     /// Begins a run; the lab's folder must exist.
     pub(crate) fn begin(verb: &str, lab: &str, dir: &LabDir, screen: &'a Screen) -> Self {
-        let now = Timestamp::now();
-        let began_unix_ms = now.as_millisecond();
+        let now = Timestamp::now().strftime("%Y%m%dT%H%M%S.%3fZ");
+        let path = dir.timeline(&now.to_string());
+        let file = path.clone();
         Self {
             screen,
-            began: Instant::now(),
-            began_unix_ms,
-            timeline: Mutex::new(Timeline::begin(verb, lab, began_unix_ms)),
-            path: dir.timeline(&now.strftime("%Y%m%dT%H%M%S.%3fZ").to_string()),
+            recorder: Recorder::begin(verb, lab, move |timeline| save(&file, timeline)),
+            path,
         }
     }
 
@@ -46,7 +42,7 @@ impl<'a> Run<'a> {
         phase: &str,
         work: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.span(phase, false, work)
+        self.recorder.span(phase, false, outcome_of, work)
     }
 
     /// Waits, under the name `phase`, for what others report phase by phase.
@@ -59,103 +55,65 @@ impl<'a> Run<'a> {
         phase: &str,
         work: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.span(phase, true, work)
-    }
-
-    fn span<T>(
-        &self,
-        phase: &str,
-        waits: bool,
-        work: impl FnOnce() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.start(RUN, phase, waits, "");
-        let result = work();
-        let outcome = match &result {
-            Ok(_) => Outcome::Done,
-            Err(error) => outcome_of(error),
-        };
-        self.end(RUN, phase, outcome, "");
-        result
+        self.recorder.span(phase, true, outcome_of, work)
     }
 
     /// `subject` begins `phase`, now.
     pub(crate) fn start(&self, subject: &str, phase: &str, waits: bool, note: &str) {
-        self.timeline()
-            .start(subject, phase, self.now_ms(), waits, note);
-        self.save();
+        self.recorder.start(subject, phase, waits, note);
     }
 
     /// `subject` ends `phase`, now.
-    pub(crate) fn end(&self, subject: &str, phase: &str, outcome: Outcome, note: &str) {
-        self.timeline()
-            .end(subject, phase, self.now_ms(), outcome, note);
-        self.save();
+    pub(crate) fn end(&self, subject: &str, phase: &str, outcome: PhaseOutcome, note: &str) {
+        self.recorder.end(subject, phase, outcome, note);
     }
 
     /// `subject` ends `phase`, now, unless it has ended already.
-    pub(crate) fn end_if_open(&self, subject: &str, phase: &str, outcome: Outcome) {
-        let open = self.timeline().is_open(subject, phase);
-        if open {
-            self.end(subject, phase, outcome, "");
-        }
+    pub(crate) fn end_if_open(&self, subject: &str, phase: &str, outcome: PhaseOutcome) {
+        self.recorder.end_if_open(subject, phase, outcome);
     }
 
     /// Now, in milliseconds since 1970.
     pub(crate) fn unix_ms(&self) -> u64 {
-        u64::try_from(self.began_unix_ms + self.now_ms()).unwrap_or_default()
+        self.recorder.unix_ms()
     }
 
     /// A machine reports, by its own clock, in milliseconds since 1970; what it did before this run is no part of it.
     ///
     /// Returns whether it is.
     pub(crate) fn report(&self, unix_ms: i64, change: impl FnOnce(&mut Timeline, i64)) -> bool {
-        let at_ms = unix_ms - self.began_unix_ms;
-        if at_ms >= 0 {
-            change(&mut self.timeline(), at_ms);
-            self.save();
-        }
-        at_ms >= 0
+        self.recorder.report(unix_ms, change)
     }
 
     /// Ends the run and returns what happened in it.
-    pub(crate) fn finish(&self, outcome: Outcome) -> Timeline {
-        self.timeline().close(self.now_ms(), outcome);
-        self.save();
-        self.timeline().clone()
+    pub(crate) fn finish(&self, outcome: PhaseOutcome) -> Timeline {
+        self.recorder.finish(outcome)
     }
 
     /// How long the run has taken so far, in words.
     pub(crate) fn so_far(&self) -> String {
-        seconds(self.now_ms())
+        seconds(self.recorder.now_ms())
     }
 
     /// The file that keeps the timeline.
-    pub(crate) fn path(&self) -> &std::path::Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    fn now_ms(&self) -> i64 {
-        i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// Writes the file after each change, so that a killed run leaves what it knew.
-    fn save(&self) {
-        let text = serde_json::to_vec_pretty(&*self.timeline()).expect("a timeline is plain data");
-        // A timeline that cannot be kept (full disk) must not stop the work that it tells of; the next file that
-        // matters will say so.
-        drop(write::if_changed(&self.path, 0o600, &text));
-    }
-
-    fn timeline(&self) -> MutexGuard<'_, Timeline> {
-        self.timeline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Writes the file after each change, so that a killed run leaves what it knew.
+fn save(path: &Path, timeline: &Timeline) {
+    let text = serde_json::to_vec_pretty(timeline).expect("a timeline is plain data");
+    // A timeline that cannot be kept (full disk) must not stop the work that it tells of; the next file that matters
+    // will say so.
+    drop(write::if_changed(path, 0o600, &text));
+}
+
 /// How a phase that returned `error` ended.
-pub(crate) fn outcome_of(error: &Error) -> Outcome {
+pub(crate) fn outcome_of(error: &Error) -> PhaseOutcome {
     if error.is_interrupt() {
-        Outcome::Interrupted
+        PhaseOutcome::Interrupted
     } else {
-        Outcome::Failed
+        PhaseOutcome::Failed
     }
 }

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
+use caravan_cluster::timeline::{RUN, seconds};
 use caravan_process::interrupt;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::show::terminal::Unechoed;
-use crate::show::timeline::{RUN, seconds};
 
 /// Where progress goes.
 #[derive(Debug)]

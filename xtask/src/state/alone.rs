@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use caravan_cluster::timeline::RUN;
 use caravan_process::interrupt;
 use caravan_vagrant::{AtWork, at_work};
 
@@ -12,7 +13,6 @@ use crate::error::Error;
 use crate::lab_dir::LabDir;
 use crate::machines;
 use crate::show::screen::Screen;
-use crate::show::timeline::RUN;
 
 /// How long it is waited for; `vagrant up` of a whole lab takes less.
 const LIMIT: Duration = Duration::from_secs(180);

@@ -1,10 +1,11 @@
 //! The last words of `up`.
 
+use caravan_cluster::timeline::{Timeline, critical, seconds};
 use caravan_cluster::verify::Report;
 
 use super::Up;
 use crate::machines;
-use crate::show::timeline::{Timeline, critical, seconds, table};
+use crate::show::table;
 use crate::state::choices::Choices;
 use crate::verify;
 

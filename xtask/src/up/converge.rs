@@ -3,6 +3,7 @@
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use caravan_cluster::timeline::RUN;
 use caravan_cluster::{Access, ready};
 use caravan_lab::Provider;
 
@@ -11,7 +12,6 @@ use super::{Up, create};
 use crate::error::Error;
 use crate::files::{self, Sources};
 use crate::machines::{self, Found};
-use crate::show::timeline::RUN;
 
 /// How long the cluster may take after its machines are ready: image-less pods start in seconds.
 const READY_LIMIT: Duration = Duration::from_secs(180);

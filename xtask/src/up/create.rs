@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
+use caravan_cluster::timeline::{CREATE, PhaseOutcome};
 use caravan_lab::Provider;
 use caravan_vagrant::output::What;
 use caravan_vagrant::{Up as Asked, Vagrant};
@@ -10,7 +11,6 @@ use caravan_vagrant::{Up as Asked, Vagrant};
 use super::Up;
 use crate::error::Error;
 use crate::show::run::outcome_of;
-use crate::show::timeline::{CREATE, Outcome};
 
 /// What a group's thread tells.
 pub(super) enum Told {
@@ -70,7 +70,7 @@ pub(super) fn group(
             match &line.what {
                 // The provisioner is the last that Vagrant does to a machine; from then on it makes itself.
                 What::Ends(action) if action == "up" => {
-                    up.run.end(machine, CREATE, Outcome::Done, "");
+                    up.run.end(machine, CREATE, PhaseOutcome::Done, "");
                     tell(told, Told::Made(machine.to_owned()));
                 }
                 _ => {
@@ -83,7 +83,7 @@ pub(super) fn group(
         })
         .map_err(Error::from);
     let outcome = match &result {
-        Ok(()) => Outcome::Done,
+        Ok(()) => PhaseOutcome::Done,
         Err(error) => outcome_of(error),
     };
     for name in machines {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use caravan_cluster::Access;
 use caravan_cluster::convergence::{self, Convergence, Stage};
 use caravan_cluster::progress::{Event, READY};
+use caravan_cluster::timeline::{CREATE, PhaseOutcome};
 use caravan_cluster::watch::{self, News, Watch, What};
 use caravan_lab::{Machine, Provider};
 use caravan_process::interrupt;
@@ -17,7 +18,6 @@ use crate::error::{Error, Stuck};
 use crate::files::Sources;
 use crate::machines;
 use crate::reach;
-use crate::show::timeline::{CREATE, Outcome};
 
 /// How long a machine may take to let us in.
 const REACH_LIMIT: Duration = Duration::from_secs(180);
@@ -239,8 +239,8 @@ impl<'a> Listener<'a> {
         let waits = phase.starts_with("wait-");
         let outcome = match progress.event {
             Event::Start | Event::Wait => None,
-            Event::Done => Some(Outcome::Done),
-            Event::Fail => Some(Outcome::Failed),
+            Event::Done => Some(PhaseOutcome::Done),
+            Event::Fail => Some(PhaseOutcome::Failed),
         };
         let is_new = run.report(at, |timeline, at| match outcome {
             None => timeline.start(name, phase, at, waits, text),

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use caravan_cluster::timeline::RUN;
 use caravan_host::{Purpose, resolvers};
 use caravan_lab::{Lab, Provider, Server};
 use caravan_vagrant::Up;
@@ -21,7 +22,6 @@ use crate::machines;
 use crate::settings;
 use crate::setup;
 use crate::show::screen::Screen;
-use crate::show::timeline::RUN;
 use crate::software;
 use crate::state::choices::Choices;
 use crate::state::lock::Lock;

@@ -3,30 +3,13 @@
 use std::io::{self, ErrorKind};
 use std::time::SystemTime;
 
+use caravan_cluster::timeline::Timeline;
 use caravan_lab::Lab;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::Error;
 use crate::lab_dir::LabDir;
-use crate::show::timeline::{Outcome, RUN, Span, critical};
 use crate::workspace;
-
-/// The timeline of a run, read back from its file.
-#[derive(Debug, Deserialize)]
-pub(super) struct Recorded {
-    began_unix_ms: i64,
-    spans: Vec<Phase>,
-}
-
-/// One phase of the run, or of a machine, as the file has it.
-#[derive(Debug, Deserialize)]
-struct Phase {
-    subject: String,
-    phase: String,
-    from_ms: i64,
-    to_ms: Option<i64>,
-    waits: bool,
-}
 
 /// Something that a run comes by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,19 +18,6 @@ pub(super) struct Mark {
     pub(super) what: &'static str,
     /// Milliseconds since the run began; none where the lab has no such phase.
     pub(super) at_ms: Option<i64>,
-}
-
-/// One step of the critical path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Step {
-    /// The machine, or the run.
-    pub(super) subject: String,
-    /// The phase.
-    pub(super) phase: String,
-    /// Milliseconds since the run began.
-    pub(super) from_ms: i64,
-    /// Milliseconds since the run began.
-    pub(super) to_ms: i64,
 }
 
 /// Which end of a phase of many machines is meant.
@@ -70,68 +40,51 @@ const MARKS: [(&str, &str, End); 7] = [
     ("verified", "verify", End::Last),
 ];
 
-impl Recorded {
-    /// The newest run of the lab.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Read`].
-    pub(super) fn newest(dir: &LabDir) -> Result<Self, Error> {
-        let folder = dir.timelines();
-        let failed = |source| Error::Read {
-            path: folder.clone(),
-            source,
-        };
-        // Their names are their times, so the last by name is the newest.
-        let newest = std::fs::read_dir(&folder)
-            .map_err(failed)?
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|it| it == "json"))
-            .max();
-        let path = newest.ok_or_else(|| failed(io::Error::from(ErrorKind::NotFound)))?;
-        let text = workspace::read(&path)?;
-        serde_json::from_str(&text).map_err(|error| Error::Read {
-            path,
-            source: error.into(),
-        })
-    }
+/// The timeline of the lab's newest run.
+///
+/// # Errors
+///
+/// [`Error::Read`].
+pub(super) fn newest(dir: &LabDir) -> Result<Timeline, Error> {
+    let folder = dir.timelines();
+    let failed = |source| Error::Read {
+        path: folder.clone(),
+        source,
+    };
+    // Their names are their times, so the last by name is the newest.
+    let newest = std::fs::read_dir(&folder)
+        .map_err(failed)?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|it| it == "json"))
+        .max();
+    let path = newest.ok_or_else(|| failed(io::Error::from(ErrorKind::NotFound)))?;
+    let text = workspace::read(&path)?;
+    serde_json::from_str(&text).map_err(|error| Error::Read {
+        path,
+        source: error.into(),
+    })
+}
 
-    /// When each thing was reached; `back_unix_ms` is when Vagrant was back.
-    pub(super) fn marks(&self, back_unix_ms: Option<i64>) -> Vec<Mark> {
-        let back = Mark {
-            what: "Vagrant is back",
-            at_ms: back_unix_ms.map(|at| at - self.began_unix_ms),
+/// When each thing was reached; `back_unix_ms` is when Vagrant was back.
+pub(super) fn marks(timeline: &Timeline, back_unix_ms: Option<i64>) -> Vec<Mark> {
+    let back = Mark {
+        what: "Vagrant is back",
+        at_ms: back_unix_ms.map(|at| at - timeline.began_unix_ms),
+    };
+    let reached = MARKS.iter().map(|(what, phase, end)| {
+        let ends = timeline
+            .spans
+            .iter()
+            .filter(|span| span.phase == *phase)
+            .filter_map(|span| span.to_ms);
+        let at_ms = match end {
+            End::First => ends.min(),
+            End::Last => ends.max(),
         };
-        let marks = MARKS.iter();
-        let reached = marks.map(|(what, phase, end)| {
-            let ends = self
-                .spans
-                .iter()
-                .filter(|span| span.phase == *phase)
-                .filter_map(|span| span.to_ms);
-            let at_ms = match end {
-                End::First => ends.min(),
-                End::Last => ends.max(),
-            };
-            Mark { what, at_ms }
-        });
-        std::iter::once(back).chain(reached).collect()
-    }
-
-    /// What decided how long the run took, first to last.
-    pub(super) fn critical_path(&self) -> Vec<Step> {
-        let spans: Vec<Span> = self.spans.iter().map(Phase::span).collect();
-        critical::path(&spans)
-            .into_iter()
-            .map(|link| Step {
-                subject: link.subject,
-                phase: link.phase,
-                from_ms: link.from_ms,
-                to_ms: link.to_ms,
-            })
-            .collect()
-    }
+        Mark { what, at_ms }
+    });
+    std::iter::once(back).chain(reached).collect()
 }
 
 /// When Vagrant last said anything of any group, in milliseconds since 1970: it is back a moment later. The timeline does
@@ -150,36 +103,11 @@ pub(super) fn last_said_unix_ms(lab: &Lab, dir: &LabDir) -> Option<i64> {
         .max()
 }
 
-impl Phase {
-    /// As the walk of the critical path takes it, which asks for no outcome.
-    fn span(&self) -> Span {
-        Span {
-            subject: self.subject.clone(),
-            phase: self.phase.clone(),
-            from_ms: self.from_ms,
-            to_ms: self.to_ms,
-            waits: self.waits,
-            outcome: Outcome::Done,
-            note: String::new(),
-        }
-    }
-}
-
-impl Step {
-    /// The subject in words.
-    pub(super) fn who(&self) -> &str {
-        if self.subject == RUN {
-            ""
-        } else {
-            &self.subject
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use caravan_cluster::timeline::{PhaseOutcome, RUN, critical};
+
     use super::*;
-    use crate::show::timeline::Timeline;
 
     /// A run with two etcd members, two masters and no load balancer, kept as `up` keeps it.
     fn kept(dir: &LabDir) {
@@ -198,18 +126,16 @@ mod tests {
         ];
         for (subject, phase, from, to) in phases {
             timeline.start(subject, phase, from, false, "");
-            timeline.end(subject, phase, to, Outcome::Done, "");
+            timeline.end(subject, phase, to, PhaseOutcome::Done, "");
         }
-        timeline.close(19_500, Outcome::Done);
+        timeline.close(19_500, PhaseOutcome::Done);
         dir.make().expect("made");
         let text = serde_json::to_string_pretty(&timeline).expect("plain data");
         std::fs::write(dir.timeline("20261121T120001.000Z"), text).expect("written");
         // An older one, and what is none.
-        std::fs::write(
-            dir.timeline("20261121T110000.000Z"),
-            "{\"began_unix_ms\":0,\"spans\":[]}",
-        )
-        .expect("written");
+        let older = Timeline::begin("up", "ha", 0);
+        let text = serde_json::to_string_pretty(&older).expect("plain data");
+        std::fs::write(dir.timeline("20261121T110000.000Z"), text).expect("written");
         std::fs::write(dir.timelines().join("z.txt"), "").expect("written");
     }
 
@@ -218,9 +144,8 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let dir = LabDir::new(root.path(), "ha");
         kept(&dir);
-        let recorded = Recorded::newest(&dir).expect("read");
-        let at: Vec<Option<i64>> = recorded
-            .marks(Some(1_009_500))
+        let recorded = newest(&dir).expect("read");
+        let at: Vec<Option<i64>> = marks(&recorded, Some(1_009_500))
             .iter()
             .map(|mark| mark.at_ms)
             .collect();
@@ -237,12 +162,15 @@ mod tests {
                 Some(19_500)
             ]
         );
-        let path: Vec<String> = recorded
-            .critical_path()
+        let path: Vec<String> = critical::path(&recorded.spans)
             .iter()
-            .map(|step| format!("{} {}", step.who(), step.phase))
+            .map(|link| format!("{} {}", link.subject, link.phase))
             .collect();
-        assert_eq!(path.last().map(String::as_str), Some(" verify"), "{path:?}");
+        assert_eq!(
+            path.last().map(String::as_str),
+            Some("(run) verify"),
+            "{path:?}"
+        );
         assert!(path.contains(&"masterone init".to_owned()), "{path:?}");
     }
 
@@ -250,10 +178,10 @@ mod tests {
     fn a_run_that_left_no_timeline_is_an_error() {
         let root = tempfile::tempdir().expect("a folder");
         let dir = LabDir::new(root.path(), "ha");
-        assert!(Recorded::newest(&dir).is_err());
+        assert!(newest(&dir).is_err());
         dir.make().expect("made");
-        assert!(Recorded::newest(&dir).is_err());
+        assert!(newest(&dir).is_err());
         std::fs::write(dir.timeline("1"), "{").expect("written");
-        assert!(Recorded::newest(&dir).is_err());
+        assert!(newest(&dir).is_err());
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use caravan_cluster::timeline::RUN;
 use caravan_lab::Role;
 
 use super::{Figures, Leg, Memory};
-use crate::show::timeline::table;
+use crate::show::table;
 
 /// All tables.
 pub(super) fn text(figures: &Figures) -> String {
@@ -81,8 +82,9 @@ fn path(figures: &Figures) -> String {
     let mut table = table::plain(&["critical path", "phase", "from", "took"]);
     for step in &figures.critical_path {
         let seconds = |ms: i64| seconds_text(ms as f64 / 1000.0);
+        let machine = Some(&step.subject).filter(|subject| *subject != RUN);
         table.add_row([
-            step.who().to_owned(),
+            machine.cloned().unwrap_or_default(),
             step.phase.clone(),
             seconds(step.from_ms),
             seconds(step.to_ms - step.from_ms),
@@ -129,10 +131,11 @@ fn times(seconds: f64, figures: &Figures) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::recorded::{Mark, Step};
+    use caravan_cluster::timeline::critical::Link;
+
+    use super::super::recorded::Mark;
     use super::super::usage::Cpu;
     use super::*;
-    use crate::show::timeline::RUN;
 
     #[test]
     fn the_tables_say_what_was_measured() {
@@ -149,7 +152,7 @@ mod tests {
             role,
             mib,
         };
-        let step = |subject: &str, phase: &str, from_ms, to_ms| Step {
+        let step = |subject: &str, phase: &str, from_ms, to_ms| Link {
             subject: subject.to_owned(),
             phase: phase.to_owned(),
             from_ms,

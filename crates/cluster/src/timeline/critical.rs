@@ -3,6 +3,8 @@
 //! The chain is walked back from the end: what ended last, what that had waited for, and so on to the beginning.
 //! Waiting is never on the chain; what was waited for is.
 
+use serde::{Deserialize, Serialize};
+
 use super::{RUN, Span};
 
 /// What the machines' phases wait for, by the names of phases on other machines.
@@ -20,20 +22,20 @@ const AWAITED: [(&str, &[&str]); 5] = [
 const TOLERANCE_MS: i64 = 400;
 
 /// One link of the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Link {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
     /// The machine, or the run.
-    pub(crate) subject: String,
+    pub subject: String,
     /// The phase.
-    pub(crate) phase: String,
+    pub phase: String,
     /// Milliseconds since the run began.
-    pub(crate) from_ms: i64,
+    pub from_ms: i64,
     /// Milliseconds since the run began.
-    pub(crate) to_ms: i64,
+    pub to_ms: i64,
 }
 
 /// The chain of phases that the run's end hung on, first to last.
-pub(crate) fn path(spans: &[Span]) -> Vec<Link> {
+pub fn path(spans: &[Span]) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
     let mut at = spans
         .iter()

@@ -1,56 +1,57 @@
-//! What a run did and when: recorded as it happens, kept as JSON, shown as a table.
+//! What a run of a verb did and when: recorded as it happens, kept as JSON, read back by whoever asks.
 //!
-//! Everything here is a pure function of the spans recorded so far; `run.rs` supplies the clock and the file.
+//! A [`Timeline`] is data, and each of its methods a pure function of the spans recorded so far; a
+//! [`Recorder`](recorder::Recorder) supplies the clock.
 
-pub(crate) mod critical;
-pub(crate) mod table;
+pub mod critical;
+pub mod recorder;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The subject of what is done once for the whole run and on no machine; no machine can have this name.
-pub(crate) const RUN: &str = "(run)";
+pub const RUN: &str = "(run)";
 
 /// The phase of a machine from the beginning of `vagrant up` to its own first phase.
-pub(crate) const CREATE: &str = "create";
+pub const CREATE: &str = "create";
 
 /// One run of a verb on a lab.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Timeline {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
     /// Such as `up`.
-    pub(crate) verb: String,
+    pub verb: String,
     /// The lab's name.
-    pub(crate) lab: String,
+    pub lab: String,
     /// When the run began, milliseconds since 1970.
-    pub(crate) began_unix_ms: i64,
+    pub began_unix_ms: i64,
     /// How it ended, or that it has not.
-    pub(crate) outcome: Outcome,
+    pub outcome: PhaseOutcome,
     /// What happened, in the order of beginning.
-    pub(crate) spans: Vec<Span>,
+    pub spans: Vec<Span>,
 }
 
 /// One phase of the run, or of one machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Span {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
     /// [`RUN`], or the machine's name.
-    pub(crate) subject: String,
+    pub subject: String,
     /// What it is, such as `create` or `init`.
-    pub(crate) phase: String,
+    pub phase: String,
     /// Milliseconds since the run began.
-    pub(crate) from_ms: i64,
+    pub from_ms: i64,
     /// Milliseconds since the run began; none while it goes on.
-    pub(crate) to_ms: Option<i64>,
+    pub to_ms: Option<i64>,
     /// Whether it only waits for something else.
-    pub(crate) waits: bool,
+    pub waits: bool,
     /// How it ended, or that it has not.
-    pub(crate) outcome: Outcome,
+    pub outcome: PhaseOutcome,
     /// What was last said about it.
-    pub(crate) note: String,
+    pub note: String,
 }
 
 /// How a run or a phase ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome {
+pub enum PhaseOutcome {
     /// It has not ended; in a file, its runner was killed.
     Running,
     /// As it should.
@@ -63,12 +64,12 @@ pub(crate) enum Outcome {
 
 impl Timeline {
     /// A run that begins now.
-    pub(crate) fn begin(verb: &str, lab: &str, began_unix_ms: i64) -> Self {
+    pub fn begin(verb: &str, lab: &str, began_unix_ms: i64) -> Self {
         Self {
             verb: verb.to_owned(),
             lab: lab.to_owned(),
             began_unix_ms,
-            outcome: Outcome::Running,
+            outcome: PhaseOutcome::Running,
             spans: Vec::new(),
         }
     }
@@ -76,14 +77,7 @@ impl Timeline {
     /// Begins `phase` of `subject` at `at_ms`, or goes on with it where it runs already.
     ///
     /// `waits` says that it does nothing itself; it counts as work once anything else was said of it.
-    pub(crate) fn start(
-        &mut self,
-        subject: &str,
-        phase: &str,
-        at_ms: i64,
-        waits: bool,
-        note: &str,
-    ) {
+    pub fn start(&mut self, subject: &str, phase: &str, at_ms: i64, waits: bool, note: &str) {
         match self.open(subject, phase) {
             Some(span) => {
                 span.waits &= waits;
@@ -95,19 +89,19 @@ impl Timeline {
                 from_ms: at_ms,
                 to_ms: None,
                 waits,
-                outcome: Outcome::Running,
+                outcome: PhaseOutcome::Running,
                 note: note.to_owned(),
             }),
         }
     }
 
     /// Ends `phase` of `subject` at `at_ms`; a phase that was never seen to begin, began where the one before it ended.
-    pub(crate) fn end(
+    pub fn end(
         &mut self,
         subject: &str,
         phase: &str,
         at_ms: i64,
-        outcome: Outcome,
+        outcome: PhaseOutcome,
         note: &str,
     ) {
         if self.open(subject, phase).is_none() {
@@ -126,7 +120,7 @@ impl Timeline {
     /// Ends the run, and with it whatever still goes on.
     ///
     /// A machine begins to make itself while Vagrant still finishes with it: what overlaps counts as its own work.
-    pub(crate) fn close(&mut self, at_ms: i64, outcome: Outcome) {
+    pub fn close(&mut self, at_ms: i64, outcome: PhaseOutcome) {
         for place in 0..self.spans.len() {
             if self.spans[place].phase == CREATE {
                 let (from, subject) =
@@ -154,14 +148,14 @@ impl Timeline {
     }
 
     /// Whether `phase` of `subject` has begun and not ended.
-    pub(crate) fn is_open(&self, subject: &str, phase: &str) -> bool {
+    pub fn is_open(&self, subject: &str, phase: &str) -> bool {
         self.spans
             .iter()
             .any(|span| span.subject == subject && span.phase == phase && span.to_ms.is_none())
     }
 
     /// How long the run took so far, in milliseconds.
-    pub(crate) fn length_ms(&self) -> i64 {
+    pub fn length_ms(&self) -> i64 {
         self.spans
             .iter()
             .map(|span| span.to_ms.unwrap_or(span.from_ms))
@@ -186,7 +180,7 @@ impl Timeline {
 }
 
 /// `ms` as seconds with one decimal, such as `12.3 s`.
-pub(crate) fn seconds(ms: i64) -> String {
+pub fn seconds(ms: i64) -> String {
     format!("{:.1} s", ms as f64 / 1000.0)
 }
 
