@@ -8,13 +8,11 @@ mod ranges;
 mod roles;
 mod servers;
 
-pub(crate) use roles::MOST_LOAD_BALANCERS;
-
 use crate::draft::Draft;
-use crate::fault::Sink;
+use crate::fault::FaultSink;
 
 /// Notes every broken rule of a lab.
-pub(crate) fn check(name: &str, draft: &Draft, sink: &mut Sink) {
+pub(crate) fn check(name: &str, draft: &Draft, sink: &mut FaultSink) {
     names::check(name, draft, sink);
     roles::check(draft, sink);
     servers::check(draft, sink);

@@ -7,14 +7,17 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::fault::{At, Sink};
-use crate::problem::Problem;
+use crate::fault::FaultSink;
+use crate::place::At;
+use crate::rule::Rule;
 use crate::suggest::{alternatives, nearest};
 
 /// One key of a table.
 pub(crate) struct Key {
     /// The key as it is written.
     pub(crate) name: &'static str,
+    /// Whether its value is text, which stands in quotes.
+    pub(crate) is_text: bool,
     /// What its value can be.
     pub(crate) expected: &'static str,
     /// A line to add where the key must be there and is not; `None` for optional keys.
@@ -51,7 +54,7 @@ impl<'t, 's> Fields<'t, 's> {
         place: &'static str,
         header: Range<usize>,
         keys: &'static [Key],
-        sink: &mut Sink,
+        sink: &mut FaultSink,
     ) -> Self {
         let mut misspelled = Vec::new();
         for (key, _) in table.iter() {
@@ -60,14 +63,11 @@ impl<'t, 's> Fields<'t, 's> {
             if !names().any(|known| known == name) {
                 let absent = names().filter(|known| !table.contains_key(*known));
                 let suggestion = nearest(name, absent);
-                misspelled.extend(suggestion.clone());
-                let problem = Problem::UnknownKey {
-                    key: name.to_owned(),
-                    place,
-                    known: alternatives(names()),
-                    suggestion,
-                };
-                sink.push(&key.span(), problem);
+                let message = format!("unknown key `{name}` in {place}");
+                sink.refuse(Rule::UnknownKey, &key.span(), message)
+                    .label(format!("expected {}", alternatives(names())))
+                    .suggest(suggestion.as_deref());
+                misspelled.extend(suggestion);
             }
         }
         Fields {
@@ -81,24 +81,31 @@ impl<'t, 's> Fields<'t, 's> {
     }
 
     /// Returns a key's description and value; notes its absence where it must be there.
-    fn get(&self, name: &str, sink: &mut Sink) -> Option<(&'static Key, &'t Spanned<DeValue<'s>>)> {
+    fn get(
+        &self,
+        name: &str,
+        sink: &mut FaultSink,
+    ) -> Option<(&'static Key, &'t Spanned<DeValue<'s>>)> {
         let key = self.keys.iter().find(|key| key.name == name)?;
         let value = self.table.get(name);
         if let (None, Some(example)) = (value, key.required)
             && !self.misspelled.iter().any(|meant| meant == key.name)
         {
-            let problem = Problem::MissingKey {
-                place: self.place,
-                key: key.name,
-                example,
-            };
-            sink.push(&self.header, problem);
+            self.refuse_missing(key.name, example, sink);
         }
         Some((key, value?))
     }
 
+    /// Refuses a table without a key that it must have; `example` is a line that would do.
+    pub(crate) fn refuse_missing(&self, key: &str, example: &str, sink: &mut FaultSink) {
+        let message = format!("{} has no `{key}`", self.place);
+        sink.refuse(Rule::MissingKey, &self.header, message)
+            .help(format!("add `{example}`"))
+            .of_whole_file();
+    }
+
     /// Reads a string.
-    pub(crate) fn string(&self, name: &str, sink: &mut Sink) -> Option<At<String>> {
+    pub(crate) fn string(&self, name: &str, sink: &mut FaultSink) -> Option<At<String>> {
         let (key, value) = self.get(name, sink)?;
         match value.get_ref() {
             DeValue::String(text) => Some(At {
@@ -113,7 +120,7 @@ impl<'t, 's> Fields<'t, 's> {
     pub(crate) fn parsed<T>(
         &self,
         name: &str,
-        sink: &mut Sink,
+        sink: &mut FaultSink,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<At<T>> {
         let text = self.string(name, sink)?;
@@ -125,7 +132,7 @@ impl<'t, 's> Fields<'t, 's> {
     pub(crate) fn list<T>(
         &self,
         name: &str,
-        sink: &mut Sink,
+        sink: &mut FaultSink,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Option<Vec<At<T>>> {
         let (key, value) = self.get(name, sink)?;
@@ -153,7 +160,7 @@ impl<'t, 's> Fields<'t, 's> {
         &self,
         name: &'static str,
         words: &[(&'static str, T)],
-        sink: &mut Sink,
+        sink: &mut FaultSink,
     ) -> Option<At<T>> {
         let At { value: text, span } = self.string(name, sink)?;
         let known = || words.iter().map(|(word, _)| *word);
@@ -163,13 +170,9 @@ impl<'t, 's> Fields<'t, 's> {
                 span,
             }),
             None => {
-                let problem = Problem::UnknownWord {
-                    key: name,
-                    suggestion: nearest(&text, known()),
-                    known: alternatives(known()),
-                    found: text,
-                };
-                sink.push(&span, problem);
+                sink.refuse(Rule::UnknownWord, &span, format!("`{name}` is `{text}`"))
+                    .label(format!("expected {}", alternatives(known())))
+                    .suggest(nearest(&text, known()).as_deref());
                 None
             }
         }
@@ -181,7 +184,7 @@ impl<'t, 's> Fields<'t, 's> {
         name: &str,
         least: u32,
         most: u32,
-        sink: &mut Sink,
+        sink: &mut FaultSink,
     ) -> Option<At<u32>> {
         let (key, value) = self.get(name, sink)?;
         let span = value.span();
@@ -193,19 +196,15 @@ impl<'t, 's> Fields<'t, 's> {
             .and_then(|number| u32::try_from(number).ok())
             .filter(|number| (least..=most).contains(number));
         if fits.is_none() {
-            let problem = Problem::NumberOutOfRange {
-                key: key.name,
-                found: number.to_string(),
-                least,
-                most,
-            };
-            sink.push(&span, problem);
+            let message = format!("`{}` is {number}", key.name);
+            sink.refuse(Rule::NumberOutOfRange, &span, message)
+                .label(format!("expected {least} to {most}"));
         }
         Some(At { value: fits?, span })
     }
 
     /// Reads `true` or `false`.
-    pub(crate) fn boolean(&self, name: &str, sink: &mut Sink) -> Option<bool> {
+    pub(crate) fn boolean(&self, name: &str, sink: &mut FaultSink) -> Option<bool> {
         let (key, value) = self.get(name, sink)?;
         match value.get_ref() {
             DeValue::Boolean(yes) => Some(*yes),
@@ -214,7 +213,7 @@ impl<'t, 's> Fields<'t, 's> {
     }
 
     /// Reads a table of tables, in the order of their keys.
-    pub(crate) fn tables(&self, name: &str, sink: &mut Sink) -> Option<Vec<Entry<'t, 's>>> {
+    pub(crate) fn tables(&self, name: &str, sink: &mut FaultSink) -> Option<Vec<Entry<'t, 's>>> {
         let (key, value) = self.get(name, sink)?;
         let DeValue::Table(table) = value.get_ref() else {
             return self.refuse(key, value, sink);
@@ -241,7 +240,7 @@ impl<'t, 's> Fields<'t, 's> {
     pub(crate) fn table_list(
         &self,
         name: &str,
-        sink: &mut Sink,
+        sink: &mut FaultSink,
     ) -> Option<Vec<(Range<usize>, &'t DeTable<'s>)>> {
         let (key, value) = self.get(name, sink)?;
         let DeValue::Array(items) = value.get_ref() else {
@@ -258,34 +257,36 @@ impl<'t, 's> Fields<'t, 's> {
     }
 
     /// Notes a value of the wrong kind.
-    fn refuse<T>(&self, key: &Key, value: &Spanned<DeValue<'s>>, sink: &mut Sink) -> Option<T> {
+    fn refuse<T>(
+        &self,
+        key: &Key,
+        value: &Spanned<DeValue<'s>>,
+        sink: &mut FaultSink,
+    ) -> Option<T> {
         let written = self.source.get(value.span()).unwrap_or_default();
-        let wants_text = key.expected.starts_with("a string");
-        let name = key.name;
+        let Key { name, is_text, .. } = *key;
         let suggestion = match value.get_ref() {
             // Only what stands on one line without quotes of its own can be quoted as it is.
             DeValue::Integer(_)
             | DeValue::Float(_)
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
-                if wants_text =>
+                if is_text =>
             {
                 Some(format!("{name} = \"{written}\""))
             }
-            DeValue::String(text) if !wants_text && is_bare(text) => {
-                Some(format!("{name} = {text}"))
-            }
+            DeValue::String(text) if !is_text && is_bare(text) => Some(format!("{name} = {text}")),
             DeValue::Table(_) if name == "machines" => Some("[[machines]]".to_owned()),
             DeValue::Array(_) if name == "servers" => Some("[servers.NAME]".to_owned()),
             _ => None,
         };
-        let problem = Problem::WrongType {
-            key: name.to_owned(),
-            found: kind(value.get_ref()),
-            expected: key.expected,
-            suggestion,
-        };
-        sink.push(&value.span(), problem);
+        let message = format!("`{name}` is {}", kind(value.get_ref()));
+        let fault = sink
+            .refuse(Rule::WrongType, &value.span(), message)
+            .label(format!("expected {}", key.expected));
+        if let Some(line) = suggestion {
+            fault.help(format!("write `{line}`"));
+        }
         None
     }
 }
@@ -293,17 +294,14 @@ impl<'t, 's> Fields<'t, 's> {
 fn parse_text<T>(
     text: &At<String>,
     key: &Key,
-    sink: &mut Sink,
+    sink: &mut FaultSink,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Option<At<T>> {
     let value = parse(&text.value);
     if value.is_none() {
-        let problem = Problem::InvalidValue {
-            key: key.name,
-            found: text.value.clone(),
-            expected: key.expected,
-        };
-        sink.push(&text.span, problem);
+        let message = format!("`{}` is `{}`", key.name, text.value);
+        sink.refuse(Rule::InvalidValue, &text.span, message)
+            .label(format!("expected {}", key.expected));
     }
     Some(At {
         value: value?,

@@ -7,26 +7,39 @@ use ipnet::Ipv4Net;
 use toml::de::DeTable;
 
 use crate::document::{Fields, Key};
-use crate::fault::{At, Sink};
+use crate::fault::FaultSink;
 use crate::machine::Role;
 use crate::network::PodNetwork;
-use crate::problem::Problem;
+use crate::place::At;
+use crate::rule::Rule;
 use crate::server::Provider;
 use crate::versions::{EtcdVersion, KubernetesVersion, is_plain};
 
-const fn required(name: &'static str, expected: &'static str, example: &'static str) -> Key {
+/// A key whose value is text.
+const fn text(name: &'static str, expected: &'static str) -> Key {
     Key {
         name,
+        is_text: true,
         expected,
-        required: Some(example),
+        required: None,
     }
 }
 
-const fn optional(name: &'static str, expected: &'static str) -> Key {
+/// A key whose value is a number, a boolean, a list or a table.
+const fn other(name: &'static str, expected: &'static str) -> Key {
     Key {
         name,
+        is_text: false,
         expected,
         required: None,
+    }
+}
+
+impl Key {
+    /// The same key, which must be there; `example` is a line that would do.
+    const fn required(mut self, example: &'static str) -> Key {
+        self.required = Some(example);
+        self
     }
 }
 
@@ -36,37 +49,37 @@ const RANGE: &str = "a string with an IPv4 range, such as `\"192.168.29.0/24\"`"
 /// The keys of a lab.
 #[rustfmt::skip]
 pub(crate) const LAB_KEYS: &[Key] = &[
-    required("domain", "a string such as `\"example.com\"`", "domain = \"example.com\""),
-    required("kubernetes", "a string such as `\"1.36\"`", "kubernetes = \"1.36\""),
-    required("subnet", RANGE, "subnet = \"192.168.29.0/24\""),
-    required("servers", "a table for each server, `[servers.NAME]`", "[servers.server1]"),
-    required("machines", "a list of tables, `[[machines]]` each", "[[machines]]"),
-    optional("vip", ADDRESS),
-    optional("etcd", "a string with a version, such as `\"3.6.14\"`"),
-    optional("provider", "a string such as `\"docker\"`"),
-    optional("airgap", "`true` or `false`"),
-    optional("pod_network", "a string such as `\"vxlan\"`"),
-    optional("pod_cidr", RANGE),
-    optional("service_cidr", RANGE),
-    optional("virtual_router_id", "a whole number from 1 to 255"),
-    optional("operators", "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
+    text("domain", "a string such as `\"example.com\"`").required("domain = \"example.com\""),
+    text("kubernetes", "a string such as `\"1.36\"`").required("kubernetes = \"1.36\""),
+    text("subnet", RANGE).required("subnet = \"192.168.29.0/24\""),
+    other("servers", "a table for each server, `[servers.NAME]`").required("[servers.server1]"),
+    other("machines", "a list of tables, `[[machines]]` each").required("[[machines]]"),
+    text("vip", ADDRESS),
+    text("etcd", "a string with a version, such as `\"3.6.14\"`"),
+    text("provider", "a string such as `\"docker\"`"),
+    other("airgap", "`true` or `false`"),
+    text("pod_network", "a string such as `\"vxlan\"`"),
+    text("pod_cidr", RANGE),
+    text("service_cidr", RANGE),
+    other("virtual_router_id", "a whole number from 1 to 255"),
+    other("operators", "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
 ];
 
 /// The keys of a server.
 pub(crate) const SERVER_KEYS: &[Key] = &[
-    optional("host", "a string such as `\"ssh://user@host\"`"),
-    optional("bridge", "a string such as `\"enp3s0\"`"),
+    text("host", "a string such as `\"ssh://user@host\"`"),
+    text("bridge", "a string such as `\"enp3s0\"`"),
 ];
 
 /// The keys of a machine.
 #[rustfmt::skip]
 pub(crate) const MACHINE_KEYS: &[Key] = &[
-    required("name", "a string such as `\"masterone\"`", "name = \"masterone\""),
-    required("role", "a string such as `\"worker\"`", "role = \"worker\""),
-    required("server", "a string such as `\"server1\"`", "server = \"server1\""),
-    required("ip", ADDRESS, "ip = \"192.168.29.51\""),
-    required("memory_mib", "a whole number of MiB, such as `2048`", "memory_mib = 2048"),
-    required("cpus", "a whole number such as `2`", "cpus = 2"),
+    text("name", "a string such as `\"masterone\"`").required("name = \"masterone\""),
+    text("role", "a string such as `\"worker\"`").required("role = \"worker\""),
+    text("server", "a string such as `\"server1\"`").required("server = \"server1\""),
+    text("ip", ADDRESS).required("ip = \"192.168.29.51\""),
+    other("memory_mib", "a whole number of MiB, such as `2048`").required("memory_mib = 2048"),
+    other("cpus", "a whole number such as `2`").required("cpus = 2"),
 ];
 
 /// The most memory a machine can ask for, 1 TiB: more means another unit than MiB.
@@ -115,7 +128,7 @@ pub(crate) struct DraftMachine {
 
 impl Draft {
     /// Reads a document, noting every key that cannot be read.
-    pub(crate) fn read(table: &DeTable<'_>, source: &str, sink: &mut Sink) -> Draft {
+    pub(crate) fn read(table: &DeTable<'_>, source: &str, sink: &mut FaultSink) -> Draft {
         let lab = Fields::open(table, source, "the lab", 0..0, LAB_KEYS, sink);
         let pod_networks = PodNetwork::ALL.map(|it| (it.word(), it));
         let providers = Provider::ALL.map(|it| (it.word(), it));
@@ -151,7 +164,7 @@ impl Draft {
     }
 }
 
-fn kubernetes(lab: &Fields<'_, '_>, sink: &mut Sink) -> Option<At<KubernetesVersion>> {
+fn kubernetes(lab: &Fields<'_, '_>, sink: &mut FaultSink) -> Option<At<KubernetesVersion>> {
     let At { value: text, span } = lab.string("kubernetes", sink)?;
     let plain = text.strip_prefix('v').unwrap_or(&text);
     let minor = plain.strip_prefix("1.").map(|rest| {
@@ -167,22 +180,27 @@ fn kubernetes(lab: &Fields<'_, '_>, sink: &mut Sink) -> Option<At<KubernetesVers
             span,
         }),
         _ => {
-            let problem = Problem::UnknownKubernetes {
-                found: text,
-                suggestion: meant.map(|version| version.to_string()),
-            };
-            sink.push(&span, problem);
+            let (oldest, newest) = (KubernetesVersion::OLDEST, KubernetesVersion::NEWEST);
+            let meant = meant.map(|version| version.to_string());
+            let message = format!("Kubernetes `{text}` is not supported");
+            sink.refuse(Rule::UnknownKubernetes, &span, message)
+                .label(format!("expected `{oldest}` to `{newest}`"))
+                .suggest(meant.as_deref());
             None
         }
     }
 }
 
 /// Reads a range; one that starts between its borders is noted and mended, so that the rest can be checked.
-fn range(lab: &Fields<'_, '_>, name: &str, sink: &mut Sink) -> Option<At<Ipv4Net>> {
+fn range(lab: &Fields<'_, '_>, name: &str, sink: &mut FaultSink) -> Option<At<Ipv4Net>> {
     let found: At<Ipv4Net> = lab.parsed(name, sink, |text| text.parse().ok())?;
     if found.value != found.value.trunc() {
-        let problem = Problem::HostBits { found: found.value };
-        sink.push(&found.span, problem);
+        let message = format!(
+            "`{}` is an address inside a range and not the start of one",
+            found.value
+        );
+        sink.refuse(Rule::HostBits, &found.span, message)
+            .label(format!("expected `{}`", found.value.trunc()));
     }
     Some(At {
         value: found.value.trunc(),
@@ -190,15 +208,10 @@ fn range(lab: &Fields<'_, '_>, name: &str, sink: &mut Sink) -> Option<At<Ipv4Net
     })
 }
 
-fn servers(lab: &Fields<'_, '_>, source: &str, sink: &mut Sink) -> Option<Vec<DraftServer>> {
+fn servers(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<Vec<DraftServer>> {
     let tables = lab.tables("servers", sink)?;
     if tables.is_empty() {
-        let problem = Problem::MissingKey {
-            place: "the lab",
-            key: "servers",
-            example: "[servers.server1]",
-        };
-        sink.push(&lab.header, problem);
+        lab.refuse_missing("servers", "[servers.server1]", sink);
         return None;
     }
     let empty = DeTable::new();
@@ -218,15 +231,10 @@ fn servers(lab: &Fields<'_, '_>, source: &str, sink: &mut Sink) -> Option<Vec<Dr
     Some(servers)
 }
 
-fn machines(lab: &Fields<'_, '_>, source: &str, sink: &mut Sink) -> Option<Vec<DraftMachine>> {
+fn machines(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<Vec<DraftMachine>> {
     let tables = lab.table_list("machines", sink)?;
     if tables.is_empty() {
-        let problem = Problem::MissingKey {
-            place: "the lab",
-            key: "machines",
-            example: "[[machines]]",
-        };
-        sink.push(&lab.header, problem);
+        lab.refuse_missing("machines", "[[machines]]", sink);
         return None;
     }
     let roles = Role::ALL.map(|role| (role.word(), role));

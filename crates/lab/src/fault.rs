@@ -4,35 +4,36 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use crate::problem::Problem;
+use crate::place::{Lines, Place};
+use crate::rule::Rule;
 
 /// One thing that is wrong with a lab file, with all that a renderer needs to show it in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
+    /// The rule that was broken.
+    pub rule: Rule,
+    /// Whether the file is refused for it.
+    pub severity: Severity,
     /// The bytes of the source that are wrong; empty where something is missing at a point.
-    pub span: Range<usize>,
-    /// The line of the start of `span`, from 1.
-    pub line: usize,
-    /// The column of the start of `span`, in characters, from 1.
-    pub column: usize,
+    pub place: Place,
     /// What was found wrong: lower case, no final period.
     pub message: String,
-    /// What was expected in the place of `span`, short enough to stand under it.
+    /// What was expected at `place`, short enough to stand under it.
     pub label: Option<String>,
     /// What to write instead, or why the rule exists.
     pub help: Option<String>,
     /// Other places that have part in it, such as the first use of a name.
     pub related: Vec<Related>,
-    /// The same as data.
-    pub problem: Problem,
 }
 
-impl Fault {
-    /// Returns the name of the rule that was broken, such as `duplicate-address`.
-    pub fn rule(&self) -> &'static str {
-        self.problem.rule()
-    }
+/// How bad a [`Fault`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The lab is refused.
+    Refusal,
+    /// Legal, but hardly meant.
+    Warning,
 }
 
 /// Another place of the lab file that has part in a [`Fault`].
@@ -40,11 +41,7 @@ impl Fault {
 #[non_exhaustive]
 pub struct Related {
     /// The bytes of the source.
-    pub span: Range<usize>,
-    /// The line of the start of `span`, from 1.
-    pub line: usize,
-    /// The column of the start of `span`, in characters, from 1.
-    pub column: usize,
+    pub place: Place,
     /// What is there: lower case, no final period.
     pub message: String,
 }
@@ -99,12 +96,8 @@ impl fmt::Display for Faults {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            let Fault {
-                line,
-                column,
-                message,
-                ..
-            } = fault;
+            let Fault { place, message, .. } = fault;
+            let Place { line, column, .. } = place;
             write!(f, "{}:{line}:{column}: {message}", self.lab)?;
         }
         Ok(())
@@ -113,66 +106,80 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// A value and the place where the file says it.
-#[derive(Clone, Debug)]
-pub(crate) struct At<T> {
-    pub(crate) value: T,
-    pub(crate) span: Range<usize>,
-}
-
 /// Collects faults while a file is read and checked.
 #[derive(Default)]
-pub(crate) struct Sink {
-    found: Vec<Found>,
+pub(crate) struct FaultSink {
+    drafts: Vec<FaultDraft>,
 }
 
-struct Found {
+/// A fault whose line and column are not known yet. A check says beside its rule all that is said about it.
+pub(crate) struct FaultDraft {
+    rule: Rule,
+    severity: Severity,
     span: Range<usize>,
-    problem: Problem,
-    related: Vec<(Range<usize>, String)>,
+    message: String,
+    label: Option<String>,
+    help: Option<String>,
+    related: Vec<(Range<usize>, &'static str)>,
+    is_of_whole_file: bool,
 }
 
-impl Sink {
-    /// Notes a problem at a place.
-    pub(crate) fn push(&mut self, span: &Range<usize>, problem: Problem) {
-        self.push_related(span, problem, Vec::new());
+impl FaultSink {
+    /// Refuses the file for what is at `span`. `message` says what was found there: lower case, no final period.
+    pub(crate) fn refuse(
+        &mut self,
+        rule: Rule,
+        span: &Range<usize>,
+        message: impl Into<String>,
+    ) -> &mut FaultDraft {
+        self.note(rule, Severity::Refusal, span, message.into())
     }
 
-    /// Notes a problem in which other places have part.
-    pub(crate) fn push_related(
+    /// Notes what is legal but hardly meant.
+    pub(crate) fn warn(
         &mut self,
+        rule: Rule,
         span: &Range<usize>,
-        problem: Problem,
-        related: Vec<(Range<usize>, String)>,
-    ) {
-        self.found.push(Found {
+        message: impl Into<String>,
+    ) -> &mut FaultDraft {
+        self.note(rule, Severity::Warning, span, message.into())
+    }
+
+    fn note(
+        &mut self,
+        rule: Rule,
+        severity: Severity,
+        span: &Range<usize>,
+        message: String,
+    ) -> &mut FaultDraft {
+        self.drafts.push(FaultDraft {
+            rule,
+            severity,
             span: span.clone(),
-            problem,
-            related,
+            message,
+            label: None,
+            help: None,
+            related: Vec::new(),
+            is_of_whole_file: false,
         });
+        self.drafts.last_mut().expect("pushed just now")
     }
 
     /// Sorts what was found and gives it lines and columns; refusals first, warnings second.
-    pub(crate) fn finish(self, lab: &str, source: &str) -> (Option<Faults>, Vec<Fault>) {
-        let lines = Lines::new(source);
-        let broken: HashSet<_> = (self.found.iter())
-            .filter(|found| matches!(found.problem, Problem::Syntax { .. }))
-            .map(|found| lines.line(found.span.start))
+    pub(crate) fn finish(self, lab: &str, lines: &Lines<'_>) -> (Option<Faults>, Vec<Fault>) {
+        let broken: HashSet<_> = (self.drafts.iter())
+            .filter(|draft| draft.rule == Rule::Syntax)
+            .map(|draft| lines.line(draft.span.start))
             .collect();
-        let mut faults: Vec<Fault> = (self.found.into_iter())
-            .filter(|found| {
-                broken.is_empty()
-                    || found
-                        .problem
-                        .holds_in_a_broken_file(|| broken.contains(&lines.line(found.span.start)))
-            })
-            .map(|found| found.place(&lines))
+        let mut faults: Vec<Fault> = (self.drafts.into_iter())
+            .filter(|draft| broken.is_empty() || draft.holds_beside(&broken, lines))
+            .map(|draft| draft.placed(lines))
             .collect();
-        faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
+        faults.sort_by_key(|fault| (fault.place.span.start, fault.place.span.end));
         faults.dedup();
         let (warnings, faults): (Vec<_>, Vec<_>) = faults
             .into_iter()
-            .partition(|fault| fault.problem.is_warning());
+            .partition(|fault| fault.severity == Severity::Warning);
         let refusal = (!faults.is_empty()).then(|| Faults {
             lab: lab.to_owned(),
             faults,
@@ -181,79 +188,60 @@ impl Sink {
     }
 }
 
-impl Found {
-    fn place(self, lines: &Lines<'_>) -> Fault {
-        let (span, line, column) = lines.place(self.span);
-        let related = self.related.into_iter().map(|(span, message)| {
-            let (span, line, column) = lines.place(span);
-            Related {
-                span,
-                line,
-                column,
-                message,
-            }
+impl FaultDraft {
+    /// Says what was expected at the place, short enough to stand under it.
+    pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Says what to write instead, or why the rule exists.
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Asks whether `suggestion` was meant, where there is one.
+    pub(crate) fn suggest(&mut self, suggestion: Option<&str>) -> &mut Self {
+        match suggestion {
+            Some(meant) => self.help(format!("did you mean `{meant}`?")),
+            None => self,
+        }
+    }
+
+    /// Shows another place that has part in it, and says what is there.
+    pub(crate) fn related(&mut self, span: &Range<usize>, message: &'static str) -> &mut Self {
+        self.related.push((span.clone(), message));
+        self
+    }
+
+    /// Says that the rule is about all of the file: what is missing or does not add up in a file with broken lines may
+    /// only be unreadable.
+    pub(crate) fn of_whole_file(&mut self) -> &mut Self {
+        self.is_of_whole_file = true;
+        self
+    }
+
+    /// Returns true if the fault is there even though `broken` lines cannot be read: what stands in one of them is the
+    /// parser's guess.
+    fn holds_beside(&self, broken: &HashSet<usize>, lines: &Lines<'_>) -> bool {
+        self.rule == Rule::Syntax
+            || !(self.is_of_whole_file || broken.contains(&lines.line(self.span.start)))
+    }
+
+    fn placed(self, lines: &Lines<'_>) -> Fault {
+        let related = self.related.into_iter().map(|(span, message)| Related {
+            place: lines.place(span),
+            message: message.to_owned(),
         });
         Fault {
-            span,
-            line,
-            column,
-            message: self.problem.to_string(),
-            label: self.problem.label(),
-            help: self.problem.help(),
+            rule: self.rule,
+            severity: self.severity,
+            place: lines.place(self.span),
+            message: self.message,
+            label: self.label,
+            help: self.help,
             related: related.collect(),
-            problem: self.problem,
         }
-    }
-}
-
-/// Finds lines and columns of places without reading the source again for each.
-struct Lines<'s> {
-    source: &'s str,
-    starts: Vec<usize>,
-}
-
-impl<'s> Lines<'s> {
-    fn new(source: &'s str) -> Self {
-        let after_breaks = source.match_indices('\n').map(|(place, _)| place + 1);
-        Lines {
-            source,
-            starts: std::iter::once(0).chain(after_breaks).collect(),
-        }
-    }
-
-    /// Returns the line of a byte, from 1.
-    fn line(&self, place: usize) -> usize {
-        self.starts.partition_point(|start| *start <= place)
-    }
-
-    /// Returns the span cut to characters of the source, and its start's line and column.
-    fn place(&self, span: Range<usize>) -> (Range<usize>, usize, usize) {
-        let cut = |mut place: usize| {
-            place = place.min(self.source.len());
-            while !self.source.is_char_boundary(place) {
-                place -= 1;
-            }
-            place
-        };
-        let start = cut(span.start);
-        let end = cut(span.end).max(start);
-        let line = self.line(start);
-        let column = self.source[self.starts[line - 1]..start].chars().count() + 1;
-        (start..end, line, column)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_count_characters_and_stay_inside() {
-        let lines = Lines::new("ab\r\né = 1\n");
-        assert_eq!(lines.place(0..1), (0..1, 1, 1));
-        assert_eq!(lines.place(4..6), (4..6, 2, 1));
-        assert_eq!(lines.place(7..8), (7..8, 2, 3));
-        assert_eq!(lines.place(5..6), (4..6, 2, 1), "inside a character");
-        assert_eq!(lines.place(11..99), (11..11, 3, 1), "past the end");
     }
 }

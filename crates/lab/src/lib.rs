@@ -4,7 +4,6 @@
 //! What follows from the file (endpoint, certificate names, pod subnets, priorities) is a method of [`Lab`], so that no two files of a cluster can disagree about it.
 //! Nothing here does I/O: the caller reads the file and renders the faults.
 
-mod advice;
 mod check;
 mod derived;
 mod document;
@@ -17,16 +16,19 @@ mod machine;
 mod name;
 mod network;
 mod parse;
-mod problem;
+mod place;
+mod rule;
 mod server;
+pub mod state;
 mod suggest;
 mod versions;
 
-pub use fault::{Fault, Faults, Related};
+pub use fault::{Fault, Faults, Related, Severity};
 pub use ipnet::Ipv4Net;
 pub use lab::Lab;
 pub use machine::{Machine, Role};
 pub use network::PodNetwork;
-pub use problem::Problem;
+pub use place::Place;
+pub use rule::Rule;
 pub use server::{Provider, Server};
 pub use versions::{EtcdRefused, EtcdVersion, KubernetesVersion, NoEtcdVersion};

@@ -1,5 +1,7 @@
 //! Names that DNS, the kernel and Kubernetes take.
 
+use std::fmt;
+
 /// The longest DNS label (RFC 1035, section 2.3.4).
 pub(crate) const LONGEST_LABEL: usize = 63;
 
@@ -34,39 +36,51 @@ const LOOPBACK: &str = "on each machine `/etc/hosts` gives this name to the loop
 
 const IPV6_HOSTS: &str = "`/etc/hosts` of Debian and Ubuntu gives this name to an address of IPv6";
 
-/// Names that a server cannot have, and why: its folder lies in the lab's folder of state, beside these.
-pub(crate) const RESERVED_SERVERS: [(&str, &str); 7] = [
-    ("deployed", STATE),
-    ("kubeconfig", STATE),
-    ("lock", STATE),
-    ("logs", STATE),
-    ("pki", STATE),
-    ("ssh", STATE),
-    ("timeline", STATE),
-];
+/// What keeps text from being a DNS label in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabelFault {
+    Empty,
+    TooLong,
+    NotAscii,
+    Capitals,
+    OtherCharacters,
+    DashAtAnEnd,
+    DigitsOnly,
+}
 
-const STATE: &str =
-    "a server has a folder of its name in the lab's state, where this name is already in use";
+impl fmt::Display for LabelFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LabelFault::Empty => "it is empty",
+            LabelFault::TooLong => "it is longer than 63 characters",
+            LabelFault::NotAscii => "it has characters outside ASCII",
+            LabelFault::Capitals => "it has capital letters",
+            LabelFault::OtherCharacters => "it has characters other than `a-z`, `0-9` and `-`",
+            LabelFault::DashAtAnEnd => "it starts or ends with `-`",
+            LabelFault::DigitsOnly => "it has digits only, which programs take for an address",
+        })
+    }
+}
 
 /// Returns what keeps `text` from being a DNS label in lower case (RFC 1123, section 2.1), if anything does.
-pub(crate) fn label_fault(text: &str) -> Option<&'static str> {
+pub(crate) fn label_fault(text: &str) -> Option<LabelFault> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
     if bytes.is_empty() {
-        Some("it is empty")
+        Some(LabelFault::Empty)
     } else if bytes.len() > LONGEST_LABEL {
-        Some("it is longer than 63 characters")
+        Some(LabelFault::TooLong)
     } else if !text.is_ascii() {
-        Some("it has characters outside ASCII")
+        Some(LabelFault::NotAscii)
     } else if bytes.iter().any(u8::is_ascii_uppercase) {
-        Some("it has capital letters")
+        Some(LabelFault::Capitals)
     } else if !bytes.iter().all(|byte| plain(*byte) || *byte == b'-') {
-        Some("it has characters other than `a-z`, `0-9` and `-`")
+        Some(LabelFault::OtherCharacters)
     } else if bytes.starts_with(b"-") || bytes.ends_with(b"-") {
-        Some("it starts or ends with `-`")
+        Some(LabelFault::DashAtAnEnd)
     } else if bytes.iter().all(u8::is_ascii_digit) {
         // Resolvers read `10` as the address 0.0.0.10.
-        Some("it has digits only, which programs take for an address")
+        Some(LabelFault::DigitsOnly)
     } else {
         None
     }
@@ -85,7 +99,25 @@ pub(crate) fn mend_label(text: &str) -> Option<String> {
 }
 
 /// Returns what keeps `text` from being the DNS domain of a lab, if anything does.
-pub(crate) fn domain_fault(text: &str, cluster_domain: &str) -> Option<&'static str> {
+pub(crate) fn domain_fault(text: &str, cluster_domain: &str) -> Option<String> {
+    if let Some(reason) = whole_domain_fault(text, cluster_domain) {
+        return Some(reason.to_owned());
+    }
+    let mut faults = text.split('.').filter_map(label_fault);
+    faults.find_map(|fault| match fault {
+        LabelFault::Empty => Some("it has an empty label".to_owned()),
+        LabelFault::TooLong => Some("it has a label longer than 63 characters".to_owned()),
+        LabelFault::DashAtAnEnd => Some("it has a label that starts or ends with `-`".to_owned()),
+        LabelFault::NotAscii | LabelFault::Capitals | LabelFault::OtherCharacters => {
+            Some(fault.to_string())
+        }
+        // Beside other labels it is no address.
+        LabelFault::DigitsOnly => None,
+    })
+}
+
+/// Returns what is wrong with a domain beyond its labels.
+fn whole_domain_fault(text: &str, cluster_domain: &str) -> Option<&'static str> {
     if text.is_empty() {
         return Some("it is empty");
     }
@@ -108,13 +140,7 @@ pub(crate) fn domain_fault(text: &str, cluster_domain: &str) -> Option<&'static 
     if !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some("its last label has digits only, which programs take for an address");
     }
-    text.split('.').find_map(|label| match label_fault(label) {
-        Some("it is empty") => Some("it has an empty label"),
-        Some("it is longer than 63 characters") => Some("it has a label longer than 63 characters"),
-        Some("it starts or ends with `-`") => Some("it has a label that starts or ends with `-`"),
-        Some(fault) if !fault.starts_with("it has digits only") => Some(fault),
-        _ => None,
-    })
+    None
 }
 
 /// Returns what keeps `text` from being `ssh://[user@]host[:port]`, if anything does.

@@ -6,22 +6,23 @@ use toml::de::DeTable;
 
 use crate::check::check;
 use crate::draft::{Draft, DraftMachine};
-use crate::fault::{Fault, Faults, Sink};
+use crate::fault::{Fault, FaultSink, Faults};
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::network::{self, DEFAULT_POD_CIDR, DEFAULT_SERVICE_CIDR};
-use crate::problem::Problem;
+use crate::place::Lines;
+use crate::rule::Rule;
 use crate::server::Server;
 
 pub(crate) fn parse(name: &str, source: &str) -> Result<Lab, Faults> {
-    let mut sink = Sink::default();
+    let mut sink = FaultSink::default();
     let (document, errors) = DeTable::parse_recoverable(source);
     for error in &errors {
         syntax(error, source, &mut sink);
     }
     let draft = Draft::read(document.get_ref(), source, &mut sink);
     check(name, &draft, &mut sink);
-    match sink.finish(name, source) {
+    match sink.finish(name, &Lines::new(source)) {
         (Some(faults), _) => Err(faults),
         (None, warnings) => {
             Ok(build(name, draft, warnings).expect("what cannot be read has a fault"))
@@ -30,7 +31,7 @@ pub(crate) fn parse(name: &str, source: &str) -> Result<Lab, Faults> {
 }
 
 /// Notes an error of the TOML parser, with advice where its reason can be seen.
-fn syntax(error: &toml::de::Error, source: &str, sink: &mut Sink) {
+fn syntax(error: &toml::de::Error, source: &str, sink: &mut FaultSink) {
     let span = error.span().unwrap_or(source.len()..source.len());
     let written = source.get(span.clone()).unwrap_or_default();
     let said = error.message();
@@ -38,17 +39,16 @@ fn syntax(error: &toml::de::Error, source: &str, sink: &mut Sink) {
         && written
             .chars()
             .all(|c| c.is_alphanumeric() || ".-_/:@".contains(c));
-    let (detail, advice) = if said == "duplicate key" {
-        (format!("`{written}` is there twice"), None)
+    if said == "duplicate key" {
+        let message = format!("`{written}` is there twice");
+        sink.refuse(Rule::Syntax, &span, message);
     } else if is_word && is_value(source, &span) {
-        (
-            format!("`{written}` is no value"),
-            Some(format!("put text in quotes: `\"{written}\"`")),
-        )
+        let message = format!("`{written}` is no value");
+        sink.refuse(Rule::Syntax, &span, message)
+            .help(format!("put text in quotes: `\"{written}\"`"));
     } else {
-        (said.to_owned(), None)
-    };
-    sink.push(&span, Problem::Syntax { detail, advice });
+        sink.refuse(Rule::Syntax, &span, said);
+    }
 }
 
 /// Returns true if what is at `span` stands right of an equals sign.

@@ -295,7 +295,7 @@ proptest! {
             let Err(faults) = parse(&broken) else {
                 return Err(TestCaseError::fail(format!("{} is not refused:\n{broken}", mutation.rule)));
             };
-            let found = faults.iter().any(|it| it.rule() == mutation.rule && it.line == line);
+            let found = faults.iter().any(|it| it.rule.name() == mutation.rule && it.place.line == line);
             prop_assert!(found, "{} in line {line} is not among\n{faults}", mutation.rule);
         }
     }
@@ -332,16 +332,16 @@ fn well_placed(text: &str) -> Result<(), TestCaseError> {
         }
     };
     for fault in &faults {
-        let before = text.get(..fault.span.start);
+        let before = text.get(..fault.place.span.start);
         prop_assert!(
-            before.is_some() && text.get(fault.span.clone()).is_some(),
+            before.is_some() && text.get(fault.place.span.clone()).is_some(),
             "{fault:?}"
         );
         let line = before.unwrap_or_default().matches('\n').count() + 1;
-        prop_assert_eq!(fault.line, line);
-        prop_assert!(!fault.message.is_empty() && fault.column > 0);
+        prop_assert_eq!(fault.place.line, line);
+        prop_assert!(!fault.message.is_empty() && fault.place.column > 0);
     }
-    prop_assert!(faults.is_sorted_by_key(|fault| fault.span.start));
+    prop_assert!(faults.is_sorted_by_key(|fault| fault.place.span.start));
     Ok(())
 }
 

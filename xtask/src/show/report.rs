@@ -133,10 +133,10 @@ fn snippet(level: Level<'_>, path: &Path, source: &str, fault: &Fault) -> String
     let (source, title) = (masked(source), masked(&fault.message));
     let others = fault.related.iter().map(|related| {
         AnnotationKind::Context
-            .span(related.span.clone())
+            .span(related.place.span.clone())
             .label(&related.message)
     });
-    let place = AnnotationKind::Primary.span(fault.span.clone());
+    let place = AnnotationKind::Primary.span(fault.place.span.clone());
     let label = fault.label.as_deref().map(masked);
     let place = match &label {
         Some(label) => place.label(label.as_str()),

@@ -6,11 +6,12 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::draft::Draft;
-use crate::fault::{At, Sink};
+use crate::fault::{FaultDraft, FaultSink};
 use crate::network::nth_address;
-use crate::problem::Problem;
+use crate::place::At;
+use crate::rule::Rule;
 
-pub(crate) fn check(draft: &Draft, sink: &mut Sink) {
+pub(crate) fn check(draft: &Draft, sink: &mut FaultSink) {
     let subnet = draft.subnet.as_ref();
     if let (Some(vip), Some(subnet)) = (&draft.vip, subnet) {
         in_subnet("vip", vip, subnet, sink);
@@ -20,23 +21,15 @@ pub(crate) fn check(draft: &Draft, sink: &mut Sink) {
         let Some(ip) = &machine.ip else { continue };
         let name = machine.name.as_ref().map_or("", |name| &name.value);
         if let Some((earlier, other)) = first.get(&ip.value) {
-            let problem = Problem::DuplicateAddress {
-                ip: ip.value,
-                other: (*other).to_owned(),
-            };
-            let related = vec![(earlier.span.clone(), "first used here".to_owned())];
-            sink.push_related(&ip.span, problem, related);
+            let message = format!("machine `{other}` has the address `{}` too", ip.value);
+            sink.refuse(Rule::DuplicateAddress, &ip.span, message)
+                .label("expected an address of its own")
+                .related(&earlier.span, "first used here");
             continue;
         }
         first.insert(ip.value, (ip, name));
         if let Some(vip) = draft.vip.as_ref().filter(|vip| vip.value == ip.value) {
-            let problem = Problem::TakenAddress {
-                key: "ip",
-                ip: ip.value,
-                taken: "the virtual address",
-            };
-            let related = vec![(vip.span.clone(), "the virtual address".to_owned())];
-            sink.push_related(&ip.span, problem, related);
+            taken("ip", ip, "the virtual address", sink).related(&vip.span, "the virtual address");
             continue;
         }
         if let Some(subnet) = subnet {
@@ -49,29 +42,30 @@ pub(crate) fn check(draft: &Draft, sink: &mut Sink) {
         let Some(span) = machine.map(|(ip, _)| &ip.span).or(vip.map(|vip| &vip.span)) else {
             continue;
         };
-        let problem = Problem::OperatorInLab {
-            ip: operator.value,
-            machine: machine.map(|(_, name)| (*name).to_owned()),
+        let whose = match machine {
+            Some((_, name)) => format!("the machine `{name}`"),
+            None => "the virtual address".to_owned(),
         };
-        let related = vec![(span.clone(), "the same address".to_owned())];
-        sink.push_related(&operator.span, problem, related);
+        let message = format!("operator `{}` is {whose}", operator.value);
+        sink.refuse(Rule::OperatorInLab, &operator.span, message)
+            .help(
+                "operators reach etcd from outside the lab; etcd members and masters are let in anyway, and others never are",
+            )
+            .related(span, "the same address");
     }
 }
 
 /// Notes an address that no machine of the subnet can have.
-fn in_subnet(key: &'static str, ip: &At<Ipv4Addr>, subnet: &At<Ipv4Net>, sink: &mut Sink) {
+fn in_subnet(key: &'static str, ip: &At<Ipv4Addr>, subnet: &At<Ipv4Net>, sink: &mut FaultSink) {
     let range = subnet.value;
-    let related = |message: &str| vec![(subnet.span.clone(), message.to_owned())];
     if !range.contains(&ip.value) {
-        let problem = Problem::OutsideSubnet {
-            key,
-            ip: ip.value,
-            subnet: range,
-        };
-        sink.push_related(&ip.span, problem, related("the subnet"));
+        let message = format!("`{key}` is `{}`, outside the subnet `{range}`", ip.value);
+        sink.refuse(Rule::OutsideSubnet, &ip.span, message)
+            .label(format!("expected an address in `{range}`"))
+            .related(&subnet.span, "the subnet");
         return;
     }
-    let taken = if ip.value == range.network() {
+    let owner = if ip.value == range.network() {
         "the address of the network itself"
     } else if ip.value == range.broadcast() {
         "the broadcast address"
@@ -80,10 +74,17 @@ fn in_subnet(key: &'static str, ip: &At<Ipv4Addr>, subnet: &At<Ipv4Net>, sink: &
     } else {
         return;
     };
-    let problem = Problem::TakenAddress {
-        key,
-        ip: ip.value,
-        taken,
-    };
-    sink.push_related(&ip.span, problem, related("of this subnet"));
+    taken(key, ip, owner, sink).related(&subnet.span, "of this subnet");
+}
+
+/// Refuses an address of the subnet that is not for machines.
+fn taken<'s>(
+    key: &str,
+    ip: &At<Ipv4Addr>,
+    owner: &str,
+    sink: &'s mut FaultSink,
+) -> &'s mut FaultDraft {
+    let message = format!("`{key}` is `{}`, {owner}", ip.value);
+    sink.refuse(Rule::TakenAddress, &ip.span, message)
+        .label("expected a free address")
 }

@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 
 use crate::draft::Draft;
-use crate::fault::Sink;
+use crate::fault::FaultSink;
 use crate::name::{host_fault, interface_fault};
-use crate::problem::Problem;
+use crate::rule::Rule;
 use crate::server::Provider;
 use crate::suggest::{alternatives, nearest};
 
-pub(crate) fn check(draft: &Draft, sink: &mut Sink) {
+/// What a server on another computer needs.
+const ANOTHER_COMPUTER: &str = "a server on another computer is `host = \"ssh://user@host\"` and `bridge = \"enp3s0\"`, a LAN that all of them share";
+
+pub(crate) fn check(draft: &Draft, sink: &mut FaultSink) {
     if draft.servers.is_some() {
         machines(draft, sink);
         places(draft, sink);
@@ -17,7 +20,7 @@ pub(crate) fn check(draft: &Draft, sink: &mut Sink) {
     }
 }
 
-fn machines(draft: &Draft, sink: &mut Sink) {
+fn machines(draft: &Draft, sink: &mut FaultSink) {
     let names: HashSet<&str> = draft.servers().map(|it| it.name.value.as_str()).collect();
     let ordered = || draft.servers().map(|it| it.name.value.as_str());
     let mut used = HashSet::new();
@@ -32,50 +35,50 @@ fn machines(draft: &Draft, sink: &mut Sink) {
             continue;
         }
         all_known = false;
-        let problem = Problem::UnknownServer {
-            found: server.value.clone(),
-            known: alternatives(ordered()),
-            suggestion: nearest(&server.value, ordered()),
-        };
-        sink.push(&server.span, problem);
+        let message = format!("the lab has no server `{}`", server.value);
+        sink.refuse(Rule::UnknownServer, &server.span, message)
+            .label(format!("expected {}", alternatives(ordered())))
+            .suggest(nearest(&server.value, ordered()).as_deref())
+            .of_whole_file();
     }
     // Where a machine's server is unknown, it may be meant to be the one without machines.
     let unused = draft
         .servers()
         .filter(|server| all_known && !used.contains(server.name.value.as_str()));
     for server in unused {
-        let problem = Problem::ServerWithoutMachines {
-            name: server.name.value.clone(),
-        };
-        sink.push(&server.name.span, problem);
+        let name = &server.name.value;
+        let message = format!("server `{name}` has no machines");
+        sink.warn(Rule::ServerWithoutMachines, &server.name.span, message)
+            .help(format!("remove `[servers.{name}]`, or give it a machine"))
+            .of_whole_file();
     }
 }
 
-fn places(draft: &Draft, sink: &mut Sink) {
+fn places(draft: &Draft, sink: &mut FaultSink) {
     for server in draft.servers() {
         if let Some(host) = &server.host
             && let Some(reason) = host_fault(&host.value)
         {
-            let problem = Problem::InvalidHost {
-                found: host.value.clone(),
-                reason,
-            };
-            sink.push(&host.span, problem);
+            let message = format!("host `{}` is no ssh URL: {reason}", host.value);
+            sink.refuse(Rule::InvalidHost, &host.span, message)
+                .label("expected `ssh://[user@]host[:port]`")
+                .help(ANOTHER_COMPUTER);
         }
         if let Some(bridge) = &server.bridge
             && let Some(reason) = interface_fault(&bridge.value)
         {
-            let problem = Problem::InvalidBridge {
-                found: bridge.value.clone(),
-                reason,
-            };
-            sink.push(&bridge.span, problem);
+            let message = format!(
+                "bridge `{}` names no network interface: {reason}",
+                bridge.value
+            );
+            sink.refuse(Rule::InvalidBridge, &bridge.span, message)
+                .label("expected a name like `enp3s0`");
         }
     }
 }
 
 /// Notes what keeps machines on different computers apart.
-fn computers(draft: &Draft, sink: &mut Sink) {
+fn computers(draft: &Draft, sink: &mut FaultSink) {
     let hosts: HashSet<_> = draft
         .servers()
         .map(|server| server.host.as_ref().map(|host| &host.value))
@@ -84,14 +87,21 @@ fn computers(draft: &Draft, sink: &mut Sink) {
         return;
     }
     for server in draft.servers().filter(|server| server.bridge.is_none()) {
-        let problem = Problem::MissingBridge {
-            server: server.name.value.clone(),
-        };
-        sink.push(&server.header, problem);
+        let message = format!(
+            "machines on `{}` cannot reach those on other computers",
+            server.name.value
+        );
+        sink.refuse(Rule::MissingBridge, &server.header, message)
+            .help(ANOTHER_COMPUTER)
+            .of_whole_file();
     }
     if let Some(provider) = &draft.provider
         && provider.value == Provider::Docker
     {
-        sink.push(&provider.span, Problem::DockerSpansComputers);
+        let message = "provider `docker` makes no network over several computers";
+        sink.refuse(Rule::DockerSpansComputers, &provider.span, message)
+            .help(
+                "take `libvirt` or `virtualbox`, or leave out `host` to run all servers' machines here",
+            );
     }
 }

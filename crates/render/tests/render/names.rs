@@ -248,7 +248,10 @@ fn refused(name: &str) -> Vec<String> {
     let source = labs::source("ha").replace("\"workerone\"", &format!("\"{name}\""));
     match Lab::parse("ha", &source) {
         Ok(_) => panic!("a machine may be called `{name}`"),
-        Err(faults) => faults.iter().map(|fault| fault.rule().into()).collect(),
+        Err(faults) => faults
+            .iter()
+            .map(|fault| fault.rule.name().into())
+            .collect(),
     }
 }
 

@@ -1,0 +1,19 @@
+//! What a lab's folder of state holds beside a folder for each server, whose names must therefore be others.
+
+/// What was given to the machines that exist.
+pub const DEPLOYED: &str = "deployed";
+/// The operator's kubeconfig.
+pub const KUBECONFIG: &str = "kubeconfig";
+/// Who runs a verb on the lab now.
+pub const LOCK: &str = "lock";
+/// What Vagrant printed.
+pub const LOGS: &str = "logs";
+/// The store of keys and certificates.
+pub const PKI: &str = "pki";
+/// The lab's own ssh key and the host keys of its machines.
+pub const SSH: &str = "ssh";
+/// What happened in each run.
+pub const TIMELINE: &str = "timeline";
+
+/// All names that a server could have as well; one with a dot is no server's.
+pub const NAMES: [&str; 7] = [DEPLOYED, KUBECONFIG, LOCK, LOGS, PKI, SSH, TIMELINE];
