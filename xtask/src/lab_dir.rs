@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_host::private_folder;
+use caravan_lab::state;
 
 use crate::error::Error;
 
@@ -47,7 +48,7 @@ impl LabDir {
 
     /// Who runs a verb on this lab now.
     pub(crate) fn lock(&self) -> PathBuf {
-        self.root.join("lock")
+        self.root.join(state::LOCK)
     }
 
     /// What `up` was asked for.
@@ -62,12 +63,12 @@ impl LabDir {
 
     /// The store of keys and certificates.
     pub(crate) fn pki(&self) -> PathBuf {
-        self.root.join("pki")
+        self.root.join(state::PKI)
     }
 
     /// The lab's own ssh key and the host keys of its machines.
     pub(crate) fn ssh(&self) -> PathBuf {
-        self.root.join("ssh")
+        self.root.join(state::SSH)
     }
 
     /// The private key that every machine lets in.
@@ -104,7 +105,7 @@ impl LabDir {
 
     /// What was given to the machines that exist.
     pub(crate) fn deployed(&self) -> PathBuf {
-        self.root.join("deployed")
+        self.root.join(state::DEPLOYED)
     }
 
     /// The lab file as it was when the machines were made.
@@ -119,7 +120,7 @@ impl LabDir {
 
     /// The operator's kubeconfig.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
-        self.root.join("kubeconfig")
+        self.root.join(state::KUBECONFIG)
     }
 
     /// Which files its contexts were merged into.
@@ -129,7 +130,7 @@ impl LabDir {
 
     /// The folder of timelines.
     pub(crate) fn timelines(&self) -> PathBuf {
-        self.root.join("timeline")
+        self.root.join(state::TIMELINE)
     }
 
     /// The timeline of the run that began at `utc`, such as `20261121T120000Z`.
@@ -139,7 +140,7 @@ impl LabDir {
 
     /// The folder of logs.
     pub(crate) fn logs(&self) -> PathBuf {
-        self.root.join("logs")
+        self.root.join(state::LOGS)
     }
 
     /// Everything Vagrant said about one server.
@@ -223,18 +224,28 @@ mod tests {
         let parts = [
             dir.lock(),
             dir.choices(),
+            dir.cluster(),
             dir.pki(),
             dir.ssh(),
+            dir.vagrant_home(),
             dir.deployed(),
             dir.kubeconfig(),
+            dir.merged(),
             dir.timelines(),
             dir.logs(),
         ];
         for part in parts {
             let name = part.file_name().expect("a name").to_str().expect("text");
-            let source = include_str!("../../labs/ha.toml").replace("server1", name);
-            let parsed = caravan_lab::Lab::parse("ha", &source);
-            assert!(parsed.is_err(), "a server may be called `{name}`");
+            let source = include_str!("../../labs/ha.toml")
+                .replace("server1]", &format!("\"{name}\"]"))
+                .replace("\"server1\"", &format!("\"{name}\""));
+            let faults = caravan_lab::Lab::parse("ha", &source).expect_err(name);
+            let rules: Vec<_> = faults.iter().map(|fault| fault.rule.name()).collect();
+            let expected = match name.contains('.') {
+                true => "invalid-name",
+                false => "reserved-name",
+            };
+            assert_eq!(rules, [expected], "{name}: {faults}");
         }
     }
 
