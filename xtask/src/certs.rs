@@ -18,8 +18,7 @@ use caravan_render::{KeyPair, Material, MemberPairs};
 use caravan_vagrant::ssh::Ssh;
 
 use crate::error::Error;
-use crate::lab_dir::{self, LabDir};
-use crate::state::write;
+use crate::lab_dir::LabDir;
 
 /// The entry of etcd's cluster token, which tells this lab's etcd from all others.
 const ETCD_TOKEN: &str = "secrets/etcd-cluster-token";
@@ -155,11 +154,11 @@ impl Keys {
     }
 
     fn write_ssh_key(&self, dir: &LabDir) -> Result<(), Error> {
-        lab_dir::make_private(&dir.ssh())?;
+        caravan_files::make_private_folder(&dir.ssh())?;
         let key = self.held.ssh_key(SSH_KEY)?;
         let public = format!("{}\n", key.public_line().trim_end());
-        write::if_changed(&dir.ssh_key(), 0o600, key.private_pem().as_bytes())?;
-        write::if_changed(
+        caravan_files::write_if_changed(&dir.ssh_key(), 0o600, key.private_pem().as_bytes())?;
+        caravan_files::write_if_changed(
             &dir.ssh_key().with_extension("pub"),
             0o644,
             public.as_bytes(),

@@ -341,7 +341,7 @@ fn finish(target: &Target, screen: &Screen) -> Result<(), Error> {
 
 /// Removes the state folder, and the one around it when it was the last.
 fn remove_state(root: &Path) -> Result<(), Error> {
-    files::remove_folder(root)?;
+    caravan_files::remove_folder(root)?;
     if let Some(all) = root.parent() {
         // It holds other labs' state, or it is empty and goes.
         drop(std::fs::remove_dir(all));

@@ -271,6 +271,13 @@ pub(crate) struct LabFile {
     pub(crate) faults: Faults,
 }
 
+impl From<caravan_files::WriteError> for Error {
+    fn from(error: caravan_files::WriteError) -> Self {
+        let caravan_files::WriteError { path, source } = error;
+        Self::Write { path, source }
+    }
+}
+
 impl Error {
     /// How the program exits with this error.
     pub(crate) fn exit(&self) -> Exit {

@@ -11,8 +11,7 @@ use caravan_render::{GuestFile, Material, Renderer, Settings, Software, group_fi
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::lab_dir::{self, LabDir};
-use crate::state::write;
+use crate::lab_dir::LabDir;
 
 /// What the files of a lab are made of.
 pub(crate) struct Sources<'a> {
@@ -56,13 +55,13 @@ impl Sources<'_> {
                 self.template.as_deref(),
             )?;
             let group = dir.group(&server.name);
-            lab_dir::make_private(&group)?;
+            caravan_files::make_private_folder(&group)?;
             for file in files {
                 let path = group.join(&file.path);
                 if let Some(folder) = path.parent() {
-                    lab_dir::make_private(folder)?;
+                    caravan_files::make_private_folder(folder)?;
                 }
-                if write::if_changed(&path, file.mode, &file.content)? {
+                if caravan_files::write_if_changed(&path, file.mode, &file.content)? {
                     written += 1;
                 }
             }
@@ -82,16 +81,16 @@ impl Sources<'_> {
             let files = renderer.guest_files(machine)?;
             for gone in deployed(&folder)?.keys() {
                 if !files.iter().any(|file| file.path == *gone) {
-                    remove_file(&inside(&folder, gone))?;
+                    caravan_files::remove_file(&inside(&folder, gone))?;
                 }
             }
             for file in files {
                 let path = inside(&folder, &file.path);
                 if let Some(parent) = path.parent() {
-                    lab_dir::make_private(parent)?;
+                    caravan_files::make_private_folder(parent)?;
                 }
                 // Nothing here is run or read by others, whatever its mode on the machine.
-                write::if_changed(&path, 0o600, kept(&file).as_bytes())?;
+                caravan_files::write_if_changed(&path, 0o600, kept(&file).as_bytes())?;
             }
         }
         Ok(())
@@ -136,42 +135,12 @@ pub(crate) fn changes_since_deployed(
 ///
 /// [`Error::Write`].
 pub(crate) fn forget_deployed(dir: &LabDir, machine: &str) -> Result<(), Error> {
-    remove_folder(&dir.deployed_files(machine))
+    Ok(caravan_files::remove_folder(&dir.deployed_files(machine))?)
 }
 
 /// Whether it was noted what `machine` was given.
 pub(crate) fn is_deployed(dir: &LabDir, machine: &str) -> bool {
     dir.deployed_files(machine).is_dir()
-}
-
-/// Removes a folder and all in it; it need not be there.
-///
-/// # Errors
-///
-/// [`Error::Write`].
-pub(crate) fn remove_folder(path: &Path) -> Result<(), Error> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Write {
-            path: path.to_owned(),
-            source: error,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Removes a file; it need not be there.
-///
-/// # Errors
-///
-/// [`Error::Write`].
-pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::Write {
-            path: path.to_owned(),
-            source: error,
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// What is kept of a file that a machine was given.

@@ -20,7 +20,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::screen::Screen;
-use crate::state::write;
 use crate::target::Target;
 use crate::workspace::Workspace;
 
@@ -70,7 +69,7 @@ pub(crate) fn run(
     })?;
     let text = keys.kubeconfig(lab)?;
     let own = target.dir.kubeconfig();
-    write::if_changed(&own, 0o600, text.as_bytes())?;
+    caravan_files::write_if_changed(&own, 0o600, text.as_bytes())?;
     if !flags.merge {
         if let Some(problem) = colon(&own) {
             screen.warn(&problem);

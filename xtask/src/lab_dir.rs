@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use caravan_host::private_folder;
 use caravan_lab::state;
 
 use crate::error::Error;
@@ -29,11 +28,12 @@ impl LabDir {
     /// [`Error::Write`] where it cannot be made.
     pub(crate) fn make(&self) -> Result<(), Error> {
         if let Some(all) = self.root.parent() {
-            make_private(all)?;
+            caravan_files::make_private_folder(all)?;
         }
-        make_private(&self.root)?;
-        make_private(&self.logs())?;
-        make_private(&self.timelines())
+        caravan_files::make_private_folder(&self.root)?;
+        caravan_files::make_private_folder(&self.logs())?;
+        caravan_files::make_private_folder(&self.timelines())?;
+        Ok(())
     }
 
     /// Whether there is any state of this lab.
@@ -166,18 +166,6 @@ pub(crate) fn names(workspace: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-/// Makes a folder, and those above it, that only its owner may enter.
-///
-/// # Errors
-///
-/// [`Error::Write`] where it cannot be made.
-pub(crate) fn make_private(dir: &Path) -> Result<(), Error> {
-    private_folder::make(dir).map_err(|source| Error::Write {
-        path: dir.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]

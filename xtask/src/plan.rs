@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::files::Sources;
 use crate::flags;
 use crate::kubeconfig;
-use crate::lab_dir::{self, LabDir};
+use crate::lab_dir::LabDir;
 use crate::machines;
 use crate::settings;
 use crate::show::screen::Screen;
@@ -27,7 +27,6 @@ use crate::software;
 use crate::state::changes;
 use crate::state::choices::Choices;
 use crate::state::lock::Lock;
-use crate::state::write;
 use crate::workspace::{Workspace, read_lab};
 
 /// Everything that a plan says, for programs.
@@ -235,8 +234,8 @@ fn write(
     Keys::ensure(lab, dir)?;
     let servers: Vec<&Server> = lab.servers().iter().collect();
     let written = sources(workspace, lab, dir, &choices)?.write(dir, &servers)?;
-    lab_dir::make_private(&dir.deployed())?;
-    write::if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
+    caravan_files::make_private_folder(&dir.deployed())?;
+    caravan_files::write_if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
     choices.write(dir)?;
     screen.say(&format!(
         "{written} files written below `{}`",

@@ -5,4 +5,3 @@ pub(crate) mod changes;
 pub(crate) mod choices;
 pub(crate) mod cluster;
 pub(crate) mod lock;
-pub(crate) mod write;

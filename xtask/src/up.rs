@@ -39,7 +39,6 @@ use crate::state::alone;
 use crate::state::choices::Choices;
 use crate::state::cluster::Cluster;
 use crate::state::lock::Lock;
-use crate::state::write;
 use crate::target::{Target, no_such_machine};
 use crate::verify;
 use crate::workspace::Workspace;
@@ -216,15 +215,16 @@ impl Up<'_> {
                 .screen
                 .done(RUN, &format!("{written} files written"));
         }
-        crate::lab_dir::make_private(&self.dir.deployed())?;
-        write::if_changed(&self.dir.deployed_lab(), 0o600, self.source.as_bytes())?;
+        caravan_files::make_private_folder(&self.dir.deployed())?;
+        caravan_files::write_if_changed(&self.dir.deployed_lab(), 0o600, self.source.as_bytes())?;
         choices.write(self.dir)?;
         Ok(sources)
     }
 
     fn write_kubeconfig(&self, keys: &Keys) -> Result<Changes, Error> {
         let text = keys.kubeconfig(self.lab)?;
-        let changed = write::if_changed(&self.dir.kubeconfig(), 0o600, text.as_bytes())?;
+        let changed =
+            caravan_files::write_if_changed(&self.dir.kubeconfig(), 0o600, text.as_bytes())?;
         Ok(Changes(usize::from(changed)))
     }
 

@@ -8,17 +8,19 @@ use caravan_process::Program;
 use serde_json::Value;
 
 /// Which of our packages each package may use, tests included.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("caravan-bundle", &["caravan-process"]),
     (
         "caravan-cluster",
         &["caravan-lab", "caravan-process", "caravan-vagrant"],
     ),
     ("caravan-e2e", &["caravan-bundle", "caravan-process"]),
+    ("caravan-files", &[]),
     (
         "caravan-host",
         &[
             "caravan-bundle",
+            "caravan-files",
             "caravan-lab",
             "caravan-process",
             "caravan-vagrant",
@@ -35,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
         &[
             "caravan-bundle",
             "caravan-cluster",
+            "caravan-files",
             "caravan-host",
             "caravan-lab",
             "caravan-pki",

@@ -94,6 +94,13 @@ pub struct UnfitNeed {
     pub cure: Cure,
 }
 
+impl From<caravan_files::WriteError> for Error {
+    fn from(error: caravan_files::WriteError) -> Self {
+        let caravan_files::WriteError { path, source } = error;
+        Self::Write { path, source }
+    }
+}
+
 impl Error {
     /// The next thing to do about it; `setup` is the command that calls [`crate::setup::ensure`].
     pub fn hint(&self, setup: &str) -> Option<String> {

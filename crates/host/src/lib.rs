@@ -13,7 +13,6 @@ pub mod findings;
 mod go;
 pub mod needs;
 mod packages;
-pub mod private_folder;
 mod probe;
 pub mod ranges;
 pub mod resolvers;

@@ -120,7 +120,7 @@ fn measure(name: &str, source: &str, workspace: &Workspace) -> Result<Figures, E
         keys: took(|| {
             dir.make()?;
             let made = Keys::ensure(&lab, &dir)?;
-            files::remove_folder(dir.root())?;
+            caravan_files::remove_folder(dir.root())?;
             Ok(made)
         })?,
         files,

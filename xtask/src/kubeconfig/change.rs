@@ -8,7 +8,6 @@ use std::path::Path;
 use super::list::{behind_links, hold_regular, text_of, with_suffix};
 use super::merge::Refusal;
 use crate::error::Error;
-use crate::lab_dir;
 
 /// What becomes of a kubeconfig.
 pub(super) struct Edited {
@@ -36,7 +35,7 @@ pub(super) fn change(
     let target = behind_links(path);
     for file in [path, target.as_path()] {
         if let Some(folder) = file.parent().filter(|folder| !is_there(folder)) {
-            lab_dir::make_private(folder)?;
+            caravan_files::make_private_folder(folder)?;
         }
     }
     // kubectl's lock is beside what it was told to write, be that a link.

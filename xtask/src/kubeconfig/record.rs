@@ -1,14 +1,12 @@
 //! Which files a lab's contexts were merged into: what was done, for the day when `KUBECONFIG` says something else.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::lab_dir::LabDir;
-use crate::state::write;
 
 /// The files, in the order of the merges.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,15 +79,11 @@ impl Record {
             files: files.cloned().collect(),
         };
         if text.files.is_empty() {
-            return match fs::remove_file(&path) {
-                Err(source) if source.kind() != ErrorKind::NotFound => {
-                    Err(Error::Write { path, source })
-                }
-                _ => Ok(()),
-            };
+            return Ok(caravan_files::remove_file(&path)?);
         }
         let text = toml::to_string(&text).unwrap_or_default();
-        write::if_changed(&path, 0o600, text.as_bytes()).map(drop)
+        caravan_files::write_if_changed(&path, 0o600, text.as_bytes())?;
+        Ok(())
     }
 }
 

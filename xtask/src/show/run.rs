@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use crate::error::Error;
 use crate::lab_dir::LabDir;
 use crate::show::screen::Screen;
-use crate::state::write;
 
 /// One run of a verb on a lab; every thread of it may report.
 pub(crate) struct Run<'a> {
@@ -106,7 +105,7 @@ fn save(path: &Path, timeline: &Timeline) {
     let text = serde_json::to_vec_pretty(timeline).expect("a timeline is plain data");
     // A timeline that cannot be kept (full disk) must not stop the work that it tells of; the next file that matters
     // will say so.
-    drop(write::if_changed(path, 0o600, &text));
+    drop(caravan_files::write_if_changed(path, 0o600, &text));
 }
 
 /// How a phase that returned `error` ended.

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::flags::Making;
 use crate::lab_dir::LabDir;
-use crate::state::write;
 
 /// The choices of one lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +56,8 @@ impl Choices {
     pub(crate) fn write(&self, dir: &LabDir) -> Result<(), Error> {
         let text = toml::to_string(self).expect("three plain fields are TOML");
         let text = format!("# What `cargo xtask up` was asked for; `destroy` removes it.\n{text}");
-        write::if_changed(&dir.choices(), 0o600, text.as_bytes()).map(drop)
+        caravan_files::write_if_changed(&dir.choices(), 0o600, text.as_bytes())?;
+        Ok(())
     }
 
     /// What holds for a lab: what was chosen when its machines were made, else what is asked for now.

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::lab_dir::LabDir;
-use crate::state::write;
 
 /// The cluster that `up` has made and seen ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +58,8 @@ impl Cluster {
         let text = format!(
             "# The cluster that `cargo xtask up` made. `up` makes no other one in its place unless it is told to.\n{text}"
         );
-        write::if_changed(&dir.cluster(), 0o600, text.as_bytes()).map(drop)
+        caravan_files::write_if_changed(&dir.cluster(), 0o600, text.as_bytes())?;
+        Ok(())
     }
 
     /// Forgets it, before another one is made; it need not be there.
@@ -68,7 +68,7 @@ impl Cluster {
     ///
     /// [`Error::Write`].
     pub(crate) fn forget(dir: &LabDir) -> Result<(), Error> {
-        crate::files::remove_file(&dir.cluster())
+        Ok(caravan_files::remove_file(&dir.cluster())?)
     }
 }
 

@@ -8,8 +8,8 @@ use caravan_process::{Program, interrupt};
 
 use super::{Engine, QUESTION, look};
 use crate::error::{Error, UnfitNeed};
+use crate::packages;
 use crate::probe::{Cure, NeedState, SBIN};
-use crate::{packages, private_folder};
 
 /// How long the engine may take to answer after it was started.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -196,10 +196,7 @@ pub fn state_folder() -> PathBuf {
 
 /// Makes the folder where the engine's log, process id and what `setup` fetches lie.
 pub(crate) fn make_state_folder(folder: &Path) -> Result<(), Error> {
-    private_folder::make(folder).map_err(|source| Error::Write {
-        path: folder.to_owned(),
-        source,
-    })
+    caravan_files::make_private_folder(folder).map_err(Error::from)
 }
 
 fn tail(log: &Path) -> Vec<String> {

@@ -17,7 +17,7 @@ use super::{Asked, Leg, ids, remove};
 use crate::certs::Keys;
 use crate::error::Error;
 use crate::files::Sources;
-use crate::lab_dir::{self, LabDir};
+use crate::lab_dir::LabDir;
 use crate::machines;
 use crate::settings;
 use crate::setup;
@@ -25,7 +25,6 @@ use crate::show::screen::Screen;
 use crate::software;
 use crate::state::choices::Choices;
 use crate::state::lock::Lock;
-use crate::state::write;
 use crate::workspace::{Workspace, read_lab};
 
 /// What takes the place of each machine's archive.
@@ -132,10 +131,10 @@ fn prepare(
     sources.write(dir, &servers)?;
     for machine in bare.machines() {
         let script = dir.archive(&machine.server, &machine.name);
-        write::if_changed(&script, 0o600, NOTHING)?;
+        caravan_files::write_if_changed(&script, 0o600, NOTHING)?;
     }
-    lab_dir::make_private(&dir.deployed())?;
-    write::if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
+    caravan_files::make_private_folder(&dir.deployed())?;
+    caravan_files::write_if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
     choices.write(dir)
 }
 
