@@ -106,40 +106,9 @@ pub(crate) enum Error {
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
-    /// The user's kubeconfig is left alone.
-    #[error("`{}` is left as it is: {refusal}", path.display())]
-    Kubeconfig {
-        path: PathBuf,
-        refusal: crate::kubeconfig::Refusal,
-    },
-    /// Two of the user's kubeconfigs would say different things of one name.
-    #[error(
-        "`{}` has an entry `{name}` of another cluster, and of two files in `KUBECONFIG` that have a name kubectl reads the \
-         first alone: nothing was merged into `{}`",
-        other.display(),
-        file.display()
-    )]
-    KubeconfigConflict {
-        lab: String,
-        name: String,
-        other: PathBuf,
-        file: PathBuf,
-    },
-    /// `KUBECONFIG` names a file by a sign that only a shell knows.
-    #[error("`KUBECONFIG` lists `{}`: only a shell, and not in quotes, makes a folder of `~`", part.display())]
-    KubeconfigHome {
-        part: PathBuf,
-        meant: Option<PathBuf>,
-    },
-    /// The user's kubeconfig is something that must not be replaced.
-    #[error("`{}` is {kind}, and only a regular file can be changed: it is left as it is", path.display())]
-    KubeconfigKind { path: PathBuf, kind: &'static str },
-    /// `KUBECONFIG` is set, and names nothing.
-    #[error("`KUBECONFIG` names no file")]
-    KubeconfigNone,
-    /// Another program changes the user's kubeconfig.
-    #[error("another program holds `{}`", lock.display())]
-    KubeconfigLocked { lock: PathBuf },
+    /// The user's kubeconfig was not changed.
+    #[error(transparent)]
+    Kubeconfig(#[from] caravan_kubeconfig::Error),
     /// The lab was brought up, and its file is gone since.
     #[error("the lab file `{}` is gone, and lab `{lab}` was made from it", path.display())]
     LabFileGone {

@@ -8,7 +8,7 @@ use caravan_process::Program;
 use serde_json::Value;
 
 /// Which of our packages each package may use, tests included.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("caravan-bundle", &["caravan-process"]),
     (
         "caravan-cluster",
@@ -26,6 +26,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "caravan-vagrant",
         ],
     ),
+    ("caravan-kubeconfig", &["caravan-files", "caravan-process"]),
     ("caravan-lab", &[]),
     ("caravan-pki", &[]),
     ("caravan-pki-cli", &["caravan-pki"]),
@@ -39,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "caravan-cluster",
             "caravan-files",
             "caravan-host",
+            "caravan-kubeconfig",
             "caravan-lab",
             "caravan-pki",
             "caravan-process",

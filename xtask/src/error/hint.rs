@@ -3,11 +3,15 @@
 use std::io;
 use std::path::Path;
 
+use caravan_files::WriteError;
 use caravan_process::shell;
 use caravan_vagrant::engine::Conflict;
 
 use super::{Error, listed};
 use crate::setup;
+
+/// This program, as people type it.
+const TOOL: &str = "cargo xtask";
 
 impl Error {
     /// The next thing to do about it.
@@ -65,21 +69,13 @@ impl Error {
                 "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"
             )),
             Self::Stuck(stuck) => Some(format!("`{}` shows more; correct the cause, then run `cargo xtask up` again", stuck.command)),
-            Self::Kubeconfig { path, refusal } => Some(refusal.hint(path)),
-            Self::KubeconfigConflict { lab, .. } => Some(format!(
-                "`cargo xtask kubeconfig {lab} --unmerge` takes it out there; then merge again"
-            )),
-            Self::KubeconfigHome { meant, .. } => Some(match meant {
-                Some(meant) => format!("write it as `{}`", shell::path(meant)),
-                None => "write the whole path".to_owned(),
+            Self::Kubeconfig(error) => error.hint(TOOL).or_else(|| match error {
+                caravan_kubeconfig::Error::Read { path, source }
+                | caravan_kubeconfig::Error::Write(WriteError { path, source }) => {
+                    of_file(path, source)
+                }
+                _ => None,
             }),
-            Self::KubeconfigKind { .. } | Self::KubeconfigNone => Some(
-                "`unset KUBECONFIG` for `~/.kube/config`, or `export KUBECONFIG=FILE`".to_owned(),
-            ),
-            Self::KubeconfigLocked { lock } => Some(format!(
-                "if no `kubectl` runs, a killed one left it: `rm {}`",
-                shell::path(lock)
-            )),
             Self::NotNear { lab, .. } => Some(format!("`cargo xtask up {lab}` starts them")),
             Self::NotMade { lab } => Some(format!("`cargo xtask up {lab}` makes it")),
             Self::ChosenOtherwise { lab, .. } => Some(format!(

@@ -13,15 +13,15 @@ use caravan_process::shell;
 use outline::{CURRENT, Outline, Token, get, length, text_of};
 
 /// The three lists of a kubeconfig, which hold named entries.
-pub(super) const LISTS: [&str; 3] = ["clusters", "contexts", "users"];
+pub(crate) const LISTS: [&str; 3] = ["clusters", "contexts", "users"];
 
 /// One named entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Its place in [`LISTS`].
-    pub(super) list: &'static str,
+    pub(crate) list: &'static str,
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The lines of the YAML mapping, without indentation, name included.
     lines: Vec<String>,
     /// The same as JSON, in one line.
@@ -32,13 +32,18 @@ pub(super) struct Entry {
 /// Why a kubeconfig is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// It is no text.
     #[error("it is not UTF-8 text")]
     NotText,
     /// It is no YAML.
     #[error("line {line} is not YAML: {message}")]
-    NotYaml { line: usize, message: String },
+    NotYaml {
+        /// From 1.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
     /// It is YAML, but not of this kind.
     #[error("it is not a kubeconfig: one YAML mapping, of kind `Config` and version `v1`")]
     NotAKubeconfig,
@@ -47,31 +52,46 @@ pub(crate) enum Refusal {
     SeveralDocuments,
     /// kubectl reads one of two.
     #[error("it says `{key}` twice, and kubectl reads the last alone")]
-    Twice { key: String },
+    Twice {
+        /// What is said twice.
+        key: String,
+    },
     /// What the file says is said elsewhere in it.
     #[error("its first level has a merge key (`<<`), so that its lists cannot be told from it")]
     MergeKey,
     /// kubectl refuses it.
     #[error("its `{list}` are not a list, which kubectl refuses")]
-    NotAList { list: &'static str },
+    NotAList {
+        /// Such as `contexts`.
+        list: &'static str,
+    },
     /// kubectl refuses it.
     #[error("its `{list}` have two entries `{name}`, which kubectl refuses")]
-    SameName { list: &'static str, name: String },
+    SameName {
+        /// Such as `contexts`.
+        list: &'static str,
+        /// The name of both.
+        name: String,
+    },
     /// Lines cannot be added to it without changing what else it says.
     #[error("its `{list}` are written in a way that nothing can be added to or taken from safely")]
-    Shape { list: &'static str },
+    Shape {
+        /// Such as `contexts`.
+        list: &'static str,
+    },
     /// The result would say something else.
     #[error("with the change it would say something else besides")]
     Meaning,
 }
 
 impl Refusal {
-    /// The next thing to do about it, for the file at `path`.
-    pub(crate) fn hint(&self, path: &Path) -> String {
+    /// The next thing to do about it, for the file at `path`; `tool` is the command whose verb `kubeconfig` tells a lab's own
+    /// file, such as `cargo xtask`.
+    pub fn hint(&self, path: &Path, tool: &str) -> String {
         let path = shell::path(path);
         match self {
             Self::MergeKey | Self::Shape { .. } | Self::Meaning => format!(
-                "use both without merging: `export KUBECONFIG={path}:\"$(cargo xtask kubeconfig LAB)\"`"
+                "use both without merging: `export KUBECONFIG={path}:\"$({tool} kubeconfig LAB)\"`"
             ),
             _ => format!("`kubectl config view --kubeconfig {path}` says what kubectl makes of it"),
         }
@@ -80,22 +100,22 @@ impl Refusal {
 
 /// A kubeconfig with a lab's contexts in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Merged {
+pub(crate) struct Merged {
     /// The new text.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Whether taking the contexts out gives the old text again, to the byte.
-    pub(super) comes_back: bool,
+    pub(crate) comes_back: bool,
 }
 
 /// What a kubeconfig has, for those who write to another one.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     /// The list and the name of each named entry.
-    pub(super) names: Vec<(&'static str, String)>,
+    pub(crate) names: Vec<(&'static str, String)>,
     /// The authority of each cluster, by the cluster's name.
-    pub(super) authorities: Vec<(String, String)>,
+    pub(crate) authorities: Vec<(String, String)>,
     /// The current context.
-    pub(super) current: Option<String>,
+    pub(crate) current: Option<String>,
 }
 
 /// Reads what a kubeconfig has.
@@ -103,7 +123,7 @@ pub(super) struct Contents {
 /// # Errors
 ///
 /// [`Refusal`] for what is no kubeconfig, or one that cannot be read safely.
-pub(super) fn contents(text: &str) -> Result<Contents, Refusal> {
+pub(crate) fn contents(text: &str) -> Result<Contents, Refusal> {
     let outline = Outline::read(text)?;
     let mut found = Contents {
         current: outline.current().map(str::to_owned),
@@ -126,7 +146,7 @@ pub(super) fn contents(text: &str) -> Result<Contents, Refusal> {
 }
 
 /// The named entries of a kubeconfig in block style, as our own are.
-pub(super) fn entries(text: &str) -> Vec<Entry> {
+pub(crate) fn entries(text: &str) -> Vec<Entry> {
     let Ok(outline) = Outline::read(text) else {
         return Vec::new();
     };
@@ -186,7 +206,7 @@ fn json(tokens: &[Token]) -> String {
 /// # Errors
 ///
 /// [`Refusal`] where the result would not mean what `text` means plus the entries.
-pub(super) fn merge(
+pub(crate) fn merge(
     text: &str,
     entries: &[Entry],
     current: Option<&str>,
@@ -217,7 +237,7 @@ pub(super) fn merge(
 /// # Errors
 ///
 /// [`Refusal`], as [`merge`].
-pub(super) fn unmerge(text: &str, is_ours: &dyn Fn(&str) -> bool) -> Result<String, Refusal> {
+pub(crate) fn unmerge(text: &str, is_ours: &dyn Fn(&str) -> bool) -> Result<String, Refusal> {
     let before = Meaning::of(text, is_ours)?;
     if before.ours.iter().all(Vec::is_empty) && !before.current_is_ours {
         return Ok(text.to_owned());

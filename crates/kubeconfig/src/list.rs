@@ -7,39 +7,32 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use super::merge::Refusal;
-use crate::error::Error;
+use crate::{Error, Refusal};
 
 /// The kubeconfigs that kubectl reads, first the one that counts most.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct List {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeconfigList {
     /// The files, each once; some may not be there.
-    pub(super) files: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
     /// Parts of `KUBECONFIG` that no program finds.
-    pub(super) faults: Vec<Fault>,
+    pub unfound: Vec<UnfoundPart>,
 }
 
 /// A part of `KUBECONFIG` that begins with `~`, which only a shell turns into a folder.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) part: PathBuf,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfoundPart {
+    /// As it is listed.
+    pub part: PathBuf,
     /// What was meant, where that is known.
-    pub(super) meant: Option<PathBuf>,
+    pub meant: Option<PathBuf>,
 }
 
-impl List {
-    /// What `KUBECONFIG` lists, else `~/.kube/config`.
-    pub(super) fn of_user() -> Self {
-        Self::of(
-            &env::var_os("KUBECONFIG").unwrap_or_default(),
-            env::home_dir().as_deref(),
-        )
-    }
-
-    fn of(listed: &OsStr, home: Option<&Path>) -> Self {
+impl KubeconfigList {
+    /// What `listed`, the value of `KUBECONFIG`, lists; where that is empty, `.kube/config` in the folder `home`.
+    pub fn parse(listed: &OsStr, home: Option<&Path>) -> Self {
         let mut list = Self {
             files: Vec::new(),
-            faults: Vec::new(),
+            unfound: Vec::new(),
         };
         if listed.is_empty() {
             list.files
@@ -53,14 +46,14 @@ impl List {
             }
             let bytes = part.as_os_str().as_bytes();
             match bytes {
-                [b'~'] | [b'~', b'/', ..] => list.faults.push(Fault {
+                [b'~'] | [b'~', b'/', ..] => list.unfound.push(UnfoundPart {
                     meant: home.map(|home| match bytes.get(2..) {
                         None | Some([]) => home.to_owned(),
                         Some(below) => home.join(OsStr::from_bytes(below)),
                     }),
                     part,
                 }),
-                [b'~', ..] => list.faults.push(Fault { part, meant: None }),
+                [b'~', ..] => list.unfound.push(UnfoundPart { part, meant: None }),
                 _ => list.files.push(part),
             }
         }
@@ -71,24 +64,24 @@ impl List {
     ///
     /// # Errors
     ///
-    /// [`Error::KubeconfigHome`] for a list with a part that no program finds, [`Error::KubeconfigNone`] for one without
+    /// [`Error::Tilde`] for a list with a part that no program finds, [`Error::NoFile`] for one without
     /// a file.
-    pub(super) fn destination(&self) -> Result<&Path, Error> {
-        self.hold()?;
+    pub(crate) fn destination(&self) -> Result<&Path, Error> {
+        self.check()?;
         let there = self.files.iter().find(|file| fs::metadata(file).is_ok());
-        let file = there.or(self.files.last()).ok_or(Error::KubeconfigNone)?;
+        let file = there.or(self.files.last()).ok_or(Error::NoFile)?;
         Ok(file)
     }
 
-    /// Holds that all parts can be found.
+    /// Refuses a list with a part that no program finds.
     ///
     /// # Errors
     ///
-    /// [`Error::KubeconfigHome`].
-    pub(super) fn hold(&self) -> Result<(), Error> {
-        match self.faults.first() {
+    /// [`Error::Tilde`].
+    pub fn check(&self) -> Result<(), Error> {
+        match self.unfound.first() {
             None => Ok(()),
-            Some(fault) => Err(Error::KubeconfigHome {
+            Some(fault) => Err(Error::Tilde {
                 part: fault.part.clone(),
                 meant: fault.meant.clone(),
             }),
@@ -96,8 +89,15 @@ impl List {
     }
 }
 
+/// Whether two paths lead to the same place in the end, whether or not something is there.
+pub fn same_file(one: &Path, other: &Path) -> bool {
+    let place =
+        |path: &Path| behind_links(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    place(one) == place(other)
+}
+
 /// Where the links from `path` lead in the end, whether or not something is there.
-pub(super) fn behind_links(path: &Path) -> PathBuf {
+pub(crate) fn behind_links(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many as Linux follows.
     for _ in 0..40 {
@@ -109,14 +109,14 @@ pub(super) fn behind_links(path: &Path) -> PathBuf {
     path
 }
 
-/// What is at `path`, where that is no regular file.
+/// Refuses what is at `path`, where that is no regular file.
 ///
 /// # Errors
 ///
-/// [`Error::KubeconfigKind`].
-pub(super) fn hold_regular(path: &Path) -> Result<(), Error> {
+/// [`Error::NotRegular`].
+pub(crate) fn check_regular(path: &Path) -> Result<(), Error> {
     match fs::metadata(path) {
-        Ok(found) if !found.is_file() => Err(Error::KubeconfigKind {
+        Ok(found) if !found.is_file() => Err(Error::NotRegular {
             path: path.to_owned(),
             kind: kind(found.file_type()),
         }),
@@ -142,8 +142,8 @@ fn kind(found: FileType) -> &'static str {
 ///
 /// # Errors
 ///
-/// [`Error::Read`], [`Error::Kubeconfig`] for what is no text.
-pub(super) fn text_of(path: &Path) -> Result<Option<String>, Error> {
+/// [`Error::Read`], [`Error::Refused`] for what is no text.
+pub(crate) fn text_of(path: &Path) -> Result<Option<String>, Error> {
     // A pipe has no end, and what is read from it is gone.
     if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return Ok(None);
@@ -155,7 +155,7 @@ pub(super) fn text_of(path: &Path) -> Result<Option<String>, Error> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text)),
         // Which byte is wrong is not said: it may be one of a key.
-        Err(_) => Err(Error::Kubeconfig {
+        Err(_) => Err(Error::Refused {
             path: path.to_owned(),
             refusal: Refusal::NotText,
         }),
@@ -163,7 +163,7 @@ pub(super) fn text_of(path: &Path) -> Result<Option<String>, Error> {
 }
 
 /// `path` with `suffix` at its end.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
@@ -188,14 +188,14 @@ mod tests {
             ("~/x", vec![], vec![("~/x", Some("/users/me/x"))]),
             ("a:~you/x", vec!["a"], vec![("~you/x", None)]),
         ] {
-            let list = List::of(OsStr::new(listed), Some(home));
+            let list = KubeconfigList::parse(OsStr::new(listed), Some(home));
             let found: Vec<&Path> = list.files.iter().map(PathBuf::as_path).collect();
             assert_eq!(
                 found,
                 files.iter().map(Path::new).collect::<Vec<_>>(),
                 "{listed}"
             );
-            let found = list.faults.iter();
+            let found = list.unfound.iter();
             let found: Vec<(&str, Option<&str>)> = found
                 .map(|fault| {
                     let meant = fault.meant.as_deref().and_then(Path::to_str);
