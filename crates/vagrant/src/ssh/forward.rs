@@ -8,8 +8,12 @@ use std::time::{Duration, Instant};
 use caravan_process::Following;
 use tempfile::TempDir;
 
-use super::{CONNECT_SECONDS, Remote};
+use super::Remote;
 use crate::Error;
+
+/// How long it may take until the way is open: the connection, and a login, which on a busy computer takes ten seconds and
+/// more.
+const LIMIT: Duration = Duration::from_secs(45);
 
 impl Remote {
     /// Opens a way to `target` (`address:port`) as the machine itself reaches it.
@@ -57,9 +61,12 @@ impl Remote {
         })?;
         let began = Instant::now();
         while !socket.exists() {
-            let limit = Duration::from_secs(u64::from(CONNECT_SECONDS) + 2);
-            if following.ended() || began.elapsed() > limit {
-                let said = said.lock().map(|said| said.clone()).unwrap_or_default();
+            let late = began.elapsed() > LIMIT;
+            if following.ended() || late {
+                let mut said = said.lock().map(|said| said.clone()).unwrap_or_default();
+                if late && said.trim().is_empty() {
+                    said = format!("no login within {} s", LIMIT.as_secs());
+                }
                 return Err(self.not_reached(&said));
             }
             std::thread::sleep(Duration::from_millis(10));
