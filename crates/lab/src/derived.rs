@@ -101,8 +101,8 @@ impl Lab {
     ///
     /// Its number in the pod range is that of the machine's address in the subnet: `192.168.29.51` has `10.244.51.0/24`.
     pub fn pod_subnet(&self, machine: &Machine) -> Option<Ipv4Net> {
-        let place = self.places.get(&machine.name)?;
-        self.pod_subnets[*place]
+        let position = self.positions.get(&machine.name)?;
+        self.pod_subnets[*position]
     }
 
     /// Returns the client URLs of all etcd members, in the order of the file.

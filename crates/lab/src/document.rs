@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::FaultSink;
-use crate::place::At;
+use crate::place::{At, TableSpans, ValueSpans};
 use crate::rule::Rule;
 use crate::suggest::{alternatives, nearest};
 
@@ -77,6 +77,23 @@ impl<'t, 's> Fields<'t, 's> {
             header,
             keys,
             misspelled,
+        }
+    }
+
+    /// Returns where the values of the table's keys are, whatever they are.
+    pub(crate) fn spans(&self, start: Range<usize>) -> TableSpans {
+        let values = self.keys.iter().filter_map(|key| {
+            let value = self.table.get(key.name)?;
+            let items = match value.get_ref() {
+                DeValue::Array(items) => items.iter().map(Spanned::span).collect(),
+                _ => Vec::new(),
+            };
+            let whole = value.span();
+            Some((key.name, ValueSpans { whole, items }))
+        });
+        TableSpans {
+            start,
+            values: values.collect(),
         }
     }
 

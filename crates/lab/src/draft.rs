@@ -10,7 +10,7 @@ use crate::document::{Fields, Key};
 use crate::fault::FaultSink;
 use crate::machine::Role;
 use crate::network::PodNetwork;
-use crate::place::At;
+use crate::place::{At, TableSpans};
 use crate::rule::Rule;
 use crate::server::Provider;
 use crate::versions::{EtcdVersion, KubernetesVersion, is_plain};
@@ -87,6 +87,7 @@ const MOST_MEMORY_MIB: u32 = 1024 * 1024;
 
 /// What a lab file says.
 pub(crate) struct Draft {
+    pub(crate) spans: TableSpans,
     pub(crate) domain: Option<At<String>>,
     pub(crate) kubernetes: Option<At<KubernetesVersion>>,
     pub(crate) etcd: Option<At<EtcdVersion>>,
@@ -109,6 +110,7 @@ pub(crate) struct Draft {
 
 /// What a lab file says about a server.
 pub(crate) struct DraftServer {
+    pub(crate) spans: TableSpans,
     pub(crate) name: At<String>,
     pub(crate) header: Range<usize>,
     pub(crate) host: Option<At<String>>,
@@ -117,6 +119,7 @@ pub(crate) struct DraftServer {
 
 /// What a lab file says about a machine.
 pub(crate) struct DraftMachine {
+    pub(crate) spans: TableSpans,
     pub(crate) header: Range<usize>,
     pub(crate) name: Option<At<String>>,
     pub(crate) role: Option<At<Role>>,
@@ -133,6 +136,7 @@ impl Draft {
         let pod_networks = PodNetwork::ALL.map(|it| (it.word(), it));
         let providers = Provider::ALL.map(|it| (it.word(), it));
         Draft {
+            spans: lab.spans(lab.header.clone()),
             domain: lab.string("domain", sink),
             kubernetes: kubernetes(&lab, sink),
             etcd: lab.parsed("etcd", sink, |text| text.parse().ok()),
@@ -220,6 +224,7 @@ fn servers(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<V
         let place = "this server";
         let fields = Fields::open(table, source, place, entry.header, SERVER_KEYS, sink);
         DraftServer {
+            spans: fields.spans(entry.name.span.clone()),
             name: entry.name,
             host: fields.string("host", sink),
             bridge: fields.string("bridge", sink),
@@ -242,6 +247,7 @@ fn machines(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<
         let place = "this machine";
         let fields = Fields::open(table, source, place, header, MACHINE_KEYS, sink);
         DraftMachine {
+            spans: fields.spans(fields.header.clone()),
             name: fields.string("name", sink),
             role: fields.word("role", &roles, sink),
             server: fields.string("server", sink),

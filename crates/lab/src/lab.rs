@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use crate::fault::{Fault, Faults};
 use crate::machine::{Machine, Role};
 use crate::network::PodNetwork;
+use crate::place::Places;
 use crate::server::{Provider, Server};
 use crate::versions::{EtcdVersion, KubernetesVersion};
 
@@ -31,10 +32,11 @@ pub struct Lab {
     pub(crate) operators: Vec<Ipv4Addr>,
     pub(crate) servers: Vec<Server>,
     pub(crate) machines: Vec<Machine>,
-    /// Places in `machines` by name, for lookups that stay quick in labs of thousands.
-    pub(crate) places: HashMap<String, usize>,
-    /// Pod subnets, one place for each of `machines`.
+    /// Positions in `machines` by name, for lookups that stay quick in labs of thousands.
+    pub(crate) positions: HashMap<String, usize>,
+    /// Pod subnets, one for each of `machines`.
     pub(crate) pod_subnets: Vec<Option<Ipv4Net>>,
+    pub(crate) places: Places,
     pub(crate) warnings: Vec<Fault>,
 }
 
@@ -125,7 +127,8 @@ impl Lab {
 
     /// Returns the machine called `name`.
     pub fn machine(&self, name: &str) -> Option<&Machine> {
-        self.places.get(name).map(|place| &self.machines[*place])
+        let position = self.positions.get(name)?;
+        Some(&self.machines[*position])
     }
 
     /// Iterates over the machines of a role, in the order of the file.
@@ -143,6 +146,11 @@ impl Lab {
         self.machines
             .iter()
             .filter(move |machine| machine.server == server.name)
+    }
+
+    /// Returns where the lab file says what.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Returns what is legal in the file but hardly meant, in the order of the file.

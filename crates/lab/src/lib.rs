@@ -28,7 +28,7 @@ pub use ipnet::Ipv4Net;
 pub use lab::Lab;
 pub use machine::{Machine, Role};
 pub use network::PodNetwork;
-pub use place::Place;
+pub use place::{Place, Places, TablePlaces};
 pub use rule::Rule;
 pub use server::{Provider, Server};
 pub use versions::{EtcdRefused, EtcdVersion, KubernetesVersion, NoEtcdVersion};

@@ -1,5 +1,6 @@
 //! From text to a lab: reads all, checks all, and only then builds.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use toml::de::DeTable;
@@ -10,7 +11,7 @@ use crate::fault::{Fault, FaultSink, Faults};
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::network::{self, DEFAULT_POD_CIDR, DEFAULT_SERVICE_CIDR};
-use crate::place::Lines;
+use crate::place::{Lines, Places, TablePlaces, TableSpans};
 use crate::rule::Rule;
 use crate::server::Server;
 
@@ -20,12 +21,14 @@ pub(crate) fn parse(name: &str, source: &str) -> Result<Lab, Faults> {
     for error in &errors {
         syntax(error, source, &mut sink);
     }
-    let draft = Draft::read(document.get_ref(), source, &mut sink);
+    let mut draft = Draft::read(document.get_ref(), source, &mut sink);
     check(name, &draft, &mut sink);
-    match sink.finish(name, &Lines::new(source)) {
+    let lines = Lines::new(source);
+    match sink.finish(name, &lines) {
         (Some(faults), _) => Err(faults),
         (None, warnings) => {
-            Ok(build(name, draft, warnings).expect("what cannot be read has a fault"))
+            let places = places(&mut draft, &lines);
+            Ok(build(name, draft, places, warnings).expect("what cannot be read has a fault"))
         }
     }
 }
@@ -57,8 +60,29 @@ fn is_value(source: &str, span: &Range<usize>) -> bool {
     before.trim_end_matches([' ', '\t']).ends_with('=')
 }
 
+/// Takes the places of all values out of a draft.
+fn places(draft: &mut Draft, lines: &Lines<'_>) -> Places {
+    let mut table = |spans: &mut TableSpans| TablePlaces::new(std::mem::take(spans), lines);
+    let lab = table(&mut draft.spans);
+    let mut servers = HashMap::new();
+    for server in draft.servers.iter_mut().flatten() {
+        servers.insert(server.name.value.clone(), table(&mut server.spans));
+    }
+    let mut machines = HashMap::new();
+    for machine in draft.machines.iter_mut().flatten() {
+        if let Some(name) = &machine.name {
+            machines.insert(name.value.clone(), table(&mut machine.spans));
+        }
+    }
+    Places {
+        lab,
+        servers,
+        machines,
+    }
+}
+
 /// Builds a lab of a draft without faults; `None` if something is missing all the same.
-fn build(name: &str, draft: Draft, warnings: Vec<Fault>) -> Option<Lab> {
+fn build(name: &str, draft: Draft, places: Places, warnings: Vec<Fault>) -> Option<Lab> {
     let subnet = draft.subnet?.value;
     let pod_cidr = draft.pod_cidr.map_or(DEFAULT_POD_CIDR, |it| it.value);
     let vip = draft.vip.map(|it| it.value);
@@ -91,16 +115,17 @@ fn build(name: &str, draft: Draft, warnings: Vec<Fault>) -> Option<Lab> {
             .unwrap_or_else(|| network::router_id(vip)),
         operators: draft.operators.into_iter().map(|it| it.value).collect(),
         servers: servers.collect(),
-        places: machines
+        positions: machines
             .iter()
             .enumerate()
-            .map(|(place, machine)| (machine.name.clone(), place))
+            .map(|(position, machine)| (machine.name.clone(), position))
             .collect(),
         pod_subnets: machines
             .iter()
             .map(|machine| machine.role.is_node().then(|| subnets.next()).flatten())
             .collect(),
         machines,
+        places,
         warnings,
     })
 }

@@ -1,5 +1,6 @@
 //! Places of a lab file: bytes, lines and columns.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// A value and the bytes where the file says it.
@@ -19,6 +20,91 @@ pub struct Place {
     pub line: usize,
     /// The column of the start of `span`, in characters, from 1.
     pub column: usize,
+}
+
+/// Where a lab file says what: the place of each of its values.
+#[derive(Clone, Debug)]
+pub struct Places {
+    pub(crate) lab: TablePlaces,
+    pub(crate) servers: HashMap<String, TablePlaces>,
+    pub(crate) machines: HashMap<String, TablePlaces>,
+}
+
+impl Places {
+    /// Returns the places of the lab's own keys.
+    pub fn lab(&self) -> &TablePlaces {
+        &self.lab
+    }
+
+    /// Returns the places of the keys of the server called `name`.
+    pub fn server(&self, name: &str) -> Option<&TablePlaces> {
+        self.servers.get(name)
+    }
+
+    /// Returns the places of the keys of the machine called `name`.
+    pub fn machine(&self, name: &str) -> Option<&TablePlaces> {
+        self.machines.get(name)
+    }
+}
+
+/// Where a table of a lab file says what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TablePlaces {
+    start: Place,
+    values: BTreeMap<&'static str, ValuePlaces>,
+}
+
+/// Where a value is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ValuePlaces {
+    whole: Place,
+    items: Vec<Place>,
+}
+
+impl TablePlaces {
+    pub(crate) fn new(spans: TableSpans, lines: &Lines<'_>) -> Self {
+        let values = spans.values.into_iter().map(|(key, value)| {
+            let items = value.items.into_iter().map(|span| lines.place(span));
+            let places = ValuePlaces {
+                whole: lines.place(value.whole),
+                items: items.collect(),
+            };
+            (key, places)
+        });
+        TablePlaces {
+            start: lines.place(spans.start),
+            values: values.collect(),
+        }
+    }
+
+    /// Returns where the table begins: `[[machines]]`, a server's name, or the start of the file.
+    pub fn start(&self) -> &Place {
+        &self.start
+    }
+
+    /// Returns where the value of `key` is; `None` where the file does not say it.
+    pub fn value(&self, key: &str) -> Option<&Place> {
+        self.values.get(key).map(|value| &value.whole)
+    }
+
+    /// Returns where the items of the list `key` are, in the order of the file; none where it is no list or not there.
+    pub fn items(&self, key: &str) -> &[Place] {
+        self.values.get(key).map_or(&[], |value| &value.items)
+    }
+}
+
+/// The bytes of a table and of its values.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TableSpans {
+    pub(crate) start: Range<usize>,
+    pub(crate) values: Vec<(&'static str, ValueSpans)>,
+}
+
+/// The bytes of a value, and of its items where it is a list.
+#[derive(Clone, Debug)]
+pub(crate) struct ValueSpans {
+    pub(crate) whole: Range<usize>,
+    pub(crate) items: Vec<Range<usize>>,
 }
 
 /// Finds lines and columns of places without reading the source again for each.
