@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use caravan_lab::{Lab, Machine};
 use caravan_render::{Renderer, VAGRANTFILE_TEMPLATE, explain};
 
-use self::find::{Asked, Subject, Whose};
+use self::find::{ExplainQuery, FileOwner, Subject};
 use self::view::{File, View};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -33,9 +33,9 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
     };
     let sources = plan::sources(workspace, lab, &target.dir, &choices)?;
     let renderer = sources.renderer()?;
-    let asked = Asked::of(lab, flags)?;
-    let Some(file) = &asked.file else {
-        let listing = listing(lab, &renderer, asked.whose)?;
+    let query = ExplainQuery::of(lab, flags)?;
+    let Some(file) = &query.file else {
+        let listing = listing(lab, &renderer, query.owner)?;
         if flags.json {
             print_json(&listing);
         } else {
@@ -43,15 +43,15 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
         }
         return Ok(Exit::Done);
     };
-    let subject = find::subject(lab, &renderer, asked.whose, file)?;
-    let (lab_file, lab_source) = lab_text(&target, workspace)?;
-    let (explained, mode) = explained(&subject, &sources, &renderer, &lab_source)?;
-    let chosen = asked.choose(&explained)?;
+    let subject = find::subject(lab, &renderer, query.owner, file)?;
+    let lab_file = lab_file(&target, workspace)?;
+    let (explained, mode) = explained(&subject, &sources, &renderer)?;
+    let chosen = query.choose(&explained)?;
     let view = View {
         lab: lab.name(),
         lab_file,
         of: subject.of().to_owned(),
-        of_many: asked.whose.is_none(),
+        of_many: query.owner.is_none(),
         also: subject.also.clone(),
         mode: mode.map(|mode| format!("{mode:04o}")),
         file: explained,
@@ -74,43 +74,39 @@ fn explained(
     subject: &Subject<'_>,
     sources: &Sources<'_>,
     renderer: &Renderer<'_>,
-    lab_source: &str,
 ) -> Result<(explain::Explained, Option<u32>), Error> {
-    match subject.whose {
-        Whose::Server(server) => {
+    match subject.owner {
+        FileOwner::Server(server) => {
             let template = sources.template.as_deref().unwrap_or(VAGRANTFILE_TEMPLATE);
             let settings = &sources.settings;
-            let explained =
-                explain::vagrantfile(sources.lab, server, settings, template, lab_source)?;
+            let explained = explain::vagrantfile(sources.lab, server, settings, template)?;
             Ok((explained, None))
         }
-        Whose::Machine(machine) => {
+        FileOwner::Machine(machine) => {
             let files = renderer.guest_files(machine)?;
             let file = files
                 .iter()
                 .find(|file| file.path == subject.path)
                 .expect("the path is of this machine's files");
-            let explained = explain::file(renderer, machine, file, lab_source)?;
+            let explained = explain::file(renderer, machine, file)?;
             Ok((explained, Some(file.mode)))
         }
     }
 }
 
-/// The lab file that `target` was read from, and its text.
-fn lab_text(target: &Target, workspace: &Workspace) -> Result<(String, String), Error> {
-    let now = workspace.lab_file(&target.name);
-    let now_text = workspace::read(&now).unwrap_or_default();
+/// What the lab file is called that `target` was read from.
+fn lab_file(target: &Target, workspace: &Workspace) -> Result<String, Error> {
     let label = format!("labs/{}.toml", target.name);
     if machines::deployed_lab(&target.name, &target.dir).is_none() {
-        return Ok((label, now_text));
+        return Ok(label);
     }
     // The machines may have been made from an older text, in which other lines have other numbers.
+    let now = workspace::read(&workspace.lab_file(&target.name)).unwrap_or_default();
     let deployed = target.dir.deployed_lab();
-    let text = workspace::read(&deployed)?;
     let path = deployed.strip_prefix(workspace.root()).unwrap_or(&deployed);
-    match text == now_text {
-        true => Ok((label, text)),
-        false => Ok((path.display().to_string(), text)),
+    match workspace::read(&deployed)? == now {
+        true => Ok(label),
+        false => Ok(path.display().to_string()),
     }
 }
 
@@ -118,10 +114,10 @@ fn lab_text(target: &Target, workspace: &Workspace) -> Result<(String, String), 
 fn listing(
     lab: &Lab,
     renderer: &Renderer<'_>,
-    whose: Option<Whose<'_>>,
+    owner: Option<FileOwner<'_>>,
 ) -> Result<Vec<File>, Error> {
-    let machines: Vec<&Machine> = match whose {
-        Some(Whose::Machine(machine)) => vec![machine],
+    let machines: Vec<&Machine> = match owner {
+        Some(FileOwner::Machine(machine)) => vec![machine],
         _ => lab.machines().iter().collect(),
     };
     let mut files: BTreeMap<String, File> = BTreeMap::new();

@@ -61,17 +61,24 @@ impl Lab {
     ///
     /// These are the endpoint, each load balancer and each master: address, short name and full name, each once.
     pub fn api_sans(&self) -> Vec<String> {
+        let sans = self.api_sans_by_machine().into_iter();
+        sans.map(|(_, san)| san).collect()
+    }
+
+    /// Returns the same, each with the machine that it names; the endpoint's name none.
+    pub fn api_sans_by_machine(&self) -> Vec<(Option<&Machine>, String)> {
         let mut sans = Vec::new();
         if let Some(vip) = self.vip {
-            sans.extend([vip.to_string(), self.api_name()]);
+            sans.extend([vip.to_string(), self.api_name()].map(|san| (None, san)));
         }
         for role in [Role::LoadBalancer, Role::ControlPlane] {
             for machine in self.of_role(role) {
-                sans.extend([
+                let names = [
                     machine.name.clone(),
                     self.fqdn(machine),
                     machine.ip.to_string(),
-                ]);
+                ];
+                sans.extend(names.map(|san| (Some(machine), san)));
             }
         }
         sans
@@ -107,9 +114,13 @@ impl Lab {
 
     /// Returns the client URLs of all etcd members, in the order of the file.
     pub fn etcd_endpoints(&self) -> Vec<String> {
-        self.of_role(Role::Etcd)
-            .map(|member| format!("https://{}:2379", member.ip))
-            .collect()
+        let members = self.of_role(Role::Etcd);
+        members.map(|member| self.etcd_endpoint(member)).collect()
+    }
+
+    /// Returns the client URL of one etcd member.
+    pub fn etcd_endpoint(&self, member: &Machine) -> String {
+        format!("https://{}:2379", member.ip)
     }
 
     /// Returns etcd's `--initial-cluster`: `name=https://address:2380`, joined by commas.

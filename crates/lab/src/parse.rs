@@ -62,7 +62,7 @@ fn is_value(source: &str, span: &Range<usize>) -> bool {
 
 /// Takes the places of all values out of a draft.
 fn places(draft: &mut Draft, lines: &Lines<'_>) -> Places {
-    let mut table = |spans: &mut TableSpans| TablePlaces::new(std::mem::take(spans), lines);
+    let table = |spans: &mut TableSpans| TablePlaces::new(std::mem::take(spans), lines);
     let lab = table(&mut draft.spans);
     let mut servers = HashMap::new();
     for server in draft.servers.iter_mut().flatten() {

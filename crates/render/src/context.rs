@@ -1,6 +1,7 @@
 //! What templates may say. Every field is there for every machine; one that does not apply is empty.
 
 mod etcd;
+mod machine_list;
 
 use std::net::Ipv4Addr;
 
@@ -8,6 +9,7 @@ use caravan_lab::{Lab, Machine, PodNetwork, Provider, Role};
 use serde::Serialize;
 
 use self::etcd::{EtcdFlags, EtcdTimers};
+pub(crate) use self::machine_list::{MachineList, MachineLists};
 use crate::error::Error;
 use crate::material::Material;
 use crate::settings::{Settings, Software};
@@ -83,7 +85,7 @@ struct Etcd {
     initial_cluster: String,
     cluster_token: String,
     member_names: String,
-    endpoints: Vec<String>,
+    endpoints: MachineList<String>,
     heartbeat_ms: u16,
     election_ms: u16,
     corrupt_check: &'static str,
@@ -120,13 +122,13 @@ pub(crate) struct LabContext {
     allocate_node_cidrs: bool,
     kube_proxy_mode: &'static str,
     conntrack: Conntrack,
-    api_sans: Vec<String>,
+    api_sans: MachineList<String>,
     nameservers: Vec<String>,
     /// [`NO_NAMESERVER`] where it is in use.
     nowhere: Vec<String>,
     operators: Vec<String>,
-    masters: Vec<Named>,
-    members: Vec<Named>,
+    masters: MachineList<Named>,
+    members: MachineList<Named>,
     etcd: Etcd,
     virtual_router_id: u8,
     haproxy_ca: &'static str,
@@ -142,11 +144,12 @@ impl LabContext {
     ) -> Result<LabContext, Error> {
         let provider = settings.provider;
         let named = |role| {
-            lab.of_role(role)
-                .map(move |machine| Named::new(lab, machine, provider))
+            MachineList::of(lab.of_role(role), |machine| {
+                Named::new(lab, machine, provider)
+            })
         };
-        let members: Vec<_> = named(Role::Etcd).collect();
-        let member_names: Vec<_> = members.iter().map(|member| member.name.as_str()).collect();
+        let members = lab.of_role(Role::Etcd);
+        let member_names: Vec<_> = members.map(|member| member.name.as_str()).collect();
         let timers = EtcdTimers::of(settings.provider);
         let flags = EtcdFlags::of(&software.etcd)?;
         let nodes = lab.machines().iter().filter(|it| it.role.is_node());
@@ -178,7 +181,7 @@ impl LabContext {
             allocate_node_cidrs: allocate_node_cidrs(lab.pod_network()),
             kube_proxy_mode: "nftables",
             conntrack: conntrack(settings.provider),
-            api_sans: lab.api_sans(),
+            api_sans: lab.api_sans_by_machine().into_iter().collect(),
             nameservers: nameservers(settings)
                 .iter()
                 .map(Ipv4Addr::to_string)
@@ -189,22 +192,36 @@ impl LabContext {
                 .map(Ipv4Addr::to_string)
                 .collect(),
             operators: lab.operators().iter().map(Ipv4Addr::to_string).collect(),
-            masters: named(Role::ControlPlane).collect(),
+            masters: named(Role::ControlPlane),
             etcd: Etcd {
                 initial_cluster: lab.etcd_initial_cluster(),
                 cluster_token: material.etcd_cluster_token.0.clone(),
                 member_names: member_names.join(","),
-                endpoints: lab.etcd_endpoints(),
+                endpoints: MachineList::of(lab.of_role(Role::Etcd), |member| {
+                    lab.etcd_endpoint(member)
+                }),
                 heartbeat_ms: timers.heartbeat_ms,
                 election_ms: timers.election_ms,
                 corrupt_check: flags.corrupt_check,
                 progress_notify: flags.progress_notify,
             },
-            members,
+            members: named(Role::Etcd),
             virtual_router_id: lab.virtual_router_id(),
             haproxy_ca: "/etc/haproxy/k8s-ca.crt",
             node_names: node_names.join(" "),
         })
+    }
+}
+
+impl MachineLists for LabContext {
+    fn machine_of(&self, list: &str, index: usize) -> Option<&str> {
+        match list {
+            "api_sans" => self.api_sans.machine(index),
+            "etcd.endpoints" => self.etcd.endpoints.machine(index),
+            "masters" => self.masters.machine(index),
+            "members" => self.members.machine(index),
+            _ => None,
+        }
     }
 }
 
@@ -214,24 +231,21 @@ pub(crate) struct ListsContext<'a> {
     #[serde(flatten)]
     lab: &'a LabContext,
     /// Every name of the lab with its address: what /etc/hosts says.
-    names: Vec<Named>,
+    names: MachineList<Named>,
     /// The machines that run pods.
-    nodes: Vec<Named>,
+    nodes: MachineList<Named>,
 }
 
 impl<'a> ListsContext<'a> {
     pub(crate) fn new(lab: &Lab, context: &'a LabContext) -> ListsContext<'a> {
         let provider = context.provider;
-        let mut names: Vec<_> = lab
-            .machines()
-            .iter()
-            .map(|machine| Named::new(lab, machine, provider))
-            .collect();
+        let named = |machine| Named::new(lab, machine, provider);
+        let mut names = MachineList::of(lab.machines(), named);
         if let Some(vip) = lab.vip() {
             let fqdn = lab.api_name();
             let name = fqdn.split('.').next().unwrap_or_default().into();
             let ip = vip.to_string();
-            names.push(Named {
+            names.push_of_none(Named {
                 name,
                 fqdn,
                 ip,
@@ -246,9 +260,17 @@ impl<'a> ListsContext<'a> {
         ListsContext {
             lab: context,
             names,
-            nodes: nodes
-                .map(|machine| Named::new(lab, machine, provider))
-                .collect(),
+            nodes: MachineList::of(nodes, named),
+        }
+    }
+}
+
+impl MachineLists for ListsContext<'_> {
+    fn machine_of(&self, list: &str, index: usize) -> Option<&str> {
+        match list {
+            "names" => self.names.machine(index),
+            "nodes" => self.nodes.machine(index),
+            other => self.lab.machine_of(other, index),
         }
     }
 }
@@ -268,7 +290,7 @@ pub(crate) struct MachineContext<'a> {
     pod_subnet: String,
     own_pods: String,
     vrrp_priority: u8,
-    vrrp_peers: Vec<Named>,
+    vrrp_peers: MachineList<Named>,
     certificates_dir: &'static str,
 }
 
@@ -289,11 +311,20 @@ impl<'a> MachineContext<'a> {
             pod_subnet: pod_subnet(lab, machine),
             own_pods: own_pods(lab, machine),
             vrrp_priority: lab.vrrp_priority(machine),
-            vrrp_peers: peers.map(|peer| Named::new(lab, peer, provider)).collect(),
+            vrrp_peers: MachineList::of(peers, |peer| Named::new(lab, peer, provider)),
             certificates_dir: match machine.role {
                 Role::Worker => "/var/lib/caravan/no-authorities",
                 Role::Etcd | Role::LoadBalancer | Role::ControlPlane => "/etc/kubernetes/pki",
             },
+        }
+    }
+}
+
+impl MachineLists for MachineContext<'_> {
+    fn machine_of(&self, list: &str, index: usize) -> Option<&str> {
+        match list {
+            "vrrp_peers" => self.vrrp_peers.machine(index),
+            other => self.lab.machine_of(other, index),
         }
     }
 }

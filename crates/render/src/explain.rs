@@ -3,7 +3,7 @@
 //! The reasons are data beside the templates, where whoever edits a template sees them: `haproxy.cfg.why.toml` beside
 //! `haproxy.cfg.hbs`. Scripts have theirs in their own comments. `templates/values.toml` says where values come from.
 
-mod lab_text;
+mod lab_key;
 mod lines;
 mod marked;
 mod origin;
@@ -19,14 +19,13 @@ use std::ops::Range;
 use caravan_lab::{Lab, Machine, Server};
 use serde::Serialize;
 
-use self::lab_text::LabText;
-pub use self::lab_text::Place;
+pub use self::lab_key::LabKey;
 use self::lines::Source as Text;
-use self::origin::Whose;
+use self::origin::FileOwner;
 use crate::context::{ListsContext, MachineContext};
 use crate::error::Error;
 use crate::file::GuestFile;
-use crate::group;
+use crate::group::{self, GroupContext};
 use crate::renderer::{Renderer, wrap};
 use crate::settings::Settings;
 use crate::table::{self, Source};
@@ -119,7 +118,7 @@ pub struct Value {
     /// How it follows from the lab, or who else knows it; `None` where it is just what the lab file says.
     pub how: Option<String>,
     /// Where the lab file says it, or what it follows from.
-    pub places: Vec<Place>,
+    pub places: Vec<LabKey>,
 }
 
 /// Returns what is known about the guest file at `path`; `None` if no machine gets such a file.
@@ -139,7 +138,7 @@ pub fn paths() -> impl Iterator<Item = &'static str> {
     purposes::PURPOSES.iter().map(|(path, _)| *path)
 }
 
-/// Explains a file of a machine, as `renderer` rendered it. `lab_source` is the text of the lab file.
+/// Explains a file of a machine, as `renderer` rendered it.
 ///
 /// # Errors
 ///
@@ -148,7 +147,6 @@ pub fn file(
     renderer: &Renderer<'_>,
     machine: &Machine,
     file: &GuestFile,
-    lab_source: &str,
 ) -> Result<Explained, Error> {
     let (lab, context) = (renderer.lab(), renderer.lab_context());
     let purpose = annotate(&file.path).map_or("", |known| known.purpose);
@@ -158,26 +156,27 @@ pub fn file(
     let Some(entry) = table::FILES.iter().find(here) else {
         return Ok(without_template(lab, file, purpose));
     };
-    let lines = match entry.source {
-        Source::Fixed(text) => lines::fixed(text),
-        Source::Lab(text) => {
-            let lists = wrap(&ListsContext::new(lab, context));
-            marked::render(entry.template, text, &lists)?
-        }
-        Source::Machine(text) => {
-            let context = wrap(&MachineContext::new(lab, machine, context));
-            marked::render(entry.template, text, &context)?
-        }
-    };
     let (Source::Fixed(text) | Source::Lab(text) | Source::Machine(text)) = entry.source;
-    let whose = Whose {
+    let source = Text::new(entry.template, text);
+    let docs = source.docs();
+    let owner = FileOwner {
         lab,
-        text: LabText::new(lab_source),
         machine: Some(machine),
         server: lab.server(&machine.server),
     };
-    let source = Text::new(entry.template, text);
-    let docs = source.docs();
+    let lines = match entry.source {
+        Source::Fixed(text) => source.explain(lines::fixed(text), &owner, context),
+        Source::Lab(text) => {
+            let lists = ListsContext::new(lab, context);
+            let marked = marked::render(entry.template, text, &wrap(&lists))?;
+            source.explain(marked, &owner, &lists)
+        }
+        Source::Machine(text) => {
+            let context = MachineContext::new(lab, machine, context);
+            let marked = marked::render(entry.template, text, &wrap(&context))?;
+            source.explain(marked, &owner, &context)
+        }
+    };
     Ok(Explained {
         path: file.path.to_string(),
         purpose: purpose.into(),
@@ -185,7 +184,7 @@ pub fn file(
         made_of: format!("labs/{}.toml", lab.name()),
         docs,
         secret: false,
-        lines: source.explain(lines, &whose),
+        lines,
     })
 }
 
@@ -199,13 +198,12 @@ pub fn vagrantfile(
     server: &Server,
     settings: &Settings,
     template: &str,
-    lab_source: &str,
 ) -> Result<Explained, Error> {
-    let rendered = group::vagrantfile(lab, server, settings, Some(&marked::mark(template)))?;
+    let context = GroupContext::new(lab, server, settings);
+    let rendered = group::vagrantfile(&context, Some(&marked::mark(template)))?;
     let lines = marked::unmark(&String::from_utf8_lossy(&rendered.content));
-    let whose = Whose {
+    let owner = FileOwner {
         lab,
-        text: LabText::new(lab_source),
         machine: None,
         server: Some(server),
     };
@@ -218,7 +216,7 @@ pub fn vagrantfile(
         made_of: format!("labs/{}.toml", lab.name()),
         docs,
         secret: false,
-        lines: source.explain(lines, &whose),
+        lines: source.explain(lines, &owner, &context),
     })
 }
 

@@ -4,6 +4,7 @@ use caravan_lab::{Lab, Machine, Provider, Server};
 use handlebars::Context;
 use serde::Serialize;
 
+use crate::context::{MachineList, MachineLists};
 use crate::error::Error;
 use crate::file::HostFile;
 use crate::material::Material;
@@ -45,7 +46,7 @@ impl<'a> GroupMachine<'a> {
 }
 
 #[derive(Serialize)]
-struct GroupContext<'a> {
+pub(crate) struct GroupContext<'a> {
     lab: &'a str,
     lab_file: String,
     server: &'a str,
@@ -54,7 +55,7 @@ struct GroupContext<'a> {
     airgap: bool,
     /// The interface that joins the machines to a LAN, where the server has one.
     bridges: Vec<&'a str>,
-    machines: Vec<GroupMachine<'a>>,
+    machines: MachineList<GroupMachine<'a>>,
     docker: Vec<Included<'a>>,
     libvirt: Vec<Included<'a>>,
     virtualbox: Vec<Included<'a>>,
@@ -63,7 +64,11 @@ struct GroupContext<'a> {
 }
 
 impl<'a> GroupContext<'a> {
-    fn new(lab: &'a Lab, server: &'a Server, settings: &'a Settings) -> GroupContext<'a> {
+    pub(crate) fn new(
+        lab: &'a Lab,
+        server: &'a Server,
+        settings: &'a Settings,
+    ) -> GroupContext<'a> {
         let only = |wanted: &[Provider]| {
             let image = &settings.image;
             let included = wanted.contains(&settings.provider);
@@ -80,11 +85,20 @@ impl<'a> GroupContext<'a> {
             subnet: lab.subnet().to_string(),
             airgap: settings.airgap,
             bridges: server.bridge.as_deref().into_iter().collect(),
-            machines: machines.into_iter().map(GroupMachine::new).collect(),
+            machines: MachineList::of(machines, GroupMachine::new),
             docker: only(&[Provider::Docker]),
             libvirt: only(&[Provider::Libvirt]),
             virtualbox: only(&[Provider::VirtualBox]),
             r#virtual: only(&[Provider::Libvirt, Provider::VirtualBox]),
+        }
+    }
+}
+
+impl MachineLists for GroupContext<'_> {
+    fn machine_of(&self, list: &str, index: usize) -> Option<&str> {
+        match list {
+            "machines" => self.machines.machine(index),
+            _ => None,
         }
     }
 }
@@ -105,7 +119,10 @@ pub fn group_files(
     template: Option<&str>,
 ) -> Result<Vec<HostFile>, Error> {
     let renderer = Renderer::new(lab, software, settings, material)?;
-    let mut files = vec![vagrantfile(lab, server, settings, template)?];
+    let mut files = vec![vagrantfile(
+        &GroupContext::new(lab, server, settings),
+        template,
+    )?];
     for machine in lab.machines_on(server) {
         files.push(renderer.archive(machine)?);
     }
@@ -126,12 +143,10 @@ impl Renderer<'_> {
 
 /// Returns a server's Vagrantfile; `template` replaces [`VAGRANTFILE_TEMPLATE`].
 pub(crate) fn vagrantfile(
-    lab: &Lab,
-    server: &Server,
-    settings: &Settings,
+    context: &GroupContext<'_>,
     template: Option<&str>,
 ) -> Result<HostFile, Error> {
-    let context = wrap(&GroupContext::new(lab, server, settings));
+    let context = wrap(context);
     let text = match template {
         None => templates::render(TEMPLATE_NAME, &context)?,
         Some(template) => custom(template, &context)?,

@@ -16,7 +16,7 @@ const VAGRANTFILE: &str = "Vagrantfile";
 
 /// Whose file it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Whose<'l> {
+pub(super) enum FileOwner<'l> {
     /// A machine's.
     Machine(&'l Machine),
     /// A server's: its Vagrantfile.
@@ -25,8 +25,8 @@ pub(super) enum Whose<'l> {
 
 /// What the command line asks.
 #[derive(Debug)]
-pub(super) struct Asked<'l> {
-    pub(super) whose: Option<Whose<'l>>,
+pub(super) struct ExplainQuery<'l> {
+    pub(super) owner: Option<FileOwner<'l>>,
     /// A path, or the end of one.
     pub(super) file: Option<String>,
     lines: Option<RangeInclusive<usize>>,
@@ -36,13 +36,13 @@ pub(super) struct Asked<'l> {
 /// The file that is asked about.
 #[derive(Debug)]
 pub(super) struct Subject<'l> {
-    pub(super) whose: Whose<'l>,
+    pub(super) owner: FileOwner<'l>,
     pub(super) path: String,
     /// Other machines or servers that have such a file.
     pub(super) also: Vec<String>,
 }
 
-impl<'l> Asked<'l> {
+impl<'l> ExplainQuery<'l> {
     /// Reads the words of the command line: `[MACHINE] [FILE[:LINE]] [TEXT...]`. Whoever leaves the machine out begins with
     /// a file.
     ///
@@ -54,8 +54,8 @@ impl<'l> Asked<'l> {
         words.extend(flags.file.iter().map(String::as_str));
         words.extend(flags.text.iter().map(String::as_str));
         let mut words = words.into_iter().peekable();
-        let whose = words.peek().and_then(|word| whose(lab, word));
-        match (whose, words.peek()) {
+        let owner = words.peek().and_then(|word| owner_called(lab, word));
+        match (owner, words.peek()) {
             (Some(_), _) => drop(words.next()),
             (None, Some(word)) if !looks_like_a_file(word) => {
                 return Err(target::no_such_machine(lab, word));
@@ -67,12 +67,14 @@ impl<'l> Asked<'l> {
                 let (file, lines) = split_lines(word);
                 (Some(file.to_owned()), lines)
             }
-            None if matches!(whose, Some(Whose::Server(_))) => (Some(VAGRANTFILE.to_owned()), None),
+            None if matches!(owner, Some(FileOwner::Server(_))) => {
+                (Some(VAGRANTFILE.to_owned()), None)
+            }
             None => (None, None),
         };
         let text = words.collect::<Vec<_>>().join(" ");
         Ok(Self {
-            whose,
+            owner,
             file,
             lines,
             text: (!text.is_empty()).then_some(text),
@@ -118,17 +120,17 @@ impl<'l> Asked<'l> {
 impl Subject<'_> {
     /// The name of the machine or server.
     pub(super) fn of(&self) -> &str {
-        match self.whose {
-            Whose::Machine(machine) => &machine.name,
-            Whose::Server(server) => &server.name,
+        match self.owner {
+            FileOwner::Machine(machine) => &machine.name,
+            FileOwner::Server(server) => &server.name,
         }
     }
 }
 
-fn whose<'l>(lab: &'l Lab, word: &str) -> Option<Whose<'l>> {
+fn owner_called<'l>(lab: &'l Lab, word: &str) -> Option<FileOwner<'l>> {
     lab.machine(word)
-        .map(Whose::Machine)
-        .or_else(|| lab.server(word).map(Whose::Server))
+        .map(FileOwner::Machine)
+        .or_else(|| lab.server(word).map(FileOwner::Server))
 }
 
 /// True if a word is no machine's name with a slip in it: names of machines have no dot and no slash.
@@ -163,7 +165,7 @@ fn ends_with(path: &str, end: &str) -> bool {
         .is_some_and(|folder| folder.is_empty() || folder.ends_with('/') || end.starts_with('/'))
 }
 
-/// Finds the file called `name`, of `whose` or of anybody.
+/// Finds the file called `name`, of `owner` or of anybody.
 ///
 /// # Errors
 ///
@@ -171,13 +173,13 @@ fn ends_with(path: &str, end: &str) -> bool {
 pub(super) fn subject<'l>(
     lab: &'l Lab,
     renderer: &Renderer<'_>,
-    whose: Option<Whose<'l>>,
+    owner: Option<FileOwner<'l>>,
     name: &str,
 ) -> Result<Subject<'l>, Error> {
     // Machines of one role have the same files.
-    let machines: Vec<&Machine> = match whose {
-        Some(Whose::Machine(machine)) => vec![machine],
-        Some(Whose::Server(_)) => Vec::new(),
+    let machines: Vec<&Machine> = match owner {
+        Some(FileOwner::Machine(machine)) => vec![machine],
+        Some(FileOwner::Server(_)) => Vec::new(),
         None => (Role::ALL.into_iter())
             .filter_map(|role| lab.of_role(role).next())
             .collect(),
@@ -196,7 +198,7 @@ pub(super) fn subject<'l>(
     }
     let path = match found.as_slice() {
         [path] => (*path).clone(),
-        [] => return Err(no_file(lab, renderer, whose, name, paths)),
+        [] => return Err(no_file(lab, renderer, owner, name, paths)),
         several => {
             return Err(Refusal::Ambiguous {
                 name: name.to_owned(),
@@ -206,7 +208,7 @@ pub(super) fn subject<'l>(
         }
     };
     if path == VAGRANTFILE {
-        return Ok(vagrantfile(lab, whose, path));
+        return Ok(vagrantfile(lab, owner, path));
     }
     let mut owners = Vec::new();
     for machine in &machines {
@@ -216,8 +218,8 @@ pub(super) fn subject<'l>(
         }
     }
     let mut having = (lab.machines().iter()).filter(|machine| owners.contains(&machine.role));
-    let machine = match whose {
-        Some(Whose::Machine(machine)) => machine,
+    let machine = match owner {
+        Some(FileOwner::Machine(machine)) => machine,
         _ => having.clone().next().expect("a machine has the path"),
     };
     let also = having
@@ -225,7 +227,7 @@ pub(super) fn subject<'l>(
         .filter(|other| other.name != machine.name)
         .map(|other| other.name.clone());
     Ok(Subject {
-        whose: Whose::Machine(machine),
+        owner: FileOwner::Machine(machine),
         path,
         also: also.collect(),
     })
@@ -235,11 +237,11 @@ pub(super) fn subject<'l>(
 fn no_file(
     lab: &Lab,
     renderer: &Renderer<'_>,
-    whose: Option<Whose<'_>>,
+    owner: Option<FileOwner<'_>>,
     name: &str,
     paths: Vec<String>,
 ) -> Error {
-    if let Some(Whose::Machine(machine)) = whose
+    if let Some(FileOwner::Machine(machine)) = owner
         && let Ok(found) = subject(lab, renderer, None, name)
     {
         let first = found.of().to_owned();
@@ -250,9 +252,9 @@ fn no_file(
             machines: [vec![first], found.also].concat(),
         });
     }
-    let who = match whose {
-        Some(Whose::Machine(machine)) => format!("machine `{}` gets no file", machine.name),
-        Some(Whose::Server(server)) => format!("server `{}` gets no file", server.name),
+    let who = match owner {
+        Some(FileOwner::Machine(machine)) => format!("machine `{}` gets no file", machine.name),
+        Some(FileOwner::Server(server)) => format!("server `{}` gets no file", server.name),
         None => format!("no machine of lab `{}` gets a file", lab.name()),
     };
     Error::from(Refusal::NoFile {
@@ -263,15 +265,15 @@ fn no_file(
 }
 
 /// The Vagrantfile of a server, of a machine's server, or of the first one.
-fn vagrantfile<'l>(lab: &'l Lab, whose: Option<Whose<'l>>, path: String) -> Subject<'l> {
-    let server = match whose {
-        Some(Whose::Server(server)) => server,
-        Some(Whose::Machine(machine)) => lab.server(&machine.server).expect("a valid lab"),
+fn vagrantfile<'l>(lab: &'l Lab, owner: Option<FileOwner<'l>>, path: String) -> Subject<'l> {
+    let server = match owner {
+        Some(FileOwner::Server(server)) => server,
+        Some(FileOwner::Machine(machine)) => lab.server(&machine.server).expect("a valid lab"),
         None => &lab.servers()[0],
     };
     let others = lab.servers().iter().map(|other| other.name.clone());
     Subject {
-        whose: Whose::Server(server),
+        owner: FileOwner::Server(server),
         path,
         also: others.filter(|other| *other != server.name).collect(),
     }

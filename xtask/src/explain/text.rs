@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
 use caravan_cluster::verify::{self, Depth};
-use caravan_render::explain::{Explained, Kind, Line, Place};
+use caravan_render::explain::{Explained, Kind, LabKey, Line};
 
 use super::view::View;
 use crate::error::listed;
@@ -215,7 +215,7 @@ fn origins(view: &View<'_>, group: &[&Line]) -> Vec<String> {
 }
 
 /// A place as editors take it, and what stands there.
-fn in_full(view: &View<'_>, place: &Place) -> String {
+fn in_full(view: &View<'_>, place: &LabKey) -> String {
     let mut text = format!("{}:{}", view.lab_file, place.line);
     for part in [
         place.table.clone(),

@@ -1,15 +1,16 @@
 //! Puts together what is known of each line: its reason, and where its values come from.
 
 use super::marked::Marked;
-use super::origin::Whose;
+use super::origin::FileOwner;
 use super::reasons::{Reason, Reasons, goes_on, indentation};
 use super::{Kind, Line, SECRET, Value, script, why};
+use crate::context::MachineLists;
 
 /// A template and the reasons beside it.
 pub(super) struct Source {
     reasons: Option<&'static Reasons>,
     /// For each line of the template the place of its reason.
-    owners: Vec<Option<usize>>,
+    because: Vec<Option<usize>>,
     /// For each line of a script what its comments say.
     comments: Vec<Option<String>>,
     is_ruby: bool,
@@ -18,13 +19,13 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(template: &str, text: &str) -> Source {
         let reasons = why::of(template);
-        let (owners, comments) = match &reasons {
+        let (because, comments) = match &reasons {
             Some(reasons) => (reasons.of(text).0, Vec::new()),
             None => (Vec::new(), script::reasons(text)),
         };
         Source {
             reasons,
-            owners,
+            because,
             comments,
             is_ruby: template == crate::group::TEMPLATE_NAME,
         }
@@ -34,27 +35,38 @@ impl Source {
         self.reasons.as_ref()?.docs.clone()
     }
 
-    /// Explains the lines that were rendered of the template.
-    pub(super) fn explain(&self, rendered: Vec<Marked>, whose: &Whose<'_>) -> Vec<Line> {
+    /// Explains the lines that were rendered of the template with what is in `lists`.
+    pub(super) fn explain(
+        &self,
+        rendered: Vec<Marked>,
+        owner: &FileOwner<'_>,
+        lists: &dyn MachineLists,
+    ) -> Vec<Line> {
         let mut lines: Vec<Line> = rendered
             .into_iter()
             .enumerate()
-            .map(|(index, marked)| self.line(index + 1, marked, whose))
+            .map(|(index, marked)| self.line(index + 1, marked, owner, lists))
             .collect();
         point(&mut lines);
         lines
     }
 
-    fn line(&self, number: usize, marked: Marked, whose: &Whose<'_>) -> Line {
+    fn line(
+        &self,
+        number: usize,
+        marked: Marked,
+        owner: &FileOwner<'_>,
+        lists: &dyn MachineLists,
+    ) -> Line {
         let place = marked.template_line.wrapping_sub(1);
-        let owner = self.owners.get(place).copied().flatten();
-        let reason = owner.and_then(|owner| self.reason(owner));
+        let because = self.because.get(place).copied().flatten();
+        let reason = because.and_then(|because| self.reason(because));
         let comment = self.comments.get(place).cloned().flatten();
         let template_line = marked.template_line;
-        let (text, values) = values(marked, whose);
+        let (text, values) = values(marked, owner, lists);
         Line {
             number,
-            kind: self.kind(&text, owner.is_some()),
+            kind: self.kind(&text, because.is_some()),
             text,
             about: None,
             why: reason.map(|reason| reason.why.clone()).or(comment),
@@ -62,12 +74,12 @@ impl Source {
             checks: reason.map_or_else(Vec::new, |reason| reason.verify.clone()),
             template_line: Some(template_line),
             values,
-            reason: owner,
+            reason: because,
         }
     }
 
-    fn reason(&self, owner: usize) -> Option<&Reason> {
-        self.reasons.as_ref()?.reasons.get(owner)
+    fn reason(&self, because: usize) -> Option<&Reason> {
+        self.reasons.as_ref()?.reasons.get(because)
     }
 
     fn kind(&self, text: &str, has_reason: bool) -> Kind {
@@ -90,13 +102,13 @@ fn closes(text: &str, is_ruby: bool) -> bool {
 }
 
 /// Returns the line as it may be shown, and where its values come from.
-fn values(marked: Marked, whose: &Whose<'_>) -> (String, Vec<Value>) {
+fn values(marked: Marked, owner: &FileOwner<'_>, lists: &dyn MachineLists) -> (String, Vec<Value>) {
     let mut text = String::new();
     let mut values = Vec::new();
     let mut copied = 0;
     for filled in marked.values {
         let value = &marked.text[filled.range.clone()];
-        let found = whose.find(&filled.name, filled.index, value);
+        let found = owner.origin_of(&filled.name, filled.index, lists);
         let shown = if found.secret { SECRET } else { value };
         text += &marked.text[copied..filled.range.start];
         let start = text.len();
@@ -106,7 +118,7 @@ fn values(marked: Marked, whose: &Whose<'_>) -> (String, Vec<Value>) {
             range: start..text.len(),
             text: shown.to_owned(),
             name: filled.name,
-            how: (found.how).map(|how| how.replace("<lab>", whose.lab.name())),
+            how: (found.how).map(|how| how.replace("<lab>", owner.lab.name())),
             places: found.places,
         });
     }

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use caravan_lab::{Lab, Machine, Role, Server};
 use serde::Deserialize;
 
-use super::lab_text::{LabText, Place};
+use super::lab_key::LabKey;
+use crate::context::MachineLists;
 
 /// Where the values of one name come from.
 #[derive(Debug, Deserialize)]
@@ -38,10 +39,10 @@ impl Origin {
     }
 }
 
-/// What a value was found to come from.
-pub(super) struct Found {
+/// What a value comes from.
+pub(super) struct ValueOrigin {
     pub(super) how: Option<&'static str>,
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<LabKey>,
     pub(super) secret: bool,
 }
 
@@ -54,103 +55,67 @@ pub(super) fn all() -> &'static BTreeMap<String, Origin> {
     })
 }
 
-/// Whose file it is, as far as values depend on it.
-pub(super) struct Whose<'a> {
+/// Who gets a file, as far as values depend on it.
+pub(super) struct FileOwner<'a> {
     pub(super) lab: &'a Lab,
-    pub(super) text: LabText<'a>,
     /// None for a Vagrantfile.
     pub(super) machine: Option<&'a Machine>,
     pub(super) server: Option<&'a Server>,
 }
 
-impl Whose<'_> {
-    /// Returns where `value`, which templates call `name`, comes from.
-    pub(super) fn find(&self, name: &str, index: usize, value: &str) -> Found {
+impl FileOwner<'_> {
+    /// Returns where the value comes from that templates call `name`. Inside a loop it is of the entry at `index` of one
+    /// of `lists`.
+    pub(super) fn origin_of(
+        &self,
+        name: &str,
+        index: usize,
+        lists: &dyn MachineLists,
+    ) -> ValueOrigin {
         let Some(origin) = all().get(name) else {
             // A template of the user's own may use what no other does. Nobody knows whether it is a secret.
-            return Found {
+            return ValueOrigin {
                 how: None,
                 places: Vec::new(),
                 secret: true,
             };
         };
+        let entry_of = name
+            .split_once("[]")
+            .and_then(|(list, _)| lists.machine_of(list, index));
         let mut places = Vec::new();
         for keys in &origin.keys {
             let found = keys
                 .split('|')
-                .map(|key| self.places(key.trim(), name, index, value))
+                .map(|key| self.places(key.trim(), entry_of))
                 .find(|found| !found.is_empty());
             places.extend(found.unwrap_or_default());
         }
         let default = origin.default.as_deref().filter(|_| places.is_empty());
-        Found {
+        ValueOrigin {
             how: origin.how.as_deref().or(default),
             places,
             secret: origin.secret,
         }
     }
 
-    /// Returns the places of `whose.key`.
-    fn places(&self, path: &str, name: &str, index: usize, value: &str) -> Vec<Place> {
-        let (whose, key) = path.split_once('.').unwrap_or((path, ""));
-        let of = |machine: Option<&Machine>| {
-            machine
-                .and_then(|machine| self.text.machine(&machine.name, key))
-                .into_iter()
-                .collect()
-        };
-        let all = |role| {
-            self.lab
-                .of_role(role)
-                .filter_map(|machine| self.text.machine(&machine.name, key))
-                .collect()
-        };
-        match whose {
-            "lab" => self.text.top(key).into_iter().collect(),
-            "machine" => of(self.machine),
-            "server" => (self.server)
-                .and_then(|server| self.text.server(&server.name, key))
-                .into_iter()
-                .collect(),
-            "item" => of(self.item(name, index)),
-            "named" => of(self.named(value)),
-            "first-master" => of(Some(self.lab.first_master())),
-            "members" => all(Role::Etcd),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Returns the machine that an item of a list of machines is.
-    fn item(&self, name: &str, index: usize) -> Option<&Machine> {
-        let machines = self.lab.machines();
-        let (list, _) = name.split_once("[]")?;
-        match list {
-            "masters" => self.lab.of_role(Role::ControlPlane).nth(index),
-            "members" | "etcd.endpoints" => self.lab.of_role(Role::Etcd).nth(index),
-            "names" => machines.get(index),
-            "nodes" => (machines.iter())
-                .filter(|machine| machine.role.is_node())
-                .nth(index),
-            "vrrp_peers" => self
-                .lab
-                .of_role(Role::LoadBalancer)
-                .filter(|peer| self.machine.is_none_or(|machine| machine.name != peer.name))
-                .nth(index),
-            "machines" => {
-                let mut group: Vec<_> = self.lab.machines_on(self.server?).collect();
-                group.sort_by_key(|machine| machine.role);
-                group.get(index).copied()
+    /// Returns the places of `owner.key`; `entry_of` is the machine that an entry of a list is of.
+    fn places(&self, path: &str, entry_of: Option<&str>) -> Vec<LabKey> {
+        let (owner, key) = path.split_once('.').unwrap_or((path, ""));
+        let (lab, places) = (self.lab, self.lab.places());
+        let machine = |name: &str| LabKey::of_machine(places, name, key);
+        let found = match owner {
+            "lab" => LabKey::of_lab(places, key),
+            "machine" => self.machine.and_then(|it| machine(&it.name)),
+            "server" => (self.server).and_then(|it| LabKey::of_server(places, &it.name, key)),
+            "item" => entry_of.and_then(machine),
+            "first-master" => machine(&lab.first_master().name),
+            "members" => {
+                let members = lab.of_role(Role::Etcd);
+                return members.filter_map(|it| machine(&it.name)).collect();
             }
             _ => None,
-        }
-    }
-
-    /// Returns the machine that has this name, full name or address.
-    fn named(&self, value: &str) -> Option<&Machine> {
-        self.lab.machines().iter().find(|machine| {
-            machine.name == value
-                || self.lab.fqdn(machine) == value
-                || machine.ip.to_string() == value
-        })
+        };
+        found.into_iter().collect()
     }
 }

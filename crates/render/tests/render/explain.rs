@@ -28,14 +28,14 @@ fn settings(provider: Provider, airgap: bool) -> Settings {
 /// Calls `look` for each file of each machine of all labs.
 fn each_file(material: impl Fn(&Lab) -> Material, mut look: impl FnMut(&GuestFile, Explained)) {
     for name in ["ha", "external-etcd", "flannel"] {
-        let (lab, source) = (labs::lab(name), labs::source(name));
+        let lab = labs::lab(name);
         let (software, material) = (Software::example(), material(&lab));
         for (provider, airgap) in PROVIDERS.into_iter().zip([true, false, true]) {
             let settings = settings(provider, airgap);
             let renderer = Renderer::new(&lab, &software, &settings, &material).unwrap();
             for machine in lab.machines() {
                 for file in renderer.guest_files(machine).unwrap() {
-                    let explained = explain::file(&renderer, machine, &file, &source).unwrap();
+                    let explained = explain::file(&renderer, machine, &file).unwrap();
                     look(&file, explained);
                 }
             }
@@ -46,13 +46,12 @@ fn each_file(material: impl Fn(&Lab) -> Material, mut look: impl FnMut(&GuestFil
 fn vagrantfiles() -> Vec<Explained> {
     let mut all = Vec::new();
     for name in ["ha", "external-etcd"] {
-        let (lab, source) = (labs::lab(name), labs::source(name));
+        let lab = labs::lab(name);
         for provider in PROVIDERS {
             for server in lab.servers() {
                 let settings = settings(provider, true);
                 let template = VAGRANTFILE_TEMPLATE;
-                let explained =
-                    explain::vagrantfile(&lab, server, &settings, template, &source).unwrap();
+                let explained = explain::vagrantfile(&lab, server, &settings, template).unwrap();
                 all.push(explained);
             }
         }
@@ -112,11 +111,10 @@ fn what_is_explained_is_what_is_rendered() {
     });
     for name in ["ha", "external-etcd"] {
         for server in ["server1", "server2"] {
-            let (lab, source) = (labs::lab(name), labs::source(name));
+            let lab = labs::lab(name);
             let settings = labs::settings(Provider::Docker);
             let server = lab.server(server).unwrap();
-            let explained =
-                explain::vagrantfile(&lab, server, &settings, VAGRANTFILE_TEMPLATE, &source);
+            let explained = explain::vagrantfile(&lab, server, &settings, VAGRANTFILE_TEMPLATE);
             let path = labs::golden(&format!("{name}/{}/Vagrantfile", server.name));
             let golden = std::fs::read_to_string(path).unwrap();
             assert_eq!(text(&explained.unwrap()), golden);
@@ -175,6 +173,72 @@ fn values_lead_to_the_lab_file() {
         }
     });
     assert!(count > 200, "only {count} values were followed");
+}
+
+/// The last of its etcd members is the first machine of the file, so that no list has the order of another.
+fn shuffled() -> Lab {
+    let source = labs::source("ha");
+    let (head, machines) = source.split_once("[[machines]]").unwrap();
+    let mut machines: Vec<_> = machines.split("[[machines]]").collect();
+    machines.reverse();
+    labs::parse(
+        "ha",
+        &format!("{head}[[machines]]{}", machines.join("\n[[machines]]")),
+    )
+}
+
+#[test]
+fn an_entry_of_a_list_leads_to_its_own_machine() {
+    let mut lists = BTreeSet::new();
+    let mut check = |lab: &Lab, explained: Explained| {
+        for value in explained.lines.iter().flat_map(|line| &line.values) {
+            let Some((list, _)) = value.name.split_once("[]") else {
+                continue;
+            };
+            let table = value.places.first().map_or("", |place| &place.table);
+            let Some(name) = table.strip_prefix("machine `") else {
+                continue;
+            };
+            let machine = lab.machine(name.trim_end_matches('`')).unwrap();
+            let pods = lab.pod_subnet(machine).map(|it| it.to_string());
+            let (ip, memory) = (machine.ip.to_string(), machine.memory_mib.to_string());
+            let is_its_own = value.text.contains(&machine.name)
+                || value.text.contains(&ip)
+                || Some(&value.text) == pods.as_ref()
+                || [memory, machine.cpus.to_string(), machine.role.to_string()]
+                    .contains(&value.text);
+            assert!(is_its_own, "{table}: {value:?}");
+            lists.insert(list.to_owned());
+        }
+    };
+    for lab in [labs::lab("ha"), shuffled()] {
+        let (software, material) = (Software::example(), Material::placeholder(&lab));
+        let settings = settings(Provider::Docker, true);
+        let renderer = Renderer::new(&lab, &software, &settings, &material).unwrap();
+        for machine in lab.machines() {
+            for file in renderer.guest_files(machine).unwrap() {
+                check(&lab, explain::file(&renderer, machine, &file).unwrap());
+            }
+        }
+        for server in lab.servers() {
+            let template = VAGRANTFILE_TEMPLATE;
+            check(
+                &lab,
+                explain::vagrantfile(&lab, server, &settings, template).unwrap(),
+            );
+        }
+    }
+    let expected = [
+        "api_sans",
+        "etcd.endpoints",
+        "machines",
+        "masters",
+        "members",
+        "names",
+        "nodes",
+        "vrrp_peers",
+    ];
+    assert_eq!(lists, expected.map(String::from).into());
 }
 
 #[test]
