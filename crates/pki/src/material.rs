@@ -60,6 +60,21 @@ impl Material {
         self.held.get(&EntryId::try_from(id).ok()?)
     }
 
+    /// Whether there is an entry named `id`, of whatever kind.
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// The private key of the authority, certificate or key pair named `id`.
+    pub(crate) fn private_key(&self, id: &str) -> Result<&PrivateKey, Error> {
+        match self.get(id) {
+            Some(Held::Authority(trusted)) => Ok(trusted.authority.key()),
+            Some(Held::Identity(identity)) => Ok(identity.key()),
+            Some(Held::KeyPair(key)) => Ok(key),
+            _ => Err(not_found("key", id)),
+        }
+    }
+
     /// The names of all entries, sorted.
     pub fn ids(&self) -> impl Iterator<Item = &EntryId> {
         self.held.keys()

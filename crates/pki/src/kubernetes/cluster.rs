@@ -1,12 +1,16 @@
 //! The facts of a cluster that its certificates depend on.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::{CommonName, DnsName, Error, Lifetime, San};
 
-/// The longest node name: `system:node:` and it share the 64 characters of a common name.
-const MAX_NODE_NAME: usize = 52;
+/// The longest name of a machine with a kubelet: `system:node:` and it share the 64 characters of a common name.
+pub(super) const MAX_KUBELET_NAME: usize = 52;
+
+/// The longest name of a machine: a common name has 64 characters, a host's name of Linux as well.
+const MAX_NAME: usize = 63;
 
 /// One machine of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +25,8 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a name that is no DNS name or longer than 52 characters.
+    /// [`Error::Invalid`] for a name that is no DNS name or longer than 63 characters. With a kubelet on it the name can
+    /// have 52, which [`Cluster::plan`] judges.
     pub fn new(name: &str, address: IpAddr) -> Result<Self, Error> {
         let parsed = DnsName::try_from(name)?;
         if parsed.as_str() != name {
@@ -30,8 +35,8 @@ impl Node {
         if name.starts_with('*') {
             return Err(Error::invalid("node name", name, "must not be a wildcard"));
         }
-        if name.len() > MAX_NODE_NAME {
-            let problem = "is longer than 52 characters";
+        if name.len() > MAX_NAME {
+            let problem = "is longer than 63 characters";
             return Err(Error::invalid("node name", name, problem));
         }
         Ok(Self {
@@ -162,6 +167,12 @@ pub struct Cluster {
     pub(crate) endpoint: Endpoint,
     pub(crate) control_plane: Vec<Node>,
     pub(crate) etcd: Vec<Node>,
+    pub(crate) workers: Vec<Node>,
+    pub(crate) load_balancers: Vec<Node>,
+    /// Where each load balancer has the certificates that it judges API servers by, by its name.
+    pub(crate) balancers_ca_files: BTreeMap<String, String>,
+    /// Where kubelets have certificate and key, if not in a kubeconfig.
+    pub(crate) kubelet_pair: Option<String>,
     pub(crate) service_addresses: Vec<IpAddr>,
     pub(crate) dns_domain: DnsName,
     pub(crate) extra_sans: Vec<San>,
@@ -184,6 +195,10 @@ impl Cluster {
             endpoint: Endpoint::try_from(endpoint)?,
             control_plane: Vec::new(),
             etcd: Vec::new(),
+            workers: Vec::new(),
+            load_balancers: Vec::new(),
+            balancers_ca_files: BTreeMap::new(),
+            kubelet_pair: None,
             service_addresses: vec![Ipv4Addr::new(10, 96, 0, 1).into()],
             dns_domain: DnsName::try_from("cluster.local")?,
             extra_sans: Vec::new(),
@@ -223,6 +238,31 @@ impl Cluster {
     #[must_use]
     pub fn with_etcd(mut self, node: Node) -> Self {
         self.etcd.push(node);
+        self
+    }
+
+    /// Adds a worker whose kubelet has its certificate from the plan. One that joins by token is not added.
+    #[must_use]
+    pub fn with_worker(mut self, node: Node) -> Self {
+        self.workers.push(node);
+        self
+    }
+
+    /// Adds a load balancer in front of the API servers, which has no certificate, and judges theirs by those in the file
+    /// `ca_file`.
+    #[must_use]
+    pub fn with_load_balancer(mut self, node: Node, ca_file: &str) -> Self {
+        let name = node.name().to_owned();
+        self.balancers_ca_files.insert(name, ca_file.to_owned());
+        self.load_balancers.push(node);
+        self
+    }
+
+    /// Gives kubelets certificate and key in the file `path`, as they keep those that they renew, and no kubeconfig: for
+    /// those who write kubelets' kubeconfigs themselves.
+    #[must_use]
+    pub fn with_kubelet_pair(mut self, path: &str) -> Self {
+        self.kubelet_pair = Some(path.to_owned());
         self
     }
 
@@ -301,6 +341,25 @@ impl Cluster {
         &self.control_plane
     }
 
+    /// Everything that has a file of the cluster.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Node> {
+        let nodes = self.control_plane.iter().chain(&self.etcd);
+        nodes.chain(&self.workers).chain(&self.load_balancers)
+    }
+
+    /// The node named `node`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    pub(super) fn find(&self, node: &str) -> Result<&Node, Error> {
+        let found = self.all().find(|candidate| candidate.name() == node);
+        found.ok_or_else(|| Error::NotFound {
+            what: "node",
+            name: node.to_owned(),
+        })
+    }
+
     /// The nodes that run etcd.
     pub fn etcd(&self) -> &[Node] {
         match self.topology() {
@@ -338,15 +397,32 @@ mod tests {
     #[test]
     fn node_names_fit_a_common_name() {
         let address = IpAddr::from([10, 0, 0, 1]);
-        assert!(Node::new(&"a".repeat(52), address).is_ok());
+        let longest = "a".repeat(63);
+        assert!(Node::new(&longest, address).is_ok());
         for name in [
-            "a".repeat(53).as_str(),
+            format!("{longest}.b").as_str(),
             "Master",
             "*.example.com",
             "a_b",
             "",
         ] {
             assert!(Node::new(name, address).is_err(), "{name}");
+        }
+        let node = |length| Node::new(&"a".repeat(length), address).unwrap();
+        let cluster = Cluster::new("10.0.0.1:6443").unwrap();
+        let plan = |cluster: Cluster| cluster.plan().map(drop).map_err(|error| error.to_string());
+        let masters = cluster.clone().with_control_plane(node(52));
+        assert_eq!(plan(masters.clone()), Ok(()));
+        assert_eq!(plan(masters.clone().with_etcd(node(63))), Ok(()));
+        for too_long in [
+            cluster.with_control_plane(node(53)),
+            masters.with_worker(node(53)),
+        ] {
+            let refused = plan(too_long).unwrap_err();
+            assert!(
+                refused.ends_with("is longer than 52 characters"),
+                "{refused}"
+            );
         }
     }
 }

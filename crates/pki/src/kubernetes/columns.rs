@@ -2,44 +2,6 @@
 
 use std::fmt;
 
-use super::EtcdTopology;
-
-/// Which folder of a node a file is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Folder {
-    /// `/etc/kubernetes`.
-    Config,
-    /// `/etc/kubernetes/pki`.
-    Kubernetes,
-    /// `/etc/etcd/pki` of an external etcd's members, `/etc/kubernetes/pki/etcd` of a stacked one's.
-    Etcd,
-}
-
-impl Folder {
-    /// The absolute path.
-    pub fn path(self, topology: EtcdTopology) -> &'static str {
-        match (self, topology) {
-            (Self::Config, _) => "/etc/kubernetes",
-            (Self::Kubernetes, _) => "/etc/kubernetes/pki",
-            (Self::Etcd, EtcdTopology::External) => "/etc/etcd/pki",
-            (Self::Etcd, EtcdTopology::Stacked) => "/etc/kubernetes/pki/etcd",
-        }
-    }
-}
-
-/// In which files a row ends up on a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Form {
-    /// `.crt` and `.key`.
-    Pair,
-    /// `.pub` and `.key`.
-    KeyPair,
-    /// `.conf` with certificate and key inside.
-    Kubeconfig,
-}
-
 /// What a row may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -116,7 +78,7 @@ pub enum Copies {
     PerNode,
 }
 
-/// Which nodes have a row.
+/// Which nodes have a row, or a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum On {
@@ -124,8 +86,16 @@ pub enum On {
     ControlPlane,
     /// The first control plane node alone.
     FirstControlPlane,
+    /// Workers.
+    Worker,
+    /// Everything with a kubelet: control plane nodes and workers.
+    Kubelet,
     /// All nodes that run etcd.
     Etcd,
-    /// Nodes that run etcd and control plane nodes: its certificate; nobody else's keys are safe if they have its key.
-    EtcdAndControlPlane,
+    /// Nodes that run etcd and nothing else.
+    ExternalEtcd,
+    /// Control plane nodes that run etcd.
+    StackedEtcd,
+    /// Load balancers in front of the API servers.
+    LoadBalancer,
 }

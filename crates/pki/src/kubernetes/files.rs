@@ -2,10 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use super::columns::{Folder, Form, Kind, On};
+use super::places::{FileContent, PlannedFile};
 use super::plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};
-use super::table::{Row, TABLE};
-use super::{Cluster, EtcdTopology, Kubeconfig, Node, RowId};
+use super::{Cluster, Kubeconfig, Node, RowId};
 use crate::{Error, Material};
 
 /// One file of a node.
@@ -34,117 +33,74 @@ impl std::fmt::Debug for NodeFile {
 impl Cluster {
     /// Every file that belongs on the node named `node`, in the table's order.
     ///
-    /// Rows that `pki` lacks are left out, so that a plan of fewer rows gives fewer files.
+    /// Files of which `pki` lacks the entry are left out, so that a plan of fewer rows gives fewer files.
+    ///
+    /// While the key of an authority changes, files that only judge by it hold both of its certificates. The authority of
+    /// the API on control plane nodes is the exception: the controller manager signs with that file, and refuses one with
+    /// two certificates. API servers need another `--client-ca-file` then, with [`Material::trust_pem`] of `ca`.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`] when no node has that name.
     pub fn node_files(&self, node: &str, pki: &Material) -> Result<Vec<NodeFile>, Error> {
-        let node = self
-            .control_plane
-            .iter()
-            .chain(&self.etcd)
-            .find(|candidate| candidate.name() == node)
-            .ok_or_else(|| Error::NotFound {
-                what: "node",
-                name: node.to_owned(),
-            })?;
-        let mut files = Vec::new();
-        for row in TABLE.iter().filter(|row| self.is_on(row, node)) {
-            self.row_files(row, node, pki, &mut files)?;
-        }
-        Ok(files)
+        self.files_of(self.find(node)?)
+            .filter(|file| pki.has(&file.entry()))
+            .map(|file| self.node_file(file, pki))
+            .collect()
     }
 
-    fn is_on(&self, row: &Row, node: &Node) -> bool {
-        let in_list = |nodes: &[Node]| nodes.iter().any(|other| other.name() == node.name());
-        in_list(self.nodes(row.on))
-            || row.on == On::EtcdAndControlPlane && in_list(&self.control_plane)
-    }
-
-    fn row_files(
-        &self,
-        row: &Row,
-        node: &Node,
-        pki: &Material,
-        files: &mut Vec<NodeFile>,
-    ) -> Result<(), Error> {
-        let id = row.id.entry(node.name());
-        let folder = self.folder(row, node);
-        let mut add = |extension: &str, mode: u32, content: Zeroizing<String>| {
-            files.push(NodeFile {
-                row: row.id,
-                path: format!("{folder}/{}.{extension}", row.file),
-                mode,
-                content,
-            });
+    /// A planned file with its content.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when `pki` lacks the entry, or no node has the file's node's name.
+    pub fn node_file(&self, file: PlannedFile, pki: &Material) -> Result<NodeFile, Error> {
+        let entry = file.entry();
+        let content = match file.content {
+            FileContent::Trust => pki.trust_pem(&entry)?.into(),
+            FileContent::PublicKey => pki.key_pair(&entry)?.public_key().to_pem().into(),
+            FileContent::Certificate => match pki.authority(&entry) {
+                Ok(authority) => authority.certificate_pem().into(),
+                Err(_) => pki.identity(&entry)?.chain_pem().into(),
+            },
+            FileContent::Key => pki.private_key(&entry)?.to_pkcs8_pem(),
+            FileContent::CertificateAndKey => {
+                let identity = pki.identity(&entry)?;
+                let (chain, key) = (identity.chain_pem(), identity.key_pem());
+                // Room for all: growing would leave copies of the key behind.
+                let mut both = Zeroizing::new(String::with_capacity(chain.len() + key.len()));
+                both.push_str(&chain);
+                both.push_str(&key);
+                both
+            }
+            FileContent::Kubeconfig => {
+                let node = self.find(&file.node)?;
+                self.node_kubeconfig(file.credential, node, pki)?.to_yaml()
+            }
         };
-        match (row.form, row.kind) {
-            (_, Kind::Authority) => {
-                let Ok(authority) = pki.authority(&id) else {
-                    return Ok(());
-                };
-                add("crt", 0o644, pki.trust_pem(&id)?.into());
-                if self.key_travels(row) {
-                    add("key", 0o600, authority.key_pem());
-                }
-            }
-            (Form::KeyPair, _) => {
-                let Ok(key) = pki.key_pair(&id) else {
-                    return Ok(());
-                };
-                add("pub", 0o644, key.public_key().to_pem().into());
-                add("key", 0o600, key.to_pkcs8_pem());
-            }
-            (Form::Pair, _) => {
-                let Ok(identity) = pki.identity(&id) else {
-                    return Ok(());
-                };
-                add("crt", 0o644, identity.chain_pem().into());
-                add("key", 0o600, identity.key_pem());
-            }
-            (Form::Kubeconfig, _) => {
-                if pki.identity(&id).is_ok() {
-                    add(
-                        "conf",
-                        0o600,
-                        self.node_kubeconfig(row, node, pki)?.to_yaml(),
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the key of the authority `row` belongs on nodes: not that of an external etcd.
-    fn key_travels(&self, row: &Row) -> bool {
-        row.id != RowId::EtcdCa || self.topology() == EtcdTopology::Stacked
-    }
-
-    /// Where a row's files are on `node`. Control plane nodes of an external etcd keep its authority where kubeadm
-    /// keeps that of a stacked one.
-    fn folder(&self, row: &Row, node: &Node) -> &'static str {
-        let on_etcd = self
-            .etcd()
-            .iter()
-            .any(|member| member.name() == node.name());
-        let topology = match row.folder {
-            Folder::Etcd if !on_etcd => EtcdTopology::Stacked,
-            _ => self.topology(),
-        };
-        row.folder.path(topology)
+        Ok(NodeFile {
+            row: file.credential,
+            path: file.path,
+            mode: file.content.mode(),
+            content,
+        })
     }
 
     /// A kubeconfig of the table, named as kubeadm names its parts.
-    fn node_kubeconfig(&self, row: &Row, node: &Node, pki: &Material) -> Result<Kubeconfig, Error> {
-        let server = match row.id {
+    fn node_kubeconfig(
+        &self,
+        row: RowId,
+        node: &Node,
+        pki: &Material,
+    ) -> Result<Kubeconfig, Error> {
+        let server = match row {
             // They must not fail over to another API server, which may be of another version (kubeadm #2271).
             RowId::ControllerManager | RowId::Scheduler => {
                 super::Endpoint::from(std::net::SocketAddr::new(node.address(), 6443)).url()
             }
             _ => self.endpoint.url(),
         };
-        let identity = pki.identity(&row.id.entry(node.name()))?;
+        let identity = pki.identity(&row.entry(node.name()))?;
         let authority = pki.trust_pem(&RowId::Ca.entry(""))?;
         let user = identity.certificate().subject_shown();
         let context = format!("{user}@{}", self.name);

@@ -48,14 +48,16 @@ mod cluster;
 mod columns;
 mod files;
 mod kubeconfig;
+mod places;
 mod plan;
 mod table;
 #[cfg(feature = "yaml")]
 pub(crate) mod users;
 
 pub use cluster::{Cluster, Endpoint, EtcdTopology, Node};
-pub use columns::{Copies, Folder, Form, Kind, Name, On, SanRule};
+pub use columns::{Copies, Kind, Name, On, SanRule};
 pub use files::NodeFile;
 pub use kubeconfig::Kubeconfig;
+pub use places::{FileContent, PlannedFile};
 pub use plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};
 pub use table::{Row, RowId, TABLE};

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::cluster::MAX_KUBELET_NAME;
 use super::columns::{Copies, Kind, Name, On, SanRule};
 use super::table::{Row, TABLE};
-use super::{Cluster, Node, RowId};
+use super::{Cluster, EtcdTopology, Node, RowId};
 use crate::{
     AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Permitted, Plan, San, Sans,
     Secret,
@@ -27,12 +28,18 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when there is no control plane node, or two nodes have one name.
+    /// [`Error::Invalid`] when there is no control plane node, when two nodes have one name, and for a name of a node with a
+    /// kubelet that is longer than 52 characters.
     pub fn plan(&self) -> Result<Plan, Error> {
-        self.plan_of(|_| true)
+        let mut plan = self.plan_of(|_| true)?;
+        plan.secret(BOOTSTRAP_TOKEN, Secret::BootstrapToken)?;
+        plan.secret(CERTIFICATE_KEY, Secret::Hex(32))?;
+        Ok(plan)
     }
 
-    /// The plan of those rows that `wanted` picks, with the authorities that sign them; kubeadm makes others itself.
+    /// The plan of those rows that `wanted` picks, the authorities that sign them, and the operator's certificate; kubeadm
+    /// makes others itself. It has no bootstrap token and no certificate key, with which any machine could join: who wants
+    /// them adds [`BOOTSTRAP_TOKEN`] and [`CERTIFICATE_KEY`].
     ///
     /// # Errors
     ///
@@ -43,10 +50,18 @@ impl Cluster {
             return Err(Error::invalid("control plane nodes", "", problem));
         }
         let mut names = HashSet::new();
-        for node in self.control_plane.iter().chain(&self.etcd) {
+        for node in self.all() {
             if !names.insert(node.name()) {
                 return Err(Error::invalid("node name", node.name(), "is used twice"));
             }
+        }
+        let mut kubelets = self.nodes(On::Kubelet).map(Node::name);
+        if let Some(name) = kubelets.find(|name| name.len() > MAX_KUBELET_NAME) {
+            return Err(Error::invalid(
+                "node name",
+                name,
+                "is longer than 52 characters",
+            ));
         }
         let mut plan = Plan::new();
         for row in TABLE {
@@ -56,17 +71,15 @@ impl Cluster {
         }
         let operator = self.leaf(RowId::Admin.row(), &self.control_plane[0])?;
         plan.leaf(&RowId::Ca.entry(""), OPERATOR, operator)?;
-        plan.secret(BOOTSTRAP_TOKEN, Secret::BootstrapToken)?;
-        plan.secret(CERTIFICATE_KEY, Secret::Hex(32))?;
         Ok(plan)
     }
 
     fn plan_row(&self, plan: &mut Plan, row: &Row) -> Result<(), Error> {
-        let nodes = match row.copies {
-            Copies::PerCluster => &self.control_plane[..1],
-            Copies::PerNode => self.nodes(row.on),
+        let on = match row.copies {
+            Copies::PerCluster => On::FirstControlPlane,
+            Copies::PerNode => row.on,
         };
-        for node in nodes {
+        for node in self.nodes(on) {
             let id = row.id.entry(node.name());
             match (row.kind, row.signer, row.common_name) {
                 (Kind::Authority, _, Name::Fixed(name)) => {
@@ -107,13 +120,21 @@ impl Cluster {
         Ok(permitted)
     }
 
-    /// The nodes that have rows of this kind for themselves.
-    pub(crate) fn nodes(&self, on: On) -> &[Node] {
-        match on {
-            On::ControlPlane => &self.control_plane,
-            On::FirstControlPlane => &self.control_plane[..1],
-            On::Etcd | On::EtcdAndControlPlane => self.etcd(),
-        }
+    /// The nodes of a group.
+    pub(super) fn nodes(&self, on: On) -> impl Iterator<Item = &Node> {
+        let (masters, none): (&[Node], &[Node]) = (&self.control_plane, &[]);
+        let lists = match on {
+            On::ControlPlane => [masters, none],
+            On::FirstControlPlane => [&masters[..masters.len().min(1)], none],
+            On::Worker => [&self.workers, none],
+            On::Kubelet => [masters, &self.workers],
+            On::Etcd => [self.etcd(), none],
+            On::ExternalEtcd => [&self.etcd, none],
+            On::StackedEtcd if self.topology() == EtcdTopology::Stacked => [masters, none],
+            On::StackedEtcd => [none, none],
+            On::LoadBalancer => [&self.load_balancers, none],
+        };
+        lists.into_iter().flatten()
     }
 
     /// The certificate of `row` on `node`.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::columns::{Copies, Folder, Form, Kind, Name, On, SanRule};
+use super::columns::{Copies, Kind, Name, On, SanRule};
 
 /// One row of the [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,11 +41,11 @@ pub enum RowId {
     ControllerManager,
     /// The scheduler's kubeconfig.
     Scheduler,
-    /// A control plane node's kubelet's kubeconfig.
+    /// A kubelet's way in.
     Kubelet,
 }
 
-/// One certificate or key pair: who it is, who signs it, where it goes.
+/// One certificate or key pair: who it is, and who signs it. Its files are in `places.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Row {
@@ -53,12 +53,6 @@ pub struct Row {
     pub id: RowId,
     /// What it is for, in half a sentence.
     pub about: &'static str,
-    /// The file's folder on a node.
-    pub folder: Folder,
-    /// The file's name there, without extension.
-    pub file: &'static str,
-    /// In which files it ends up.
-    pub form: Form,
     /// Who signs it; `None` for authorities, which sign themselves, and key pairs.
     pub signer: Option<RowId>,
     /// Its common name.
@@ -71,7 +65,7 @@ pub struct Row {
     pub sans: SanRule,
     /// How many there are.
     pub copies: Copies,
-    /// Which nodes have it.
+    /// Which nodes have one each, where each node has its own.
     pub on: On,
 }
 
@@ -82,7 +76,7 @@ pub struct Row {
 /// assert_eq!(
 ///     RowId::Kubelet.row().to_string(),
 ///     "kubelet: ca signs CN=system:node:<node>, O=system:nodes; client; \
-///      a control plane node's kubelet's way in; workers get theirs by token"
+///      a kubelet's way in; a worker that joins by token gets its own that way"
 /// );
 /// ```
 impl fmt::Display for Row {
@@ -155,9 +149,6 @@ impl fmt::Display for RowId {
 const CLIENT: Row = Row {
     id: RowId::Admin,
     about: "",
-    folder: Folder::Config,
-    file: "",
-    form: Form::Kubeconfig,
     signer: Some(RowId::Ca),
     common_name: Name::None,
     organization: None,
@@ -168,8 +159,6 @@ const CLIENT: Row = Row {
 };
 
 const AUTHORITY: Row = Row {
-    folder: Folder::Kubernetes,
-    form: Form::Pair,
     signer: None,
     kind: Kind::Authority,
     copies: Copies::PerCluster,
@@ -177,8 +166,6 @@ const AUTHORITY: Row = Row {
 };
 
 const ETCD_MEMBER: Row = Row {
-    folder: Folder::Etcd,
-    form: Form::Pair,
     signer: Some(RowId::EtcdCa),
     common_name: Name::Node,
     kind: Kind::Peer,
@@ -192,50 +179,40 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::Ca,
         about: "signs everything that talks to the Kubernetes API",
-        file: "ca",
         common_name: Name::Fixed("kubernetes"),
         ..AUTHORITY
     },
     Row {
         id: RowId::FrontProxyCa,
         about: "signs what API servers show to extension API servers",
-        file: "front-proxy-ca",
         common_name: Name::Fixed("front-proxy-ca"),
         ..AUTHORITY
     },
     Row {
         id: RowId::EtcdCa,
         about: "signs everything that talks to etcd",
-        folder: Folder::Etcd,
-        file: "ca",
         common_name: Name::Fixed("etcd-ca"),
-        on: On::EtcdAndControlPlane,
         ..AUTHORITY
     },
     Row {
         id: RowId::ServiceAccount,
         about: "signs service account tokens",
-        file: "sa",
-        form: Form::KeyPair,
         kind: Kind::KeyPair,
         ..AUTHORITY
     },
     Row {
         id: RowId::EtcdServer,
         about: "what an etcd member shows to its clients",
-        file: "server",
         ..ETCD_MEMBER
     },
     Row {
         id: RowId::EtcdPeer,
         about: "what etcd members show to each other",
-        file: "peer",
         ..ETCD_MEMBER
     },
     Row {
         id: RowId::EtcdHealthcheckClient,
         about: "what health checks show to etcd",
-        file: "healthcheck-client",
         common_name: Name::Fixed("kube-etcd-healthcheck-client"),
         kind: Kind::Client,
         sans: SanRule::None,
@@ -244,9 +221,6 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::ApiserverEtcdClient,
         about: "what all API servers show to etcd",
-        folder: Folder::Kubernetes,
-        file: "apiserver-etcd-client",
-        form: Form::Pair,
         signer: Some(RowId::EtcdCa),
         common_name: Name::Fixed("kube-apiserver-etcd-client"),
         copies: Copies::PerCluster,
@@ -255,9 +229,6 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::Apiserver,
         about: "what an API server shows to its clients",
-        folder: Folder::Kubernetes,
-        file: "apiserver",
-        form: Form::Pair,
         common_name: Name::Fixed("kube-apiserver"),
         kind: Kind::Server,
         sans: SanRule::Apiserver,
@@ -266,9 +237,6 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::ApiserverKubeletClient,
         about: "what an API server shows to kubelets",
-        folder: Folder::Kubernetes,
-        file: "apiserver-kubelet-client",
-        form: Form::Pair,
         common_name: Name::Fixed("kube-apiserver-kubelet-client"),
         // None since 1.35.5 and 1.36.1 (kubernetes #138957): kubeadm binds the user to `system:kubelet-api-admin`.
         // For older ones see `Cluster::with_kubelet_client_group`.
@@ -277,9 +245,6 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::FrontProxyClient,
         about: "what an API server shows to extension API servers",
-        folder: Folder::Kubernetes,
-        file: "front-proxy-client",
-        form: Form::Pair,
         signer: Some(RowId::FrontProxyCa),
         common_name: Name::Fixed("front-proxy-client"),
         ..CLIENT
@@ -287,7 +252,6 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::Admin,
         about: "the administrator's way in; its group can be unbound",
-        file: "admin",
         common_name: Name::Fixed("kubernetes-admin"),
         organization: Some("kubeadm:cluster-admins"),
         ..CLIENT
@@ -295,7 +259,6 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::SuperAdmin,
         about: "the way in that no authorization rule can close; kubeadm #2414",
-        file: "super-admin",
         common_name: Name::Fixed("kubernetes-super-admin"),
         organization: Some("system:masters"),
         on: On::FirstControlPlane,
@@ -304,23 +267,21 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::ControllerManager,
         about: "the controller manager's way to its own API server",
-        file: "controller-manager",
         common_name: Name::Fixed("system:kube-controller-manager"),
         ..CLIENT
     },
     Row {
         id: RowId::Scheduler,
         about: "the scheduler's way to its own API server",
-        file: "scheduler",
         common_name: Name::Fixed("system:kube-scheduler"),
         ..CLIENT
     },
     Row {
         id: RowId::Kubelet,
-        about: "a control plane node's kubelet's way in; workers get theirs by token",
-        file: "kubelet",
+        about: "a kubelet's way in; a worker that joins by token gets its own that way",
         common_name: Name::SystemNode,
         organization: Some("system:nodes"),
+        on: On::Kubelet,
         ..CLIENT
     },
 ];
@@ -334,7 +295,7 @@ mod tests {
         for (index, row) in TABLE.iter().enumerate() {
             assert_eq!(row.id as usize, index);
             assert_eq!(row.id.row(), row);
-            assert!(!row.about.is_empty() && !row.file.is_empty());
+            assert!(!row.about.is_empty());
         }
     }
 

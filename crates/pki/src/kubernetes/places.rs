@@ -1,0 +1,205 @@
+//! Which file of which node holds which certificate, key or authority's certificates.
+
+use std::collections::HashSet;
+
+use super::columns::On;
+use super::{Cluster, EtcdTopology, Node, RowId};
+use crate::Plan;
+
+/// What a file of a node holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileContent {
+    /// The certificate alone, or the chain that begins with it.
+    Certificate,
+    /// The certificates of an authority to be trusted: its own, and while its key changes, the coming or the previous
+    /// one after it.
+    Trust,
+    /// The public key of a pair without certificate.
+    PublicKey,
+    /// The private key.
+    Key,
+    /// Certificate and private key in one file, as kubelets keep their own.
+    CertificateAndKey,
+    /// A kubeconfig with certificate and private key inside.
+    Kubeconfig,
+}
+
+impl FileContent {
+    /// The permission bits: 0600 for what holds a private key, else 0644.
+    pub fn mode(self) -> u32 {
+        match self {
+            Self::Certificate | Self::Trust | Self::PublicKey => 0o644,
+            Self::Key | Self::CertificateAndKey | Self::Kubeconfig => 0o600,
+        }
+    }
+}
+
+/// Where a file is.
+#[derive(Clone, Copy)]
+enum Place {
+    /// There.
+    At(&'static str),
+    /// A file of this name in the folder of etcd's keys.
+    Etcd(&'static str),
+    /// Where the cluster says that kubelets' certificates are.
+    Kubelet,
+    /// Where the cluster says that the load balancer has it.
+    LoadBalancer,
+}
+
+/// One file of a group of nodes.
+struct FileRow {
+    credential: RowId,
+    on: On,
+    place: Place,
+    content: FileContent,
+}
+
+const fn file(credential: RowId, on: On, place: Place, content: FileContent) -> FileRow {
+    FileRow {
+        credential,
+        on,
+        place,
+        content,
+    }
+}
+
+/// Every file of every node.
+#[rustfmt::skip]
+const FILES: &[FileRow] = {
+    use FileContent::{Certificate, Key, Kubeconfig, PublicKey, Trust};
+    use Place::{At, Etcd};
+    use RowId as Row;
+    &[
+        // The controller manager signs with this very file, and refuses one with two certificates.
+        file(Row::Ca, On::ControlPlane, At("/etc/kubernetes/pki/ca.crt"), Certificate),
+        file(Row::Ca, On::ControlPlane, At("/etc/kubernetes/pki/ca.key"), Key),
+        file(Row::Ca, On::Worker, At("/etc/kubernetes/pki/ca.crt"), Trust),
+        file(Row::Ca, On::LoadBalancer, Place::LoadBalancer, Trust),
+        file(Row::FrontProxyCa, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-ca.crt"), Trust),
+        file(Row::FrontProxyCa, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-ca.key"), Key),
+        // An external etcd's authority has its key on no machine: nobody there can make itself a way into etcd.
+        file(Row::EtcdCa, On::ExternalEtcd, Etcd("ca.crt"), Trust),
+        file(Row::EtcdCa, On::ControlPlane, At("/etc/kubernetes/pki/etcd/ca.crt"), Trust),
+        file(Row::EtcdCa, On::StackedEtcd, Etcd("ca.key"), Key),
+        file(Row::ServiceAccount, On::ControlPlane, At("/etc/kubernetes/pki/sa.pub"), PublicKey),
+        file(Row::ServiceAccount, On::ControlPlane, At("/etc/kubernetes/pki/sa.key"), Key),
+        file(Row::EtcdServer, On::Etcd, Etcd("server.crt"), Certificate),
+        file(Row::EtcdServer, On::Etcd, Etcd("server.key"), Key),
+        file(Row::EtcdPeer, On::Etcd, Etcd("peer.crt"), Certificate),
+        file(Row::EtcdPeer, On::Etcd, Etcd("peer.key"), Key),
+        file(Row::EtcdHealthcheckClient, On::Etcd, Etcd("healthcheck-client.crt"), Certificate),
+        file(Row::EtcdHealthcheckClient, On::Etcd, Etcd("healthcheck-client.key"), Key),
+        file(Row::ApiserverEtcdClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-etcd-client.crt"), Certificate),
+        file(Row::ApiserverEtcdClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-etcd-client.key"), Key),
+        file(Row::Apiserver, On::ControlPlane, At("/etc/kubernetes/pki/apiserver.crt"), Certificate),
+        file(Row::Apiserver, On::ControlPlane, At("/etc/kubernetes/pki/apiserver.key"), Key),
+        file(Row::ApiserverKubeletClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-kubelet-client.crt"), Certificate),
+        file(Row::ApiserverKubeletClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-kubelet-client.key"), Key),
+        file(Row::FrontProxyClient, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-client.crt"), Certificate),
+        file(Row::FrontProxyClient, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-client.key"), Key),
+        file(Row::Admin, On::ControlPlane, At("/etc/kubernetes/admin.conf"), Kubeconfig),
+        file(Row::SuperAdmin, On::FirstControlPlane, At("/etc/kubernetes/super-admin.conf"), Kubeconfig),
+        file(Row::ControllerManager, On::ControlPlane, At("/etc/kubernetes/controller-manager.conf"), Kubeconfig),
+        file(Row::Scheduler, On::ControlPlane, At("/etc/kubernetes/scheduler.conf"), Kubeconfig),
+        file(Row::Kubelet, On::Kubelet, Place::Kubelet, Kubeconfig),
+    ]
+};
+
+/// A file of a node, without its content: where it is, and what of which plan entry it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedFile {
+    /// The node's name.
+    pub node: String,
+    /// Which certificate or key pair it is made of.
+    pub credential: RowId,
+    /// What it holds of it.
+    pub content: FileContent,
+    /// The absolute path on the node.
+    pub path: String,
+}
+
+impl PlannedFile {
+    /// The name of the plan entry that it is made of.
+    pub fn entry(&self) -> String {
+        self.credential.entry(&self.node)
+    }
+}
+
+impl Cluster {
+    /// The files of all nodes that hold something of `plan`: where each is, and what it holds. Those of one node are in the
+    /// table's order. [`Cluster::node_file`] gives one its content.
+    pub fn planned_files(&self, plan: &Plan) -> Vec<PlannedFile> {
+        let entries = plan.entries().iter().map(|entry| entry.id().as_str());
+        let entries: HashSet<&str> = entries.collect();
+        let of_row =
+            |row: &'static FileRow| self.nodes(row.on).map(move |node| self.planned(row, node));
+        let all = FILES.iter().flat_map(of_row);
+        all.filter(|file| entries.contains(file.entry().as_str()))
+            .collect()
+    }
+
+    /// The files of `node`, of whatever plan.
+    pub(super) fn files_of(&self, node: &Node) -> impl Iterator<Item = PlannedFile> {
+        let here = |row: &&FileRow| self.nodes(row.on).any(|other| other.name() == node.name());
+        FILES.iter().filter(here).map(|row| self.planned(row, node))
+    }
+
+    fn planned(&self, row: &FileRow, node: &Node) -> PlannedFile {
+        let (path, content) = self.place(row, node);
+        PlannedFile {
+            node: node.name().to_owned(),
+            credential: row.credential,
+            content,
+            path,
+        }
+    }
+
+    fn place(&self, row: &FileRow, node: &Node) -> (String, FileContent) {
+        let path = match row.place {
+            Place::At(path) => path.to_owned(),
+            Place::Etcd(name) => match self.topology() {
+                EtcdTopology::External => format!("/etc/etcd/pki/{name}"),
+                EtcdTopology::Stacked => format!("/etc/kubernetes/pki/etcd/{name}"),
+            },
+            Place::Kubelet => match &self.kubelet_pair {
+                Some(path) => return (path.clone(), FileContent::CertificateAndKey),
+                None => "/etc/kubernetes/kubelet.conf".to_owned(),
+            },
+            Place::LoadBalancer => self.balancers_ca_files[node.name()].clone(),
+        };
+        (path, row.content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::kubernetes::TABLE;
+
+    #[test]
+    fn every_row_has_a_file_and_no_file_is_there_twice() {
+        let of_files: BTreeSet<RowId> = FILES.iter().map(|row| row.credential).collect();
+        let of_table: BTreeSet<RowId> = TABLE.iter().map(|row| row.id).collect();
+        assert_eq!(of_files, of_table);
+        let node = |name: &str, last: u8| Node::new(name, [10, 0, 0, last].into()).unwrap();
+        let stacked = Cluster::new("10.0.0.1:6443")
+            .unwrap()
+            .with_control_plane(node("master", 1))
+            .with_worker(node("worker", 2))
+            .with_load_balancer(node("balancer", 3), "/etc/haproxy/ca.crt");
+        let external = stacked.clone().with_etcd(node("etcd", 4));
+        for cluster in [stacked, external] {
+            for node in cluster.all() {
+                let files: Vec<PlannedFile> = cluster.files_of(node).collect();
+                let paths: BTreeSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+                assert_eq!(paths.len(), files.len(), "{}", node.name());
+                assert!(paths.iter().all(|path| path.starts_with('/')), "{paths:?}");
+            }
+        }
+    }
+}
