@@ -12,13 +12,13 @@ use caravan_vagrant::engine::{Engine, Volume};
 use caravan_vagrant::notes;
 use caravan_vagrant::ssh::Ssh;
 
-use crate::certs::Keys;
 use crate::data;
 use crate::error::{Error, listed};
 use crate::exit::Exit;
 use crate::files;
 use crate::flags;
 use crate::halt::{chosen, left};
+use crate::keys::Keys;
 use crate::kubeconfig;
 use crate::levels;
 use crate::machines::{self, Found};

@@ -220,7 +220,7 @@ mod tests {
                 image: "caravan-machine:example".to_owned(),
                 nameservers: Vec::new(),
             },
-            material: Material::placeholder(lab),
+            material: Material::placeholder(lab).expect("names"),
             template: None,
         }
     }

@@ -10,10 +10,10 @@ use caravan_kubeconfig::{KubeconfigList, LabContexts, same_file};
 use caravan_process::shell;
 
 use self::record::Record;
-use crate::certs::{Keys, context};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
+use crate::keys::{Keys, context};
 use crate::show::screen::Screen;
 use crate::target::Target;
 use crate::workspace::Workspace;

@@ -13,6 +13,7 @@ mod explain;
 mod files;
 mod flags;
 mod halt;
+mod keys;
 mod kubeconfig;
 mod lab_dir;
 mod levels;
@@ -67,7 +68,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Halt(halt) => halt::run(&halt, &workspace, &screen),
         Verb::Destroy(destroy) => destroy::run(&destroy, &workspace, &screen),
         Verb::Status(status) => status::run(&status, &workspace),
-        Verb::Certs(certs) => certs::check::run(&certs, &workspace),
+        Verb::Certs(certs) => certs::run(&certs, &workspace),
         Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),
         Verb::List(list) => list::run(&list, &workspace, &screen),
         Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),

@@ -12,11 +12,11 @@ use caravan_process::shell;
 use caravan_render::Material;
 use serde::Serialize;
 
-use crate::certs::Keys;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::files::Sources;
 use crate::flags;
+use crate::keys::Keys;
 use crate::kubeconfig;
 use crate::lab_dir::LabDir;
 use crate::machines;
@@ -176,7 +176,7 @@ pub(crate) fn sources<'a>(
         settings: settings::of(choices),
         material: match Keys::load(lab, dir) {
             Some(keys) => keys.material(lab)?,
-            None => Material::placeholder(lab),
+            None => Material::placeholder(lab)?,
         },
         template: workspace.vagrantfile_template()?,
     })

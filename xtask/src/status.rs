@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use caravan_cluster::status::{self, LabStatus};
 use caravan_vagrant::MachineState;
 
-use crate::certs::Keys;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
+use crate::keys::Keys;
 use crate::reach;
 use crate::show::table;
 use crate::target::Target;

@@ -20,12 +20,12 @@ use caravan_lab::{Lab, Machine, Server};
 use caravan_process::interrupt;
 
 use self::preflight::Situation;
-use crate::certs::Keys;
 use crate::destroy;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::files::{self, Sources};
 use crate::flags;
+use crate::keys::Keys;
 use crate::kubeconfig;
 use crate::lab_dir::LabDir;
 use crate::machines::Found;

@@ -8,10 +8,10 @@ use caravan_cluster::watch::{self, What};
 use caravan_cluster::{Access, ready};
 use caravan_lab::Lab;
 
-use crate::certs::Keys;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
+use crate::keys::Keys;
 use crate::reach;
 use crate::show::screen::Screen;
 use crate::software;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use self::etcd::{EtcdFlags, EtcdTimers};
 pub(crate) use self::machine_list::{MachineList, MachineLists};
 use crate::error::Error;
-use crate::material::Material;
+use crate::key_files::{self, Material};
 use crate::settings::{Settings, Software};
 
 /// The hardware address of a machine's end of the lab's network; empty where the provider chooses it. A container's is
@@ -207,7 +207,7 @@ impl LabContext {
             },
             members: named(Role::Etcd),
             virtual_router_id: lab.virtual_router_id(),
-            haproxy_ca: "/etc/haproxy/k8s-ca.crt",
+            haproxy_ca: key_files::BALANCERS_CA_FILE,
             node_names: node_names.join(" "),
         })
     }

@@ -24,7 +24,10 @@ pub enum Error {
         #[source]
         source: Box<handlebars::TemplateError>,
     },
-    /// The material holds no certificates for an etcd member or a master of the lab.
+    /// Certificates and keys: a name that no certificate can have, or material of another plan.
+    #[error(transparent)]
+    Pki(#[from] caravan_pki::Error),
+    /// The material is of another lab, which has no such machine.
     #[error("no certificates for machine `{machine}`")]
     MissingPairs {
         /// The machine's name.
@@ -66,6 +69,7 @@ impl Error {
             Error::NoCalicoManifest => Some(
                 "`cargo xtask bundle download --pod-network calico` fetches it with the images".to_owned(),
             ),
+            Error::Pki(error) => error.hint(),
             Error::MissingPairs { .. } | Error::Unfit { .. } | Error::EtcdVersion(_) => None,
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::context::{MachineList, MachineLists};
 use crate::error::Error;
 use crate::file::HostFile;
-use crate::material::Material;
+use crate::key_files::Material;
 use crate::renderer::{Renderer, wrap};
 use crate::settings::{Settings, Software};
 use crate::{archive, templates};

@@ -10,10 +10,10 @@ use serde::Serialize;
 use crate::context::{LabContext, ListsContext, MachineContext};
 use crate::error::Error;
 use crate::file::{GuestFile, Owner};
-use crate::material::Material;
+use crate::key_files::{self, Material};
 use crate::settings::{Settings, Software};
 use crate::table::{self, Source};
-use crate::{calico, keys, templates};
+use crate::{calico, templates};
 
 /// Renders the files of one lab's machines.
 pub struct Renderer<'a> {
@@ -30,7 +30,7 @@ impl<'a> Renderer<'a> {
     ///
     /// # Errors
     ///
-    /// Fails if the material has no well-formed join token.
+    /// [`Error::EtcdVersion`], and [`Error::Unfit`] for a value that its file cannot hold.
     pub fn new(
         lab: &'a Lab,
         software: &'a Software,
@@ -61,10 +61,10 @@ impl<'a> Renderer<'a> {
     /// Fails if the material lacks the machine's certificates, or if Calico's manifest is wanted and missing.
     pub fn guest_files(&self, machine: &Machine) -> Result<Vec<GuestFile>, Error> {
         let context = self.machine_context(machine);
-        let mut files = keys::files(machine, self.material)?;
+        let mut files = self.material.files_of(machine)?;
         if let Some(manifest) = self.calico_manifest(machine)? {
             let path = "/etc/kubernetes/caravan/pod-network.yaml";
-            files.push(keys::public(path.into(), manifest));
+            files.push(key_files::public(path, manifest));
         }
         for entry in table::FILES {
             if !entry.on.holds(machine.role, self.lab.pod_network()) {

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
     use crate::context::{LabContext, ListsContext, MachineContext};
-    use crate::material::Material;
+    use crate::key_files::Material;
     use crate::renderer::wrap;
     use crate::settings::{Settings, Software};
 
@@ -100,7 +100,7 @@ mod tests {
             image: "image".into(),
             nameservers: Vec::new(),
         };
-        let material = Material::placeholder(&lab);
+        let material = Material::placeholder(&lab).unwrap();
         let context = LabContext::new(&lab, &Software::example(), &settings, &material).unwrap();
         let lists = wrap(&ListsContext::new(&lab, &context)).data().clone();
         let machines = lab

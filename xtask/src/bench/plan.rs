@@ -10,11 +10,11 @@ use caravan_process::Program;
 use caravan_render::group_files;
 use serde::Serialize;
 
-use crate::certs::Keys;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::files;
 use crate::flags::Making;
+use crate::keys::Keys;
 use crate::plan;
 use crate::show::screen::Screen;
 use crate::show::table;

@@ -266,7 +266,7 @@ fn systemd_verifies_units() {
         .chain(flannel)
     {
         let lab = labs::lab(name);
-        let material = Material::placeholder(&lab);
+        let material = Material::placeholder(&lab).unwrap();
         let machine = lab.of_role(role).next().unwrap();
         let settings = labs::settings(Provider::Docker);
         let files = guest_files(&lab, machine, &Software::example(), &settings, &material).unwrap();

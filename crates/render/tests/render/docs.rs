@@ -15,7 +15,7 @@ fn every_file_has_its_row() {
     let settings = labs::settings(Provider::Docker);
     for name in ["ha", "flannel"] {
         let lab = labs::lab(name);
-        let material = Material::placeholder(&lab);
+        let material = Material::placeholder(&lab).unwrap();
         for machine in lab.machines() {
             for file in guest_files(&lab, machine, &software, &settings, &material).unwrap() {
                 let row = rows.entry(file.path.to_string()).or_default();

@@ -86,9 +86,12 @@ fn unexplained(explained: &Explained) -> Vec<String> {
 #[test]
 fn every_line_has_a_reason() {
     let mut bare = BTreeSet::new();
-    each_file(Material::placeholder, |_, explained| {
-        bare.extend(unexplained(&explained));
-    });
+    each_file(
+        |lab| Material::placeholder(lab).unwrap(),
+        |_, explained| {
+            bare.extend(unexplained(&explained));
+        },
+    );
     for explained in vagrantfiles() {
         bare.extend(unexplained(&explained));
     }
@@ -102,13 +105,16 @@ fn every_line_has_a_reason() {
 
 #[test]
 fn what_is_explained_is_what_is_rendered() {
-    each_file(Material::placeholder, |file, explained| {
-        if file.secret {
-            assert_eq!(explained.secret, file.template.is_none(), "{}", file.path);
-        } else {
-            assert_eq!(text(&explained), *file.content, "{}", file.path);
-        }
-    });
+    each_file(
+        |lab| Material::placeholder(lab).unwrap(),
+        |file, explained| {
+            if file.secret {
+                assert_eq!(explained.secret, file.template.is_none(), "{}", file.path);
+            } else {
+                assert_eq!(text(&explained), *file.content, "{}", file.path);
+            }
+        },
+    );
     for name in ["ha", "external-etcd"] {
         for server in ["server1", "server2"] {
             let lab = labs::lab(name);
@@ -131,7 +137,10 @@ fn every_reason_is_used() {
             lines.extend(explained.lines.iter().filter_map(|line| line.template_line));
         }
     };
-    each_file(Material::placeholder, |_, explained| note(&explained));
+    each_file(
+        |lab| Material::placeholder(lab).unwrap(),
+        |_, explained| note(&explained),
+    );
     vagrantfiles().iter().for_each(note);
     assert!(rendered.len() > 30, "{rendered:?}");
     for (template, lines) in rendered {
@@ -153,25 +162,28 @@ fn every_reason_is_used() {
 fn values_lead_to_the_lab_file() {
     let sources = ["ha", "external-etcd", "flannel"].map(labs::source);
     let mut count = 0;
-    each_file(Material::placeholder, |file, explained| {
-        for line in &explained.lines {
-            for value in &line.values {
-                assert_eq!(line.text[value.range.clone()], value.text, "{}", file.path);
-                let plain = value.how.is_none() && value.places.len() == 1;
-                if !plain {
-                    assert!(value.how.is_some() || !value.places.is_empty(), "{value:?}");
-                    continue;
+    each_file(
+        |lab| Material::placeholder(lab).unwrap(),
+        |file, explained| {
+            for line in &explained.lines {
+                for value in &line.values {
+                    assert_eq!(line.text[value.range.clone()], value.text, "{}", file.path);
+                    let plain = value.how.is_none() && value.places.len() == 1;
+                    if !plain {
+                        assert!(value.how.is_some() || !value.places.is_empty(), "{value:?}");
+                        continue;
+                    }
+                    let place = &value.places[0];
+                    let said = sources.iter().any(|source| {
+                        let line = source.lines().nth(place.line - 1).unwrap_or_default();
+                        line.starts_with(&place.key) && line.contains(&value.text)
+                    });
+                    assert!(said, "{}: {value:?}", file.path);
+                    count += 1;
                 }
-                let place = &value.places[0];
-                let said = sources.iter().any(|source| {
-                    let line = source.lines().nth(place.line - 1).unwrap_or_default();
-                    line.starts_with(&place.key) && line.contains(&value.text)
-                });
-                assert!(said, "{}: {value:?}", file.path);
-                count += 1;
             }
-        }
-    });
+        },
+    );
     assert!(count > 200, "only {count} values were followed");
 }
 
@@ -244,7 +256,7 @@ fn an_entry_of_a_list_leads_to_its_own_machine() {
 #[test]
 fn no_secret_is_explained() {
     let secret = |lab: &Lab| {
-        let mut material = Material::placeholder(lab);
+        let mut material = Material::placeholder(lab).unwrap();
         material.etcd_cluster_token = Secret("cluster-token-secret".into());
         material
     };
@@ -263,22 +275,25 @@ fn no_secret_is_explained() {
 #[test]
 fn comments_and_closing_lines_lead_to_what_they_are_about() {
     let mut looked_at = false;
-    each_file(Material::placeholder, |file, explained| {
-        if file.path != "/etc/caravan/filter.nft" {
-            return;
-        }
-        looked_at = true;
-        let find = |text: &str| {
-            let line = (explained.lines.iter()).find(|line| line.text.trim().starts_with(text));
-            line.unwrap_or_else(|| panic!("no line `{text}`"))
-        };
-        let table = find("table inet caravan_filter {");
-        let closing = explained.lines.last().unwrap();
-        assert_eq!(closing.kind, Kind::Closing);
-        assert_eq!(closing.about, Some(table.number));
-        let comment = find("# A management interface");
-        assert_eq!(comment.kind, Kind::Comment);
-        assert_eq!(comment.about, Some(find("ip daddr != ").number));
-    });
+    each_file(
+        |lab| Material::placeholder(lab).unwrap(),
+        |file, explained| {
+            if file.path != "/etc/caravan/filter.nft" {
+                return;
+            }
+            looked_at = true;
+            let find = |text: &str| {
+                let line = (explained.lines.iter()).find(|line| line.text.trim().starts_with(text));
+                line.unwrap_or_else(|| panic!("no line `{text}`"))
+            };
+            let table = find("table inet caravan_filter {");
+            let closing = explained.lines.last().unwrap();
+            assert_eq!(closing.kind, Kind::Closing);
+            assert_eq!(closing.about, Some(table.number));
+            let comment = find("# A management interface");
+            assert_eq!(comment.kind, Kind::Comment);
+            assert_eq!(comment.about, Some(find("ip daddr != ").number));
+        },
+    );
     assert!(looked_at);
 }

@@ -41,7 +41,7 @@ fn machines_files() {
     let mut expected = BTreeSet::new();
     for name in ["ha", "external-etcd", "flannel"] {
         let lab = labs::lab(name);
-        let material = Material::placeholder(&lab);
+        let material = Material::placeholder(&lab).unwrap();
         for machine in lab.machines() {
             let settings = labs::settings(Provider::Docker);
             let files =
@@ -115,7 +115,7 @@ fn vagrantfiles() {
 }
 
 fn group(lab: &Lab, server: &str, settings: &Settings) -> Vec<HostFile> {
-    let material = Material::placeholder(lab);
+    let material = Material::placeholder(lab).unwrap();
     let server = lab.server(server).unwrap();
     group_files(lab, server, &Software::example(), settings, &material, None).unwrap()
 }
@@ -149,7 +149,7 @@ fn archive_head() {
 fn archives_hold_every_file_with_its_mode() {
     let lab = labs::lab("ha");
     let settings = labs::settings(Provider::Docker);
-    let material = Material::placeholder(&lab);
+    let material = Material::placeholder(&lab).unwrap();
     for server in lab.servers() {
         let files = group(&lab, &server.name, &settings);
         for machine in lab.machines_on(server) {
@@ -200,7 +200,7 @@ fn same_lab_gives_the_same_bytes() {
 fn secrets_are_where_they_belong_and_nowhere_else() {
     for name in ["ha", "external-etcd", "flannel"] {
         let lab = labs::lab(name);
-        let material = Material::placeholder(&lab);
+        let material = Material::placeholder(&lab).unwrap();
         let settings = labs::settings(Provider::Docker);
         for machine in lab.machines() {
             let files =
@@ -254,7 +254,7 @@ fn every_file_is_explained_and_nothing_else() {
     let mut paths = BTreeSet::new();
     for name in ["ha", "external-etcd", "flannel"] {
         let lab = labs::lab(name);
-        let material = Material::placeholder(&lab);
+        let material = Material::placeholder(&lab).unwrap();
         let settings = labs::settings(Provider::Docker);
         let software = Software::example();
         for machine in lab.machines() {
@@ -270,7 +270,7 @@ fn every_file_is_explained_and_nothing_else() {
 fn a_template_of_ones_own() {
     let lab = labs::lab("ha");
     let settings = labs::settings(Provider::Docker);
-    let material = Material::placeholder(&lab);
+    let material = Material::placeholder(&lab).unwrap();
     let own = |template| {
         let server = lab.server("server1").unwrap();
         group_files(

@@ -9,3 +9,4 @@ mod labs;
 mod names;
 mod scale;
 mod scripts;
+mod trust;

@@ -90,7 +90,7 @@ pub(crate) fn nine(first: usize) -> [&'static str; 9] {
 }
 
 fn files(lab: &Lab, settings: &Settings) -> Vec<GuestFile> {
-    let material = Material::placeholder(lab);
+    let material = Material::placeholder(lab).unwrap();
     let of = |machine| guest_files(lab, machine, &Software::example(), settings, &material);
     (lab.machines().iter())
         .flat_map(|machine| of(machine).unwrap())
@@ -229,7 +229,7 @@ fn a_bridge_is_no_program() {
         &format!("[servers.server1]\nbridge = '{bridge}'\n"),
     );
     let lab = labs::parse("ha", &source);
-    let material = Material::placeholder(&lab);
+    let material = Material::placeholder(&lab).unwrap();
     let settings = labs::settings(Provider::Libvirt);
     let software = Software::example();
     let server = lab.server("server1").unwrap();

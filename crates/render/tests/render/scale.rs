@@ -39,7 +39,7 @@ fn a_thousand_machines() {
     let lab = lab();
     assert_eq!(lab.machines().len(), 1000);
     let software = Software::example();
-    let material = Material::placeholder(&lab);
+    let material = Material::placeholder(&lab).unwrap();
     let settings = Settings {
         provider: Provider::Docker,
         airgap: true,

@@ -14,9 +14,9 @@ use caravan_vagrant::engine::Engine;
 
 use super::usage::Cpu;
 use super::{Asked, Leg, ids, remove};
-use crate::certs::Keys;
 use crate::error::Error;
 use crate::files::Sources;
+use crate::keys::Keys;
 use crate::lab_dir::LabDir;
 use crate::machines;
 use crate::settings;

@@ -20,7 +20,7 @@ fn ruby_gives_each_machine_a_name_of_its_own() {
         names[0] = machine;
         let lab = names::renamed(lab, names, "example.com");
         let server = &lab.machine(machine).unwrap().server;
-        let material = Material::placeholder(&lab);
+        let material = Material::placeholder(&lab).unwrap();
         let settings = labs::settings(Provider::Docker);
         let server = lab.server(server).unwrap();
         let software = Software::example();
@@ -52,7 +52,7 @@ fn vagrant_takes_a_name_for_no_other_machines_id() {
     names[0] = "e1";
     let lab = names::renamed("ha", names, "example.com");
     let server = lab.server(&lab.machine("e1").unwrap().server).unwrap();
-    let material = Material::placeholder(&lab);
+    let material = Material::placeholder(&lab).unwrap();
     let settings = labs::settings(Provider::VirtualBox);
     let software = Software::example();
     let files = group_files(&lab, server, &software, &settings, &material, None).unwrap();
@@ -88,7 +88,7 @@ fn vagrant_takes_a_name_for_no_other_machines_id() {
 /// Writes the files of a machine of the lab below `root`, and returns how to get at them.
 fn write_files(lab: &Lab, machine: &str, root: &Path) -> impl Fn(&str) -> PathBuf {
     let settings = labs::settings(Provider::Docker);
-    let material = Material::placeholder(lab);
+    let material = Material::placeholder(lab).unwrap();
     let machine = lab.machine(machine).unwrap();
     for file in guest_files(lab, machine, &Software::example(), &settings, &material).unwrap() {
         let path = root.join(file.path.trim_start_matches('/'));
