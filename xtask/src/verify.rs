@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use caravan_cluster::timeline::RUN;
 use caravan_cluster::verify::{self, Depth, Event, Options, Outcome, Report};
-use caravan_cluster::watch::{self, What};
+use caravan_cluster::watch::{self, JournalEvent};
 use caravan_cluster::{Access, ready};
 use caravan_lab::Lab;
 
@@ -40,11 +40,8 @@ pub(crate) fn run(
         screen.now(RUN, "waits until the lab is ready");
         // What the API tells of a machine that has just been started again may be of before; the machine itself knows.
         watch::until_ready(lab, &access.ssh, WAIT_LIMIT, &mut |news| {
-            if let What::Said(progress) = &news.what {
-                screen.detail(
-                    &news.machine,
-                    &format!("{} {}", progress.phase, progress.text),
-                );
+            if let JournalEvent::Said(line) = &news.event {
+                screen.detail(&news.machine, &format!("{} {}", line.phase, line.text));
             }
         })?;
         ready::wait(lab, &access, WAIT_LIMIT, &mut |readiness| {

@@ -74,13 +74,19 @@ fn watch(lab: &Lab, access: &Access) {
     while began.elapsed() < Duration::from_secs(120) && !convergence.all_ready() {
         if let Some(news) = watch.next(Duration::from_millis(200)) {
             convergence.hear(&news);
-            println!("{:?} {} {:?}", began.elapsed(), news.machine, news.what);
+            println!("{:?} {} {:?}", began.elapsed(), news.machine, news.event);
         }
     }
     for (name, machine) in convergence.unfinished() {
         println!(
             "{:#?}",
-            explain(lab, &access.ssh, name, &machine.phase, &machine.text)
+            explain(
+                lab,
+                &access.ssh,
+                name,
+                machine.phase.as_ref(),
+                &machine.text
+            )
         );
     }
     let stopping = Instant::now();

@@ -2,7 +2,7 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | [`watch`], [`progress`], [`convergence`] | how far are the machines on their way? |
+//! | [`watch`], [`phase`], [`convergence`] | how far are the machines on their way? |
 //! | [`timeline`] | what did a run do, and when? |
 //! | [`ready`] | is the cluster there? |
 //! | [`verify`] | does each promise of the lab hold? |
@@ -19,7 +19,7 @@ pub mod etcd;
 pub mod facts;
 pub mod kube;
 mod parallel;
-pub mod progress;
+pub mod phase;
 pub mod ready;
 pub mod status;
 pub mod timeline;

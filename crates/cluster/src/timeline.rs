@@ -8,11 +8,10 @@ pub mod recorder;
 
 use serde::{Deserialize, Serialize};
 
+use crate::phase::{Phase, PhaseEvent, PhaseLine};
+
 /// The subject of what is done once for the whole run and on no machine; no machine can have this name.
 pub const RUN: &str = "(run)";
-
-/// The phase of a machine from the beginning of `vagrant up` to its own first phase.
-pub const CREATE: &str = "create";
 
 /// One run of a verb on a lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +33,8 @@ pub struct Timeline {
 pub struct Span {
     /// [`RUN`], or the machine's name.
     pub subject: String,
-    /// What it is, such as `create` or `init`.
-    pub phase: String,
+    /// What it is.
+    pub phase: Phase,
     /// Milliseconds since the run began.
     pub from_ms: i64,
     /// Milliseconds since the run began; none while it goes on.
@@ -77,15 +76,23 @@ impl Timeline {
     /// Begins `phase` of `subject` at `at_ms`, or goes on with it where it runs already.
     ///
     /// `waits` says that it does nothing itself; it counts as work once anything else was said of it.
-    pub fn start(&mut self, subject: &str, phase: &str, at_ms: i64, waits: bool, note: &str) {
-        match self.open(subject, phase) {
+    pub fn start(
+        &mut self,
+        subject: &str,
+        phase: impl Into<Phase>,
+        at_ms: i64,
+        waits: bool,
+        note: &str,
+    ) {
+        let phase = phase.into();
+        match self.open(subject, &phase) {
             Some(span) => {
                 span.waits &= waits;
                 note.clone_into(&mut span.note);
             }
             None => self.spans.push(Span {
                 subject: subject.to_owned(),
-                phase: phase.to_owned(),
+                phase,
                 from_ms: at_ms,
                 to_ms: None,
                 waits,
@@ -99,16 +106,17 @@ impl Timeline {
     pub fn end(
         &mut self,
         subject: &str,
-        phase: &str,
+        phase: impl Into<Phase>,
         at_ms: i64,
         outcome: PhaseOutcome,
         note: &str,
     ) {
-        if self.open(subject, phase).is_none() {
+        let phase = phase.into();
+        if self.open(subject, &phase).is_none() {
             let from_ms = self.last_end(subject).map_or(at_ms, |end| end.min(at_ms));
-            self.start(subject, phase, from_ms, false, note);
+            self.start(subject, phase.clone(), from_ms, false, note);
         }
-        if let Some(span) = self.open(subject, phase) {
+        if let Some(span) = self.open(subject, &phase) {
             span.to_ms = Some(at_ms.max(span.from_ms));
             span.outcome = outcome;
             if !note.is_empty() {
@@ -117,19 +125,43 @@ impl Timeline {
         }
     }
 
+    /// Takes in what `machine` has printed of itself, which was at `at_ms`.
+    pub fn hear(&mut self, machine: &str, line: &PhaseLine, at_ms: i64) {
+        let (phase, text) = (line.phase.clone(), line.text.as_str());
+        match line.event {
+            PhaseEvent::Start | PhaseEvent::Wait => {
+                let waits = phase.waits();
+                self.start(machine, phase, at_ms, waits, text);
+            }
+            PhaseEvent::Done => self.end(machine, phase, at_ms, PhaseOutcome::Done, text),
+            PhaseEvent::Fail => self.end(machine, phase, at_ms, PhaseOutcome::Failed, text),
+        }
+    }
+
+    /// How often `phase` of `subject` has failed in this run; each try is a span, whatever lies between.
+    pub fn failures(&self, subject: &str, phase: &Phase) -> usize {
+        let spans = self.spans.iter();
+        spans
+            .filter(|span| span.subject == subject && span.phase == *phase)
+            .filter(|span| span.outcome == PhaseOutcome::Failed)
+            .count()
+    }
+
     /// Ends the run, and with it whatever still goes on.
     ///
     /// A machine begins to make itself while Vagrant still finishes with it: what overlaps counts as its own work.
     pub fn close(&mut self, at_ms: i64, outcome: PhaseOutcome) {
         for place in 0..self.spans.len() {
-            if self.spans[place].phase == CREATE {
+            if self.spans[place].phase == Phase::Create {
                 let (from, subject) =
                     (self.spans[place].from_ms, self.spans[place].subject.clone());
                 let own = self
                     .spans
                     .iter()
                     .filter(|span| {
-                        span.subject == subject && span.phase != CREATE && span.from_ms >= from
+                        span.subject == subject
+                            && span.phase != Phase::Create
+                            && span.from_ms >= from
                     })
                     .map(|span| span.from_ms)
                     .min();
@@ -148,10 +180,10 @@ impl Timeline {
     }
 
     /// Whether `phase` of `subject` has begun and not ended.
-    pub fn is_open(&self, subject: &str, phase: &str) -> bool {
+    pub fn is_open(&self, subject: &str, phase: &Phase) -> bool {
         self.spans
             .iter()
-            .any(|span| span.subject == subject && span.phase == phase && span.to_ms.is_none())
+            .any(|span| span.subject == subject && span.phase == *phase && span.to_ms.is_none())
     }
 
     /// How long the run took so far, in milliseconds.
@@ -163,11 +195,11 @@ impl Timeline {
             .unwrap_or(0)
     }
 
-    fn open(&mut self, subject: &str, phase: &str) -> Option<&mut Span> {
+    fn open(&mut self, subject: &str, phase: &Phase) -> Option<&mut Span> {
         self.spans
             .iter_mut()
             .rev()
-            .find(|span| span.subject == subject && span.phase == phase && span.to_ms.is_none())
+            .find(|span| span.subject == subject && span.phase == *phase && span.to_ms.is_none())
     }
 
     fn last_end(&self, subject: &str) -> Option<i64> {

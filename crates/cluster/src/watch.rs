@@ -1,5 +1,6 @@
 //! Follows the journals of all machines, one ssh each.
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,8 +14,9 @@ use caravan_vagrant::ssh::{Remote, Ssh};
 use serde::Serialize;
 
 use crate::convergence::{self, Convergence};
-use crate::progress::{self, Progress, UNIT};
+use crate::phase::{Phase, PhaseLine, UNIT};
 use crate::ready::Missing;
+use crate::timeline::recorder::{LineClock, unix_ms};
 use crate::{Error, access};
 
 /// How often a machine that cannot be reached yet is tried: its ssh port, which costs nothing.
@@ -32,23 +34,27 @@ const NEWS_POLL: Duration = Duration::from_millis(100);
 /// How many lines of a log an explanation shows.
 const TAIL_LINES: usize = 25;
 
+/// How a reader of a journal begins, with the machine's clock in milliseconds since 1970 behind it.
+const GREETING: &str = "CARAVAN-JOURNAL";
+
 /// Something new about a machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct News {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalNews {
     /// The machine.
     pub machine: String,
     /// What is new.
-    pub what: What,
+    pub event: JournalEvent,
+    /// When it was heard, and how the machine's clock compares with this computer's.
+    pub clock: LineClock,
 }
 
-/// What is new.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum What {
+/// What is new about a machine's journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JournalEvent {
     /// Its journal is being read.
     Reached,
     /// It said something new.
-    Said(Progress),
+    Said(PhaseLine),
     /// It was reached and is no more, for this reason; it is tried again.
     Lost(String),
     /// It was not reached within the limit, for this reason; it is tried no more.
@@ -57,7 +63,7 @@ pub enum What {
 
 /// Threads that follow journals, until this is dropped or the user asks to stop ([`interrupt::raised`]).
 pub struct Watch {
-    news: Receiver<News>,
+    news: Receiver<JournalNews>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -77,7 +83,8 @@ impl Watch {
                     sender: sender.clone(),
                     stop: Arc::clone(&stop),
                     limit,
-                    heard_ms: 0,
+                    told: HashSet::new(),
+                    ahead_ms: 0,
                 };
                 std::thread::spawn(move || follower.run())
             })
@@ -90,7 +97,7 @@ impl Watch {
     }
 
     /// The next news, if there are any within `limit`.
-    pub fn next(&self, limit: Duration) -> Option<News> {
+    pub fn next(&self, limit: Duration) -> Option<JournalNews> {
         match self.news.recv_timeout(limit) {
             Ok(news) => Some(news),
             Err(RecvTimeoutError::Timeout) => None,
@@ -116,11 +123,14 @@ impl Drop for Watch {
 struct Follower {
     machine: String,
     remote: Remote,
-    sender: Sender<News>,
+    sender: Sender<JournalNews>,
     stop: Arc<AtomicBool>,
     limit: Duration,
-    /// The time of the last line that was passed on: an opened journal begins from its beginning.
-    heard_ms: u64,
+    /// The lines that were passed on: a journal that is opened again begins from its beginning. Their times cannot tell,
+    /// since a clock may be set back.
+    told: HashSet<String>,
+    /// How far the machine's clock was ahead of this computer's when its journal was opened.
+    ahead_ms: i64,
 }
 
 impl Follower {
@@ -129,7 +139,7 @@ impl Follower {
         let mut why = String::from("its ssh port does not answer");
         while !self.stopped() {
             if unreached.elapsed() > self.limit {
-                self.tell(What::GaveUp(why));
+                self.tell(JournalEvent::GaveUp(why));
                 return;
             }
             if !self.port_answers() {
@@ -155,11 +165,15 @@ impl Follower {
         }
     }
 
-    fn tell(&self, what: What) {
+    fn tell(&self, event: JournalEvent) {
         // Nobody listens any more only when the watch is being dropped.
-        drop(self.sender.send(News {
+        drop(self.sender.send(JournalNews {
             machine: self.machine.clone(),
-            what,
+            event,
+            clock: LineClock {
+                heard_ms: unix_ms(),
+                ahead_ms: self.ahead_ms,
+            },
         }));
     }
 
@@ -178,8 +192,9 @@ impl Follower {
         // Of this boot: what a machine said before is no word about it. Cut at the last 5,000 lines: kubeadm's own words are
         // in it too.
         let script = format!(
-            "echo CARAVAN-JOURNAL; exec journalctl -b -u {UNIT} -o cat -f -n 5000 --no-pager"
+            "echo {GREETING} $(date +%s%3N); exec journalctl -b -u {UNIT} -o cat -f -n 5000 --no-pager"
         );
+        let asked_ms = unix_ms();
         let (lines, received) = channel();
         let following = self
             .remote
@@ -195,14 +210,16 @@ impl Follower {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            if line == "CARAVAN-JOURNAL" {
+            if let Some(clock) = line.strip_prefix(GREETING) {
                 reached = true;
-                self.tell(What::Reached);
-            } else if let Some(progress) = progress::parse(&line) {
-                // Lines of one millisecond may be told twice, which changes nothing; leaving one out would.
-                if progress.at_ms >= self.heard_ms {
-                    self.heard_ms = progress.at_ms;
-                    self.tell(What::Said(progress));
+                let said_ms = clock.trim().parse();
+                self.ahead_ms = said_ms.map_or(0, |said_ms| {
+                    LineClock::ahead_ms(asked_ms, said_ms, unix_ms())
+                });
+                self.tell(JournalEvent::Reached);
+            } else if let Some(said) = PhaseLine::parse(&line) {
+                if self.told.insert(line) {
+                    self.tell(JournalEvent::Said(said));
                 }
             } else if !reached {
                 last_words.push(line);
@@ -211,7 +228,9 @@ impl Follower {
         drop(following);
         if reached {
             if !self.stopped() {
-                self.tell(What::Lost("the connection to its journal ended".to_owned()));
+                self.tell(JournalEvent::Lost(
+                    "the connection to its journal ended".to_owned(),
+                ));
             }
             return Ok(());
         }
@@ -228,7 +247,7 @@ pub fn until_ready(
     lab: &Lab,
     ssh: &Ssh,
     limit: Duration,
-    on_news: &mut dyn FnMut(&News),
+    on_news: &mut dyn FnMut(&JournalNews),
 ) -> Result<(), Error> {
     let names: Vec<&str> = lab.machines().iter().map(|it| it.name.as_str()).collect();
     let watch = Watch::start(lab, ssh, &names, limit);
@@ -241,12 +260,15 @@ pub fn until_ready(
         if began.elapsed() >= limit {
             let missing = |(name, machine): (&str, &convergence::Machine)| Missing::Machine {
                 name: name.to_owned(),
-                why: [machine.phase.as_str(), machine.text.as_str()]
-                    .map(str::trim)
-                    .into_iter()
-                    .filter(|part| !part.is_empty())
-                    .collect::<Vec<_>>()
-                    .join(": "),
+                why: [
+                    machine.phase.as_ref().map_or("", Phase::name),
+                    &machine.text,
+                ]
+                .map(str::trim)
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(": "),
             };
             return Err(Error::NotReady {
                 seconds: began.elapsed().as_secs(),
@@ -279,7 +301,13 @@ pub struct Explanation {
 /// Reads the tail of the log that tells more about `text`, which `machine` said in `phase`.
 ///
 /// A machine that cannot be reached has an empty tail, and the reason is in its place.
-pub fn explain(lab: &Lab, ssh: &Ssh, machine: &str, phase: &str, text: &str) -> Explanation {
+pub fn explain(
+    lab: &Lab,
+    ssh: &Ssh,
+    machine: &str,
+    phase: Option<&Phase>,
+    text: &str,
+) -> Explanation {
     let unit = unit_of(phase, text);
     let command = format!(
         "cargo xtask ssh {} {machine} -- sudo journalctl -u {unit} --no-pager",
@@ -305,7 +333,7 @@ pub fn explain(lab: &Lab, ssh: &Ssh, machine: &str, phase: &str, text: &str) -> 
 }
 
 /// The unit whose log tells most about a phase: the one that the text names with `journalctl -u`, else the phase's own.
-fn unit_of<'a>(phase: &str, text: &'a str) -> &'a str {
+fn unit_of<'a>(phase: Option<&Phase>, text: &'a str) -> &'a str {
     let named = text.split("-u ").nth(1).and_then(|rest| {
         rest.split([' ', '`', ',', ';', ')'])
             .next()
@@ -314,14 +342,7 @@ fn unit_of<'a>(phase: &str, text: &'a str) -> &'a str {
     if let Some(unit) = named {
         return unit;
     }
-    match phase {
-        "etcd-start" | "etcd-quorum" => "etcd",
-        "haproxy" => "haproxy",
-        "vip" => "keepalived",
-        "node-ready" => "kubelet",
-        "network" => "caravan-network",
-        _ => "caravan-bootstrap",
-    }
+    phase.map_or("caravan-bootstrap", Phase::unit)
 }
 
 #[cfg(test)]
@@ -330,12 +351,15 @@ mod tests {
 
     #[test]
     fn the_right_log() {
-        let check = |phase, text, unit| assert_eq!(unit_of(phase, text), unit, "{phase}: {text}");
+        let check = |phase: &str, text, unit| {
+            assert_eq!(unit_of(Some(&phase.into()), text), unit, "{phase}: {text}");
+        };
         check("etcd-quorum", "a majority of etcdone,etcdtwo", "etcd");
         check("init", "kubeadm init: see above", "caravan-bootstrap");
         check("join", "more: journalctl -u kubelet", "kubelet");
         check("join", "see `journalctl -u kubelet`, then", "kubelet");
         check("vip", "not within 60s; more: journalctl -b", "keepalived");
         check("init", "-u ", "caravan-bootstrap");
+        assert_eq!(unit_of(None, "denied"), "caravan-bootstrap");
     }
 }

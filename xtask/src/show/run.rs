@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use caravan_cluster::phase::Phase;
 use caravan_cluster::timeline::recorder::Recorder;
 use caravan_cluster::timeline::{PhaseOutcome, Timeline, seconds};
 use jiff::Timestamp;
@@ -58,30 +59,34 @@ impl<'a> Run<'a> {
     }
 
     /// `subject` begins `phase`, now.
-    pub(crate) fn start(&self, subject: &str, phase: &str, waits: bool, note: &str) {
+    pub(crate) fn start(&self, subject: &str, phase: impl Into<Phase>, waits: bool, note: &str) {
         self.recorder.start(subject, phase, waits, note);
     }
 
     /// `subject` ends `phase`, now.
-    pub(crate) fn end(&self, subject: &str, phase: &str, outcome: PhaseOutcome, note: &str) {
+    pub(crate) fn end(
+        &self,
+        subject: &str,
+        phase: impl Into<Phase>,
+        outcome: PhaseOutcome,
+        note: &str,
+    ) {
         self.recorder.end(subject, phase, outcome, note);
     }
 
     /// `subject` ends `phase`, now, unless it has ended already.
-    pub(crate) fn end_if_open(&self, subject: &str, phase: &str, outcome: PhaseOutcome) {
+    pub(crate) fn end_if_open(
+        &self,
+        subject: &str,
+        phase: impl Into<Phase>,
+        outcome: PhaseOutcome,
+    ) {
         self.recorder.end_if_open(subject, phase, outcome);
     }
 
-    /// Now, in milliseconds since 1970.
-    pub(crate) fn unix_ms(&self) -> u64 {
-        self.recorder.unix_ms()
-    }
-
-    /// A machine reports, by its own clock, in milliseconds since 1970; what it did before this run is no part of it.
-    ///
-    /// Returns whether it is.
-    pub(crate) fn report(&self, unix_ms: i64, change: impl FnOnce(&mut Timeline, i64)) -> bool {
-        self.recorder.report(unix_ms, change)
+    /// What is heard of machines goes there.
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// Ends the run and returns what happened in it.

@@ -9,7 +9,7 @@ pub(crate) fn steps(timeline: &Timeline) -> String {
     let mut table = plain(&["step", "from", "took"]);
     for span in timeline.spans.iter().filter(|span| span.subject == RUN) {
         let name = match span.outcome {
-            PhaseOutcome::Done => span.phase.clone(),
+            PhaseOutcome::Done => span.phase.to_string(),
             PhaseOutcome::Running | PhaseOutcome::Failed => format!("{} (failed)", span.phase),
             PhaseOutcome::Interrupted => format!("{} (interrupted)", span.phase),
         };
@@ -55,7 +55,7 @@ pub(crate) fn critical(links: &[Link]) -> String {
     for link in links {
         table.add_row([
             left(&link.subject),
-            left(&link.phase),
+            left(link.phase.name()),
             right(link.from_ms),
             right(link.to_ms - link.from_ms),
         ]);
@@ -119,7 +119,7 @@ mod tests {
             .into_iter()
             .map(|(subject, phase, from_ms, to_ms, waits)| Span {
                 subject: subject.to_owned(),
-                phase: phase.to_owned(),
+                phase: phase.into(),
                 from_ms,
                 to_ms: Some(to_ms),
                 waits,

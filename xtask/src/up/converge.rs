@@ -82,6 +82,7 @@ fn forget_the_gone(up: &Up<'_>, access: &Access, found: &[Found]) -> Result<(), 
     for machine in up.wanted {
         let is_there = found.iter().any(|it| it.name == machine.name);
         if !is_there {
+            up.run.recorder().made(&machine.name);
             files::forget_deployed(up.dir, &machine.name)?;
         }
         if !up.is_deployed(&machine.name) {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Sender;
 
-use caravan_cluster::timeline::{CREATE, PhaseOutcome};
+use caravan_cluster::phase::Phase;
+use caravan_cluster::timeline::PhaseOutcome;
 use caravan_lab::Provider;
 use caravan_vagrant::output::What;
 use caravan_vagrant::{Up as Asked, Vagrant};
@@ -48,8 +49,8 @@ pub(super) fn group(
     told: &Sender<Told>,
 ) {
     for name in machines {
-        up.run.start(name, CREATE, false, "");
-        up.run.screen.now(name, CREATE);
+        up.run.start(name, Phase::Create, false, "");
+        up.run.screen.now(name, Phase::Create.name());
         tell(
             told,
             Told::Says(name.clone(), format!("`vagrant up {name}` begins")),
@@ -70,7 +71,7 @@ pub(super) fn group(
             match &line.what {
                 // The provisioner is the last that Vagrant does to a machine; from then on it makes itself.
                 What::Ends(action) if action == "up" => {
-                    up.run.end(machine, CREATE, PhaseOutcome::Done, "");
+                    up.run.end(machine, Phase::Create, PhaseOutcome::Done, "");
                     tell(told, Told::Made(machine.to_owned()));
                 }
                 _ => {
@@ -87,7 +88,7 @@ pub(super) fn group(
         Err(error) => outcome_of(error),
     };
     for name in machines {
-        up.run.end_if_open(name, CREATE, outcome);
+        up.run.end_if_open(name, Phase::Create, outcome);
     }
     tell(told, Told::Ended(result));
 }

@@ -4,10 +4,9 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use caravan_cluster::Access;
-use caravan_cluster::convergence::{self, Convergence, Stage};
-use caravan_cluster::progress::{Event, READY};
-use caravan_cluster::timeline::{CREATE, PhaseOutcome};
-use caravan_cluster::watch::{self, News, Watch, What};
+use caravan_cluster::convergence::{Convergence, Stage};
+use caravan_cluster::phase::{Phase, PhaseEvent};
+use caravan_cluster::watch::{self, JournalEvent, JournalNews, Watch};
 use caravan_lab::{Machine, Provider};
 use caravan_process::interrupt;
 
@@ -28,7 +27,7 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(420);
 
 /// How often a phase may fail before the user is told: the unit tries again by itself, and the first try may have met
 /// a neighbour that was not there yet.
-const FAILURES: u32 = 4;
+const FAILURES: usize = 4;
 
 /// How long the lab's network may be missing after its machines were made.
 const NETWORK_LIMIT: Duration = Duration::from_secs(5);
@@ -53,8 +52,6 @@ pub(super) struct Listener<'a> {
     groups: usize,
     /// What the first group that failed said.
     failed: Option<Error>,
-    /// When this began, in milliseconds since 1970.
-    began_ms: u64,
     heard_at: Instant,
     silences: Silences,
     /// When the machines' states were asked for last.
@@ -71,14 +68,12 @@ impl<'a> Listener<'a> {
         groups: usize,
     ) -> Self {
         let names = up.wanted.iter().map(|machine| machine.name.as_str());
-        let began_ms = up.run.unix_ms();
         Self {
             up,
             access,
             sources,
             provider,
-            convergence: Convergence::new(names, began_ms),
-            began_ms,
+            convergence: Convergence::new(names, up.run.recorder().unix_ms()),
             watches: Vec::new(),
             unfollowed: Vec::new(),
             groups,
@@ -138,10 +133,8 @@ impl<'a> Listener<'a> {
                 self.up.run.screen.stopping();
             }
             for (machine, text) in self.silences.due(Instant::now()) {
-                self.up
-                    .run
-                    .screen
-                    .now(&machine, &format!("{CREATE} {text}"));
+                let text = format!("{} {text}", Phase::Create);
+                self.up.run.screen.now(&machine, &text);
             }
             self.complain()?;
             if !heard {
@@ -176,7 +169,7 @@ impl<'a> Listener<'a> {
     }
 
     fn hear_machines(&mut self) -> Result<bool, Error> {
-        let news: Vec<News> = self
+        let news: Vec<JournalNews> = self
             .watches
             .iter()
             .flat_map(|watch| std::iter::from_fn(|| watch.next(Duration::ZERO)))
@@ -185,8 +178,8 @@ impl<'a> Listener<'a> {
             self.heard_at = Instant::now();
             self.show(news);
             self.convergence.hear(news);
-            if let What::GaveUp(why) = &news.what {
-                return Err(self.stuck(&news.machine, "", why));
+            if let JournalEvent::GaveUp(why) = &news.event {
+                return Err(self.stuck(&news.machine, None, why));
             }
         }
         Ok(!news.is_empty())
@@ -216,46 +209,40 @@ impl<'a> Listener<'a> {
     /// Ends the waiting when a machine fails again and again, or nothing at all happens any more.
     fn complain(&self) -> Result<(), Error> {
         for (name, machine) in self.convergence.unfinished() {
-            let failures = failures(machine, self.began_ms);
+            let failures = machine.phase.as_ref().map_or(0, |phase| {
+                // What failed before this run may have been mended.
+                self.up.run.recorder().failures(name, phase)
+            });
             let silent = self.groups == 0 && self.heard_at.elapsed() > SILENCE_LIMIT;
             if silent || machine.stage == Stage::Failed && failures >= FAILURES {
-                return Err(self.stuck(name, &machine.phase, &machine.text));
+                return Err(self.stuck(name, machine.phase.as_ref(), &machine.text));
             }
         }
         Ok(())
     }
 
     /// Shows and records what a machine said.
-    fn show(&self, news: &News) {
+    fn show(&self, news: &JournalNews) {
         let (run, name) = (self.up.run, &news.machine);
-        let progress = match &news.what {
-            What::Reached => return,
-            What::Lost(why) | What::GaveUp(why) => return run.screen.detail(name, why),
-            What::Said(progress) => progress,
+        let line = match &news.event {
+            JournalEvent::Reached => return,
+            JournalEvent::Lost(why) | JournalEvent::GaveUp(why) => {
+                return run.screen.detail(name, why);
+            }
+            JournalEvent::Said(line) => line,
         };
-        let at = i64::try_from(progress.at_ms).unwrap_or(i64::MAX);
-        let (phase, text) = (&progress.phase, &progress.text);
-        // By their names, these phases do nothing themselves.
-        let waits = phase.starts_with("wait-");
-        let outcome = match progress.event {
-            Event::Start | Event::Wait => None,
-            Event::Done => Some(PhaseOutcome::Done),
-            Event::Fail => Some(PhaseOutcome::Failed),
-        };
-        let is_new = run.report(at, |timeline, at| match outcome {
-            None => timeline.start(name, phase, at, waits, text),
-            Some(outcome) => timeline.end(name, phase, at, outcome, text),
-        });
-        match progress.event {
-            Event::Done if phase == READY => run.screen.done(name, READY),
+        let (phase, text) = (&line.phase, &line.text);
+        let is_new = run.recorder().hear(name, line, news.clock);
+        match line.event {
+            PhaseEvent::Done if line.is_ready() => run.screen.done(name, phase.name()),
             // A journal is read from its beginning, and what is in it of earlier runs is no news.
             _ if !is_new => {}
-            Event::Start => run.screen.now(name, phase),
-            Event::Wait => run
+            PhaseEvent::Start => run.screen.now(name, phase.name()),
+            PhaseEvent::Wait => run
                 .screen
                 .detail(name, &format!("{phase}: waits for {text}")),
-            Event::Done => {}
-            Event::Fail => run
+            PhaseEvent::Done => {}
+            PhaseEvent::Fail => run
                 .screen
                 .now(name, &format!("{phase} failed: {text}; it tries again")),
         }
@@ -267,64 +254,15 @@ impl<'a> Listener<'a> {
     }
 
     /// The error for a machine that does not go on, with what its log says.
-    fn stuck(&self, machine: &str, phase: &str, text: &str) -> Error {
+    fn stuck(&self, machine: &str, phase: Option<&Phase>, text: &str) -> Error {
         let explained = watch::explain(self.up.lab, &self.access.ssh, machine, phase, text);
         Error::Stuck(Box::new(Stuck {
             machine: machine.to_owned(),
-            phase: phase.to_owned(),
+            phase: phase.map(Phase::to_string).unwrap_or_default(),
             text: text.to_owned(),
             unit: explained.unit,
             tail: explained.tail,
             command: explained.command,
         }))
-    }
-}
-
-/// How often the phase that a machine is in has failed since `since_ms`.
-///
-/// A unit that failed begins again with its first phase, so each try of a later one is a span of its own. What failed
-/// before this run may have been mended.
-fn failures(machine: &convergence::Machine, since_ms: u64) -> u32 {
-    machine
-        .spans
-        .iter()
-        .filter(|span| span.phase == machine.phase && span.start_ms >= since_ms)
-        .map(|span| span.failures)
-        .sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use caravan_cluster::progress::Progress;
-
-    use super::*;
-
-    #[test]
-    fn tries_of_a_phase_are_counted_though_others_are_between() {
-        let mut convergence = Convergence::new(["one"], 0);
-        let mut at_ms = 0;
-        let mut say = |phase: &str, event| {
-            at_ms += 1;
-            convergence.hear(&News {
-                machine: "one".to_owned(),
-                what: What::Said(Progress {
-                    at_ms,
-                    phase: phase.to_owned(),
-                    event,
-                    text: String::new(),
-                }),
-            });
-            failures(convergence.machine("one").expect("it is"), 4)
-        };
-        let mut counts = Vec::new();
-        for _ in 0..4 {
-            say("prepare", Event::Start);
-            say("prepare", Event::Done);
-            say("init", Event::Start);
-            counts.push(say("init", Event::Fail));
-        }
-        // The first try was before.
-        assert_eq!(counts, [0, 1, 2, 3]);
-        assert_eq!(say("prepare", Event::Start), 0);
     }
 }

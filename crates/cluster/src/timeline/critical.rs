@@ -6,16 +6,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::{RUN, Span};
+use crate::phase::Phase;
 
 /// What the machines' phases wait for, by the names of phases on other machines.
 ///
 /// These are the phases that `caravan-bootstrap` reports; the table mirrors what its scripts wait for.
-const AWAITED: [(&str, &[&str]); 5] = [
-    ("etcd-quorum", &["etcd-start"]),
-    ("wait-etcd", &["etcd-quorum"]),
-    ("wait-endpoint", &["vip", "haproxy", "init"]),
-    ("node-ready", &["init", "join"]),
-    ("ready", &["node-ready", "init", "join"]),
+const AWAITED: [(Phase, &[Phase]); 5] = [
+    (Phase::EtcdQuorum, &[Phase::EtcdStart]),
+    (Phase::WaitEtcd, &[Phase::EtcdQuorum]),
+    (
+        Phase::WaitEndpoint,
+        &[Phase::Vip, Phase::Haproxy, Phase::Init],
+    ),
+    (Phase::NodeReady, &[Phase::Init, Phase::Join]),
+    (Phase::Ready, &[Phase::NodeReady, Phase::Init, Phase::Join]),
 ];
 
 /// Two ends this close count as one moment, since machines and the host report them by different clocks.
@@ -27,7 +31,7 @@ pub struct Link {
     /// The machine, or the run.
     pub subject: String,
     /// The phase.
-    pub phase: String,
+    pub phase: Phase,
     /// Milliseconds since the run began.
     pub from_ms: i64,
     /// Milliseconds since the run began.
@@ -79,7 +83,7 @@ fn before<'a>(spans: &'a [Span], span: Option<&Span>, limit: i64) -> Option<&'a 
         return latest(&mut work());
     };
     if span.subject != RUN {
-        let waited: Vec<&&str> = spans
+        let waited: Vec<&Phase> = spans
             .iter()
             .filter(|wait| wait.waits && wait.subject == span.subject)
             .filter(|wait| end_of(wait).is_some_and(|end| (limit - end).abs() <= TOLERANCE_MS))
@@ -96,7 +100,7 @@ fn before<'a>(spans: &'a [Span], span: Option<&Span>, limit: i64) -> Option<&'a 
         );
         let awaited = latest(
             &mut work()
-                .filter(|found| waited.iter().any(|phase| **phase == found.phase))
+                .filter(|found| waited.contains(&&found.phase))
                 .filter(near),
         );
         if let Some(found) = awaited.or(same) {

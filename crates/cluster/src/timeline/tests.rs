@@ -5,7 +5,7 @@ use super::*;
 fn span(subject: &str, phase: &str, from: i64, to: i64, waits: bool) -> Span {
     Span {
         subject: subject.to_owned(),
-        phase: phase.to_owned(),
+        phase: phase.into(),
         from_ms: from,
         to_ms: Some(to),
         waits,
@@ -103,7 +103,7 @@ fn phases_begin_go_on_and_end() {
     let told: Vec<_> = timeline
         .spans
         .iter()
-        .map(|span| (span.phase.as_str(), span.from_ms, span.to_ms, span.outcome))
+        .map(|span| (span.phase.name(), span.from_ms, span.to_ms, span.outcome))
         .collect();
     assert_eq!(
         told,
@@ -166,4 +166,44 @@ proptest::proptest! {
             proptest::prop_assert!(link.from_ms < link.to_ms);
         }
     }
+}
+
+#[test]
+fn what_machines_print_becomes_spans() {
+    let mut timeline = Timeline::begin("up", "ha", 0);
+    let mut at_ms = 0;
+    let mut counts = Vec::new();
+    for _ in 0..3 {
+        for line in [
+            "CARAVAN 1 prepare start masterone, control-plane",
+            "CARAVAN 1 prepare done",
+            "CARAVAN 1 wait-etcd start",
+            "CARAVAN 1 wait-etcd wait etcd's quorum (0s)",
+            "CARAVAN 1 wait-etcd done",
+            "CARAVAN 1 init start",
+            "CARAVAN 1 init fail kubeadm init: see above",
+        ] {
+            at_ms += 100;
+            let line = PhaseLine::parse(line).expect("a line of a phase");
+            timeline.hear("masterone", &line, at_ms);
+        }
+        counts.push(timeline.failures("masterone", &Phase::Init));
+    }
+    // Tries of a phase are counted though others are between.
+    assert_eq!(counts, [1, 2, 3]);
+    assert_eq!(timeline.failures("masterone", &Phase::Prepare), 0);
+    assert_eq!(timeline.failures("mastertwo", &Phase::Init), 0);
+    let first: Vec<_> = timeline.spans[..3]
+        .iter()
+        .map(|span| (span.phase.name(), span.from_ms, span.to_ms, span.waits))
+        .collect();
+    assert_eq!(
+        first,
+        [
+            ("prepare", 100, Some(200), false),
+            ("wait-etcd", 300, Some(500), true),
+            ("init", 600, Some(700), false),
+        ]
+    );
+    assert_eq!(timeline.spans[2].note, "kubeadm init: see above");
 }

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::SystemTime;
 
+use caravan_cluster::phase::Phase;
 use caravan_cluster::timeline::Timeline;
 use caravan_lab::Lab;
 use serde::Serialize;
@@ -30,12 +31,16 @@ enum End {
 }
 
 /// What a run comes by, in this order: its words, the phase that ends with it, and on which machine.
-const MARKS: [(&str, &str, End); 7] = [
-    ("etcd has a quorum", "etcd-quorum", End::First),
-    ("the virtual address is held", "vip", End::First),
-    ("the first master is made", "init", End::First),
-    ("all others have joined", "join", End::Last),
-    ("nodes are ready", "node-ready", End::Last),
+const MARKS: [(&str, Phase, End); 5] = [
+    ("etcd has a quorum", Phase::EtcdQuorum, End::First),
+    ("the virtual address is held", Phase::Vip, End::First),
+    ("the first master is made", Phase::Init, End::First),
+    ("all others have joined", Phase::Join, End::Last),
+    ("nodes are ready", Phase::NodeReady, End::Last),
+];
+
+/// Steps of the run that come after, likewise.
+const STEPS: [(&str, &str, End); 2] = [
     ("pods are ready", "cluster", End::Last),
     ("verified", "verify", End::Last),
 ];
@@ -72,11 +77,12 @@ pub(super) fn marks(timeline: &Timeline, back_unix_ms: Option<i64>) -> Vec<Mark>
         what: "Vagrant is back",
         at_ms: back_unix_ms.map(|at| at - timeline.began_unix_ms),
     };
-    let reached = MARKS.iter().map(|(what, phase, end)| {
+    let steps = STEPS.map(|(what, step, end)| (what, Phase::from(step), end));
+    let reached = MARKS.into_iter().chain(steps).map(|(what, phase, end)| {
         let ends = timeline
             .spans
             .iter()
-            .filter(|span| span.phase == *phase)
+            .filter(|span| span.phase == phase)
             .filter_map(|span| span.to_ms);
         let at_ms = match end {
             End::First => ends.min(),

@@ -85,7 +85,7 @@ fn path(figures: &Figures) -> String {
         let machine = Some(&step.subject).filter(|subject| *subject != RUN);
         table.add_row([
             machine.cloned().unwrap_or_default(),
-            step.phase.clone(),
+            step.phase.to_string(),
             seconds(step.from_ms),
             seconds(step.to_ms - step.from_ms),
         ]);
@@ -154,7 +154,7 @@ mod tests {
         };
         let step = |subject: &str, phase: &str, from_ms, to_ms| Link {
             subject: subject.to_owned(),
-            phase: phase.to_owned(),
+            phase: phase.into(),
             from_ms,
             to_ms,
         };
