@@ -224,7 +224,7 @@ fn an_entry_of_a_list_leads_to_its_own_machine() {
         }
     };
     for lab in [labs::lab("ha"), shuffled()] {
-        let (software, material) = (Software::example(), Material::placeholder(&lab));
+        let (software, material) = (Software::example(), Material::placeholder(&lab).unwrap());
         let settings = settings(Provider::Docker, true);
         let renderer = Renderer::new(&lab, &software, &settings, &material).unwrap();
         for machine in lab.machines() {
