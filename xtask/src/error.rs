@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use caravan_lab::{Faults, Ipv4Net, Provider};
+use caravan_lab::{Faults, Ipv4Net, LabChange, Provider};
 use caravan_vagrant::engine::Conflict;
 
 pub(crate) use self::stuck::Stuck;
@@ -76,7 +76,10 @@ pub(crate) enum Error {
         "the file of lab `{lab}` was changed, and its machines were made from the file as it was before:{}",
         indented(changes)
     )]
-    Edited { lab: String, changes: Vec<String> },
+    Edited {
+        lab: String,
+        changes: Vec<LabChange>,
+    },
     /// The lab file was changed, and nobody can be asked whether machines of it are there.
     #[error(
         "the file of lab `{lab}` was changed, and it is not known whether machines exist that were made from the file as it was before:{}",
@@ -84,7 +87,7 @@ pub(crate) enum Error {
     )]
     EditedUnasked {
         lab: String,
-        changes: Vec<String>,
+        changes: Vec<LabChange>,
         source: Box<Error>,
     },
     /// The machines belong on another computer.
@@ -328,7 +331,7 @@ fn by(holder: Option<&Holder>) -> String {
     }
 }
 
-fn indented(lines: &[String]) -> String {
+fn indented<T: fmt::Display>(lines: &[T]) -> String {
     lines.iter().map(|line| format!("\n    {line}")).collect()
 }
 

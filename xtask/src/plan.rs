@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use caravan_host::ranges::{self, Collision};
 use caravan_lab::failure::Analysis;
-use caravan_lab::{Lab, Machine, Provider, Server};
+use caravan_lab::{Lab, LabChange, Machine, Provider, Server};
 use caravan_process::shell;
 use caravan_render::Material;
 use serde::Serialize;
@@ -24,7 +24,6 @@ use crate::settings;
 use crate::show::screen::Screen;
 use crate::show::table;
 use crate::software;
-use crate::state::changes;
 use crate::state::choices::Choices;
 use crate::state::lock::Lock;
 use crate::workspace::{Workspace, read_lab};
@@ -38,7 +37,7 @@ struct Report<'a> {
     machines: &'a [caravan_lab::Machine],
     /// The machines that are there; none where nobody could be asked.
     there: Option<&'a BTreeSet<String>>,
-    edits: &'a [String],
+    edits: &'a [LabChange],
     changes: &'a [files::MachineChange],
     collisions: &'a [Collision],
     failures: &'a Analysis,
@@ -68,7 +67,7 @@ pub(crate) fn run(
     }
     let there = there(&lab, &dir, choices.provider, screen)?;
     let edits = machines::deployed_lab(lab.name(), &dir)
-        .map(|then| changes::between(&then, &lab))
+        .map(|then| lab.changes_since(&then))
         .unwrap_or_default();
     if flags.json {
         let changes = files::compare(&lab, &dir, &sources, there.as_ref())?;
@@ -208,7 +207,7 @@ fn write(
     if exist && dir.deployed_lab().exists() {
         // One that cannot be read any more describes them all the same.
         let (then, _) = read_lab(lab.name(), &dir.deployed_lab())?;
-        let changes = changes::between(&then, lab);
+        let changes = lab.changes_since(&then);
         if !changes.is_empty() {
             return Err(match found {
                 Ok(_) => Error::Edited {

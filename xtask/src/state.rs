@@ -1,7 +1,6 @@
 //! What is kept of a lab on this computer, apart from its keys and its files.
 
 pub(crate) mod alone;
-pub(crate) mod changes;
 pub(crate) mod choices;
 pub(crate) mod cluster;
 pub(crate) mod lock;

@@ -4,6 +4,7 @@
 //! What follows from the file (endpoint, certificate names, pod subnets, priorities) is a method of [`Lab`], so that no two files of a cluster can disagree about it.
 //! Nothing here does I/O: the caller reads the file and renders the faults.
 
+mod change;
 mod check;
 mod derived;
 mod document;
@@ -23,6 +24,7 @@ pub mod state;
 mod suggest;
 mod versions;
 
+pub use change::{Changed, LabChange, MachineChange};
 pub use fault::{Fault, Faults, Related, Severity};
 pub use ipnet::Ipv4Net;
 pub use lab::Lab;

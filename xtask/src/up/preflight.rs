@@ -17,7 +17,6 @@ use crate::machines::{self, Found};
 use crate::setup;
 use crate::show::screen;
 use crate::software;
-use crate::state::changes;
 use crate::state::choices::Choices;
 use crate::state::cluster::Cluster;
 
@@ -170,7 +169,7 @@ fn unedited(up: &Up<'_>, holders: &BTreeSet<&str>) -> Result<(), Error> {
             machines: holders.iter().map(|name| (*name).to_owned()).collect(),
         });
     };
-    let changes = changes::between(&then, up.lab);
+    let changes = up.lab.changes_since(&then);
     if changes.is_empty() {
         return Ok(());
     }

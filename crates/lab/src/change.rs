@@ -1,0 +1,199 @@
+//! What differs between two versions of a lab, such as the one its machines were made from and the one in its file.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Serialize, Serializer};
+
+use crate::lab::Lab;
+use crate::machine::{Machine, Role};
+use crate::network::PodNetwork;
+use crate::versions::KubernetesVersion;
+
+/// A value as it was and as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed<T> {
+    /// What the older lab says.
+    pub from: T,
+    /// What the newer lab says.
+    pub to: T,
+}
+
+/// One difference between two versions of a lab. Its `Display` is a sentence without a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LabChange {
+    /// Another domain.
+    Domain(Changed<String>),
+    /// Another minor version of Kubernetes.
+    Kubernetes(Changed<KubernetesVersion>),
+    /// Another virtual address, or one more or less.
+    Vip(Changed<Option<Ipv4Addr>>),
+    /// Another subnet.
+    Subnet(Changed<Ipv4Net>),
+    /// Another pod range.
+    PodCidr(Changed<Ipv4Net>),
+    /// Another service range.
+    ServiceCidr(Changed<Ipv4Net>),
+    /// Another pod network.
+    PodNetwork(Changed<PodNetwork>),
+    /// Another VRRP router id, perhaps because the virtual address is another.
+    VirtualRouterId(Changed<u8>),
+    /// Other operators, the gateway among them.
+    Operators(Changed<Vec<Ipv4Addr>>),
+    /// A machine that the older lab does not have.
+    MachineAdded(Machine),
+    /// A machine of both labs.
+    MachineChanged {
+        /// Its name.
+        name: String,
+        /// What differs; never empty.
+        changes: Vec<MachineChange>,
+    },
+    /// A machine that the newer lab does not have.
+    MachineRemoved(Machine),
+}
+
+/// One difference between two versions of a machine. Its `Display` is a clause such as `` `cpus` was `2` and is `4` ``.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MachineChange {
+    /// Another role.
+    Role(Changed<Role>),
+    /// Another server.
+    Server(Changed<String>),
+    /// Another address.
+    Ip(Changed<Ipv4Addr>),
+    /// Another size of memory, in MiB.
+    MemoryMib(Changed<u32>),
+    /// Another number of CPUs.
+    Cpus(Changed<u8>),
+}
+
+impl Lab {
+    /// Returns what this lab says otherwise than `old`, of all that its machines are made from: first the lab's own keys,
+    /// then machines that are new or differ, in the order of this lab, then those that are gone.
+    ///
+    /// Empty where both make the same machines. Comments and the order of things do not count, nor do the keys `etcd`,
+    /// `provider` and `airgap` and those of servers.
+    pub fn changes_since(&self, old: &Lab) -> Vec<LabChange> {
+        let domain = changed(&old.domain, &self.domain).map(LabChange::Domain);
+        let kubernetes = changed(&old.kubernetes, &self.kubernetes).map(LabChange::Kubernetes);
+        let vip = changed(&old.vip, &self.vip).map(LabChange::Vip);
+        let subnet = changed(&old.subnet, &self.subnet).map(LabChange::Subnet);
+        let pod_cidr = changed(&old.pod_cidr, &self.pod_cidr).map(LabChange::PodCidr);
+        let service_cidr =
+            changed(&old.service_cidr, &self.service_cidr).map(LabChange::ServiceCidr);
+        let pod_network = changed(&old.pod_network, &self.pod_network).map(LabChange::PodNetwork);
+        let router_id = changed(&old.virtual_router_id, &self.virtual_router_id)
+            .map(LabChange::VirtualRouterId);
+        let operators = changed(&old.operators(), &self.operators()).map(LabChange::Operators);
+        let own = [
+            domain,
+            kubernetes,
+            vip,
+            subnet,
+            pod_cidr,
+            service_cidr,
+            pod_network,
+            router_id,
+            operators,
+        ];
+        let machines = self.machines.iter().filter_map(|machine| {
+            let Some(before) = old.machine(&machine.name) else {
+                return Some(LabChange::MachineAdded(machine.clone()));
+            };
+            let changes = machine.changes_since(before);
+            (!changes.is_empty()).then(|| LabChange::MachineChanged {
+                name: machine.name.clone(),
+                changes,
+            })
+        });
+        let gone = (old.machines.iter()).filter(|machine| self.machine(&machine.name).is_none());
+        own.into_iter()
+            .flatten()
+            .chain(machines)
+            .chain(gone.cloned().map(LabChange::MachineRemoved))
+            .collect()
+    }
+}
+
+impl Machine {
+    /// Returns what this machine says otherwise than `old`, which has the same name.
+    pub fn changes_since(&self, old: &Machine) -> Vec<MachineChange> {
+        let changes = [
+            changed(&old.role, &self.role).map(MachineChange::Role),
+            changed(&old.server, &self.server).map(MachineChange::Server),
+            changed(&old.ip, &self.ip).map(MachineChange::Ip),
+            changed(&old.memory_mib, &self.memory_mib).map(MachineChange::MemoryMib),
+            changed(&old.cpus, &self.cpus).map(MachineChange::Cpus),
+        ];
+        changes.into_iter().flatten().collect()
+    }
+}
+
+fn changed<T: Clone + PartialEq>(from: &T, to: &T) -> Option<Changed<T>> {
+    (from != to).then(|| Changed {
+        from: from.clone(),
+        to: to.clone(),
+    })
+}
+
+impl fmt::Display for LabChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LabChange::Domain(values) => clause(f, "domain", values),
+            LabChange::Kubernetes(values) => clause(f, "kubernetes", values),
+            LabChange::Vip(Changed { from, to }) => {
+                let shown =
+                    |vip: &Option<Ipv4Addr>| vip.map_or("absent".to_owned(), |vip| vip.to_string());
+                let (from, to) = (shown(from), shown(to));
+                clause(f, "vip", &Changed { from, to })
+            }
+            LabChange::Subnet(values) => clause(f, "subnet", values),
+            LabChange::PodCidr(values) => clause(f, "pod_cidr", values),
+            LabChange::ServiceCidr(values) => clause(f, "service_cidr", values),
+            LabChange::PodNetwork(values) => clause(f, "pod_network", values),
+            LabChange::VirtualRouterId(values) => clause(f, "virtual_router_id", values),
+            LabChange::Operators(Changed { from, to }) => {
+                let (from, to) = (format!("{from:?}"), format!("{to:?}"));
+                clause(f, "operators", &Changed { from, to })
+            }
+            LabChange::MachineAdded(machine) => write!(f, "machine `{}` is new", machine.name),
+            LabChange::MachineChanged { name, changes } => {
+                let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
+                write!(f, "machine `{name}`: {}", changes.join(", "))
+            }
+            LabChange::MachineRemoved(machine) => write!(f, "machine `{}` is gone", machine.name),
+        }
+    }
+}
+
+impl fmt::Display for MachineChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MachineChange::Role(values) => clause(f, "role", values),
+            MachineChange::Server(values) => clause(f, "server", values),
+            MachineChange::Ip(values) => clause(f, "ip", values),
+            MachineChange::MemoryMib(values) => clause(f, "memory_mib", values),
+            MachineChange::Cpus(values) => clause(f, "cpus", values),
+        }
+    }
+}
+
+fn clause<T: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    key: &str,
+    values: &Changed<T>,
+) -> fmt::Result {
+    let Changed { from, to } = values;
+    write!(f, "`{key}` was `{from}` and is `{to}`")
+}
+
+/// As its sentence.
+impl Serialize for LabChange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
