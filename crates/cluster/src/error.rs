@@ -26,12 +26,30 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A fault cannot be done on purpose.
+    #[error("cannot do this: {fault}: {why}")]
+    FaultRefused {
+        /// The fault.
+        fault: String,
+        /// Why.
+        why: &'static str,
+    },
     /// The user asked to stop.
     #[error("interrupted while waiting for the lab")]
     Interrupted,
     /// A machine could not be entered, or a program not be run.
     #[error(transparent)]
     Machine(#[from] caravan_vagrant::Error),
+    /// What was waited for did not come.
+    #[error("{what}: not within {seconds} s{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    NotInTime {
+        /// What.
+        what: String,
+        /// How long it was waited for, in seconds.
+        seconds: u64,
+        /// Why it was not there when it was looked for last, if that is known.
+        why: Option<String>,
+    },
     /// The lab is not ready in time.
     #[error("the lab is not ready after {seconds} s: {}", listed(missing))]
     NotReady {
@@ -107,7 +125,9 @@ impl Error {
                     .to_owned(),
             ),
             Self::Answered { .. }
+            | Self::FaultRefused { .. }
             | Self::Interrupted
+            | Self::NotInTime { .. }
             | Self::Script { .. }
             | Self::Unreadable { .. } => None,
         }

@@ -6,6 +6,7 @@
 //! | [`timeline`] | what did a run do, and when? |
 //! | [`ready`] | is the cluster there? |
 //! | [`verify`] | does each promise of the lab hold? |
+//! | [`disturb`] | what do users see while a part is broken? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
 //! | [`kube`], [`etcd`], [`attempt`], [`facts`] | what do servers and machines answer? |
 //!
@@ -14,6 +15,7 @@
 mod access;
 pub mod attempt;
 pub mod convergence;
+pub mod disturb;
 mod error;
 pub mod etcd;
 pub mod facts;

@@ -23,11 +23,9 @@ mod keys;
 mod limits;
 mod names;
 mod nodes;
-mod outage;
 mod pods;
 mod quorum;
 mod refusals;
-mod restore;
 mod run;
 mod strangers;
 mod table;
@@ -136,4 +134,4 @@ pub fn list(depth: Depth) -> impl Iterator<Item = (&'static str, &'static str)> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

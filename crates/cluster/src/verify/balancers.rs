@@ -9,9 +9,9 @@ use caravan_process::interrupt;
 use super::Depth;
 use super::context::{Context, client, told};
 use super::findings::Findings;
-use super::outage::{self, Outage};
-use super::restore::{Broken, Harm};
-use crate::attempt::{Client, End};
+use crate::attempt::End;
+use crate::disturb::outage::{self, ApiProbe, Outage};
+use crate::disturb::{Disturbance, Harm, OverSsh, UnitFault};
 use crate::{facts, parallel};
 
 /// How long a takeover may take, and how long clients may be without the API.
@@ -23,8 +23,8 @@ const ADDRESSES: Duration = Duration::from_secs(30);
 /// How long a repaired owner is watched.
 const RETURN: Duration = Duration::from_secs(2);
 
-/// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// How often a repaired owner is looked at.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Which machines have the virtual address.
 pub(super) fn one_owner(context: &Context) -> Result<Findings, String> {
@@ -154,7 +154,7 @@ const HARMS: [(&str, Harm); 5] = [
 
 /// Breaks Keepalived and HAProxy on whoever owns the address; another one must have it each time.
 pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
-    let client = client(&context.access.kubernetes_ca, None)?.with_limit(PATIENCE);
+    let api = ApiProbe::new(&context.lab, &context.access).map_err(told)?;
     let mut findings = Findings::new();
     for (unit, harm) in HARMS {
         let what = format!("{unit} {harm}");
@@ -162,10 +162,8 @@ pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
             findings.wrong(format!("{what}: not tried, because of the interrupt"));
             break;
         }
-        let (moved, outage) = outage::measured(
-            || serves(context, &client),
-            || lose(context, unit, harm, &client),
-        );
+        let (moved, outage) =
+            outage::measured(|| api.answers(), || lose(context, unit, harm, &api));
         match moved {
             Ok(course) => findings.add(judge_takeover(&what, &course, outage)),
             Err(why) => {
@@ -177,11 +175,6 @@ pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
     Ok(findings)
 }
 
-fn serves(context: &Context, client: &Client) -> bool {
-    let answer = client.get(context.lab.api_endpoint(), "/readyz");
-    matches!(answer.end, End::Answered { status: 200, .. })
-}
-
 /// Who had the address, and who had it then.
 struct Course {
     from: String,
@@ -190,24 +183,21 @@ struct Course {
 }
 
 /// Does `harm` to `unit` on the owner until another machine has the address.
-fn lose(
-    context: &Context,
-    unit: &'static str,
-    harm: Harm,
-    client: &Client,
-) -> Result<Course, String> {
+fn lose(context: &Context, unit: &str, harm: Harm, api: &ApiProbe) -> Result<Course, String> {
     let vip = vip(context)?;
     let before = owner(context, vip)?;
-    let broken = Broken::by(harm, context, before, unit)?;
+    let means = OverSsh::new(&context.lab, &context.access);
+    let fault = UnitFault::new(&before.name, unit, harm);
+    let broken = Disturbance::begin(&means, fault).map_err(told)?;
     let mut looks = Looks::default();
     let mut after = None;
     let taken = outage::until(TAKEOVER, "another owner that serves", || {
         let now = looks.owner(context, vip)?;
         after = Some(now.name.clone());
-        Ok(now.name != before.name && serves(context, client))
+        Ok(now.name != before.name && api.answers())
     });
-    broken.restore()?;
-    taken?;
+    broken.end().map_err(told)?;
+    taken.map_err(told)?;
     outage::until(TAKEOVER, "the former owner's health", || {
         context
             .remote(before)
@@ -217,16 +207,18 @@ fn lose(
             )
             .map(|said| said.success())
             .map_err(|error| error.to_string())
-    })?;
+    })
+    .map_err(told)?;
     // If the former owner took the address back now, clients would see that too.
     let back = Instant::now();
     while back.elapsed() < RETURN {
         drop(looks.owner(context, vip));
-        std::thread::sleep(PATIENCE / 8);
+        std::thread::sleep(LOOK);
     }
     outage::until(TAKEOVER, "one owner again", || {
-        looks.owner(context, vip).map(|_| serves(context, client))
-    })?;
+        looks.owner(context, vip).map(|_| api.answers())
+    })
+    .map_err(told)?;
     Ok(Course {
         from: before.name.clone(),
         to: after.unwrap_or_default(),
@@ -241,9 +233,7 @@ fn judge_takeover(what: &str, course: &Course, outage: Outage) -> Result<String,
     }
     let seen = format!(
         "{what}: {to} took over, the API was away for {} ms ({} of {} tries failed)",
-        outage.longest.as_millis(),
-        outage.failures,
-        outage.tries
+        outage.away_ms, outage.failed, outage.asked
     );
     if looks.shared {
         return Err(format!(
@@ -251,7 +241,7 @@ fn judge_takeover(what: &str, course: &Course, outage: Outage) -> Result<String,
             looks.count
         ));
     }
-    if outage.longest > TAKEOVER {
+    if u128::from(outage.away_ms) > TAKEOVER.as_millis() {
         return Err(seen);
     }
     Ok(seen)
@@ -292,10 +282,10 @@ mod tests {
 
     #[test]
     fn somebody_else_takes_over_soon() {
-        let outage = |seconds| Outage {
-            tries: 100,
-            failures: 5,
-            longest: Duration::from_secs(seconds),
+        let outage = |seconds: u64| Outage {
+            asked: 100,
+            failed: 5,
+            away_ms: seconds * 1000,
         };
         let course = |to: &str, severals: &[bool]| {
             let mut looks = Looks::default();

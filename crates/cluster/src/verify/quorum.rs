@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::context::{Context, told};
 use super::findings::Findings;
-use super::outage;
-use super::restore::{Broken, Harm};
+use crate::disturb::outage::until;
+use crate::disturb::{Disturbance, Harm, OverSsh, UnitFault};
 use crate::etcd;
 use crate::kube::Api;
 
@@ -40,19 +40,17 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
         }
     }
     let leader = leader.ok_or("etcd has no leader to begin with")?;
-    let machine = context
-        .lab
-        .machine(&leader.name)
-        .ok_or_else(|| format!("{} is not in the lab", leader.name))?;
     let maps = format!("{}/configmaps", context.space()?.path());
     let api = context.api()?;
 
     let began = Instant::now();
-    let stopped = Broken::by(Harm::Stop, context, machine, "etcd")?;
+    let means = OverSsh::new(&context.lab, &context.access);
+    let fault = UnitFault::new(&leader.name, "etcd", Harm::Stop);
+    let stopped = Disturbance::begin(&means, fault).map_err(told)?;
     let stopped_in = began.elapsed();
     let gone = leader.health().is_err();
     let mut written = String::new();
-    let wrote = outage::until(WRITE, "a write through the endpoint", || {
+    let wrote = until(WRITE, "a write through the endpoint", || {
         let map = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": { "generateName": "quorum-" },
@@ -65,8 +63,8 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
     });
     let read_on = wrote.as_ref().map_or(0, |_| read(context, &written));
     let gone = gone && leader.health().is_err();
-    stopped.restore()?;
-    let back = outage::until(RETURN, "the member's return", || {
+    stopped.end().map_err(told)?;
+    let back = until(RETURN, "the member's return", || {
         for member in &members {
             member.health().map_err(told)?;
         }
@@ -76,9 +74,9 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
         member: leader.name.clone(),
         gone,
         stopped_in,
-        wrote: wrote?,
+        wrote: wrote.map_err(told)?,
         read_on,
-        back: back?,
+        back: back.map_err(told)?,
     };
     let masters = context.lab.of_role(Role::ControlPlane).count();
     Ok([judge(&course, masters)].into_iter().collect())

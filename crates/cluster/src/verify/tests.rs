@@ -12,7 +12,7 @@ use super::*;
 use crate::{Access, Certificate, Foreign, PATIENCE, Pair};
 
 /// One of the two labs.
-pub(super) fn lab(name: &str) -> Lab {
+pub(crate) fn lab(name: &str) -> Lab {
     let source = match name {
         "ha" => include_str!("../../../../labs/ha.toml"),
         "external-etcd" => include_str!("../../../../labs/external-etcd.toml"),
@@ -22,7 +22,7 @@ pub(super) fn lab(name: &str) -> Lab {
 }
 
 /// A client's certificate of etcd's CA, to be changed as a test needs it.
-pub(super) fn certificate(subject: &str) -> Certificate {
+pub(crate) fn certificate(subject: &str) -> Certificate {
     Certificate {
         subject: subject.to_owned(),
         issuer: "etcd-ca".to_owned(),
@@ -100,7 +100,7 @@ fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
 }
 
 /// Keys that open nothing; who is asked over ssh with them is not reached.
-pub(super) fn access() -> Access {
+pub(crate) fn access() -> Access {
     let now = SystemTime::now();
     let name = |text| CommonName::try_from(text).expect("a name");
     let ca = Authority::create(&AuthoritySpec::new(name("ca")), now).expect("a CA");
@@ -131,14 +131,17 @@ pub(super) fn access() -> Access {
 
 #[test]
 fn scripts_pass_shellcheck() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/verify/scripts");
     let Ok(shellcheck) = Program::find("shellcheck") else {
         let required = std::env::var_os("CARAVAN_REQUIRE_CHECKERS").is_some();
         assert!(!required, "shellcheck is required and not installed");
         return;
     };
-    let mut scripts: Vec<_> = std::fs::read_dir(folder)
-        .expect("the scripts' folder")
+    let mut scripts: Vec<_> = ["verify", "disturb"]
+        .iter()
+        .flat_map(|module| {
+            let folder = format!("{}/src/{module}/scripts", env!("CARGO_MANIFEST_DIR"));
+            std::fs::read_dir(folder).expect("the scripts' folder")
+        })
         .map(|entry| entry.expect("a script").path())
         .collect();
     scripts.sort();

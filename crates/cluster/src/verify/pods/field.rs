@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{HEADLESS, PORT, Pod, SERVICE, Tasks};
+use crate::disturb::outage::until;
 use crate::kube::{self, Api};
 use crate::parallel;
 use crate::verify::context::{Context, told};
-use crate::verify::outage::until;
 
 /// What marks our namespaces, so that a later run finds what an earlier one had to leave.
 const LABEL: &str = "caravan.local/verify";
@@ -115,7 +115,8 @@ impl Field {
             }
             let missing: Vec<&str> = nodes.difference(&placed).copied().collect();
             Err(format!("none runs on {}", missing.join(", ")))
-        })?;
+        })
+        .map_err(told)?;
         if let Some(why) = hopeless {
             return Err(why);
         }

@@ -5,6 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use caravan_lab::Lab;
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::{Client, End};
+use crate::{Access, Error};
+
 /// How often a client begins a try, whether or not those before have been answered.
 const PERIOD: Duration = Duration::from_millis(20);
 
@@ -17,20 +23,49 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How often something is asked that is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a client of the API waits for an answer.
+pub const PATIENCE: Duration = Duration::from_millis(400);
+
 /// What a client has seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Outage {
-    pub(super) tries: usize,
-    pub(super) failures: usize,
-    /// From one good answer to the next, at most.
-    pub(super) longest: Duration,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// How many requests it made.
+    pub asked: usize,
+    /// How many of them were not answered well.
+    pub failed: usize,
+    /// The longest time without a good answer, in milliseconds: from one to the next, at most.
+    pub away_ms: u64,
+}
+
+/// A client of the lab's API that shows no certificate, with a connection of its own for each request.
+#[derive(Debug, Clone)]
+pub struct ApiProbe {
+    client: Client,
+    endpoint: std::net::SocketAddrV4,
+}
+
+impl ApiProbe {
+    /// A client of the lab's endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Credentials`].
+    pub fn new(lab: &Lab, access: &Access) -> Result<Self, Error> {
+        Ok(Self {
+            client: Client::new(&access.kubernetes_ca, None)?.with_limit(PATIENCE),
+            endpoint: lab.api_endpoint(),
+        })
+    }
+
+    /// Whether the API says, now, that it is ready.
+    pub fn answers(&self) -> bool {
+        let answer = self.client.get(self.endpoint, "/readyz");
+        matches!(answer.end, End::Answered { status: 200, .. })
+    }
 }
 
 /// Runs `during` while a client tries `works` over and over; returns both what `during` did and what the client saw.
-pub(super) fn measured<T>(
-    works: impl Fn() -> bool + Sync,
-    during: impl FnOnce() -> T,
-) -> (T, Outage) {
+pub fn measured<T>(works: impl Fn() -> bool + Sync, during: impl FnOnce() -> T) -> (T, Outage) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let client = scope.spawn(|| watch(&stop, &works));
@@ -79,19 +114,24 @@ fn seen(mut answers: Vec<(Duration, bool)>, ended: Duration) -> Outage {
         longest = longest.max(*at - last);
         last = *at;
     }
+    let longest = longest.max(ended.saturating_sub(last));
     Outage {
-        tries: answers.len(),
-        failures: answers.iter().filter(|(_, good)| !good).count(),
-        longest: longest.max(ended.saturating_sub(last)),
+        asked: answers.len(),
+        failed: answers.iter().filter(|(_, good)| !good).count(),
+        away_ms: u64::try_from(longest.as_millis()).unwrap_or(u64::MAX),
     }
 }
 
-/// Asks `done` until it says yes, and returns how long that took; `Err` after `limit`, with its last words.
-pub(super) fn until(
+/// Asks `done` until it says yes, and returns how long that took.
+///
+/// # Errors
+///
+/// [`Error::NotInTime`] after `limit`, with the last words of `done`.
+pub fn until(
     limit: Duration,
     what: &str,
     mut done: impl FnMut() -> Result<bool, String>,
-) -> Result<Duration, String> {
+) -> Result<Duration, Error> {
     let began = Instant::now();
     loop {
         let last = done();
@@ -99,8 +139,11 @@ pub(super) fn until(
             return Ok(began.elapsed());
         }
         if began.elapsed() > limit {
-            let why = last.err().map(|why| format!(": {why}")).unwrap_or_default();
-            return Err(format!("{what}: not within {} s{why}", limit.as_secs()));
+            return Err(Error::NotInTime {
+                what: what.to_owned(),
+                seconds: limit.as_secs(),
+                why: last.err(),
+            });
         }
         sleep(PAUSE);
     }
@@ -122,8 +165,8 @@ mod tests {
             })
         });
         assert!(done.is_ok());
-        assert_eq!(outage.failures, 2);
-        assert!(outage.tries > 4 && outage.longest >= PERIOD);
+        assert_eq!(outage.failed, 2);
+        assert!(outage.asked > 4 && u128::from(outage.away_ms) >= PERIOD.as_millis());
     }
 
     #[test]
@@ -147,7 +190,7 @@ mod tests {
             done
         });
         assert!(done.is_ok());
-        assert_eq!(outage.failures, 1);
+        assert_eq!(outage.failed, 1);
     }
 
     #[test]
@@ -161,28 +204,32 @@ mod tests {
             (at(430), false),
             (at(240), true),
         ];
-        let outage = |longest| Outage {
-            tries: 5,
-            failures: 2,
-            longest,
+        let outage = |away_ms| Outage {
+            asked: 5,
+            failed: 2,
+            away_ms,
         };
-        assert_eq!(seen(answers.clone(), at(250)), outage(at(190)));
-        assert_eq!(seen(answers, at(500)), outage(at(260)));
+        assert_eq!(seen(answers.clone(), at(250)), outage(190));
+        assert_eq!(seen(answers, at(500)), outage(260));
     }
 
     #[test]
     fn who_is_never_answered_is_out_until_the_end() {
         let stop = AtomicBool::new(true);
-        let outage = watch(&stop, &|| false);
-        assert_eq!((outage.tries, outage.failures), (1, 1));
-        assert!(outage.longest > Duration::ZERO);
+        let outage = watch(&stop, &|| {
+            sleep(Duration::from_millis(2));
+            false
+        });
+        assert_eq!((outage.asked, outage.failed), (1, 1));
+        assert_eq!(seen(vec![(PAUSE, false)], PERIOD).away_ms, 20);
     }
 
     #[test]
     fn a_wait_ends_with_its_reason() {
         let limit = Duration::from_millis(1);
         let ended = until(limit, "the moon", || Err("it is day".into()));
-        assert_eq!(ended, Err("the moon: not within 0 s: it is day".to_owned()));
+        let said = ended.expect_err("it never comes").to_string();
+        assert_eq!(said, "the moon: not within 0 s: it is day");
         assert!(until(limit, "", || Ok(true)).is_ok());
     }
 }

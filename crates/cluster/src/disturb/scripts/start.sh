@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Repairs a unit that verify has broken. Set before this: UNIT.
+# Repairs a unit that was broken on purpose. Set before this: UNIT.
 
 # Nothing to wake where the unit was stopped.
 systemctl kill --signal=CONT "$UNIT" 2>/dev/null
