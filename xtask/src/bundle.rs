@@ -1,7 +1,7 @@
 //! `cargo xtask bundle`: the software that machines run.
 
-use caravan_bundle::image::{self, Engine};
 use caravan_bundle::{AddOn, Bundle, Cache, Source, add_on};
+use caravan_bundle::{docker, image};
 use caravan_host::Purpose;
 use serde::Serialize;
 
@@ -189,9 +189,9 @@ fn prune(cache: &Cache, screen: &Screen) -> Result<(), Error> {
         pruned.bytes / (1024 * 1024)
     ));
     // Without an engine there are no images to remove.
-    if let Ok(engine) = Engine::find() {
-        let newest: Vec<String> = image::list(&engine)?.into_iter().take(1).collect();
-        for name in image::prune(&engine, &newest)? {
+    if let Ok(docker) = docker::find() {
+        let newest: Vec<String> = image::list(&docker)?.into_iter().take(1).collect();
+        for name in image::prune(&docker, &newest)? {
             println!("{name}");
         }
     }

@@ -76,7 +76,7 @@ pub(crate) fn image(
     let told = Told(screen);
     setup::ensure(lacking(&cache, minor, network, origin)?, yes, screen)?;
     let from = source(origin.source);
-    let engine = image::Engine::find()?;
+    let docker = caravan_bundle::docker::find()?;
     let bundle = caravan_bundle::ensure(&cache, minor, from, &told)?;
     let add_on = network.map(|network| add_on::ensure(&cache, minor, network, from, &told));
     Ok(image::bake(
@@ -84,7 +84,7 @@ pub(crate) fn image(
         &bundle,
         add_on.transpose()?.as_ref(),
         base(origin.base),
-        &engine,
+        &docker,
         &told,
     )?)
 }

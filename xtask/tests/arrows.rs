@@ -8,18 +8,20 @@ use caravan_process::Program;
 use serde_json::Value;
 
 /// Which of our packages each package may use, tests included.
-const ARROWS: [(&str, &[&str]); 13] = [
-    ("caravan-bundle", &["caravan-process"]),
+const ARROWS: [(&str, &[&str]); 14] = [
+    ("caravan-bundle", &["caravan-docker", "caravan-process"]),
     (
         "caravan-cluster",
         &["caravan-lab", "caravan-process", "caravan-vagrant"],
     ),
+    ("caravan-docker", &["caravan-process"]),
     ("caravan-e2e", &["caravan-bundle", "caravan-process"]),
     ("caravan-files", &[]),
     (
         "caravan-host",
         &[
             "caravan-bundle",
+            "caravan-docker",
             "caravan-files",
             "caravan-lab",
             "caravan-process",
@@ -32,12 +34,13 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("caravan-pki-cli", &["caravan-pki"]),
     ("caravan-process", &[]),
     ("caravan-render", &["caravan-lab", "caravan-pki"]),
-    ("caravan-vagrant", &["caravan-process"]),
+    ("caravan-vagrant", &["caravan-docker", "caravan-process"]),
     (
         "xtask",
         &[
             "caravan-bundle",
             "caravan-cluster",
+            "caravan-docker",
             "caravan-files",
             "caravan-host",
             "caravan-kubeconfig",

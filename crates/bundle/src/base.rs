@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use caravan_docker::DockerCli;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::reason;
 use crate::cache::Cache;
 use crate::digest::Recipe;
-use crate::engine::Engine;
 use crate::entry;
 use crate::pins::Arch;
 use crate::progress::{Event, Progress, Silent, step};
@@ -122,16 +122,16 @@ pub fn is_made(cache: &Cache, base: Base) -> Result<bool, Error> {
 pub(crate) fn ensure(
     cache: &Cache,
     base: Base,
-    engine: &Engine,
+    docker: &DockerCli,
     progress: &dyn Progress,
 ) -> Result<BaseSystem, Error> {
     if let Some(found) = find(cache, base, progress)? {
         return Ok(found);
     }
     match base {
-        Base::Ubuntu | Base::Debian => make(cache, base, engine, progress),
+        Base::Ubuntu | Base::Debian => make(cache, base, docker, progress),
         Base::Auto => {
-            let error = match make(cache, Base::Ubuntu, engine, progress) {
+            let error = match make(cache, Base::Ubuntu, docker, progress) {
                 Err(error @ Error::Program { .. }) => error,
                 made => return made,
             };
@@ -140,7 +140,7 @@ pub(crate) fn ensure(
                 "the registry's base image cannot be had ({registry}); making one from Debian packages"
             );
             progress.event(&Event::Note { text: &text });
-            make(cache, Base::Debian, engine, progress).map_err(|packages| match packages {
+            make(cache, Base::Debian, docker, progress).map_err(|packages| match packages {
                 Error::Interrupted => Error::Interrupted,
                 packages => Error::Base {
                     registry,
@@ -154,7 +154,7 @@ pub(crate) fn ensure(
 fn make(
     cache: &Cache,
     base: Base,
-    engine: &Engine,
+    docker: &DockerCli,
     progress: &dyn Progress,
 ) -> Result<BaseSystem, Error> {
     let arch = Arch::host()?;
@@ -173,7 +173,7 @@ fn make(
         Base::Debian | Base::Auto => "make the base system from Debian packages",
     };
     step(progress, text, || match base {
-        Base::Ubuntu => ubuntu(&id, &root, &scratch, &log, engine, progress),
+        Base::Ubuntu => ubuntu(&id, &root, &scratch, &log, docker, progress),
         Base::Debian | Base::Auto => debian::make(&packages(), &root, &scratch, &log, progress),
     })?;
     let place = cache.bases()?.join(&id);
@@ -189,7 +189,7 @@ fn ubuntu(
     root: &Path,
     scratch: &Path,
     log: &Path,
-    engine: &Engine,
+    docker: &DockerCli,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
     let context = scratch.join("context");
@@ -202,25 +202,24 @@ fn ubuntu(
         fs::write(&path, text).map_err(Error::file("write", &path))?;
     }
     let image = format!("caravan-ubuntu:{}", &id[..12]);
-    engine.build(&image, &context, &[], log, progress)?;
+    crate::docker::build(docker, &image, &context, &[], log, progress)?;
     let container = format!("caravan-ubuntu-{}", &id[..12]);
-    engine.discard(["rm", "--force", &container]);
-    let exported = engine
-        .ask(
-            "read the base image",
-            ["create", "--name", &container, &image, "true"],
-        )
+    docker.discard(["rm", "--force", &container]);
+    let exported = docker
+        .call(["create", "--name", &container, &image, "true"])
+        .run()
         .and_then(|_| {
-            engine
+            docker
                 .call(["export", "--output"])
                 .arg(root)
                 .arg(&container)
                 .run()
-                .map_err(Error::program("read the base image"))
         });
-    engine.discard(["rm", "--force", &container]);
-    engine.discard(["image", "rm", &image]);
-    exported.map(drop)
+    docker.discard(["rm", "--force", &container]);
+    docker.discard(["image", "rm", &image]);
+    exported
+        .map(drop)
+        .map_err(Error::program("read the base image"))
 }
 
 #[cfg(test)]

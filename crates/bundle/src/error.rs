@@ -271,14 +271,12 @@ fn program_hint(error: &caravan_process::Error) -> Option<String> {
         if said("no space left on device") {
             return Some(FULL.to_owned());
         }
-        if said("cannot connect to the docker daemon")
-            || said("failed to connect to the docker api")
-        {
+        if caravan_docker::is_down(failure) {
             return Some(
                 "the container engine is not running: `cargo xtask setup` starts it".to_owned(),
             );
         }
-        if said("permission denied") && said("docker") {
+        if caravan_docker::is_forbidden(failure) {
             return Some(
                 "this user may not use the container engine: add them to the group `docker` and log in again"
                     .to_owned(),

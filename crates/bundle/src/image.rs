@@ -18,17 +18,18 @@ mod context;
 use std::fs;
 use std::path::Path;
 
+use caravan_docker::DockerCli;
+
 use crate::add_on::AddOn;
 use crate::base::{self, Base, BaseSystem};
 use crate::bundle::Bundle;
 use crate::cache::Cache;
 use crate::digest::Recipe;
+use crate::docker::{build, has_image, images_labelled};
 use crate::oci::{self, Image};
 use crate::progress::{Event, Progress, step};
 use crate::software::KUBE_PROXY;
 use crate::{Error, proxy_root};
-
-pub use crate::engine::Engine;
 
 /// The repository of machine images.
 const MACHINE: &str = "caravan-machine";
@@ -42,11 +43,11 @@ const ARCHIVES: &str = "/tmp/caravan-archives";
 /// # Errors
 ///
 /// [`Error::Program`] when the engine does not answer.
-pub fn is_lost(engine: &Engine, reference: &str) -> Result<bool, Error> {
+pub fn is_lost(docker: &DockerCli, reference: &str) -> Result<bool, Error> {
     let ours = reference
         .strip_prefix(MACHINE)
         .is_some_and(|rest| rest.starts_with(':'));
-    Ok(ours && !engine.has_image(reference)?)
+    Ok(ours && !has_image(docker, reference)?)
 }
 
 /// Makes sure that the engine has the machine image of `bundle` and `add_on` on `base`, and returns its reference:
@@ -60,21 +61,21 @@ pub fn bake(
     bundle: &Bundle,
     add_on: Option<&AddOn>,
     base: Base,
-    engine: &Engine,
+    docker: &DockerCli,
     progress: &dyn Progress,
 ) -> Result<String, Error> {
     // The usual case: everything is there, and two questions to the engine say so.
     if let Some(found) = base::find(cache, base, progress)? {
         let reference = reference(bundle, add_on, &found);
-        if engine.has_image(&reference)? {
+        if has_image(docker, &reference)? {
             return Ok(reference);
         }
     }
-    let base = base::ensure(cache, base, engine, progress)?;
+    let base = base::ensure(cache, base, docker, progress)?;
     let reference = reference(bundle, add_on, &base);
     let name = format!("image-{}", tag(&reference));
     let _lock = cache.lock(&name, progress)?;
-    if engine.has_image(&reference)? {
+    if has_image(docker, &reference)? {
         return Ok(reference);
     }
     let workshop = cache.workshop(&name)?;
@@ -86,7 +87,7 @@ pub fn bake(
         reference: &reference,
         workshop: &workshop,
         log: &log,
-        engine,
+        docker,
         progress,
     };
     baking.discard();
@@ -121,7 +122,7 @@ struct Baking<'a> {
     reference: &'a str,
     workshop: &'a Path,
     log: &'a Path,
-    engine: &'a Engine,
+    docker: &'a DockerCli,
     progress: &'a dyn Progress,
 }
 
@@ -169,8 +170,8 @@ impl Baking<'_> {
 
     fn build(&self) -> Result<(), Error> {
         let base = format!("caravan-base:{}", &self.base.content[..16]);
-        if !self.engine.has_image(&base)? {
-            self.engine
+        if !has_image(self.docker, &base)? {
+            self.docker
                 .call(["import", "--change", "LABEL caravan.base=1"])
                 .arg(&self.base.root)
                 .arg(&base)
@@ -181,7 +182,8 @@ impl Baking<'_> {
         }
         let context = self.workshop.join("context");
         context::write(self.bundle, &context)?;
-        self.engine.build(
+        build(
+            self.docker,
             &self.stage(),
             &context,
             &[format!("BASE={base}")],
@@ -195,7 +197,7 @@ impl Baking<'_> {
         let [store, archives] = self.volumes();
         let doing = "unpack the container images";
         let create = self
-            .engine
+            .docker
             .call(["create", "--name", &container, "--network", "none"])
             // What unpacking needs: mounts. Less than `--privileged`, which hosts without every capability refuse.
             .args(["--cap-add", "SYS_ADMIN"])
@@ -222,21 +224,21 @@ impl Baking<'_> {
             let mut from = folder.into_os_string();
             from.push("/.");
             let to = format!("{container}:{ARCHIVES}");
-            self.engine
+            self.docker
                 .call(["cp"])
                 .arg(from)
                 .arg(to)
                 .run()
                 .map_err(Error::program(doing))?;
         }
-        self.engine
+        self.docker
             .call(["start", "--attach", &container])
             .logged(self.log, &mut |text| {
                 self.progress.event(&Event::Line { text })
             })
             .map_err(Error::program(doing))?;
         let software = &self.bundle.software;
-        self.engine
+        self.docker
             .call(["commit", "--change", r#"CMD ["/sbin/init"]"#])
             .args([
                 "--change",
@@ -270,12 +272,12 @@ impl Baking<'_> {
 
     /// Removes what this or a dead runner left in the engine.
     fn discard(&self) {
-        self.engine
+        self.docker
             .discard(["rm", "--force", "--volumes", &self.container()]);
         for volume in self.volumes() {
-            self.engine.discard(["volume", "rm", "--force", &volume]);
+            self.docker.discard(["volume", "rm", "--force", &volume]);
         }
-        self.engine
+        self.docker
             .discard(["image", "rm", "--force", &self.stage()]);
     }
 }
@@ -285,22 +287,11 @@ impl Baking<'_> {
 /// # Errors
 ///
 /// [`Error::Program`].
-pub fn list(engine: &Engine) -> Result<Vec<String>, Error> {
-    let listed = engine.ask(
-        "ask the container engine for its images",
-        [
-            "image",
-            "ls",
-            "--filter",
-            "label=caravan.image",
-            "--format",
-            "{{.Repository}}:{{.Tag}}",
-        ],
-    )?;
+pub fn list(docker: &DockerCli) -> Result<Vec<String>, Error> {
+    let listed = images_labelled(docker, "caravan.image")?;
     Ok(listed
-        .lines()
+        .into_iter()
         .filter(|name| name.starts_with(MACHINE) && !name.ends_with(":<none>"))
-        .map(str::to_owned)
         .collect())
 }
 
@@ -310,28 +301,16 @@ pub fn list(engine: &Engine) -> Result<Vec<String>, Error> {
 /// # Errors
 ///
 /// [`Error::Program`].
-pub fn prune(engine: &Engine, keep: &[String]) -> Result<Vec<String>, Error> {
+pub fn prune(docker: &DockerCli, keep: &[String]) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
-    let bases = engine.ask(
-        "ask the container engine for its images",
-        [
-            "image",
-            "ls",
-            "--filter",
-            "label=caravan.base",
-            "--format",
-            "{{.Repository}}:{{.Tag}}",
-        ],
-    )?;
-    let bases = bases
-        .lines()
-        .filter(|name| name.starts_with("caravan-base:"))
-        .map(str::to_owned);
-    for name in list(engine)?.into_iter().chain(bases) {
+    let bases = images_labelled(docker, "caravan.base")?
+        .into_iter()
+        .filter(|name| name.starts_with("caravan-base:"));
+    for name in list(docker)?.into_iter().chain(bases) {
         if keep.contains(&name) {
             continue;
         }
-        let output = engine
+        let output = docker
             .call(["image", "rm", &name])
             .output()
             .map_err(Error::program(format!("remove the image `{name}`")))?;

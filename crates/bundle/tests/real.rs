@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use caravan_bundle::image::Engine;
+use caravan_bundle::docker;
 use caravan_bundle::{Base, Cache, Event, Progress, Silent, Source};
 
 /// Prints steps and notes with times, for people who run this by hand.
@@ -41,7 +41,7 @@ fn a_bundle_is_built_and_baked() {
     println!("{:7.3} s  the same again", since.elapsed().as_secs_f64());
     assert_eq!(again.content, bundle.content);
 
-    let engine = Engine::find().unwrap();
+    let engine = docker::find().unwrap();
     let since = Instant::now();
     let image =
         caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian, &engine, &Loud).unwrap();

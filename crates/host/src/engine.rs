@@ -9,9 +9,10 @@ mod start;
 
 use std::time::Duration;
 
-use caravan_process::{Output, Program};
+use caravan_docker::{DockerCli, DockerVersion, Endpoint, EngineInfo};
+use caravan_process::Output;
 
-use self::answer::{Endpoint, Here, Judged, Network};
+use self::answer::{EngineVerdict, Here, Network};
 pub use self::start::Starter;
 pub(crate) use self::start::make_state_folder;
 pub use self::start::{start, state_folder};
@@ -63,14 +64,14 @@ impl From<Engine> for NeedState {
 
 /// Asks the engine.
 pub fn look() -> Engine {
-    match Program::find("docker") {
+    match DockerCli::find() {
         Ok(docker) => ask(&docker),
         Err(_) => Engine::Absent("no `docker` command".to_owned()),
     }
 }
 
-fn ask(docker: &Program) -> Engine {
-    let place = docker.path().display().to_string();
+fn ask(docker: &DockerCli) -> Engine {
+    let place = docker.program().path().display().to_string();
     if is_snap(docker) {
         return Engine::Unfit {
             found: format!(
@@ -87,12 +88,7 @@ fn ask(docker: &Program) -> Engine {
             .map_err(|error| probe::told(&error))
     };
     // Alone and first: the others would dial what it names, which may take long.
-    let context = question(&[
-        "context",
-        "inspect",
-        "--format",
-        "{{.Name}} {{.Endpoints.docker.Host}}",
-    ]);
+    let context = question(&Endpoint::QUESTION);
     let endpoint = match &context {
         Ok(output) if output.success() => Endpoint::parse(&output.stdout),
         // A command that knows no contexts, whoever's it is, has the variable.
@@ -125,7 +121,7 @@ fn ask(docker: &Program) -> Engine {
             };
         }
     };
-    if !answer::is_dockers(&version.stdout) {
+    let Some(told) = DockerVersion::parse(&version.stdout) else {
         return match &context {
             Ok(output) if output.stderr.contains("context") => Engine::Unfit {
                 found: format!("`docker` cannot tell which engine to ask: {}", last(output)),
@@ -135,21 +131,16 @@ fn ask(docker: &Program) -> Engine {
             },
             _ => another_program(docker, &place),
         };
-    }
+    };
     if !version.success() {
         return silent(&endpoint, &version);
     }
     let text = |asked: Result<Output, String>| asked.map(|it| it.stdout).unwrap_or_default();
+    let info: EngineInfo = serde_json::from_str(&text(info)).unwrap_or_default();
     let network: Option<Network> = serde_json::from_str(&text(network)).ok();
-    match answer::judge(
-        &endpoint,
-        &version.stdout,
-        &text(info),
-        network.as_ref(),
-        &Here::now(),
-    ) {
-        Judged::Fit { version } => Engine::Running(version),
-        Judged::Unfit(found) => unfit(&endpoint, found),
+    match answer::judge(&endpoint, &told, &info, network.as_ref(), &Here::now()) {
+        EngineVerdict::Fit { version } => Engine::Running(version),
+        EngineVerdict::Unfit(found) => unfit(&endpoint, found),
     }
 }
 
@@ -168,14 +159,15 @@ fn unfit(endpoint: &Endpoint, found: String) -> Engine {
 }
 
 /// Whether the command is of a snap: there, each is a link to one program in a folder of its own.
-fn is_snap(docker: &Program) -> bool {
-    docker.path().starts_with("/snap")
-        || docker.path().starts_with("/var/lib/snapd/snap")
-        || std::fs::canonicalize(docker.path()).is_ok_and(|path| path.ends_with("bin/snap"))
+fn is_snap(docker: &DockerCli) -> bool {
+    docker.program().path().starts_with("/snap")
+        || docker.program().path().starts_with("/var/lib/snapd/snap")
+        || std::fs::canonicalize(docker.program().path())
+            .is_ok_and(|path| path.ends_with("bin/snap"))
 }
 
 /// `docker` is a name that others have too.
-fn another_program(docker: &Program, place: &str) -> Engine {
+fn another_program(docker: &DockerCli, place: &str) -> Engine {
     let said = docker
         .call(["--version"])
         .timeout(QUESTION)

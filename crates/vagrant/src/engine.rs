@@ -8,23 +8,20 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use caravan_process::{Program, interrupt};
+use caravan_docker::{DockerCli, Network};
+use caravan_process::Program;
 use ipnet::Ipv4Net;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{Error, MachineState};
 
 mod conflict;
 mod host;
-mod info;
-mod inspect;
 mod remove;
-
-pub use remove::Removed;
 
 pub use conflict::{Conflict, Wish, conflicts};
 pub use host::HOST_VOLUME;
-pub use info::Info;
+pub use remove::Removed;
 
 /// The label that names the lab, on containers, networks and volumes.
 pub const LAB_LABEL: &str = "caravan.lab";
@@ -41,16 +38,10 @@ pub const FOLDER_LABEL: &str = "caravan.folder";
 /// The label that says what a volume holds.
 pub const VOLUME_LABEL: &str = "caravan.volume";
 
-/// How long the engine may take for a question.
-const QUESTION: Duration = Duration::from_secs(15);
-
-/// How long it may take to remove something.
-const REMOVAL: Duration = Duration::from_secs(120);
-
-/// The engine's client.
+/// The machines of labs, as the engine has them.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    docker: Program,
+    docker: DockerCli,
 }
 
 /// A container that is a machine of a lab.
@@ -78,36 +69,6 @@ pub struct Container {
     pub volumes: Vec<String>,
 }
 
-/// A network of the engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Network {
-    /// The engine's id, 64 hex digits.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// The lab it belongs to, if any.
-    pub lab: Option<String>,
-    /// Whether it has no way out.
-    pub internal: bool,
-    /// Its IPv4 subnets.
-    pub subnets: Vec<Ipv4Net>,
-    /// The device on this computer that it hangs on.
-    pub bridge: Option<String>,
-    /// The running containers on it.
-    pub members: Vec<Member>,
-}
-
-/// A running container on a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Member {
-    /// The engine's id, 64 hex digits.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its address there.
-    pub address: Ipv4Addr,
-}
-
 /// A volume of a lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Volume {
@@ -123,6 +84,43 @@ pub struct Volume {
     pub holds: String,
 }
 
+impl From<caravan_docker::Container> for Container {
+    fn from(found: caravan_docker::Container) -> Self {
+        let mut labels = found.labels;
+        let mut label = |name| labels.remove(name).unwrap_or_default();
+        Self {
+            lab: label(LAB_LABEL),
+            machine: label(MACHINE_LABEL),
+            server: label(SERVER_LABEL),
+            folder: label(FOLDER_LABEL).into(),
+            state: match found.status.as_str() {
+                "running" => MachineState::Running,
+                "exited" | "created" | "dead" => MachineState::Stopped,
+                other => MachineState::Other(other.to_owned()),
+            },
+            id: found.id,
+            image: found.image,
+            created: found.created,
+            ip: found.ip,
+            volumes: found.volumes,
+        }
+    }
+}
+
+impl From<caravan_docker::Volume> for Volume {
+    fn from(found: caravan_docker::Volume) -> Self {
+        let mut labels = found.labels;
+        let mut label = |name| labels.remove(name).unwrap_or_default();
+        Self {
+            lab: label(LAB_LABEL),
+            machine: label(MACHINE_LABEL),
+            folder: label(FOLDER_LABEL).into(),
+            holds: label(VOLUME_LABEL),
+            name: found.name,
+        }
+    }
+}
+
 impl Engine {
     /// Finds the engine's client on the search path.
     ///
@@ -131,38 +129,25 @@ impl Engine {
     /// [`Error::Process`] when there is none.
     pub fn find() -> Result<Self, Error> {
         Ok(Self {
-            docker: Program::find("docker")?,
+            docker: DockerCli::find()?,
         })
     }
 
     /// Takes `docker` as the engine's client.
     pub fn with(docker: Program) -> Self {
-        Self { docker }
-    }
-
-    /// The version of the engine that answers.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::EngineDown`] when none does, [`Error::Process`].
-    pub fn version(&self) -> Result<String, Error> {
-        self.ask(&["version", "--format", "{{.Server.Version}}"])
-            .map(|said| said.trim().to_owned())
+        Self {
+            docker: DockerCli::with(docker),
+        }
     }
 
     /// The machines of `lab`, or of all labs, by name.
     ///
     /// # Errors
     ///
-    /// [`Error::EngineDown`], [`Error::EngineAnswer`], [`Error::Process`].
+    /// [`Error::Docker`], [`Error::Process`].
     pub fn machines(&self, lab: Option<&str>) -> Result<Vec<Container>, Error> {
-        let label = label(lab);
-        let ids = self.ask(&["ps", "-aq", "--no-trunc", "--filter", &label])?;
-        let mut found: Vec<Container> = self
-            .inspect::<inspect::Container>("container", &ids)?
-            .into_iter()
-            .map(Container::from)
-            .collect();
+        let found = self.docker.containers(&filter(lab))?;
+        let mut found: Vec<Container> = found.into_iter().map(Container::from).collect();
         found.sort_by(|a, b| (&a.lab, &a.machine).cmp(&(&b.lab, &b.machine)));
         Ok(found)
     }
@@ -173,12 +158,7 @@ impl Engine {
     ///
     /// As [`Engine::machines`].
     pub fn networks(&self) -> Result<Vec<Network>, Error> {
-        let ids = self.ask(&["network", "ls", "-q", "--no-trunc"])?;
-        let mut found: Vec<Network> = self
-            .inspect::<inspect::Network>("network", &ids)?
-            .into_iter()
-            .map(Network::from)
-            .collect();
+        let mut found = self.docker.networks()?;
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
@@ -190,7 +170,7 @@ impl Engine {
     /// As [`Engine::machines`].
     pub fn networks_of(&self, lab: &str) -> Result<Vec<Network>, Error> {
         let mut all = self.networks()?;
-        all.retain(|network| network.lab.as_deref() == Some(lab));
+        all.retain(|network| lab_of(network) == Some(lab));
         Ok(all)
     }
 
@@ -200,21 +180,30 @@ impl Engine {
     ///
     /// As [`Engine::machines`].
     pub fn volumes(&self, lab: Option<&str>) -> Result<Vec<Volume>, Error> {
-        let names = self.ask(&["volume", "ls", "-q", "--filter", &label(lab)])?;
-        let mut found: Vec<Volume> = self
-            .inspect::<inspect::Volume>("volume", &names)?
-            .into_iter()
-            .map(Volume::from)
-            .collect();
+        let found = self.docker.volumes(&filter(lab))?;
+        let mut found: Vec<Volume> = found.into_iter().map(Volume::from).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+
+    /// Tells containers to stop, all at once, and waits until they have; one that has not after `grace` is killed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::machines`].
+    pub fn stop<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a str>,
+        grace: Duration,
+    ) -> Result<(), Error> {
+        Ok(self.docker.stop(ids, grace)?)
     }
 
     /// Who stands in the way of `lab` taking `subnet`, and of its machines taking `addresses` in it.
     ///
     /// # Errors
     ///
-    /// As [`Engine::machines`].
+    /// As [`Engine::machines`], and [`Error::Routes`].
     pub fn conflicts(
         &self,
         lab: &str,
@@ -234,61 +223,19 @@ impl Engine {
             &crate::routes::routes()?,
         ))
     }
-
-    fn ask(&self, args: &[&str]) -> Result<String, Error> {
-        let output = self.docker.call(args).timeout(QUESTION).run();
-        output.map(|it| it.stdout).map_err(down)
-    }
-
-    /// Inspects what `ids` lists, line by line. What has gone meanwhile is left out.
-    fn inspect<T: for<'a> Deserialize<'a>>(&self, kind: &str, ids: &str) -> Result<Vec<T>, Error> {
-        if ids.trim().is_empty() {
-            return Ok(Vec::new());
-        }
-        let call = self.docker.call([kind, "inspect"]).args(ids.lines());
-        // It prints what it found and fails when one id is gone.
-        let output = call.clone().timeout(QUESTION).output()?;
-        // An engine that stops just now is no engine without containers.
-        if !output.success() && !is_gone(&output.stderr) {
-            let said = output.stderr.trim().to_owned();
-            let command = call.to_string();
-            return Err(if interrupt::raised() {
-                caravan_process::Error::Interrupted { command }.into()
-            } else {
-                Error::EngineDown { said }
-            });
-        }
-        serde_json::from_str(&output.stdout).map_err(|source| Error::EngineAnswer {
-            command: format!("docker {kind} inspect"),
-            source,
-        })
-    }
 }
 
-fn label(lab: Option<&str>) -> String {
+/// The filter of the engine's questions for what is of `lab`, or of any lab.
+fn filter(lab: Option<&str>) -> String {
     match lab {
         Some(lab) => format!("label={LAB_LABEL}={lab}"),
         None => format!("label={LAB_LABEL}"),
     }
 }
 
-/// Whether the engine says that something is not there any more; the word's case depends on what it is.
-fn is_gone(said: &str) -> bool {
-    said.to_ascii_lowercase().contains("no such")
-}
-
-/// Tells an engine that is not there from one that says no.
-fn down(error: caravan_process::Error) -> Error {
-    if let caravan_process::Error::Failed(failure) = &error {
-        let said = failure.tail.join(" ");
-        if said.contains("Cannot connect to the Docker daemon")
-            || said.contains("failed to connect to the docker API")
-            || said.contains("permission denied while trying to connect")
-        {
-            return Error::EngineDown { said };
-        }
-    }
-    error.into()
+/// The lab that a network is of, if any.
+fn lab_of(network: &Network) -> Option<&str> {
+    network.labels.get(LAB_LABEL).map(String::as_str)
 }
 
 #[cfg(test)]

@@ -12,21 +12,9 @@ use crate::{FLOOR, Version};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The engine printed what is not understood.
-    #[error("cannot read what `{command}` printed")]
-    EngineAnswer {
-        /// The command line, pasteable.
-        command: String,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// The engine does not answer.
-    #[error("the container engine does not answer: {said}")]
-    EngineDown {
-        /// What its client says.
-        said: String,
-    },
+    /// The container engine does not answer, or not what is understood.
+    #[error(transparent)]
+    Docker(caravan_docker::Error),
     /// A file of ours could not be read or written.
     #[error("cannot use `{}`", path.display())]
     File {
@@ -121,6 +109,15 @@ pub enum Error {
     },
 }
 
+impl From<caravan_docker::Error> for Error {
+    fn from(error: caravan_docker::Error) -> Self {
+        match error {
+            caravan_docker::Error::Process(error) => Self::Process(error),
+            error => Self::Docker(error),
+        }
+    }
+}
+
 impl Error {
     /// The next thing to do about it.
     pub fn hint(&self) -> Option<String> {
@@ -143,6 +140,7 @@ impl Error {
                 "`docker network disconnect --force {network} {}`, then run the same command again",
                 containers.first()?
             )),
+            Self::Docker(error) => error.hint("cargo xtask"),
             Self::NoVersion { .. } => Some("`vagrant --version` shows more".to_owned()),
             Self::Process(error) => error.hint(),
             Self::Refused { log: Some(log), .. } => {
@@ -155,11 +153,6 @@ impl Error {
             Self::TooOld { .. } => {
                 Some("`cargo xtask setup` installs what is missing or too old".to_owned())
             }
-            Self::EngineAnswer { command, .. } => Some(format!("`{command}` shows it")),
-            Self::EngineDown { .. } => Some(
-                "`docker info` shows more; `cargo xtask setup` starts it where nothing else does"
-                    .to_owned(),
-            ),
             Self::File { .. }
             | Self::NotReached { .. }
             | Self::Forward { .. }

@@ -83,7 +83,7 @@ pub(super) fn check(up: &Up<'_>) -> Result<Situation, Error> {
     }
     if choices.provider == Provider::Docker
         && let Some(image) = &choices.image
-        && image::is_lost(&image::Engine::find()?, image)?
+        && image::is_lost(&caravan_bundle::docker::find()?, image)?
     {
         choices.image = None;
     }

@@ -36,7 +36,7 @@ struct Computer {
     cache: Cache,
     bundle: Bundle,
     add_on: Option<AddOn>,
-    engine: Engine,
+    docker: DockerCli,
 }
 
 impl Computer {
@@ -67,7 +67,7 @@ impl Computer {
         script::write(&program, ENGINE);
         fs::create_dir(folder.path().join("images")).unwrap();
         Self {
-            engine: Engine::of(Program::at(program)),
+            docker: DockerCli::with(Program::at(program)),
             folder,
             cache,
             bundle,
@@ -81,7 +81,7 @@ impl Computer {
             &self.bundle,
             self.add_on.as_ref(),
             Base::Debian,
-            &self.engine,
+            &self.docker,
             &Silent,
         )
     }
@@ -204,7 +204,7 @@ fn other_software_gives_another_image() {
     let image = computer.bake().unwrap();
     computer.bundle.content = "0".repeat(32);
     assert_ne!(computer.bake().unwrap(), image);
-    assert_eq!(list(&computer.engine).unwrap().len(), 2);
+    assert_eq!(list(&computer.docker).unwrap().len(), 2);
     let calls = computer.calls();
     assert_eq!(
         calls
@@ -233,7 +233,7 @@ fn a_bake_that_fails_leaves_nothing_and_the_next_one_works() {
             .rposition(|call| call.starts_with(verb))
             .unwrap();
         assert!(cleaned > worked, "{verb}: what it left is removed");
-        assert!(list(&computer.engine).unwrap().is_empty(), "{verb}");
+        assert!(list(&computer.docker).unwrap().is_empty(), "{verb}");
         assert_eq!(
             fs::read_dir(computer.cache.root().join("tmp"))
                 .unwrap()
@@ -252,12 +252,12 @@ fn pruning_keeps_what_is_wanted() {
     let old = computer.bake().unwrap();
     computer.bundle.content = "0".repeat(32);
     let wanted = computer.bake().unwrap();
-    let removed = prune(&computer.engine, std::slice::from_ref(&wanted)).unwrap();
+    let removed = prune(&computer.docker, std::slice::from_ref(&wanted)).unwrap();
     assert!(
         removed.contains(&old) && !removed.contains(&wanted),
         "{removed:?}"
     );
-    assert_eq!(list(&computer.engine).unwrap(), [wanted]);
+    assert_eq!(list(&computer.docker).unwrap(), [wanted]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use caravan_vagrant::engine::{Engine, Info};
+use caravan_docker::{DockerCli, EngineInfo};
 
 use super::{Finding, RemedyCommands, Verdict};
 use crate::Error;
@@ -14,12 +14,12 @@ const LEAST_KERNEL: (u32, u32) = (5, 13);
 const FULL_PERCENT: u64 = 85;
 
 /// What the engine says of its computer; `None` where it does not answer.
-pub fn engine_info() -> Option<Info> {
-    Engine::find().and_then(|engine| engine.info()).ok()
+pub fn engine_info() -> Option<EngineInfo> {
+    DockerCli::find().ok()?.info().ok()
 }
 
 /// The kernel that containers run on: the engine's, else this computer's.
-fn kernel(info: Option<&Info>) -> String {
+fn kernel(info: Option<&EngineInfo>) -> String {
     match info {
         Some(info) if !info.kernel.is_empty() => info.kernel.clone(),
         _ => rustix::system::uname()
@@ -45,7 +45,7 @@ fn is_too_old(release: &str) -> bool {
 /// # Errors
 ///
 /// [`Error::KernelTooOld`].
-pub fn check_kernel(info: Option<&Info>) -> Result<(), Error> {
+pub fn check_kernel(info: Option<&EngineInfo>) -> Result<(), Error> {
     let found = kernel(info);
     if is_too_old(&found) {
         let (major, minor) = LEAST_KERNEL;
@@ -57,7 +57,7 @@ pub fn check_kernel(info: Option<&Info>) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn kernel_finding(info: Option<&Info>, commands: RemedyCommands) -> Finding {
+pub(super) fn kernel_finding(info: Option<&EngineInfo>, commands: RemedyCommands) -> Finding {
     let (verdict, evidence, remedy) = match check_kernel(info) {
         Ok(()) => (Verdict::Good, kernel(info), None),
         Err(error) => (
@@ -103,13 +103,13 @@ impl FullDisk {
 }
 
 /// The engine's disk, if it is on this computer and more than 85 % of it is used.
-pub fn full_disk(info: Option<&Info>) -> Option<FullDisk> {
+pub fn full_disk(info: Option<&EngineInfo>) -> Option<FullDisk> {
     let path = info.filter(|info| info.is_here())?.root.clone();
     let percent = used_percent(&path)?;
     (percent > FULL_PERCENT).then_some(FullDisk { path, percent })
 }
 
-pub(super) fn disk_finding(info: Option<&Info>, commands: RemedyCommands) -> Option<Finding> {
+pub(super) fn disk_finding(info: Option<&EngineInfo>, commands: RemedyCommands) -> Option<Finding> {
     let info = info?;
     let (verdict, evidence, remedy) = match full_disk(Some(info)) {
         Some(full) => (Verdict::Weak, full.text(), Some(full.hint(commands))),

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use caravan_docker::Network;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-use super::{Container, Network};
+use super::{Container, lab_of};
 use crate::routes::{Route, overlap};
 
 /// Something that stands in the way of a lab's network.
@@ -134,14 +135,14 @@ pub fn conflicts(
     let subnet = wish.subnet;
     let mut found = Vec::new();
     for network in networks {
-        let labs_own = network.lab.as_deref() == Some(wish.lab);
+        let labs_own = lab_of(network) == Some(wish.lab);
         for has in &network.subnets {
             let name = network.name.clone();
             let has = *has;
             if labs_own && has.trunc() != subnet.trunc() {
                 found.push(Conflict::Moved { subnet, name, has });
             } else if !labs_own && overlap(has, subnet) {
-                let lab = network.lab.clone();
+                let lab = lab_of(network).map(str::to_owned);
                 found.push(Conflict::Network {
                     subnet,
                     name,

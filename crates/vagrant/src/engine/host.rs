@@ -1,6 +1,10 @@
 //! What machines changed on the engine's computer, and who puts it back.
 
-use super::{Engine, REMOVAL, is_gone};
+use std::time::Duration;
+
+use caravan_docker::is_gone;
+
+use super::Engine;
 use crate::Error;
 
 /// The volume in which the nodes of all labs keep what they changed on their host; `container-compat` on a machine writes
@@ -10,6 +14,9 @@ pub const HOST_VOLUME: &str = "caravan-host";
 /// The label of the machine images that this tool makes.
 const IMAGE_LABEL: &str = "label=caravan.image";
 
+/// How long it may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
 impl Engine {
     /// Puts back what machines changed on the engine's computer, once no lab has a machine there any more, and removes the
     /// note of it. The script decides itself what may be put back, and a second call finds nothing to do.
@@ -18,17 +25,21 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::EngineDown`], [`Error::EngineAnswer`], [`Error::Process`].
+    /// [`Error::Docker`], [`Error::Process`].
     pub fn put_host_back(&self) -> Result<bool, Error> {
         if !self.machines(None)?.is_empty() {
             return Ok(false);
         }
         let only = format!("name=^{HOST_VOLUME}$");
-        let known = self.ask(&["volume", "ls", "--quiet", "--filter", &only])?;
+        let known = self
+            .docker
+            .ask(["volume", "ls", "--quiet", "--filter", &only])?;
         if known.trim().is_empty() {
             return Ok(false);
         }
-        let images = self.ask(&["image", "ls", "--quiet", "--filter", IMAGE_LABEL])?;
+        let images = self
+            .docker
+            .ask(["image", "ls", "--quiet", "--filter", IMAGE_LABEL])?;
         if let Some(image) = images.lines().next() {
             let volume = format!("{HOST_VOLUME}:/host");
             // In a container, because who runs this need not be root; all that it needs is a shell.
@@ -38,13 +49,13 @@ impl Engine {
                 .args(["--security-opt", "systempaths=unconfined"])
                 .args(["--volume", &volume, image, "/bin/sh", "-c"])
                 .arg("test ! -e /host/put-back || exec /bin/sh /host/put-back")
-                .timeout(REMOVAL)
+                .timeout(LIMIT)
                 .run()?;
         }
         match self
             .docker
             .call(["volume", "rm", HOST_VOLUME])
-            .timeout(REMOVAL)
+            .timeout(LIMIT)
             .run()
         {
             // A machine that was just made needs it, or another was quicker.

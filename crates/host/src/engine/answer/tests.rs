@@ -22,13 +22,13 @@ fn judged(endpoint: &str, version: &str, info: &str, bridge: &str) -> String {
     .expect("a network");
     match judge(
         &Endpoint::parse(endpoint),
-        version,
-        info,
+        &DockerVersion::parse(version).expect("of Docker's command"),
+        &serde_json::from_str(info).expect("JSON"),
         Some(&network),
         &here(),
     ) {
-        Judged::Fit { version } => format!("fit: {version}"),
-        Judged::Unfit(why) => why,
+        EngineVerdict::Fit { version } => format!("fit: {version}"),
+        EngineVerdict::Unfit(why) => why,
     }
 }
 
@@ -51,8 +51,14 @@ fn an_engine_of_this_computer_is_fit() {
         );
     }
     // An engine without a default network, or with an old way to tell of itself.
-    let alone = judge(&Endpoint::parse(OWN), VERSION, "{}", None, &here());
-    assert!(matches!(alone, Judged::Fit { .. }), "{alone:?}");
+    let alone = judge(
+        &Endpoint::parse(OWN),
+        &DockerVersion::parse(VERSION).expect("of Docker's command"),
+        &EngineInfo::default(),
+        None,
+        &here(),
+    );
+    assert!(matches!(alone, EngineVerdict::Fit { .. }), "{alone:?}");
 }
 
 #[test]
@@ -123,18 +129,4 @@ fn an_engine_elsewhere_is_named() {
         "docker0",
         &["is Podman"],
     );
-}
-
-#[test]
-fn whose_command_it_is() {
-    assert!(is_dockers(VERSION));
-    // Without an engine that answers, the command tells of itself alone.
-    assert!(is_dockers(
-        r#"{"Client":{"ApiVersion":"1.50"},"Server":null}"#
-    ));
-    assert!(!is_dockers(
-        r#"{"Client":{"APIVersion":"4.3.1","Version":"4.3.1","GoVersion":"go1.19.8"}}"#
-    ));
-    assert!(!is_dockers("docker: a dock for windows\n"));
-    assert!(!is_dockers(""));
 }

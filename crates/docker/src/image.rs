@@ -1,0 +1,74 @@
+//! Images.
+//!
+//! What goes wrong here is told in the words of the program, which say more than this crate knows: hence no [`crate::Error`].
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use caravan_process::Error;
+
+use crate::DockerCli;
+
+impl DockerCli {
+    /// Whether the engine has the image `name`.
+    ///
+    /// # Errors
+    ///
+    /// When the engine does not answer.
+    pub fn has_image(&self, name: &str) -> Result<bool, Error> {
+        let filter = format!("reference={name}");
+        let listed = self
+            .call(["image", "ls", "--quiet", "--filter", &filter])
+            .run()?;
+        Ok(!listed.stdout.trim_end().is_empty())
+    }
+
+    /// The images that have the label `label`, as `repository:tag`, newest first; one without a tag has `<none>` there.
+    ///
+    /// # Errors
+    ///
+    /// When the engine does not answer.
+    pub fn images_labelled(&self, label: &str) -> Result<Vec<String>, Error> {
+        let filter = format!("label={label}");
+        let listed = self
+            .call(["image", "ls", "--filter", &filter])
+            .args(["--format", "{{.Repository}}:{{.Tag}}"])
+            .run()?;
+        Ok(listed.stdout.lines().map(str::to_owned).collect())
+    }
+
+    /// Builds the image `name` from the folder `context` with the build arguments `args` (`NAME=VALUE`), and hands each line
+    /// that is printed to `on_line` and to the file `log`.
+    ///
+    /// # Errors
+    ///
+    /// When it is not built.
+    pub fn build(
+        &self,
+        name: &str,
+        context: &Path,
+        args: &[String],
+        log: &Path,
+        on_line: &mut dyn FnMut(&str),
+    ) -> Result<(), Error> {
+        let mut call = self.call(["build", "--tag", name]);
+        for arg in args {
+            call = call.args(["--build-arg", arg]);
+        }
+        // Where the new builder is not installed, the client has to be told to use the old one.
+        let new_builder = self
+            .call(["buildx", "version"])
+            .output()
+            .is_ok_and(|output| output.success());
+        if !new_builder {
+            call = call.env("DOCKER_BUILDKIT", "0");
+        }
+        call.arg(context).logged(log, on_line)
+    }
+
+    /// Removes what `args` name, which need not be there.
+    pub fn discard<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) {
+        // What is not there cannot be removed, and what is still in use is removed by the next run.
+        drop(self.call(args).output());
+    }
+}
