@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use caravan_cluster::{Access, Certificate, Foreign, PATIENCE, Pair};
 use caravan_lab::{Lab, Role};
-use caravan_pki::kubernetes::{OPERATOR, RowId};
+use caravan_pki::kubernetes::{Credential, OPERATOR};
 use caravan_pki::store::Store;
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Identity, Leaf, Material as Held, Usage};
 use caravan_render::{Material, SSH_KEY, pki_cluster, pki_plan};
@@ -79,11 +79,11 @@ impl Keys {
     /// [`Error::Pki`], [`Error::Vagrant`] when there is no `ssh`.
     pub(crate) fn access(&self, dir: &LabDir) -> Result<Access, Error> {
         let pair = |entry: &str| self.held.identity(entry).map(pair);
-        let etcd_client = RowId::ApiserverEtcdClient.entry("");
+        let etcd_client = Credential::ApiserverEtcdClient.entry("");
         Ok(Access {
             ssh: Ssh::find(dir.ssh_key(), dir.known_hosts())?,
-            kubernetes_ca: self.held.trust_pem(&RowId::Ca.entry(""))?,
-            etcd_ca: self.held.trust_pem(&RowId::EtcdCa.entry(""))?,
+            kubernetes_ca: self.held.trust_pem(&Credential::Ca.entry(""))?,
+            etcd_ca: self.held.trust_pem(&Credential::EtcdCa.entry(""))?,
             operator: pair(OPERATOR)?,
             etcd_client: pair(&etcd_client)?,
             apiserver_etcd_client: pair(&etcd_client)?,
@@ -116,7 +116,7 @@ pub(crate) fn context(lab: &str) -> String {
 /// Somebody else's authority and client, with the names of the real ones: made to be refused, kept nowhere.
 fn foreign() -> Result<Foreign, Error> {
     let now = SystemTime::now();
-    let spec = AuthoritySpec::new(CommonName::try_from(RowId::EtcdCa.slug())?);
+    let spec = AuthoritySpec::new(CommonName::try_from(Credential::EtcdCa.slug())?);
     let authority = Authority::create(&spec, now)?;
     let leaf = Leaf::client(CommonName::try_from("kube-apiserver-etcd-client")?);
     Ok(Foreign {

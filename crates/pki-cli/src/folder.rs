@@ -13,7 +13,7 @@ pub(crate) fn existing(folder: &Path) -> Result<Store, Failure> {
         return Ok(Store::open(folder)?);
     }
     let shown = folder.display();
-    Err(Failure::Asked {
+    Err(Failure::Request {
         problem: format!("there is no folder `{shown}`"),
         hint: format!("`caravan-pki init --store '{shown}' --cn NAME` makes one"),
     })
@@ -37,12 +37,12 @@ pub(crate) fn authorities(store: &Store, wanted: &str) -> Result<Plan, Failure> 
         // There, and not found: its key is missing, or it is no authority.
         let left_out = found.left_out.iter().find(|one| one.file == certificate);
         let why = left_out.map_or_else(String::new, |one| format!("\n  {one}"));
-        return Err(Failure::Asked {
+        return Err(Failure::Request {
             problem: format!("`{}` cannot sign here{why}", certificate.display()),
             hint: "an authority needs its key beside it".to_owned(),
         });
     }
-    Err(Failure::Asked {
+    Err(Failure::Request {
         problem: format!("there is no authority `{wanted}` in `{folder}`"),
         hint: match names(&found) {
             Some(names) => format!("in it are: {names}"),
@@ -71,7 +71,7 @@ pub(crate) fn expired(store: &Store) -> impl FnOnce(Error) -> Failure {
             _ => None,
         };
         match id {
-            Some(id) => Failure::Asked {
+            Some(id) => Failure::Request {
                 problem: causes(&error),
                 hint: format!(
                     "`caravan-pki renew --store '{}' {}` renews it with the same key",

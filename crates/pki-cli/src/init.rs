@@ -8,9 +8,9 @@ use caravan_pki::{AuthoritySpec, Certificate, CommonName, Lifetime, Organization
 
 use crate::flags::Init;
 use crate::folder;
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, Exit, Failure};
 
-pub(crate) fn run(args: &Init, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
+pub(crate) fn run(args: &Init, json: bool, now: SystemTime) -> Result<Exit, Failure> {
     let cn = args.cn.as_deref().unwrap_or("imported");
     let mut spec = AuthoritySpec::new(CommonName::try_from(cn)?)
         .with_lifetime(Lifetime::days(args.days))
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Init, json: bool, now: SystemTime) -> Result<Outcome, F
         let verb = if was_there { "kept" } else { verb };
         output::say(format_args!("{verb} {}", file.display()));
     }
-    Ok(Outcome::Done)
+    Ok(Exit::Done)
 }
 
 /// Refuses to pass off one authority for another that was asked for.
@@ -53,7 +53,7 @@ fn require_same(args: &Init, found: &Certificate) -> Result<(), Failure> {
     if found.common_names() == cn && found.organizations() == args.organization {
         return Ok(());
     }
-    Err(Failure::Asked {
+    Err(Failure::Request {
         problem: format!(
             "`{}` is there already, for `{}`",
             args.store.join(format!("{}.crt", args.id)).display(),

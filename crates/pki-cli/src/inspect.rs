@@ -7,10 +7,10 @@ use caravan_pki::Error;
 use caravan_pki::inspect::{self, Inspection, State};
 
 use crate::flags::Inspect;
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, Exit, Failure};
 
-pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
-    let mut worst = Outcome::Done;
+pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Exit, Failure> {
+    let mut worst = Exit::Done;
     let (mut all, mut failed) = (Vec::new(), Vec::new());
     let mut fail = |file: &Path, error: Error| {
         let failure = Failure::from(error);
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome
             // The other files are shown all the same.
             Err(error) => {
                 fail(file, error);
-                worst = Outcome::Failed;
+                worst = Exit::Failed;
                 continue;
             }
         };
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome
             // Beside one that has a certificate, a user who has something else is as good.
             let is_good = matches!(fault, Error::NoUserCertificate { .. });
             if found.chains.is_empty() || !is_good {
-                worst = Outcome::Failed;
+                worst = Exit::Failed;
             }
             fail(file, fault.in_file(file));
         }
@@ -47,9 +47,9 @@ pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Outcome
             for certificate in chain.certificates.iter().take(count) {
                 let seen = Inspection::of(certificate, now);
                 worst = worst.max(match seen.state {
-                    State::Valid => Outcome::Done,
-                    State::Due => Outcome::Degraded,
-                    State::Expired | State::NotYetValid => Outcome::Failed,
+                    State::Valid => Exit::Done,
+                    State::Due => Exit::Degraded,
+                    State::Expired | State::NotYetValid => Exit::Failed,
                 });
                 all.push((file, chain.user.clone(), seen));
             }

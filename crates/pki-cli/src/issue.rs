@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use caravan_pki::inspect::Inspection;
-use caravan_pki::store::Outcome as StoreOutcome;
+use caravan_pki::store::EntryOutcome;
 use caravan_pki::{
     CertificateRequest, CommonName, EntryId, Error, Leaf, Lifetime, Organization, RequestPolicy,
     San, Sans, Usage,
@@ -11,9 +11,9 @@ use caravan_pki::{
 
 use crate::flags::Issue;
 use crate::folder;
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, Exit, Failure};
 
-pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
+pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Exit, Failure> {
     let store = folder::existing(&args.store)?;
     // The authorities alone: other certificates, also those that are due, are not this verb's business.
     let mut plan = folder::authorities(&store, &args.ca)?;
@@ -30,12 +30,12 @@ pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Outcome, 
         } else {
             output::print(certificate.to_pem());
         }
-        return Ok(Outcome::Done);
+        return Ok(Exit::Done);
     }
     let id = args.id.as_deref().unwrap_or_default();
     EntryId::try_from(id)?;
     if plan.entry(id).is_some() {
-        return Err(Failure::Asked {
+        return Err(Failure::Request {
             problem: format!("`{id}` is an authority of `{}`", args.store.display()),
             hint: "a certificate needs another name in the store".to_owned(),
         });
@@ -45,18 +45,18 @@ pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Outcome, 
     let identity = made.material().identity(id)?;
     if json {
         output::say(Inspection::of(identity.certificate(), now).to_json());
-        return Ok(Outcome::Done);
+        return Ok(Exit::Done);
     }
     let file = args.store.join(format!("{id}.crt"));
     for entry in made.entries() {
         if entry.id.as_str() == id {
             output::say(match &entry.outcome {
-                StoreOutcome::Unchanged => format!("kept {}", file.display()),
-                StoreOutcome::Made(reason) => format!("made {}: {reason}", file.display()),
+                EntryOutcome::Unchanged => format!("kept {}", file.display()),
+                EntryOutcome::Made(reason) => format!("made {}: {reason}", file.display()),
             });
         }
     }
-    Ok(Outcome::Done)
+    Ok(Exit::Done)
 }
 
 fn usages(args: &Issue) -> Vec<Usage> {

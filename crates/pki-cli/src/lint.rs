@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use caravan_pki::lint::{self, Severity};
 
 use crate::flags::Lint;
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, Exit, Failure};
 
-pub(crate) fn run(args: &Lint, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
+pub(crate) fn run(args: &Lint, json: bool, now: SystemTime) -> Result<Exit, Failure> {
     let report = lint::files(&args.paths, now);
     if json {
         output::say(report.to_json());
@@ -29,8 +29,8 @@ pub(crate) fn run(args: &Lint, json: bool, now: SystemTime) -> Result<Outcome, F
         eprintln!("{certificates} certificates, {findings} findings{not_judged}");
     }
     Ok(match report.worst() {
-        Some(Severity::Error) => Outcome::Failed,
-        Some(Severity::Warning) => Outcome::Degraded,
-        Some(Severity::Notice) | None => Outcome::Done,
+        Some(Severity::Error) => Exit::Failed,
+        Some(Severity::Warning) => Exit::Degraded,
+        Some(Severity::Notice) | None => Exit::Done,
     })
 }

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use clap::Parser;
 
 use flags::{Flags, Verb};
-use output::Outcome;
+use output::Exit;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -30,9 +30,9 @@ fn main() -> ExitCode {
         Verb::Lint(args) => lint::run(&args, flags.json, now),
     };
     match result {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Failed) => ExitCode::from(1),
-        Ok(Outcome::Degraded) => ExitCode::from(3),
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Failed) => ExitCode::from(1),
+        Ok(Exit::Degraded) => ExitCode::from(3),
         Err(failure) => {
             failure.show();
             ExitCode::from(1)

@@ -9,7 +9,7 @@ use caravan_pki::Error;
 
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Outcome {
+pub(crate) enum Exit {
     Done,
     Degraded,
     Failed,
@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     /// The library says what is wrong.
     Pki(Error),
     /// What was asked for does not fit what is there.
-    Asked { problem: String, hint: String },
+    Request { problem: String, hint: String },
 }
 
 impl From<Error> for Failure {
@@ -33,7 +33,7 @@ impl Display for Failure {
     /// What is wrong and its causes, a line each.
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Asked { problem, .. } => f.write_str(problem),
+            Self::Request { problem, .. } => f.write_str(problem),
             Self::Pki(error) => {
                 write!(f, "{error}")?;
                 let mut cause = error.source();
@@ -52,7 +52,7 @@ impl Failure {
     pub(crate) fn show(&self) {
         eprintln!("error: {self}");
         let hint = match self {
-            Self::Asked { hint, .. } => Some(hint.clone()),
+            Self::Request { hint, .. } => Some(hint.clone()),
             Self::Pki(error) => allowing(error).or_else(|| error.hint()),
         };
         if let Some(hint) = hint {

@@ -2,20 +2,20 @@
 
 use std::time::SystemTime;
 
-use caravan_pki::store::{Discovered, Outcome as StoreOutcome};
+use caravan_pki::store::{Discovered, EntryOutcome};
 use caravan_pki::{EntryId, Item, KeyPolicy, Reason};
 
 use crate::flags::Renew;
 use crate::folder;
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, Exit, Failure};
 
-pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
+pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Exit, Failure> {
     let store = folder::existing(&args.store)?;
     let found = store.discover()?;
-    let mut outcome = Outcome::Done;
+    let mut outcome = Exit::Done;
     for left_out in &found.left_out {
         eprintln!("left out: {left_out}");
-        outcome = Outcome::Degraded;
+        outcome = Exit::Degraded;
     }
     let roots = roots(args, &found)?;
     // Before what they signed: it may be waiting for a longer life above it.
@@ -41,8 +41,8 @@ pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Outcome, 
     for entry in made.entries() {
         let id = entry.id.as_str();
         let reason = match &entry.outcome {
-            StoreOutcome::Made(reason) => Some(reason.to_string()),
-            StoreOutcome::Unchanged => roots
+            EntryOutcome::Made(reason) => Some(reason.to_string()),
+            EntryOutcome::Unchanged => roots
                 .contains(&id)
                 .then(|| format!("{}; give it to all who trust it", Reason::Requested)),
         };
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Outcome, 
             format!("`caravan-pki renew --store '{folder}' {id}`")
         };
         eprintln!("{id} is due: {next}");
-        outcome = Outcome::Degraded;
+        outcome = Exit::Degraded;
     }
     Ok(outcome)
 }
@@ -103,7 +103,7 @@ fn roots<'a>(args: &'a Renew, found: &Discovered) -> Result<Vec<&'a str>, Failur
     for id in &args.ids {
         let Some(entry) = found.plan.entry(id) else {
             let names = folder::names(found).unwrap_or_else(|| "nothing".to_owned());
-            return Err(Failure::Asked {
+            return Err(Failure::Request {
                 problem: format!(
                     "there is no certificate `{id}` in `{}` that could be renewed",
                     args.store.display()
@@ -115,7 +115,7 @@ fn roots<'a>(args: &'a Renew, found: &Discovered) -> Result<Vec<&'a str>, Failur
             continue;
         };
         if args.new_key {
-            return Err(Failure::Asked {
+            return Err(Failure::Request {
                 problem: format!("`{id}` is an authority: with another key, nothing trusts it"),
                 hint: "renew it with the same key, or change the key in the three steps of the \
                        library's `Store::start_rotation`"

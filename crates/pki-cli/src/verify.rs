@@ -7,9 +7,9 @@ use caravan_pki::verify::{Purpose, Verifier};
 use caravan_pki::{Certificate, RevocationList, San, inspect};
 
 use crate::flags::Verify;
-use crate::output::{self, Failure, Outcome};
+use crate::output::{self, Exit, Failure};
 
-pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome, Failure> {
+pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Exit, Failure> {
     let purpose = match &args.server {
         Some(name) => Purpose::Server(San::try_from(name.as_str())?),
         None => Purpose::Client,
@@ -37,9 +37,9 @@ pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome,
             "refusal": refusal,
         }));
         return Ok(if result.is_ok() {
-            Outcome::Done
+            Exit::Done
         } else {
-            Outcome::Failed
+            Exit::Failed
         });
     }
     result?;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Outcome,
         "{} is trusted as {purpose}",
         args.file.display()
     ));
-    Ok(Outcome::Done)
+    Ok(Exit::Done)
 }
 
 /// The one chain of a file.
@@ -60,7 +60,7 @@ fn chain(file: &Path) -> Result<Vec<Certificate>, Failure> {
     ) {
         (Some(only), true, None) => Ok(only.certificates),
         (None, _, Some(fault)) => Err(fault.in_file(file).into()),
-        _ => Err(Failure::Asked {
+        _ => Err(Failure::Request {
             problem: format!("`{}` has several users", file.display()),
             hint: "which of them is to be judged is not known: put one into a file of its own"
                 .to_owned(),

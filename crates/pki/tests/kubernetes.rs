@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use caravan_pki::kubernetes::{Cluster, Kind, Node, RowId, TABLE};
-use caravan_pki::store::{Outcome, Store};
-use caravan_pki::{DnsName, Reason, San, Secret};
+use caravan_pki::kubernetes::{Cluster, Credential, Node, NodeFile, OPERATOR};
+use caravan_pki::store::{EntryOutcome, Store};
+use caravan_pki::{DnsName, Item, Reason, San, Secret};
 use expect_test::expect;
 
 fn node(name: &str, last: u8) -> Node {
@@ -188,64 +188,138 @@ fn stacked_etcd_lives_with_kubernetes() {
 }
 
 #[test]
-fn every_certificate_says_what_its_row_says() {
-    let folder = tempfile::tempdir().unwrap();
-    let cluster = ha();
-    let store = Store::open(folder.path()).unwrap();
-    let made = store
-        .ensure(&cluster.plan().unwrap(), SystemTime::now())
-        .unwrap();
-    let pki = made.material();
+fn every_certificate_says_what_the_plan_says() {
+    let plan = ha().plan().unwrap();
+    let pki = plan.make(SystemTime::now()).unwrap();
     let mut serials = Vec::new();
-    for row in TABLE.iter().filter(|row| row.kind != Kind::KeyPair) {
-        let node = if matches!(
-            row.id,
-            RowId::EtcdServer | RowId::EtcdPeer | RowId::EtcdHealthcheckClient
-        ) {
-            "etcdone"
-        } else {
-            "masterone"
-        };
-        let id = row.id.entry(node);
-        if row.kind == Kind::Authority {
-            let authority = pki.authority(&id).unwrap();
-            let certificate = authority.certificate();
-            assert!(certificate.is_authority());
-            assert_eq!(certificate.path_length(), Some(0));
-            assert!(certificate.is_signed_by(certificate).unwrap());
-            serials.push(certificate.serial());
-            continue;
+    for entry in plan.entries() {
+        let id = entry.id().as_str();
+        match entry.item() {
+            Item::Authority { .. } => {
+                let certificate = pki.authority(id).unwrap().certificate();
+                assert!(certificate.is_authority());
+                assert_eq!(certificate.path_length(), Some(0));
+                assert!(certificate.is_signed_by(certificate).unwrap());
+                serials.push(certificate.serial());
+            }
+            Item::Leaf { issuer, leaf } => {
+                let certificate = pki.identity(id).unwrap().certificate();
+                assert!(!certificate.is_authority());
+                assert_eq!(certificate.usages(), leaf.usages(), "{id}");
+                for name in ["ca", "etcd-ca", "front-proxy-ca"] {
+                    let authority = pki.authority(name).unwrap().certificate();
+                    let signed = certificate.is_signed_by(authority).unwrap();
+                    assert_eq!(signed, name == issuer.as_str(), "{id} by {name}");
+                }
+                let validity = certificate.validity();
+                let life = validity.not_after().duration_since(validity.not_before());
+                assert_eq!(life.unwrap(), Duration::from_secs(365 * 86_400 - 1), "{id}");
+                serials.push(certificate.serial());
+            }
+            _ => {}
         }
-        let certificate = pki.identity(&id).unwrap().certificate();
-        assert!(!certificate.is_authority());
-        let organizations: Vec<&str> = row.organization.into_iter().collect();
-        assert_eq!(certificate.organizations(), organizations, "{id}");
-        let signer = pki.authority(&row.signer.unwrap().entry("")).unwrap();
-        assert!(
-            certificate.is_signed_by(signer.certificate()).unwrap(),
-            "{id}"
-        );
-        let other = pki.authority("front-proxy-ca").unwrap();
-        let by_other = certificate.is_signed_by(other.certificate()).unwrap();
-        assert_eq!(by_other, row.signer == Some(RowId::FrontProxyCa), "{id}");
-        let validity = certificate.validity();
-        let life = validity
-            .not_after()
-            .duration_since(validity.not_before())
-            .unwrap();
-        assert_eq!(life, Duration::from_secs(365 * 86_400 - 1), "{id}");
-        serials.push(certificate.serial());
     }
+    let count = serials.len();
+    // What `the_plan_is_data` counts, but for key pair and secrets.
+    assert_eq!(count, 3 + 9 + 1 + 21 + 1 + 1);
     serials.sort();
     serials.dedup();
-    assert_eq!(serials.len(), TABLE.len() - 1, "serial numbers are unique");
+    assert_eq!(serials.len(), count, "serial numbers are unique");
     assert!(serials.iter().all(|serial| serial.len() == 32));
+}
+
+#[test]
+fn groups_decide_what_a_client_may_do() {
+    let pki = ha().plan().unwrap().make(SystemTime::now()).unwrap();
+    let mut groups = Vec::new();
+    for credential in Credential::all() {
+        let node = ["etcdone", "masterone"].map(|node| credential.entry(node));
+        let made = node.iter().find_map(|entry| pki.identity(entry).ok());
+        for group in made.map_or(Vec::new(), |made| made.certificate().organizations()) {
+            groups.push(format!("{credential}: {group}"));
+        }
+    }
+    let expected = [
+        "admin: kubeadm:cluster-admins",
+        "super-admin: system:masters",
+        "kubelet: system:nodes",
+    ];
+    assert_eq!(groups, expected);
+}
+
+#[test]
+fn who_signs_what() {
+    let signed = |authority| {
+        Credential::all()
+            .filter(|credential| credential.signer() == Some(authority))
+            .map(Credential::slug)
+            .collect::<Vec<_>>()
+    };
+    let by_etcd = [
+        "etcd-server",
+        "etcd-peer",
+        "etcd-healthcheck-client",
+        "apiserver-etcd-client",
+    ];
+    assert_eq!(signed(Credential::EtcdCa), by_etcd);
+    assert_eq!(signed(Credential::FrontProxyCa), ["front-proxy-client"]);
+    assert_eq!(signed(Credential::Ca).len(), 7);
+    assert_eq!(signed(Credential::Admin), [""; 0]);
+}
+
+/// Workers hold nothing but their own kubelet's pair, load balancers nothing but what they judge by.
+#[test]
+fn workers_and_load_balancers() {
+    let cluster = ha()
+        .with_worker(node("workerone", 71))
+        .with_load_balancer(node("lbone", 41), "/etc/haproxy/ca.crt")
+        .with_kubelet_pair("/var/lib/kubelet/pki/pair.pem");
+    let plan = cluster.plan().unwrap();
+    let pki = plan.make(SystemTime::now()).unwrap();
+    let files = |name: &str| {
+        let files = cluster.node_files(name, &pki).unwrap();
+        let planned = cluster.planned_files(&plan).into_iter();
+        let planned: Vec<_> = planned.filter(|file| file.node == name).collect();
+        assert_eq!(planned.len(), files.len());
+        for (planned, file) in planned.iter().zip(&files) {
+            let modes = (planned.content.mode(), file.mode);
+            assert_eq!((&planned.path, modes.0), (&file.path, modes.1));
+        }
+        files
+    };
+    let list = |name: &str| {
+        let line = |file: &NodeFile| format!("{:04o} {}", file.mode, file.path);
+        files(name).iter().map(line).collect::<Vec<_>>()
+    };
+    let worker = [
+        "0644 /etc/kubernetes/pki/ca.crt",
+        "0600 /var/lib/kubelet/pki/pair.pem",
+    ];
+    assert_eq!(list("workerone"), worker);
+    assert_eq!(list("lbone"), ["0644 /etc/haproxy/ca.crt"]);
+    assert_eq!(list("masterone").last().unwrap(), worker[1]);
+    let pair = &files("workerone")[1].content;
+    let identity = pki.identity("nodes/workerone/kubelet").unwrap();
+    assert_eq!(**pair, identity.chain_pem() + &identity.key_pem());
+    let names = identity.certificate().common_names();
+    assert_eq!(names, ["system:node:workerone"]);
+}
+
+/// Of a plan without them nothing is left to join with.
+#[test]
+fn a_join_token_is_made_for_who_asks() {
+    let cluster = ha();
+    let plan = cluster.plan_of(|credential| credential == Credential::Kubelet);
+    let pki = plan.unwrap().make(SystemTime::now()).unwrap();
+    assert!(cluster.bootstrap_token(&pki).is_err());
+    assert!(cluster.certificate_key(&pki).is_err());
+    assert!(pki.identity(OPERATOR).is_ok());
 }
 
 /// kubeadm before 1.35.5, and 1.36.0, gives the user no role of its own.
 #[test]
 fn older_api_servers_reach_kubelets_by_a_group() {
-    let id = RowId::ApiserverKubeletClient.entry("masterone");
+    let id = Credential::ApiserverKubeletClient.entry("masterone");
     let groups = |cluster: Cluster| {
         let pki = cluster.plan().unwrap().make(SystemTime::now()).unwrap();
         pki.identity(&id).unwrap().certificate().organizations()
@@ -320,7 +394,7 @@ fn a_second_run_writes_nothing() {
     assert!(
         made.entries()
             .iter()
-            .all(|entry| entry.outcome == Outcome::Made(Reason::Missing))
+            .all(|entry| entry.outcome == EntryOutcome::Made(Reason::Missing))
     );
     let before = fingerprint(folder.path());
     for (path, _, _, _, mode) in &before {

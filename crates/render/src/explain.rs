@@ -20,7 +20,7 @@ use caravan_lab::{Lab, Machine, Server};
 use serde::Serialize;
 
 pub use self::lab_key::LabKey;
-use self::lines::Source as Text;
+use self::lines::TemplateReasons;
 use self::origin::FileOwner;
 use crate::context::{ListsContext, MachineContext};
 use crate::error::Error;
@@ -157,7 +157,7 @@ pub fn file(
         return Ok(without_template(lab, file, purpose));
     };
     let (Source::Fixed(text) | Source::Lab(text) | Source::Machine(text)) = entry.source;
-    let source = Text::new(entry.template, text);
+    let source = TemplateReasons::new(entry.template, text);
     let docs = source.docs();
     let owner = FileOwner {
         lab,
@@ -207,7 +207,7 @@ pub fn vagrantfile(
         machine: None,
         server: Some(server),
     };
-    let source = Text::new(group::TEMPLATE_NAME, template);
+    let source = TemplateReasons::new(group::TEMPLATE_NAME, template);
     let docs = source.docs();
     Ok(Explained {
         path: rendered.path,

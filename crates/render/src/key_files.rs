@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use caravan_lab::{Lab, Machine, Role};
-use caravan_pki::kubernetes::{Cluster, FileContent, Node, PlannedFile, RowId};
+use caravan_pki::kubernetes::{Cluster, Credential, FileContent, Node, PlannedFile};
 use caravan_pki::{DnsName, Plan, San, Secret as SecretForm};
 
 use crate::error::Error;
@@ -25,13 +25,13 @@ pub(crate) const BALANCERS_CA_FILE: &str = "/etc/haproxy/k8s-ca.crt";
 const KUBELET_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-caravan.pem";
 
 /// What no machine can make for itself; kubeadm makes the rest from the authorities.
-const MADE_BEFORE: [RowId; 6] = [
-    RowId::ServiceAccount,
-    RowId::EtcdServer,
-    RowId::EtcdPeer,
-    RowId::EtcdHealthcheckClient,
-    RowId::ApiserverEtcdClient,
-    RowId::Kubelet,
+const MADE_BEFORE: [Credential; 6] = [
+    Credential::ServiceAccount,
+    Credential::EtcdServer,
+    Credential::EtcdPeer,
+    Credential::EtcdHealthcheckClient,
+    Credential::ApiserverEtcdClient,
+    Credential::Kubelet,
 ];
 
 /// Text that is never shown by `Debug`.
@@ -85,7 +85,7 @@ pub fn pki_cluster(lab: &Lab) -> Result<Cluster, Error> {
 ///
 /// As [`pki_cluster`].
 pub fn pki_plan(lab: &Lab) -> Result<Plan, Error> {
-    let mut plan = pki_cluster(lab)?.plan_of(|row| MADE_BEFORE.contains(&row.id))?;
+    let mut plan = pki_cluster(lab)?.plan_of(|credential| MADE_BEFORE.contains(&credential))?;
     plan.secret(ETCD_TOKEN, SecretForm::Hex(16))?;
     plan.ssh_key(SSH_KEY, &format!("caravan-{}", lab.name()))?;
     Ok(plan)
@@ -187,14 +187,14 @@ pub(crate) fn public(path: &'static str, content: String) -> GuestFile {
 fn words(file: &PlannedFile) -> String {
     let node = &file.node;
     let name = match file.credential {
-        RowId::Ca => "kubernetes CA".to_owned(),
-        RowId::FrontProxyCa => "front-proxy CA".to_owned(),
-        RowId::EtcdCa => "etcd CA".to_owned(),
-        RowId::ServiceAccount => "service accounts".to_owned(),
-        RowId::EtcdServer => format!("{node} server"),
-        RowId::EtcdPeer => format!("{node} peer"),
-        RowId::EtcdHealthcheckClient => format!("{node} healthcheck-client"),
-        RowId::Kubelet => format!("{node} kubelet"),
+        Credential::Ca => "kubernetes CA".to_owned(),
+        Credential::FrontProxyCa => "front-proxy CA".to_owned(),
+        Credential::EtcdCa => "etcd CA".to_owned(),
+        Credential::ServiceAccount => "service accounts".to_owned(),
+        Credential::EtcdServer => format!("{node} server"),
+        Credential::EtcdPeer => format!("{node} peer"),
+        Credential::EtcdHealthcheckClient => format!("{node} healthcheck-client"),
+        Credential::Kubelet => format!("{node} kubelet"),
         other => other.slug().to_owned(),
     };
     let (certificate, key) = (

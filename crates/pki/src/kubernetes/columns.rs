@@ -3,9 +3,8 @@
 use std::fmt;
 
 /// What a row may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
     /// Signs the others.
     Authority,
     /// Server only.
@@ -31,9 +30,8 @@ impl fmt::Display for Kind {
 }
 
 /// What a row's common name is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Name {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name {
     /// Always this.
     Fixed(&'static str),
     /// The node's name.
@@ -56,9 +54,8 @@ impl fmt::Display for Name {
 }
 
 /// Which alternative names a row has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SanRule {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SanRule {
     /// None: clients are known by their subject.
     None,
     /// Of an etcd member: name, FQDN, `localhost`, all its addresses, both loopback addresses.
@@ -70,8 +67,8 @@ pub enum SanRule {
 }
 
 /// How many of a row there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Copies {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copies {
     /// One in the whole cluster.
     PerCluster,
     /// One on each node that has it, each with its own key.
@@ -79,9 +76,8 @@ pub enum Copies {
 }
 
 /// Which nodes have a row, or a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum On {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
     /// All control plane nodes.
     ControlPlane,
     /// The first control plane node alone.

@@ -4,14 +4,14 @@ use zeroize::Zeroizing;
 
 use super::places::{FileContent, PlannedFile};
 use super::plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};
-use super::{Cluster, Kubeconfig, Node, RowId};
+use super::{Cluster, Credential, Kubeconfig, Node};
 use crate::{Error, Material};
 
 /// One file of a node.
 #[non_exhaustive]
 pub struct NodeFile {
     /// Which certificate or key it holds.
-    pub row: RowId,
+    pub credential: Credential,
     /// The absolute path on the node.
     pub path: String,
     /// The permission bits: 0600 for what holds a private key, else 0644.
@@ -23,7 +23,7 @@ pub struct NodeFile {
 impl std::fmt::Debug for NodeFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NodeFile")
-            .field("row", &self.row)
+            .field("credential", &self.credential)
             .field("path", &self.path)
             .field("mode", &format_args!("{:04o}", self.mode))
             .finish_non_exhaustive()
@@ -33,7 +33,7 @@ impl std::fmt::Debug for NodeFile {
 impl Cluster {
     /// Every file that belongs on the node named `node`, in the table's order.
     ///
-    /// Files of which `pki` lacks the entry are left out, so that a plan of fewer rows gives fewer files.
+    /// Files of which `pki` lacks the entry are left out, so that a plan of less gives fewer files.
     ///
     /// While the key of an authority changes, files that only judge by it hold both of its certificates. The authority of
     /// the API on control plane nodes is the exception: the controller manager signs with that file, and refuses one with
@@ -79,7 +79,7 @@ impl Cluster {
             }
         };
         Ok(NodeFile {
-            row: file.credential,
+            credential: file.credential,
             path: file.path,
             mode: file.content.mode(),
             content,
@@ -89,19 +89,19 @@ impl Cluster {
     /// A kubeconfig of the table, named as kubeadm names its parts.
     fn node_kubeconfig(
         &self,
-        row: RowId,
+        row: Credential,
         node: &Node,
         pki: &Material,
     ) -> Result<Kubeconfig, Error> {
         let server = match row {
             // They must not fail over to another API server, which may be of another version (kubeadm #2271).
-            RowId::ControllerManager | RowId::Scheduler => {
+            Credential::ControllerManager | Credential::Scheduler => {
                 super::Endpoint::from(std::net::SocketAddr::new(node.address(), 6443)).url()
             }
             _ => self.endpoint.url(),
         };
         let identity = pki.identity(&row.entry(node.name()))?;
-        let authority = pki.trust_pem(&RowId::Ca.entry(""))?;
+        let authority = pki.trust_pem(&Credential::Ca.entry(""))?;
         let user = identity.certificate().subject_shown();
         let context = format!("{user}@{}", self.name);
         Kubeconfig::new(&user, &authority, identity)?
@@ -131,7 +131,7 @@ impl Cluster {
     ///
     /// [`Error::NotFound`] when `pki` is of another plan.
     pub fn operator_kubeconfig(&self, pki: &Material) -> Result<Kubeconfig, Error> {
-        let authority = pki.trust_pem(&RowId::Ca.entry(""))?;
+        let authority = pki.trust_pem(&Credential::Ca.entry(""))?;
         // Named after the cluster, so that files of several clusters can be merged.
         let user = format!("{}-admin", self.name);
         Kubeconfig::new(&user, &authority, pki.identity(OPERATOR)?)
@@ -161,7 +161,7 @@ impl Cluster {
     ///
     /// [`Error::NotFound`] when `pki` is of another plan.
     pub fn discovery_hash(&self, pki: &Material) -> Result<String, Error> {
-        let ca = pki.authority(&RowId::Ca.entry(""))?;
+        let ca = pki.authority(&Credential::Ca.entry(""))?;
         Ok(ca.key().public_key().pin())
     }
 }

@@ -3,13 +3,13 @@
 //! Three steps lead from facts to files:
 //!
 //! 1. A [`Cluster`] holds the facts: endpoint, nodes, addresses.
-//! 2. [`Cluster::plan`] turns them and the [`TABLE`] of certificates into a [`Plan`](crate::Plan), which is data.
+//! 2. [`Cluster::plan`] turns them and kubeadm's table of certificates into a [`Plan`](crate::Plan), which is data.
 //! 3. A [`Store`](crate::store::Store) makes the plan real in a folder, [`Plan::make`](crate::Plan::make) in memory;
 //!    [`Cluster::node_files`] and [`Cluster::admin_kubeconfig`] give each node and the operator what is theirs.
 //!
 //! ```
 //! use std::time::SystemTime;
-//! use caravan_pki::kubernetes::{Cluster, Node, RowId};
+//! use caravan_pki::kubernetes::{Cluster, Node, Credential};
 //! use caravan_pki::store::Store;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
@@ -31,7 +31,7 @@
 //!     println!("{} {:04o}", file.path, file.mode);
 //! }
 //! // One certificate and key.
-//! let server = pki.identity(&RowId::EtcdServer.entry("etcdone"))?;
+//! let server = pki.identity(&Credential::EtcdServer.entry("etcdone"))?;
 //! assert!(server.certificate_pem().starts_with("-----BEGIN CERTIFICATE-----"));
 //! // What `kubeadm join` needs.
 //! let token = cluster.bootstrap_token(pki)?;
@@ -55,9 +55,8 @@ mod table;
 pub(crate) mod users;
 
 pub use cluster::{Cluster, Endpoint, EtcdTopology, Node};
-pub use columns::{Copies, Kind, Name, On, SanRule};
 pub use files::NodeFile;
 pub use kubeconfig::Kubeconfig;
 pub use places::{FileContent, PlannedFile};
 pub use plan::{BOOTSTRAP_TOKEN, CERTIFICATE_KEY, OPERATOR};
-pub use table::{Row, RowId, TABLE};
+pub use table::Credential;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::columns::On;
-use super::{Cluster, EtcdTopology, Node, RowId};
+use super::{Cluster, Credential, EtcdTopology, Node};
 use crate::Plan;
 
 /// What a file of a node holds.
@@ -50,13 +50,13 @@ enum Place {
 
 /// One file of a group of nodes.
 struct FileRow {
-    credential: RowId,
+    credential: Credential,
     on: On,
     place: Place,
     content: FileContent,
 }
 
-const fn file(credential: RowId, on: On, place: Place, content: FileContent) -> FileRow {
+const fn file(credential: Credential, on: On, place: Place, content: FileContent) -> FileRow {
     FileRow {
         credential,
         on,
@@ -70,40 +70,40 @@ const fn file(credential: RowId, on: On, place: Place, content: FileContent) -> 
 const FILES: &[FileRow] = {
     use FileContent::{Certificate, Key, Kubeconfig, PublicKey, Trust};
     use Place::{At, Etcd};
-    use RowId as Row;
+    use Credential::*;
     &[
         // The controller manager signs with this very file, and refuses one with two certificates.
-        file(Row::Ca, On::ControlPlane, At("/etc/kubernetes/pki/ca.crt"), Certificate),
-        file(Row::Ca, On::ControlPlane, At("/etc/kubernetes/pki/ca.key"), Key),
-        file(Row::Ca, On::Worker, At("/etc/kubernetes/pki/ca.crt"), Trust),
-        file(Row::Ca, On::LoadBalancer, Place::LoadBalancer, Trust),
-        file(Row::FrontProxyCa, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-ca.crt"), Trust),
-        file(Row::FrontProxyCa, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-ca.key"), Key),
+        file(Ca, On::ControlPlane, At("/etc/kubernetes/pki/ca.crt"), Certificate),
+        file(Ca, On::ControlPlane, At("/etc/kubernetes/pki/ca.key"), Key),
+        file(Ca, On::Worker, At("/etc/kubernetes/pki/ca.crt"), Trust),
+        file(Ca, On::LoadBalancer, Place::LoadBalancer, Trust),
+        file(FrontProxyCa, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-ca.crt"), Trust),
+        file(FrontProxyCa, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-ca.key"), Key),
         // An external etcd's authority has its key on no machine: nobody there can make itself a way into etcd.
-        file(Row::EtcdCa, On::ExternalEtcd, Etcd("ca.crt"), Trust),
-        file(Row::EtcdCa, On::ControlPlane, At("/etc/kubernetes/pki/etcd/ca.crt"), Trust),
-        file(Row::EtcdCa, On::StackedEtcd, Etcd("ca.key"), Key),
-        file(Row::ServiceAccount, On::ControlPlane, At("/etc/kubernetes/pki/sa.pub"), PublicKey),
-        file(Row::ServiceAccount, On::ControlPlane, At("/etc/kubernetes/pki/sa.key"), Key),
-        file(Row::EtcdServer, On::Etcd, Etcd("server.crt"), Certificate),
-        file(Row::EtcdServer, On::Etcd, Etcd("server.key"), Key),
-        file(Row::EtcdPeer, On::Etcd, Etcd("peer.crt"), Certificate),
-        file(Row::EtcdPeer, On::Etcd, Etcd("peer.key"), Key),
-        file(Row::EtcdHealthcheckClient, On::Etcd, Etcd("healthcheck-client.crt"), Certificate),
-        file(Row::EtcdHealthcheckClient, On::Etcd, Etcd("healthcheck-client.key"), Key),
-        file(Row::ApiserverEtcdClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-etcd-client.crt"), Certificate),
-        file(Row::ApiserverEtcdClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-etcd-client.key"), Key),
-        file(Row::Apiserver, On::ControlPlane, At("/etc/kubernetes/pki/apiserver.crt"), Certificate),
-        file(Row::Apiserver, On::ControlPlane, At("/etc/kubernetes/pki/apiserver.key"), Key),
-        file(Row::ApiserverKubeletClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-kubelet-client.crt"), Certificate),
-        file(Row::ApiserverKubeletClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-kubelet-client.key"), Key),
-        file(Row::FrontProxyClient, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-client.crt"), Certificate),
-        file(Row::FrontProxyClient, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-client.key"), Key),
-        file(Row::Admin, On::ControlPlane, At("/etc/kubernetes/admin.conf"), Kubeconfig),
-        file(Row::SuperAdmin, On::FirstControlPlane, At("/etc/kubernetes/super-admin.conf"), Kubeconfig),
-        file(Row::ControllerManager, On::ControlPlane, At("/etc/kubernetes/controller-manager.conf"), Kubeconfig),
-        file(Row::Scheduler, On::ControlPlane, At("/etc/kubernetes/scheduler.conf"), Kubeconfig),
-        file(Row::Kubelet, On::Kubelet, Place::Kubelet, Kubeconfig),
+        file(EtcdCa, On::ExternalEtcd, Etcd("ca.crt"), Trust),
+        file(EtcdCa, On::ControlPlane, At("/etc/kubernetes/pki/etcd/ca.crt"), Trust),
+        file(EtcdCa, On::StackedEtcd, Etcd("ca.key"), Key),
+        file(ServiceAccount, On::ControlPlane, At("/etc/kubernetes/pki/sa.pub"), PublicKey),
+        file(ServiceAccount, On::ControlPlane, At("/etc/kubernetes/pki/sa.key"), Key),
+        file(EtcdServer, On::Etcd, Etcd("server.crt"), Certificate),
+        file(EtcdServer, On::Etcd, Etcd("server.key"), Key),
+        file(EtcdPeer, On::Etcd, Etcd("peer.crt"), Certificate),
+        file(EtcdPeer, On::Etcd, Etcd("peer.key"), Key),
+        file(EtcdHealthcheckClient, On::Etcd, Etcd("healthcheck-client.crt"), Certificate),
+        file(EtcdHealthcheckClient, On::Etcd, Etcd("healthcheck-client.key"), Key),
+        file(ApiserverEtcdClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-etcd-client.crt"), Certificate),
+        file(ApiserverEtcdClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-etcd-client.key"), Key),
+        file(Apiserver, On::ControlPlane, At("/etc/kubernetes/pki/apiserver.crt"), Certificate),
+        file(Apiserver, On::ControlPlane, At("/etc/kubernetes/pki/apiserver.key"), Key),
+        file(ApiserverKubeletClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-kubelet-client.crt"), Certificate),
+        file(ApiserverKubeletClient, On::ControlPlane, At("/etc/kubernetes/pki/apiserver-kubelet-client.key"), Key),
+        file(FrontProxyClient, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-client.crt"), Certificate),
+        file(FrontProxyClient, On::ControlPlane, At("/etc/kubernetes/pki/front-proxy-client.key"), Key),
+        file(Admin, On::ControlPlane, At("/etc/kubernetes/admin.conf"), Kubeconfig),
+        file(SuperAdmin, On::FirstControlPlane, At("/etc/kubernetes/super-admin.conf"), Kubeconfig),
+        file(ControllerManager, On::ControlPlane, At("/etc/kubernetes/controller-manager.conf"), Kubeconfig),
+        file(Scheduler, On::ControlPlane, At("/etc/kubernetes/scheduler.conf"), Kubeconfig),
+        file(Kubelet, On::Kubelet, Place::Kubelet, Kubeconfig),
     ]
 };
 
@@ -114,7 +114,7 @@ pub struct PlannedFile {
     /// The node's name.
     pub node: String,
     /// Which certificate or key pair it is made of.
-    pub credential: RowId,
+    pub credential: Credential,
     /// What it holds of it.
     pub content: FileContent,
     /// The absolute path on the node.
@@ -179,12 +179,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::kubernetes::TABLE;
 
     #[test]
     fn every_row_has_a_file_and_no_file_is_there_twice() {
-        let of_files: BTreeSet<RowId> = FILES.iter().map(|row| row.credential).collect();
-        let of_table: BTreeSet<RowId> = TABLE.iter().map(|row| row.id).collect();
+        let of_files: BTreeSet<Credential> = FILES.iter().map(|row| row.credential).collect();
+        let of_table: BTreeSet<Credential> = Credential::all().collect();
         assert_eq!(of_files, of_table);
         let node = |name: &str, last: u8| Node::new(name, [10, 0, 0, last].into()).unwrap();
         let stacked = Cluster::new("10.0.0.1:6443")

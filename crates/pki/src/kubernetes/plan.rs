@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::cluster::MAX_KUBELET_NAME;
 use super::columns::{Copies, Kind, Name, On, SanRule};
 use super::table::{Row, TABLE};
-use super::{Cluster, EtcdTopology, Node, RowId};
+use super::{Cluster, Credential, EtcdTopology, Node};
 use crate::{
     AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Permitted, Plan, San, Sans,
     Secret,
@@ -16,14 +16,14 @@ use crate::{
 pub const BOOTSTRAP_TOKEN: &str = "secrets/bootstrap-token";
 /// The plan entry of the key that `kubeadm init --upload-certs` encrypts with.
 pub const CERTIFICATE_KEY: &str = "secrets/certificate-key";
-/// The plan entry of the operator's own client certificate: the same user as [`RowId::Admin`], another key.
+/// The plan entry of the operator's own client certificate: the same user as [`Credential::Admin`], another key.
 pub const OPERATOR: &str = "operator";
 
 /// kubeadm's `ClusterAdminsGroupAndClusterRoleBinding`.
 const CLUSTER_ADMINS: Option<&str> = Some("kubeadm:cluster-admins");
 
 impl Cluster {
-    /// The plan of everything the cluster needs: the whole [`TABLE`], the operator's certificate, the bootstrap token
+    /// The plan of everything the cluster needs: every [`Credential`], the operator's certificate, the bootstrap token
     /// and the certificate key. Further entries may be added to it.
     ///
     /// # Errors
@@ -37,14 +37,14 @@ impl Cluster {
         Ok(plan)
     }
 
-    /// The plan of those rows that `wanted` picks, the authorities that sign them, and the operator's certificate; kubeadm
+    /// The plan of what `wanted` picks, the authorities that sign them, and the operator's certificate; kubeadm
     /// makes others itself. It has no bootstrap token and no certificate key, with which any machine could join: who wants
     /// them adds [`BOOTSTRAP_TOKEN`] and [`CERTIFICATE_KEY`].
     ///
     /// # Errors
     ///
     /// As [`Cluster::plan`].
-    pub fn plan_of(&self, wanted: impl Fn(&Row) -> bool) -> Result<Plan, Error> {
+    pub fn plan_of(&self, wanted: impl Fn(Credential) -> bool) -> Result<Plan, Error> {
         if self.control_plane.is_empty() {
             let problem = "at least one is needed";
             return Err(Error::invalid("control plane nodes", "", problem));
@@ -65,12 +65,12 @@ impl Cluster {
         }
         let mut plan = Plan::new();
         for row in TABLE {
-            if row.kind == Kind::Authority || wanted(row) {
+            if row.kind == Kind::Authority || wanted(row.id) {
                 self.plan_row(&mut plan, row)?;
             }
         }
-        let operator = self.leaf(RowId::Admin.row(), &self.control_plane[0])?;
-        plan.leaf(&RowId::Ca.entry(""), OPERATOR, operator)?;
+        let operator = self.leaf(Credential::Admin.row(), &self.control_plane[0])?;
+        plan.leaf(&Credential::Ca.entry(""), OPERATOR, operator)?;
         Ok(plan)
     }
 
@@ -102,7 +102,7 @@ impl Cluster {
     /// What the authority `row` may vouch for; nothing in the list means anything.
     fn permitted(&self, row: &Row) -> Result<Vec<Permitted>, Error> {
         let mut permitted = Vec::new();
-        if row.id == RowId::EtcdCa && self.constrain_etcd {
+        if row.id == Credential::EtcdCa && self.constrain_etcd {
             for node in self.etcd() {
                 for san in self.sans(SanRule::EtcdMember, node)?.iter() {
                     let limit = match san {
@@ -153,7 +153,7 @@ impl Cluster {
         }
         .with_lifetime(self.leaf_lifetime);
         let group = match row.id {
-            RowId::ApiserverKubeletClient if self.kubelet_client_group => CLUSTER_ADMINS,
+            Credential::ApiserverKubeletClient if self.kubelet_client_group => CLUSTER_ADMINS,
             _ => row.organization,
         };
         Ok(match group {
@@ -167,7 +167,7 @@ impl Cluster {
     /// # Errors
     ///
     /// [`Error::Invalid`] when the cluster's domain makes a name too long, or the rule gives none.
-    pub fn sans(&self, rule: SanRule, node: &Node) -> Result<Sans, Error> {
+    pub(super) fn sans(&self, rule: SanRule, node: &Node) -> Result<Sans, Error> {
         let mut sans: Vec<San> = match rule {
             SanRule::None => Vec::new(),
             SanRule::EtcdMember => self.etcd_sans(node)?,

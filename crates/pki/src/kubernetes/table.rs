@@ -7,10 +7,10 @@ use std::fmt;
 
 use super::columns::{Copies, Kind, Name, On, SanRule};
 
-/// One row of the [`TABLE`].
+/// A certificate or key pair of a cluster, of which there is one, or one on each node that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum RowId {
+pub enum Credential {
     /// The authority of the Kubernetes API.
     Ca,
     /// The authority of the aggregation layer.
@@ -47,38 +47,28 @@ pub enum RowId {
 
 /// One certificate or key pair: who it is, and who signs it. Its files are in `places.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Row {
+pub(super) struct Row {
     /// Which one.
-    pub id: RowId,
+    pub(super) id: Credential,
     /// What it is for, in half a sentence.
-    pub about: &'static str,
+    pub(super) about: &'static str,
     /// Who signs it; `None` for authorities, which sign themselves, and key pairs.
-    pub signer: Option<RowId>,
+    pub(super) signer: Option<Credential>,
     /// Its common name.
-    pub common_name: Name,
+    pub(super) common_name: Name,
     /// Its organization, which Kubernetes reads as a group.
-    pub organization: Option<&'static str>,
+    pub(super) organization: Option<&'static str>,
     /// What it may be used for.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// Its alternative names.
-    pub sans: SanRule,
+    pub(super) sans: SanRule,
     /// How many there are.
-    pub copies: Copies,
+    pub(super) copies: Copies,
     /// Which nodes have one each, where each node has its own.
-    pub on: On,
+    pub(super) on: On,
 }
 
 /// One line: its name, its signer, who it is about, what it may be used for, and what for.
-///
-/// ```
-/// use caravan_pki::kubernetes::RowId;
-/// assert_eq!(
-///     RowId::Kubelet.row().to_string(),
-///     "kubelet: ca signs CN=system:node:<node>, O=system:nodes; client; \
-///      a kubelet's way in; a worker that joins by token gets its own that way"
-/// );
-/// ```
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.id)?;
@@ -100,14 +90,38 @@ impl fmt::Display for Row {
     }
 }
 
-impl RowId {
+impl Credential {
+    /// All of them, authorities first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.id)
+    }
+
+    /// The authority that signs it; `None` for authorities, which sign themselves, and for key pairs.
+    pub fn signer(self) -> Option<Self> {
+        self.row().signer
+    }
+
+    /// One line: its name, its signer, who it is about, what it may be used for, and what for.
+    ///
+    /// ```
+    /// use caravan_pki::kubernetes::Credential;
+    /// assert_eq!(
+    ///     Credential::Kubelet.summary(),
+    ///     "kubelet: ca signs CN=system:node:<node>, O=system:nodes; client; \
+    ///      a kubelet's way in; a worker that joins by token gets its own that way"
+    /// );
+    /// ```
+    pub fn summary(self) -> String {
+        self.row().to_string()
+    }
+
     /// The row.
-    pub fn row(self) -> &'static Row {
+    pub(super) fn row(self) -> &'static Row {
         // The table lists the rows in the order of the variants, which a test holds.
         &TABLE[self as usize]
     }
 
-    /// The name of the plan entry of this row, on `node` for rows of which each node has its own.
+    /// The name of its plan entry, for `node` where each node has its own.
     pub fn entry(self, node: &str) -> String {
         let row = self.row();
         match row.copies {
@@ -116,7 +130,7 @@ impl RowId {
         }
     }
 
-    /// The row's name in paths and tables.
+    /// Its name in paths and tables.
     pub fn slug(self) -> &'static str {
         match self {
             Self::Ca => "ca",
@@ -139,7 +153,7 @@ impl RowId {
     }
 }
 
-impl fmt::Display for RowId {
+impl fmt::Display for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.slug())
     }
@@ -147,9 +161,9 @@ impl fmt::Display for RowId {
 
 /// A client that every control plane node has for itself.
 const CLIENT: Row = Row {
-    id: RowId::Admin,
+    id: Credential::Admin,
     about: "",
-    signer: Some(RowId::Ca),
+    signer: Some(Credential::Ca),
     common_name: Name::None,
     organization: None,
     kind: Kind::Client,
@@ -166,7 +180,7 @@ const AUTHORITY: Row = Row {
 };
 
 const ETCD_MEMBER: Row = Row {
-    signer: Some(RowId::EtcdCa),
+    signer: Some(Credential::EtcdCa),
     common_name: Name::Node,
     kind: Kind::Peer,
     sans: SanRule::EtcdMember,
@@ -175,43 +189,43 @@ const ETCD_MEMBER: Row = Row {
 };
 
 /// All rows, authorities first.
-pub const TABLE: &[Row] = &[
+pub(super) const TABLE: &[Row] = &[
     Row {
-        id: RowId::Ca,
+        id: Credential::Ca,
         about: "signs everything that talks to the Kubernetes API",
         common_name: Name::Fixed("kubernetes"),
         ..AUTHORITY
     },
     Row {
-        id: RowId::FrontProxyCa,
+        id: Credential::FrontProxyCa,
         about: "signs what API servers show to extension API servers",
         common_name: Name::Fixed("front-proxy-ca"),
         ..AUTHORITY
     },
     Row {
-        id: RowId::EtcdCa,
+        id: Credential::EtcdCa,
         about: "signs everything that talks to etcd",
         common_name: Name::Fixed("etcd-ca"),
         ..AUTHORITY
     },
     Row {
-        id: RowId::ServiceAccount,
+        id: Credential::ServiceAccount,
         about: "signs service account tokens",
         kind: Kind::KeyPair,
         ..AUTHORITY
     },
     Row {
-        id: RowId::EtcdServer,
+        id: Credential::EtcdServer,
         about: "what an etcd member shows to its clients",
         ..ETCD_MEMBER
     },
     Row {
-        id: RowId::EtcdPeer,
+        id: Credential::EtcdPeer,
         about: "what etcd members show to each other",
         ..ETCD_MEMBER
     },
     Row {
-        id: RowId::EtcdHealthcheckClient,
+        id: Credential::EtcdHealthcheckClient,
         about: "what health checks show to etcd",
         common_name: Name::Fixed("kube-etcd-healthcheck-client"),
         kind: Kind::Client,
@@ -219,15 +233,15 @@ pub const TABLE: &[Row] = &[
         ..ETCD_MEMBER
     },
     Row {
-        id: RowId::ApiserverEtcdClient,
+        id: Credential::ApiserverEtcdClient,
         about: "what all API servers show to etcd",
-        signer: Some(RowId::EtcdCa),
+        signer: Some(Credential::EtcdCa),
         common_name: Name::Fixed("kube-apiserver-etcd-client"),
         copies: Copies::PerCluster,
         ..CLIENT
     },
     Row {
-        id: RowId::Apiserver,
+        id: Credential::Apiserver,
         about: "what an API server shows to its clients",
         common_name: Name::Fixed("kube-apiserver"),
         kind: Kind::Server,
@@ -235,7 +249,7 @@ pub const TABLE: &[Row] = &[
         ..CLIENT
     },
     Row {
-        id: RowId::ApiserverKubeletClient,
+        id: Credential::ApiserverKubeletClient,
         about: "what an API server shows to kubelets",
         common_name: Name::Fixed("kube-apiserver-kubelet-client"),
         // None since 1.35.5 and 1.36.1 (kubernetes #138957): kubeadm binds the user to `system:kubelet-api-admin`.
@@ -243,21 +257,21 @@ pub const TABLE: &[Row] = &[
         ..CLIENT
     },
     Row {
-        id: RowId::FrontProxyClient,
+        id: Credential::FrontProxyClient,
         about: "what an API server shows to extension API servers",
-        signer: Some(RowId::FrontProxyCa),
+        signer: Some(Credential::FrontProxyCa),
         common_name: Name::Fixed("front-proxy-client"),
         ..CLIENT
     },
     Row {
-        id: RowId::Admin,
+        id: Credential::Admin,
         about: "the administrator's way in; its group can be unbound",
         common_name: Name::Fixed("kubernetes-admin"),
         organization: Some("kubeadm:cluster-admins"),
         ..CLIENT
     },
     Row {
-        id: RowId::SuperAdmin,
+        id: Credential::SuperAdmin,
         about: "the way in that no authorization rule can close; kubeadm #2414",
         common_name: Name::Fixed("kubernetes-super-admin"),
         organization: Some("system:masters"),
@@ -265,19 +279,19 @@ pub const TABLE: &[Row] = &[
         ..CLIENT
     },
     Row {
-        id: RowId::ControllerManager,
+        id: Credential::ControllerManager,
         about: "the controller manager's way to its own API server",
         common_name: Name::Fixed("system:kube-controller-manager"),
         ..CLIENT
     },
     Row {
-        id: RowId::Scheduler,
+        id: Credential::Scheduler,
         about: "the scheduler's way to its own API server",
         common_name: Name::Fixed("system:kube-scheduler"),
         ..CLIENT
     },
     Row {
-        id: RowId::Kubelet,
+        id: Credential::Kubelet,
         about: "a kubelet's way in; a worker that joins by token gets its own that way",
         common_name: Name::SystemNode,
         organization: Some("system:nodes"),
@@ -324,7 +338,7 @@ mod tests {
             .filter(|row| row.organization == Some("system:masters"));
         assert_eq!(
             almighty.map(|row| row.id).collect::<Vec<_>>(),
-            [RowId::SuperAdmin]
+            [Credential::SuperAdmin]
         );
     }
 }

@@ -60,12 +60,12 @@ impl fmt::Display for LeftOut {
 }
 
 /// Certificates by entry name, as far as they have a key beside them.
-type Found = BTreeMap<String, Certificate>;
+type Certificates = BTreeMap<String, Certificate>;
 
 /// The plan that would make what the folder holds: every certificate with a key beside it, each below the authority of
 /// the folder that signed it.
 pub(crate) fn discover(root: &Path) -> Result<Discovered, Error> {
-    let mut found = Found::new();
+    let mut found = Certificates::new();
     collect(root, "", &mut found)?;
     let mut plan = Plan::new();
     let mut foreign = BTreeMap::new();
@@ -99,7 +99,7 @@ pub(crate) fn discover(root: &Path) -> Result<Discovered, Error> {
     Ok(Discovered { plan, left_out })
 }
 
-fn collect(folder: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> {
+fn collect(folder: &Path, prefix: &str, found: &mut Certificates) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
         let entry = entry.map_err(io_error("list", folder))?;
         let (name, path) = (entry.file_name(), entry.path());
@@ -128,7 +128,12 @@ fn collect(folder: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> 
 }
 
 /// Adds `certificate` if it is self-signed, or if its issuer is in the plan.
-fn add(plan: &mut Plan, id: &str, certificate: &Certificate, found: &Found) -> Result<(), Error> {
+fn add(
+    plan: &mut Plan,
+    id: &str,
+    certificate: &Certificate,
+    found: &Certificates,
+) -> Result<(), Error> {
     let self_signed = certificate.is_signed_by(certificate).unwrap_or(false);
     if certificate.is_authority() && self_signed {
         plan.authority(id, anchor_spec(certificate)?)?;
@@ -156,7 +161,11 @@ fn add(plan: &mut Plan, id: &str, certificate: &Certificate, found: &Found) -> R
 
 /// Adds one authority whose issuer is not in the folder, or cannot be checked: it signs all the same, and its own
 /// certificate is another's to renew. Whether there was one.
-fn add_anchor(plan: &mut Plan, found: &Found, foreign: &mut BTreeMap<String, String>) -> bool {
+fn add_anchor(
+    plan: &mut Plan,
+    found: &Certificates,
+    foreign: &mut BTreeMap<String, String>,
+) -> bool {
     let waiting = found.iter().filter(|(id, certificate)| {
         certificate.is_authority() && plan.entry(id).is_none() && !foreign.contains_key(*id)
     });

@@ -7,14 +7,14 @@ use zeroize::Zeroizing;
 use super::batch::{Verb, Write};
 use super::files::Privacy;
 use super::held::Paths;
-use super::report::Outcome;
+use super::report::EntryOutcome;
 use crate::Reason;
 use crate::material::Held;
 
 /// What became of one entry, and what is to be written for it.
 pub(super) struct Done {
     pub(super) held: Held,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: EntryOutcome,
     pub(super) new_key: bool,
     pub(super) writes: Vec<Write>,
 }
@@ -23,7 +23,7 @@ impl Done {
     pub(super) fn unchanged(held: Held) -> Self {
         Self {
             held,
-            outcome: Outcome::Unchanged,
+            outcome: EntryOutcome::Unchanged,
             new_key: false,
             writes: Vec::new(),
         }
@@ -53,7 +53,7 @@ impl Done {
         }
         Self {
             held,
-            outcome: Outcome::Made(reason),
+            outcome: EntryOutcome::Made(reason),
             new_key,
             writes,
         }

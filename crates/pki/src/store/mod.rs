@@ -12,7 +12,7 @@
 //!
 //! ```
 //! use std::time::SystemTime;
-//! use caravan_pki::store::{Outcome, Store};
+//! use caravan_pki::store::{EntryOutcome, Store};
 //! use caravan_pki::{AuthoritySpec, CommonName, Leaf, Plan, Sans};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
@@ -52,7 +52,7 @@ use std::time::SystemTime;
 
 pub use discover::{Discovered, LeftOut, LeftOutReason};
 pub use load::load_authority;
-pub use report::{Change, Ensured, Outcome};
+pub use report::{Change, Ensured, EntryOutcome};
 pub use rotation::Rotation;
 
 use crate::entry::Item;

@@ -4,7 +4,7 @@ use crate::{EntryId, Material, Reason};
 
 /// What became of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum EntryOutcome {
     /// It was there and right; no file was touched.
     Unchanged,
     /// It was made, or made anew.
@@ -18,7 +18,7 @@ pub struct Change {
     /// The entry's name.
     pub id: EntryId,
     /// What became of it.
-    pub outcome: Outcome,
+    pub outcome: EntryOutcome,
     /// Whether it has a new private key, so that a server which uses it must be restarted.
     pub new_key: bool,
 }
@@ -40,7 +40,7 @@ impl Ensured {
     pub fn changes(&self) -> impl Iterator<Item = &Change> {
         self.entries
             .iter()
-            .filter(|entry| entry.outcome != Outcome::Unchanged)
+            .filter(|entry| entry.outcome != EntryOutcome::Unchanged)
     }
 
     /// Everything the plan asked for.

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use caravan_pki::kubernetes::{Kind, RowId, TABLE};
 use caravan_pki::store::Store;
-use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Lifetime, Sans};
+use caravan_pki::{Authority, AuthoritySpec, CommonName, Item, Leaf, Lifetime, Sans, Usage};
 
 use super::openssl::cluster;
 use super::{judge, missing};
@@ -70,10 +69,8 @@ fn rows_roles_handshakes_and_negatives() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("pki");
     let store = Store::open(&root).unwrap();
-    let cluster = cluster();
-    store
-        .ensure(&cluster.plan().unwrap(), SystemTime::now())
-        .unwrap();
+    let plan = cluster().plan().unwrap();
+    store.ensure(&plan, SystemTime::now()).unwrap();
     let path = |id: &str| root.join(id).to_str().unwrap().to_owned();
     let mut cases = Vec::new();
     let mut expected: Vec<(String, &str)> = Vec::new();
@@ -82,38 +79,39 @@ fn rows_roles_handshakes_and_negatives() {
         expected.push((line.join(" "), verdict));
     };
 
-    for row in TABLE.iter().filter(|row| row.signer.is_some()) {
-        let node = if row.id.slug().starts_with("etcd-") {
-            "etcdone"
-        } else {
-            "masterone"
+    for entry in plan.entries() {
+        let Item::Leaf {
+            issuer,
+            leaf: wanted,
+        } = entry.item()
+        else {
+            continue;
         };
-        let ca = path(&format!("{}.crt", row.signer.unwrap().entry("")));
-        let leaf = path(&format!("{}.crt", row.id.entry(node)));
+        let id = entry.id().as_str();
+        let node = id.split('/').nth(1).unwrap_or("masterone");
+        let (ca, leaf) = (path(&format!("{issuer}.crt")), path(&format!("{id}.crt")));
         let bad =
             "x509.CertificateInvalidError: x509: certificate specifies an incompatible key usage";
-        let (client, server) = match row.kind {
-            Kind::Server => (bad, "ok"),
-            Kind::Client => ("ok", bad),
-            _ => ("ok", "ok"),
+        let verdict = |usage| {
+            if wanted.usages().contains(&usage) {
+                "ok"
+            } else {
+                bad
+            }
         };
+        let (client, server) = (verdict(Usage::ClientAuth), verdict(Usage::ServerAuth));
         case(vec!["verify", &ca, &leaf, "client", ""], client);
         // A client has no names: judged for none, so that its purposes decide.
-        let name = if row.kind == Kind::Client { "" } else { node };
+        let name = wanted.sans().map_or("", |_| node);
         case(vec!["verify", &ca, &leaf, "server", name], server);
-        let other = if row.signer == Some(RowId::EtcdCa) {
-            RowId::Ca
+        let other = if issuer.as_str() == "etcd-ca" {
+            "ca.crt"
         } else {
-            RowId::EtcdCa
+            "etcd-ca.crt"
         };
-        let other = path(&format!("{}.crt", other.entry("")));
-        let usage = if row.kind == Kind::Server {
-            "server"
-        } else {
-            "client"
-        };
+        let usage = if client == "ok" { "client" } else { "server" };
         case(
-            vec!["verify", &other, &leaf, usage, ""],
+            vec!["verify", &path(other), &leaf, usage, ""],
             "x509.UnknownAuthorityError",
         );
     }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use caravan_pki::Material;
-use caravan_pki::kubernetes::{Cluster, Kind, Node, RowId, TABLE};
+use caravan_pki::kubernetes::{Cluster, Node};
 use caravan_pki::store::Store;
+use caravan_pki::{Item, Material, Usage};
 
 use super::{judge, run};
 
@@ -51,7 +51,7 @@ pub(crate) fn verify(
 }
 
 #[test]
-fn every_row_is_accepted_in_its_role_and_no_other() {
+fn every_certificate_is_accepted_in_its_role_and_no_other() {
     let Some(openssl) = judge("openssl") else {
         return;
     };
@@ -59,42 +59,34 @@ fn every_row_is_accepted_in_its_role_and_no_other() {
     let pki = made(folder.path());
     let check =
         |ca: &str, leaf: &str, more: &[&str]| verify(&openssl, folder.path(), ca, leaf, more);
-    for row in TABLE
-        .iter()
-        .filter(|row| !matches!(row.kind, Kind::KeyPair))
-    {
-        let node = if row.id.entry("x").contains("etcd-") {
-            "etcdone"
-        } else {
-            "masterone"
+    for entry in cluster().plan().unwrap().entries() {
+        let id = entry.id().as_str();
+        let (issuer, wanted) = match entry.item() {
+            Item::Leaf { issuer, leaf } => (issuer.as_str(), leaf),
+            Item::Authority { .. } => {
+                let pem = pki.authority(id).unwrap().certificate_pem();
+                let (accepted, said) = check(&pem, &pem, &[]);
+                assert!(accepted, "{id}: {said}");
+                continue;
+            }
+            _ => continue,
         };
-        let id = row.id.entry(node);
-        if row.kind == Kind::Authority {
-            let pem = pki.authority(&id).unwrap().certificate_pem();
-            let (accepted, said) = check(&pem, &pem, &[]);
-            assert!(accepted, "{id}: {said}");
-            continue;
-        }
-        let ca = pki
-            .authority(&row.signer.unwrap().entry(""))
-            .unwrap()
-            .certificate_pem();
-        let leaf = pki.identity(&id).unwrap().chain_pem();
-        let roles = match row.kind {
-            Kind::Server => (true, false),
-            Kind::Client => (false, true),
-            _ => (true, true),
-        };
-        for (purpose, expected) in [("sslserver", roles.0), ("sslclient", roles.1)] {
+        let ca = pki.authority(issuer).unwrap().certificate_pem();
+        let leaf = pki.identity(id).unwrap().chain_pem();
+        let usages = [
+            ("sslserver", Usage::ServerAuth),
+            ("sslclient", Usage::ClientAuth),
+        ];
+        for (purpose, usage) in usages {
             let (accepted, said) = check(&ca, &leaf, &["-purpose", purpose]);
-            assert_eq!(accepted, expected, "{id} as {purpose}: {said}");
+            assert_eq!(
+                accepted,
+                wanted.usages().contains(&usage),
+                "{id} as {purpose}: {said}"
+            );
         }
-        let other = if row.signer == Some(RowId::Ca) {
-            RowId::EtcdCa
-        } else {
-            RowId::Ca
-        };
-        let wrong = pki.authority(&other.entry("")).unwrap().certificate_pem();
+        let other = if issuer == "ca" { "etcd-ca" } else { "ca" };
+        let wrong = pki.authority(other).unwrap().certificate_pem();
         assert!(!check(&wrong, &leaf, &[]).0, "{id} by another authority");
     }
 }

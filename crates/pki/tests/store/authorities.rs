@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use caravan_pki::store::{Outcome, Rotation, Store, load_authority};
+use caravan_pki::store::{EntryOutcome, Rotation, Store, load_authority};
 use caravan_pki::{Authority, AuthoritySpec, Error, KeyPolicy, Lifetime, Plan, PrivateKey, Reason};
 
 use super::*;
@@ -27,7 +27,7 @@ fn another_authority_means_other_certificates() {
     let made = fixture.store.ensure(&plan, now()).unwrap();
     assert_eq!(
         changed(&made).unwrap().outcome,
-        Outcome::Made(Reason::WrongIssuer)
+        EntryOutcome::Made(Reason::WrongIssuer)
     );
     assert_eq!(
         made.material()
@@ -132,7 +132,7 @@ fn rotation_in_three_steps() {
     let made = store.switch_rotation(&plan, "ca", now()).unwrap();
     assert_eq!(
         changed(&made).unwrap().outcome,
-        Outcome::Made(Reason::WrongIssuer)
+        EntryOutcome::Made(Reason::WrongIssuer)
     );
     assert_eq!(store.rotation(&plan, "ca").unwrap(), Rotation::Switched);
     assert_eq!(trust().len(), 2);
@@ -175,7 +175,7 @@ fn intermediates_make_chains() {
     let pick = |id: &caravan_pki::EntryId| (id.as_str() == "issuing").then_some(KeyPolicy::New);
     let renewed = store.renew(&plan, now(), pick).unwrap();
     let change = changed(&renewed).unwrap();
-    assert_eq!(change.outcome, Outcome::Made(Reason::Requested));
+    assert_eq!(change.outcome, EntryOutcome::Made(Reason::Requested));
     assert!(!change.new_key);
 
     // An authority of path length 0 signs no authority.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use caravan_pki::store::{Outcome, Store};
+use caravan_pki::store::{EntryOutcome, Store};
 use caravan_pki::{Error, Plan, PrivateKey, Reason, Secret};
 
 use super::*;
@@ -17,7 +17,7 @@ fn half_pairs() {
     let made = fixture.store.ensure(&plan_of(web()), now()).unwrap();
     assert_eq!(
         changed(&made).unwrap().outcome,
-        Outcome::Made(Reason::Interrupted)
+        EntryOutcome::Made(Reason::Interrupted)
     );
     assert_eq!(fixture.read("web.key"), key);
     // A certificate of another key is an interrupted change of key.
@@ -26,7 +26,7 @@ fn half_pairs() {
     let made = fixture.store.ensure(&plan_of(web()), now()).unwrap();
     assert_eq!(
         changed(&made).unwrap().outcome,
-        Outcome::Made(Reason::KeyMismatch)
+        EntryOutcome::Made(Reason::KeyMismatch)
     );
     assert_eq!(fixture.read("web.key"), *other.to_pkcs8_pem());
     // An authority's mismatch is never repaired.

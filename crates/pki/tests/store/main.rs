@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use caravan_pki::store::{Change, Ensured, LeftOutReason, Outcome, Store};
+use caravan_pki::store::{Change, Ensured, EntryOutcome, LeftOutReason, Store};
 use caravan_pki::{
     AuthoritySpec, CommonName, KeyPolicy, Leaf, Lifetime, Organization, Plan, Reason, Sans,
 };
@@ -92,7 +92,7 @@ fn every_difference_is_a_reason() {
         let fixture = Fixture::new();
         let key = fixture.read("web.key");
         let made = fixture.store.ensure(&plan_of(leaf), now()).unwrap();
-        let expected = reason.map(Outcome::Made);
+        let expected = reason.map(EntryOutcome::Made);
         assert_eq!(
             changed(&made).map(|change| change.outcome.clone()),
             expected
@@ -116,7 +116,7 @@ fn renewal_is_due_at_two_thirds_and_keeps_the_key() {
     let change = changed(&made).unwrap();
     assert!(matches!(
         change.outcome,
-        Outcome::Made(Reason::Expiring { .. })
+        EntryOutcome::Made(Reason::Expiring { .. })
     ));
     assert!(!change.new_key);
     assert_eq!(fixture.read("web.key"), key);
@@ -149,7 +149,7 @@ fn what_is_picked_is_made_anew() {
     let made = fixture.store.renew(&plan_of(web()), now(), pick).unwrap();
     assert_eq!(
         changed(&made).unwrap().outcome,
-        Outcome::Made(Reason::Requested)
+        EntryOutcome::Made(Reason::Requested)
     );
 }
 

@@ -7,7 +7,7 @@ use super::{Kind, Line, SECRET, Value, script, why};
 use crate::context::MachineLists;
 
 /// A template and the reasons beside it.
-pub(super) struct Source {
+pub(super) struct TemplateReasons {
     reasons: Option<&'static Reasons>,
     /// For each line of the template the place of its reason.
     because: Vec<Option<usize>>,
@@ -16,14 +16,14 @@ pub(super) struct Source {
     is_ruby: bool,
 }
 
-impl Source {
-    pub(super) fn new(template: &str, text: &str) -> Source {
+impl TemplateReasons {
+    pub(super) fn new(template: &str, text: &str) -> TemplateReasons {
         let reasons = why::of(template);
         let (because, comments) = match &reasons {
             Some(reasons) => (reasons.of(text).0, Vec::new()),
             None => (Vec::new(), script::reasons(text)),
         };
-        Source {
+        TemplateReasons {
             reasons,
             because,
             comments,

@@ -39,7 +39,7 @@ pub(super) enum Pattern {
     /// A line that is there once.
     Once(String),
     /// One that is there several times for the same reason, or for another reason elsewhere.
-    Told {
+    Repeated {
         line: String,
         /// How often it is there; once where nothing is said.
         times: Option<usize>,
@@ -51,21 +51,21 @@ pub(super) enum Pattern {
 impl Pattern {
     fn line(&self) -> &str {
         match self {
-            Pattern::Once(line) | Pattern::Told { line, .. } => line,
+            Pattern::Once(line) | Pattern::Repeated { line, .. } => line,
         }
     }
 
     fn times(&self) -> usize {
         match self {
             Pattern::Once(_) => 1,
-            Pattern::Told { times, .. } => times.unwrap_or(1),
+            Pattern::Repeated { times, .. } => times.unwrap_or(1),
         }
     }
 
     /// True if it means `line`, above which `above` says something.
     fn means(&self, line: &str, above: &str) -> bool {
         let after = match self {
-            Pattern::Told { after, .. } => after.as_deref(),
+            Pattern::Repeated { after, .. } => after.as_deref(),
             Pattern::Once(_) => None,
         };
         matches(self.line(), line) && after.is_none_or(|after| after == above)

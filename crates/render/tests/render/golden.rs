@@ -294,6 +294,6 @@ fn a_template_of_ones_own() {
     ] {
         let error = own(template).unwrap_err();
         assert_eq!(error.to_string(), message);
-        assert!(error.hint().is_some());
+        assert!(error.hint("").is_some());
     }
 }
