@@ -4,13 +4,13 @@ mod compile;
 mod plan;
 mod up;
 
+use caravan_lifecycle::Workspace;
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags::{self, BenchAction};
 use crate::show::screen::Screen;
-use crate::workspace::Workspace;
 
 /// Runs the verb.
 pub(crate) fn run(

@@ -2,21 +2,20 @@
 
 use std::time::SystemTime;
 
+use caravan_lifecycle::{LabTarget, Workspace};
 use caravan_pki::lint::{self, Severity};
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::target::Target;
-use crate::workspace::Workspace;
 
 /// Runs the verb: fails on an error, is degraded on a warning.
 pub(crate) fn run(flags: &flags::Certs, workspace: &Workspace) -> Result<Exit, Error> {
     let flags::CertsAction::Check(flags) = &flags.action;
-    let target = Target::of(workspace, flags.lab.as_deref())?;
+    let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     let folder = target.dir.pki();
     if !folder.is_dir() {
-        return Err(Error::NotMade { lab: target.name });
+        return Err(Error::not_made(&target.name));
     }
     let report = lint::files([&folder], SystemTime::now());
     if flags.json {

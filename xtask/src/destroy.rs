@@ -1,37 +1,26 @@
 //! `cargo xtask destroy`: removes machines, and the lab's state with the last of them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::time::Duration;
 
-use caravan_cluster::kube::Api;
 use caravan_cluster::timeline::{PhaseOutcome, RUN};
-use caravan_lab::{Lab, Provider, Role};
+use caravan_lab::{Provider, Role};
+use caravan_lifecycle::destroy::{
+    forget, look, put_host_back, remove, remove_leftovers, remove_state, remove_volumes_of,
+    tell_the_left,
+};
+use caravan_lifecycle::halt::{chosen, left};
+use caravan_lifecycle::{
+    LabLock, LabRun, LabTarget, Workspace, data, listed, outcome_of, vagrant_at_work,
+};
 use caravan_process::interrupt;
-use caravan_vagrant::engine::{Engine, Volume};
-use caravan_vagrant::notes;
-use caravan_vagrant::ssh::Ssh;
+use caravan_vagrant::engine::Volume;
+use caravan_vagrant::provider::FoundMachine;
 
-use crate::data;
-use crate::error::{Error, listed};
+use crate::error::Error;
 use crate::exit::Exit;
-use crate::files;
 use crate::flags;
-use crate::halt::{chosen, left};
-use crate::keys::Keys;
 use crate::kubeconfig;
-use crate::levels;
-use crate::machines::{self, Found};
-use crate::show::run::{Run, outcome_of};
 use crate::show::screen::{self, Screen};
-use crate::state::alone;
-use crate::state::lock::Lock;
-use crate::target::Target;
-use crate::workspace::Workspace;
-
-/// How long a machine has for telling the others that it goes, where others stay: a load balancer gives up the shared
-/// address at once when it is told to stop, and half a second after it is killed.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Runs the verb.
 pub(crate) fn run(
@@ -39,14 +28,8 @@ pub(crate) fn run(
     workspace: &Workspace,
     screen: &Screen,
 ) -> Result<Exit, Error> {
-    // A lab file that became invalid must not keep its machines alive.
-    let target = match Target::of(workspace, Some(&flags.lab)) {
-        Err(Error::Faults(_) | Error::NoLabFile { .. } | Error::NotText { .. }) => {
-            Target::without_file(workspace, &flags.lab)?
-        }
-        target => target?,
-    };
-    if target.provider() == Provider::Docker
+    let target = target(flags, workspace)?;
+    if target.provider_kind() == Provider::Docker
         && let Some(how) = caravan_host::engine::start()?
     {
         screen.done(RUN, &format!("started the container engine: {how}"));
@@ -54,7 +37,7 @@ pub(crate) fn run(
     let (found, volumes) = look(&target)?;
     let nothing = found.is_empty() && volumes.is_empty();
     if !target.dir.exists() && nothing && target.known_lab().is_none() {
-        return Err(workspace.no_lab(&target.name));
+        return Err(workspace.no_lab(&target.name).into());
     }
     let doomed = chosen(&target, &found, &flags.machines)?;
     if !flags.yes
@@ -70,17 +53,15 @@ pub(crate) fn run(
     }
     // The folder holds the lock; where it was removed by hand, it is made for this once.
     target.dir.make()?;
-    let _lock = Lock::take(&target.dir, &target.name, "destroy")?;
-    alone::wait(&target.name, &target.dir, screen)?;
+    let _lock = LabLock::take(&target.dir, &target.name, "destroy")?;
+    vagrant_at_work::wait(&target.name, &target.dir, screen)?;
     // Others may have been at work until now, also while the user was asked.
     let (found, volumes) = look(&target)?;
     let doomed = chosen(&target, &found, &flags.machines)?;
-    let run = Run::begin("destroy", &target.name, &target.dir, screen);
-    let named = |machine: &str| flags.machines.iter().any(|name| name == machine);
+    let run = LabRun::begin("destroy", &target.name, &target.dir, screen);
     // The volumes of machines that are named and gone go too; all others are the whole lab's.
-    let theirs = volumes.iter().filter(|volume| named(&volume.machine));
     let removed = remove(&run, &target, &found, &doomed)
-        .and_then(|()| remove_volumes(&target, theirs.map(|volume| volume.name.as_str())));
+        .and_then(|()| remove_volumes_of(&target, &volumes, &flags.machines));
     if let Err(error) = removed {
         run.finish(outcome_of(&error));
         screen.clear();
@@ -91,7 +72,7 @@ pub(crate) fn run(
                 target.name
             ));
         }
-        return Err(error);
+        return Err(error.into());
     }
     for machine in doomed
         .iter()
@@ -101,14 +82,14 @@ pub(crate) fn run(
         forget(&target, machine)?;
     }
     run.finish(PhaseOutcome::Done);
-    let stays: BTreeSet<&str> = match flags.machines.is_empty() {
-        true => BTreeSet::new(),
+    let named = |machine: &str| flags.machines.iter().any(|name| name == machine);
+    let stays = match flags.machines.is_empty() {
+        true => false,
         false => data::holders(&found, &volumes)
             .into_iter()
-            .filter(|machine| !named(machine))
-            .collect(),
+            .any(|machine| !named(machine)),
     };
-    if stays.is_empty() {
+    if !stays {
         finish(&target, screen)?;
         screen.done(
             RUN,
@@ -125,11 +106,13 @@ pub(crate) fn run(
             run.so_far()
         ),
     );
-    let left: Vec<&Found> = found
+    let left: Vec<&FoundMachine> = found
         .iter()
         .filter(|machine| !named(&machine.name))
         .collect();
-    tell_the_left(&target, &doomed, &left, screen);
+    for member in tell_the_left(&run, &target, &doomed, &left) {
+        say_of_member(&target, member, screen);
+    }
     screen.say(&format!(
         "next: `cargo xtask up {}` makes them anew",
         target.name
@@ -137,63 +120,29 @@ pub(crate) fn run(
     Ok(Exit::Done)
 }
 
-/// The lab's machines and volumes, none of them another workspace's.
-fn look(target: &Target) -> Result<(Vec<Found>, Vec<Volume>), Error> {
-    let found = target.machines()?;
-    let volumes = data::volumes(&target.name, target.provider())?;
-    machines::made_here(&target.name, &found, &volumes, &target.dir)?;
-    Ok((found, volumes))
+/// The lab that is meant. A lab file that became invalid must not keep its machines alive.
+fn target(flags: &flags::Destroy, workspace: &Workspace) -> Result<LabTarget, Error> {
+    match LabTarget::of(workspace, Some(&flags.lab)) {
+        Err(error) if error.is_of_lab_file() => Ok(LabTarget::without_file(workspace, &flags.lab)?),
+        target => Ok(target?),
+    }
 }
 
-/// Tells the machines that are left of those that are gone: nodes are none any more, and their pods go elsewhere; a
-/// machine made anew registers itself. etcd members are told of only: whether one comes back is not known here.
-fn tell_the_left(target: &Target, gone: &[&Found], left: &[&Found], screen: &Screen) {
+fn say_of_member(target: &LabTarget, member: &str, screen: &Screen) {
     let Some(lab) = target.known_lab() else {
         return;
     };
-    let of_role = |wanted: fn(Role) -> bool| {
-        let machines = gone.iter().filter_map(|machine| lab.machine(&machine.name));
-        machines.filter(move |machine| wanted(machine.role))
-    };
-    for member in of_role(|role| role == Role::Etcd) {
-        screen.say(&format!(
-            "etcd still counts `{}`, so that {} of its {} members must run; `cargo xtask up {}` replaces it",
-            member.name,
-            lab.etcd_quorum(),
-            lab.of_role(Role::Etcd).count(),
-            target.name
-        ));
-    }
-    let is_master = |machine: &Found| {
-        let known = lab.machine(&machine.name);
-        machine.runs() && known.is_some_and(|known| known.role == Role::ControlPlane)
-    };
-    if !left.iter().any(|machine| is_master(machine)) {
-        return;
-    }
-    for node in of_role(Role::is_node) {
-        if let Err(why) = forget_node(target, lab, &node.name) {
-            screen.warn(&format!(
-                "node `{}` stays in the cluster: {why}; `kubectl delete node {}` removes it",
-                node.name, node.name
-            ));
-        }
-    }
+    screen.say(&format!(
+        "etcd still counts `{member}`, so that {} of its {} members must run; `cargo xtask up {}` replaces it",
+        lab.etcd_quorum(),
+        lab.of_role(Role::Etcd).count(),
+        target.name
+    ));
 }
 
-fn forget_node(target: &Target, lab: &Lab, name: &str) -> Result<(), String> {
-    let keys = Keys::load(lab, &target.dir).ok_or("the keys of the lab are not here")?;
-    let access = keys
-        .access(&target.dir)
-        .map_err(|error| error.to_string())?;
-    let api = Api::endpoint(lab, &access).map_err(|error| error.to_string())?;
-    api.delete(&format!("/api/v1/nodes/{name}"))
-        .map_err(|error| error.to_string())
-}
-
-fn unconfirmed(target: &Target) -> Error {
+fn unconfirmed(target: &LabTarget) -> Error {
     if interrupt::raised() {
-        return Error::Interrupted;
+        return Error::interrupted();
     }
     Error::Declined {
         what: format!("destroying machines of lab `{}`", target.name),
@@ -202,10 +151,10 @@ fn unconfirmed(target: &Target) -> Error {
 
 /// What the user is asked: what goes, and what that takes with it.
 fn question(
-    target: &Target,
-    found: &[Found],
+    target: &LabTarget,
+    found: &[FoundMachine],
     volumes: &[Volume],
-    doomed: &[&Found],
+    doomed: &[&FoundMachine],
     names: &[String],
 ) -> String {
     let lab = &target.name;
@@ -214,137 +163,30 @@ fn question(
         0 => format!("the data of {}", listed(names)),
         count => format!("{count} machines, with all their data,"),
     };
+    let loses = |stays: &BTreeSet<&str>| {
+        target
+            .known_lab()
+            .is_some_and(|lab| data::loss(lab, stays).is_some())
+    };
     let mut stays = data::holders(found, volumes);
-    let has_cluster = target
-        .known_lab()
-        .is_some_and(|lab| data::loss(lab, &stays).is_none());
+    let has_cluster = target.known_lab().is_some() && !loses(&stays);
     stays.retain(|machine| !names.iter().any(|name| name == machine));
-    let after = target.known_lab().and_then(|lab| data::loss(lab, &stays));
-    match after {
-        Some(_) if has_cluster && !names.is_empty() => format!(
+    match has_cluster && !names.is_empty() && loses(&stays) {
+        true => format!(
             "destroy {what} of lab `{lab}`? etcd loses its majority, and the cluster all that is stored in it"
         ),
-        _ => format!("destroy {what} of lab `{lab}`?"),
+        false => format!("destroy {what} of lab `{lab}`?"),
     }
-}
-
-/// Removes machines: containers by the engine, virtual machines by Vagrant.
-///
-/// # Errors
-///
-/// [`Error::Vagrant`], [`Error::Interrupted`]: what was removed until then is gone.
-pub(crate) fn remove(
-    run: &Run<'_>,
-    target: &Target,
-    found: &[Found],
-    chosen: &[&Found],
-) -> Result<(), Error> {
-    let roles = machines::roles(target.known_lab(), found);
-    if target.provider() != Provider::Docker {
-        let vagrant = machines::vagrant(target.provider(), &target.dir)?;
-        for level in levels::stopping(chosen, &roles) {
-            if interrupt::raised() {
-                return Err(Error::Interrupted);
-            }
-            levels::in_groups(
-                run,
-                &target.dir,
-                &vagrant,
-                &level,
-                "destroy",
-                &|group, names, log, heard| group.destroy(names, log, heard),
-            )?;
-        }
-        return Ok(());
-    }
-    let engine = Engine::find()?;
-    // What is thrown away need not say goodbye, where nobody is left to hear it.
-    let all = chosen.len() == found.len();
-    let levels = if all {
-        vec![chosen.to_vec()]
-    } else {
-        let levels = levels::stopping(chosen, &roles);
-        let of = |level| levels::of_level(chosen, level);
-        levels.iter().map(of).collect()
-    };
-    for level in levels.iter().filter(|level| !level.is_empty()) {
-        if interrupt::raised() {
-            return Err(Error::Interrupted);
-        }
-        let names: Vec<&str> = level.iter().map(|it| it.name.as_str()).collect();
-        let ids: Vec<&str> = level.iter().filter_map(|it| it.id.as_deref()).collect();
-        levels::together(run, &names, "destroy", || {
-            if !all {
-                engine.stop(ids.iter().copied(), GOODBYE)?;
-            }
-            Ok(engine.remove_containers(ids.iter().copied())?)
-        })?;
-    }
-    machines::note(&target.dir, chosen, run.screen, notes::forget);
-    Ok(())
-}
-
-fn remove_volumes<'a>(target: &Target, names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
-    if target.provider() == Provider::Docker {
-        Engine::find()?.remove_volumes(names)?;
-    }
-    Ok(())
-}
-
-fn forget(target: &Target, machine: &str) -> Result<(), Error> {
-    files::forget_deployed(&target.dir, machine)?;
-    let Some(known) = target.known_lab().and_then(|lab| lab.machine(machine)) else {
-        return Ok(());
-    };
-    if target.dir.known_hosts().is_file() {
-        Ssh::find(target.dir.ssh_key(), target.dir.known_hosts())?.forget(known.ip)?;
-    }
-    Ok(())
-}
-
-/// Removes whatever the engine has that carries the lab's label: of machines that are gone, too.
-///
-/// # Errors
-///
-/// [`Error::Vagrant`].
-pub(crate) fn remove_leftovers(target: &Target, screen: &Screen) -> Result<(), Error> {
-    if target.provider() != Provider::Docker {
-        return Ok(());
-    }
-    let removed = Engine::find()?.remove_leftovers(&target.name)?;
-    for name in removed.containers.iter().chain(&removed.networks) {
-        screen.done(RUN, &format!("removed {name}"));
-    }
-    if !removed.volumes.is_empty() {
-        screen.done(RUN, &format!("removed {} volumes", removed.volumes.len()));
-    }
-    Ok(())
 }
 
 /// Removes everything else of a lab without machines.
-fn finish(target: &Target, screen: &Screen) -> Result<(), Error> {
+fn finish(target: &LabTarget, screen: &Screen) -> Result<(), Error> {
     remove_leftovers(target, screen)?;
-    if target.provider() == Provider::Docker
-        && let Err(error) = Engine::find().and_then(|engine| engine.put_host_back())
-    {
-        screen.warn(&format!(
-            "settings of this computer's kernel that machines raised stay raised until the next boot: {error}"
-        ));
-    }
+    put_host_back(target, screen);
     if let Err(error) = kubeconfig::forget(target) {
         screen.warn(&format!(
             "your kubeconfig still has contexts of the lab: {error}"
         ));
     }
-    remove_state(target.dir.root())
-}
-
-/// Removes the state folder, and the one around it when it was the last.
-fn remove_state(root: &Path) -> Result<(), Error> {
-    caravan_files::remove_folder(root)?;
-    if let Some(all) = root.parent() {
-        // It holds other labs' state, or it is empty and goes.
-        drop(std::fs::remove_dir(all));
-    }
-    Ok(())
+    Ok(remove_state(&target.dir)?)
 }

@@ -3,6 +3,7 @@
 use caravan_host::Purpose;
 use caravan_host::findings::{self, Finding, LabInQuestion, RemedyCommands, Verdict};
 use caravan_lab::Provider;
+use caravan_lifecycle::{LabChoices, Workspace};
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -10,8 +11,6 @@ use crate::flags;
 use crate::kubeconfig;
 use crate::setup;
 use crate::software;
-use crate::state::choices::Choices;
-use crate::workspace::Workspace;
 
 /// What remedies name.
 pub(crate) const COMMANDS: RemedyCommands = RemedyCommands {
@@ -27,7 +26,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
     };
     let asked = lab.as_ref().map(|lab| {
         let dir = workspace.state(lab.name());
-        let chosen = Choices::read(&dir).ok().flatten();
+        let chosen = LabChoices::read(&dir).ok().flatten();
         let chosen = chosen.map(|choices| choices.provider);
         LabInQuestion {
             lab,

@@ -8,28 +8,26 @@ mod view;
 use std::collections::BTreeMap;
 
 use caravan_lab::{Lab, Machine};
+use caravan_lifecycle::{
+    ChoiceRequest, LabChoices, LabTarget, Workspace, files::RenderSources, machines, read_text,
+};
 use caravan_render::{Renderer, VAGRANTFILE_TEMPLATE, explain};
 
 use self::find::{ExplainQuery, FileOwner, Subject};
 use self::view::{File, View};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::files::Sources;
 use crate::flags;
-use crate::machines;
 use crate::plan;
 use crate::show::table;
-use crate::state::choices::Choices;
-use crate::target::Target;
-use crate::workspace::{self, Workspace};
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit, Error> {
-    let target = Target::of(workspace, Some(&flags.lab))?;
+    let target = LabTarget::of(workspace, Some(&flags.lab))?;
     let lab = target.lab(workspace)?;
     let choices = match &target.choices {
         Some(choices) => choices.clone(),
-        None => Choices::settle(lab, &flags::Making::default(), None, false)?,
+        None => LabChoices::settle(lab, &ChoiceRequest::default(), None, false)?,
     };
     let sources = plan::sources(workspace, lab, &target.dir, &choices)?;
     let renderer = sources.renderer()?;
@@ -72,7 +70,7 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
 /// The file with its reasons, and its mode where it is on a machine.
 fn explained(
     subject: &Subject<'_>,
-    sources: &Sources<'_>,
+    sources: &RenderSources<'_>,
     renderer: &Renderer<'_>,
 ) -> Result<(explain::Explained, Option<u32>), Error> {
     match subject.owner {
@@ -95,16 +93,16 @@ fn explained(
 }
 
 /// What the lab file is called that `target` was read from.
-fn lab_file(target: &Target, workspace: &Workspace) -> Result<String, Error> {
+fn lab_file(target: &LabTarget, workspace: &Workspace) -> Result<String, Error> {
     let label = format!("labs/{}.toml", target.name);
     if machines::deployed_lab(&target.name, &target.dir).is_none() {
         return Ok(label);
     }
     // The machines may have been made from an older text, in which other lines have other numbers.
-    let now = workspace::read(&workspace.lab_file(&target.name)).unwrap_or_default();
+    let now = read_text(&workspace.lab_file(&target.name)).unwrap_or_default();
     let deployed = target.dir.deployed_lab();
     let path = deployed.strip_prefix(workspace.root()).unwrap_or(&deployed);
-    match workspace::read(&deployed)? == now {
+    match read_text(&deployed)? == now {
         true => Ok(label),
         false => Ok(path.display().to_string()),
     }

@@ -7,16 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_kubeconfig::{KubeconfigList, LabContexts, same_file};
+use caravan_lifecycle::{Keys, LabTarget, Workspace, context};
 use caravan_process::shell;
 
 use self::record::Record;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::keys::{Keys, context};
 use crate::show::screen::Screen;
-use crate::target::Target;
-use crate::workspace::Workspace;
 
 /// Runs the verb.
 pub(crate) fn run(
@@ -24,7 +22,7 @@ pub(crate) fn run(
     workspace: &Workspace,
     screen: &Screen,
 ) -> Result<Exit, Error> {
-    let target = Target::of(workspace, flags.lab.as_deref())?;
+    let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     if flags.unmerge {
         let taken = take_out(&target);
         for file in &taken.files {
@@ -59,9 +57,7 @@ pub(crate) fn run(
         return Ok(Exit::Done);
     }
     let lab = target.lab(workspace)?;
-    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::NotMade {
-        lab: target.name.clone(),
-    })?;
+    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
     let text = keys.kubeconfig(lab)?;
     let own = target.dir.kubeconfig();
     caravan_files::write_if_changed(&own, 0o600, text.as_bytes())?;
@@ -85,7 +81,7 @@ pub(crate) fn run(
 /// # Errors
 ///
 /// [`Error::Kubeconfig`] and [`Error::Write`]: the first of them, when every file has been looked at.
-pub(crate) fn forget(target: &Target) -> Result<(), Error> {
+pub(crate) fn forget(target: &LabTarget) -> Result<(), Error> {
     take_out(target).error.map_or(Ok(()), Err)
 }
 
@@ -102,7 +98,7 @@ pub(crate) fn colon(kubeconfig: &Path) -> Option<String> {
 }
 
 /// Merges the lab's contexts, which its kubeconfig `own` has, into one of the user's files.
-fn put_in(target: &Target, own: &str, screen: &Screen) -> Result<PathBuf, Error> {
+fn put_in(target: &LabTarget, own: &str, screen: &Screen) -> Result<PathBuf, Error> {
     let name = context(&target.name);
     let contexts = LabContexts::new(&target.name, &name, own);
     let mut record = Record::of(&target.dir);
@@ -147,7 +143,7 @@ struct Taken {
 }
 
 /// Takes the lab's contexts out of every file that kubectl reads now, and those that they were merged into.
-fn take_out(target: &Target) -> Taken {
+fn take_out(target: &LabTarget) -> Taken {
     let own = fs::read_to_string(target.dir.kubeconfig()).unwrap_or_default();
     let contexts = LabContexts::new(&target.name, &context(&target.name), &own);
     let list = users_list();

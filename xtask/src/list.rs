@@ -1,16 +1,14 @@
 //! `cargo xtask list`: labs, or the machines of one.
 
+use caravan_lifecycle::{LabTarget, Workspace, machines};
+use caravan_vagrant::provider::FoundMachine;
 use serde::Serialize;
 
-use crate::data;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::machines::{self, Found};
 use crate::show::screen::Screen;
 use crate::show::table;
-use crate::target::Target;
-use crate::workspace::Workspace;
 
 /// A lab, in a line.
 #[derive(Serialize)]
@@ -42,7 +40,7 @@ pub(crate) fn run(
     screen: &Screen,
 ) -> Result<Exit, Error> {
     match &flags.lab {
-        Some(lab) => machines_of(&Target::of(workspace, Some(lab))?, flags.json),
+        Some(lab) => machines_of(&LabTarget::of(workspace, Some(lab))?, flags.json),
         None => labs(workspace, screen, flags.json),
     }
 }
@@ -54,7 +52,7 @@ fn labs(workspace: &Workspace, screen: &Screen, json: bool) -> Result<Exit, Erro
         let with_data = machines::labs_with_data()?;
         Ok([labs, with_data].concat())
     }) {
-        Err(error) if error.is_interrupt() => return Err(error),
+        Err(error) if error.is_interrupt() => return Err(error.into()),
         Err(error) => {
             silent = Some(error);
             Vec::new()
@@ -66,20 +64,20 @@ fn labs(workspace: &Workspace, screen: &Screen, json: bool) -> Result<Exit, Erro
     names.dedup();
     let mut lines = Vec::new();
     for name in names {
-        let found = machines_if_asked(workspace, &name);
+        let found = machines::of_any(workspace, &name);
         if let Err(error) = &found
             && error.is_interrupt()
         {
-            return Err(Error::Interrupted);
+            return Err(Error::interrupted());
         }
-        let count = |is: &dyn Fn(&Found) -> bool| {
+        let count = |is: &dyn Fn(&FoundMachine) -> bool| {
             let found = found.as_ref().ok()?;
             Some(found.iter().filter(|machine| is(machine)).count())
         };
         lines.push(LabLine {
             file: files.contains(&name),
             machines: count(&|_| true),
-            running: count(&Found::runs),
+            running: count(&FoundMachine::runs),
             name,
         });
         silent = silent.or(found.err());
@@ -113,38 +111,15 @@ fn counted(count: Option<usize>) -> String {
     count.map_or("unknown".to_owned(), |count| count.to_string())
 }
 
-/// The machines of a lab. One whose file became invalid may have some all the same; one that was never brought up from here
-/// has none that an engine which was never installed could run.
-fn machines_if_asked(workspace: &Workspace, name: &str) -> Result<Vec<Found>, Error> {
-    let target = match Target::of(workspace, Some(name)) {
-        Err(Error::Faults(_) | Error::NoLabFile { .. } | Error::NotText { .. }) => {
-            match Target::without_file(workspace, name) {
-                // No machine can be of a lab whose name is none.
-                Err(_) => return Ok(Vec::new()),
-                target => target?,
-            }
-        }
-        // A link that leads nowhere.
-        Err(Error::NoSuchLab { .. } | Error::LabFileGone { .. }) => return Ok(Vec::new()),
-        target => target?,
-    };
-    match target.machines() {
-        Err(Error::Vagrant(caravan_vagrant::Error::Process(
-            caravan_process::Error::NotFound { .. },
-        ))) if target.choices.is_none() => Ok(Vec::new()),
-        found => found,
-    }
-}
-
-fn machines_of(target: &Target, json: bool) -> Result<Exit, Error> {
+fn machines_of(target: &LabTarget, json: bool) -> Result<Exit, Error> {
     let found = target.machines()?;
-    let kept = data::volumes(&target.name, target.provider())?;
+    let kept = target.volumes()?;
     let volumes = |name: &str| -> Vec<String> {
         let theirs = kept.iter().filter(|volume| volume.machine == name);
         theirs.map(|volume| volume.name.clone()).collect()
     };
     let state =
-        |name: &str| -> Option<&Found> { found.iter().find(|machine| machine.name == name) };
+        |name: &str| -> Option<&FoundMachine> { found.iter().find(|machine| machine.name == name) };
     let mut lines: Vec<MachineLine> = Vec::new();
     for machine in target
         .known_lab()

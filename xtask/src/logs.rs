@@ -2,21 +2,19 @@
 
 use std::time::Duration;
 
+use caravan_lifecycle::{self as lifecycle, LabTarget, Workspace, read_text};
 use caravan_process::interrupt;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::machines;
-use crate::target::{self, Target};
-use crate::workspace::{self, Workspace};
 
 /// How long a machine may take to tell its journal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Logs, workspace: &Workspace) -> Result<Exit, Error> {
-    let target = Target::of(workspace, flags.lab.as_deref())?;
+    let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     match &flags.machine {
         Some(machine) => journal(flags, workspace, &target, machine),
         None => of_vagrant(&target),
@@ -26,13 +24,13 @@ pub(crate) fn run(flags: &flags::Logs, workspace: &Workspace) -> Result<Exit, Er
 fn journal(
     flags: &flags::Logs,
     workspace: &Workspace,
-    target: &Target,
+    target: &LabTarget,
     machine: &str,
 ) -> Result<Exit, Error> {
     let lab = target.lab(workspace)?;
-    let machine = target::machine(lab, machine)?;
-    let ssh = target::ssh(lab, &target.dir)?;
-    let remote = target::remote(&ssh, lab, machine);
+    let machine = lifecycle::machine(lab, machine)?;
+    let ssh = lifecycle::ssh(lab, &target.dir)?;
+    let remote = lifecycle::remote(&ssh, lab, machine);
     let words = [
         "journalctl",
         "--no-pager",
@@ -58,12 +56,12 @@ fn journal(
     Ok(Exit::of_status(output.status))
 }
 
-fn of_vagrant(target: &Target) -> Result<Exit, Error> {
-    for server in machines::groups(&target.dir) {
+fn of_vagrant(target: &LabTarget) -> Result<Exit, Error> {
+    for server in target.dir.projects().servers() {
         let log = target.dir.log(&server);
         if log.is_file() {
             println!("==> {} <==", log.display());
-            print!("{}", workspace::read(&log)?);
+            print!("{}", read_text(&log)?);
         }
     }
     Ok(Exit::Done)

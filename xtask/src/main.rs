@@ -4,39 +4,31 @@ mod bake;
 mod bench;
 mod bundle;
 mod certs;
-mod data;
 mod destroy;
 mod doctor;
 mod error;
 mod exit;
 mod explain;
-mod files;
 mod flags;
 mod halt;
-mod keys;
 mod kubeconfig;
-mod lab_dir;
-mod levels;
 mod list;
 mod logs;
-mod machines;
 mod plan;
-mod reach;
-mod settings;
 mod setup;
 mod show;
 mod software;
 mod ssh;
-mod state;
 mod status;
-mod target;
 mod up;
 mod verify;
-mod workspace;
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use caravan_lifecycle::Workspace;
 use caravan_process::interrupt;
 use clap::Parser;
-use std::process::ExitCode;
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -60,7 +52,7 @@ fn main() -> ExitCode {
 
 fn run(flags: Flags) -> Result<Exit, Error> {
     let screen = show::screen::Screen::new(flags.quiet);
-    let workspace = workspace::Workspace::find()?;
+    let workspace = workspace()?;
     match flags.verb {
         Verb::Doctor(doctor) => doctor::run(&doctor, &workspace),
         Verb::Setup(setup) => setup::run(&setup, &screen),
@@ -80,4 +72,17 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
         Verb::Bench(bench) => bench::run(&bench, &workspace, &screen),
     }
+}
+
+/// The folder that `CARAVAN_ROOT` names, else the nearest one, from the current folder upward, that holds `labs/`.
+fn workspace() -> Result<Workspace, Error> {
+    if let Some(root) = std::env::var_os("CARAVAN_ROOT") {
+        let root = PathBuf::from(root);
+        return match root.join("labs").is_dir() {
+            true => Ok(Workspace::at(root)),
+            false => Err(Error::NoWorkspace { from: root }),
+        };
+    }
+    let from = std::env::current_dir().unwrap_or_default();
+    Workspace::near(&from).ok_or(Error::NoWorkspace { from })
 }

@@ -4,29 +4,26 @@ mod failure;
 mod files;
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use caravan_host::ranges::{self, Collision};
+use caravan_host::resolvers;
 use caravan_lab::failure::Analysis;
-use caravan_lab::{Lab, LabChange, Machine, Provider, Server};
+use caravan_lab::{Lab, LabChange, Provider};
+use caravan_lifecycle::{
+    Keys, LabChoices, LabDir, LabLock, Workspace, files::RenderSources, machines, plan,
+};
 use caravan_process::shell;
 use caravan_render::Material;
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::files::Sources;
 use crate::flags;
-use crate::keys::Keys;
 use crate::kubeconfig;
-use crate::lab_dir::LabDir;
-use crate::machines;
-use crate::settings;
 use crate::show::screen::Screen;
 use crate::show::table;
 use crate::software;
-use crate::state::choices::Choices;
-use crate::state::lock::Lock;
-use crate::workspace::{Workspace, read_lab};
 
 /// Everything that a plan says, for programs.
 #[derive(Serialize)]
@@ -58,7 +55,7 @@ pub(crate) fn run(
     if flags.write {
         write(flags, workspace, screen, &lab, &source, &dir)?;
     }
-    let choices = choices(flags, &lab, &dir)?;
+    let choices = plan::choices(&lab, &dir, &flags.making.request(), &resolvers(&lab))?;
     let sources = sources(workspace, &lab, &dir, &choices)?;
     let collisions = ranges::collisions(&lab, choices.provider, dir.choices().is_file())?;
     for collision in &collisions {
@@ -107,7 +104,7 @@ pub(crate) fn run(
 pub(crate) fn text(
     lab: &Lab,
     dir: &LabDir,
-    sources: &Sources<'_>,
+    sources: &RenderSources<'_>,
     there: Option<&BTreeSet<String>>,
     diff: bool,
 ) -> Result<String, Error> {
@@ -121,8 +118,7 @@ pub(crate) fn text(
     .join("\n\n"))
 }
 
-/// The machines that are there. Where nobody answers, a lab that was never given anything has none; of any other it is told
-/// that nobody knows.
+/// The machines that are there; of none is known where nobody answers, which is told.
 ///
 /// # Errors
 ///
@@ -133,15 +129,9 @@ fn there(
     provider: Provider,
     screen: &Screen,
 ) -> Result<Option<BTreeSet<String>>, Error> {
-    let given = |machine: &Machine| crate::files::is_deployed(dir, &machine.name);
-    if !lab.machines().iter().any(given) {
-        return Ok(Some(BTreeSet::new()));
-    }
-    match machines::of(lab.name(), provider, dir) {
-        Ok(found) => Ok(Some(
-            found.into_iter().map(|machine| machine.name).collect(),
-        )),
-        Err(error) if error.is_interrupt() => Err(error),
+    match plan::there(lab, dir, provider) {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.is_interrupt() => Err(error.into()),
         Err(error) => {
             screen.warn(&format!(
                 "cannot ask which machines of lab `{}` are there: {error}; the plan compares with the files that they were \
@@ -153,26 +143,17 @@ fn there(
     }
 }
 
-/// What was chosen when the machines were made, else what is asked for now.
-fn choices(flags: &flags::Plan, lab: &Lab, dir: &LabDir) -> Result<Choices, Error> {
-    let before = Choices::read(dir)?;
-    let made = before.is_some();
-    let mut choices = Choices::settle(lab, &flags.making, before, made)?;
-    choices.ask_here(lab);
-    Ok(choices)
-}
-
 /// What would be rendered; words stand for keys that are not made yet.
 pub(crate) fn sources<'a>(
     workspace: &Workspace,
     lab: &'a Lab,
     dir: &LabDir,
-    choices: &Choices,
-) -> Result<Sources<'a>, Error> {
-    Ok(Sources {
+    choices: &LabChoices,
+) -> Result<RenderSources<'a>, Error> {
+    Ok(RenderSources {
         lab,
         software: software::versions(lab)?,
-        settings: settings::of(choices),
+        settings: choices.settings(),
         material: match Keys::load(lab, dir) {
             Some(keys) => keys.material(lab)?,
             None => Material::placeholder(lab)?,
@@ -191,62 +172,30 @@ fn write(
     dir: &LabDir,
 ) -> Result<(), Error> {
     dir.make()?;
-    let _lock = Lock::take(dir, lab.name(), "plan --write")?;
-    let before = Choices::read(dir)?;
-    let provider = before
-        .as_ref()
-        .map_or(Provider::Docker, |choices| choices.provider);
-    let is_described = before.is_some() || dir.deployed_lab().exists();
-    let found = machines::of(lab.name(), provider, dir);
-    let exist = match &found {
-        Ok(found) => !found.is_empty(),
-        Err(error) if error.is_interrupt() => return Err(Error::Interrupted),
-        // There may be machines: what describes them stays.
-        Err(_) => is_described,
-    };
-    if exist && dir.deployed_lab().exists() {
-        // One that cannot be read any more describes them all the same.
-        let (then, _) = read_lab(lab.name(), &dir.deployed_lab())?;
-        let changes = lab.changes_since(&then);
-        if !changes.is_empty() {
-            return Err(match found {
-                Ok(_) => Error::Edited {
-                    lab: lab.name().to_owned(),
-                    changes,
-                },
-                Err(error) => Error::EditedUnasked {
-                    lab: lab.name().to_owned(),
-                    changes,
-                    source: Box::new(error),
-                },
-            });
-        }
-    }
-    let mut choices = Choices::settle(lab, &flags.making, before, exist)?;
-    choices.ask_here(lab);
+    let _lock = LabLock::take(dir, lab.name(), "plan --write")?;
+    let mut choices = plan::choices_to_write(lab, dir, &flags.making.request(), &resolvers(lab))?;
     if choices.provider == Provider::Docker && choices.image.is_none() {
-        let minor = lab.kubernetes().to_string();
-        let network = software::network(lab.pod_network());
-        let made = software::image(&minor, network, &flags.origin, false, screen)?;
+        let made = software::image_for(lab, &flags.origin, false, screen)?;
         choices.image = Some(made);
     }
     Keys::ensure(lab, dir)?;
-    let servers: Vec<&Server> = lab.servers().iter().collect();
-    let written = sources(workspace, lab, dir, &choices)?.write(dir, &servers)?;
-    caravan_files::make_private_folder(&dir.deployed())?;
-    caravan_files::write_if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
-    choices.write(dir)?;
+    let written = sources(workspace, lab, dir, &choices)?.write_projects(dir, source, &choices)?;
     screen.say(&format!(
         "{written} files written below `{}`",
         dir.root().display()
     ));
-    for server in servers {
+    for server in lab.servers() {
         screen.say(&format!(
             "next: `cd {} && vagrant up`",
             shell::path(&dir.group(&server.name))
         ));
     }
     Ok(())
+}
+
+/// Who answers for names outside the lab, of those that its machines can ask.
+fn resolvers(lab: &Lab) -> Vec<Ipv4Addr> {
+    ranges::usable(lab, &resolvers::nameservers())
 }
 
 fn machines_text(lab: &Lab) -> String {

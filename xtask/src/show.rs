@@ -2,7 +2,6 @@
 
 pub(crate) mod pipe;
 pub(crate) mod report;
-pub(crate) mod run;
 pub(crate) mod screen;
 pub(crate) mod table;
 pub(crate) mod terminal;

@@ -89,17 +89,34 @@ pub(crate) fn image(
     )?)
 }
 
-/// What running machines needs, and making what they run, where that is not made yet.
+/// Makes the machine image for a lab, where it is not there yet; returns its name.
+///
+/// # Errors
+///
+/// As [`image`].
+pub(crate) fn image_for(
+    lab: &Lab,
+    origin: &Origin,
+    yes: bool,
+    screen: &Screen,
+) -> Result<String, Error> {
+    let network = network(lab.pod_network());
+    image(&lab.kubernetes().to_string(), network, origin, yes, screen)
+}
+
+/// What running machines of a lab needs, and making what they run, where that is not made yet.
 ///
 /// # Errors
 ///
 /// [`Error::Bundle`] where nothing is pinned for this Kubernetes.
-pub(crate) fn purpose(
-    minor: &str,
-    network: Option<Network>,
-    origin: &Origin,
-) -> Result<Purpose, Error> {
-    lacking(&Cache::open(None)?, minor, network, origin)
+pub(crate) fn purpose(lab: &Lab, origin: &Origin) -> Result<Purpose, Error> {
+    let network = network(lab.pod_network());
+    lacking(
+        &Cache::open(None)?,
+        &lab.kubernetes().to_string(),
+        network,
+        origin,
+    )
 }
 
 /// Each half alone may be there: a bundle that was built or imported earlier says nothing about the base system.

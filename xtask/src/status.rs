@@ -3,24 +3,19 @@
 use std::collections::BTreeMap;
 
 use caravan_cluster::status::{self, LabStatus};
+use caravan_lifecycle::{Keys, LabTarget, Workspace, reach};
 use caravan_vagrant::MachineState;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::keys::Keys;
-use crate::reach;
 use crate::show::table;
-use crate::target::Target;
-use crate::workspace::Workspace;
 
 /// Runs the verb; a lab that is not well is [`Exit::Degraded`].
 pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, Error> {
-    let target = Target::of(workspace, flags.lab.as_deref())?;
+    let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     let lab = target.lab(workspace)?;
-    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::NotMade {
-        lab: target.name.clone(),
-    })?;
+    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
     let states: BTreeMap<String, MachineState> = target
         .machines()?
         .into_iter()

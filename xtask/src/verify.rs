@@ -7,17 +7,13 @@ use caravan_cluster::verify::{self, Depth, Event, Options, Outcome, Report};
 use caravan_cluster::watch::{self, JournalEvent};
 use caravan_cluster::{Access, ready};
 use caravan_lab::Lab;
+use caravan_lifecycle::{Keys, LabLock, LabTarget, Workspace, reach};
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::keys::Keys;
-use crate::reach;
 use crate::show::screen::Screen;
 use crate::software;
-use crate::state::lock::Lock;
-use crate::target::Target;
-use crate::workspace::Workspace;
 
 /// How long `--wait` waits: as long as machines themselves wait for each other, and a little more.
 const WAIT_LIMIT: Duration = Duration::from_secs(900);
@@ -28,13 +24,11 @@ pub(crate) fn run(
     workspace: &Workspace,
     screen: &Screen,
 ) -> Result<Exit, Error> {
-    let target = Target::of(workspace, flags.lab.as_deref())?;
+    let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     let lab = target.lab(workspace)?;
-    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::NotMade {
-        lab: target.name.clone(),
-    })?;
+    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
     reach::check(lab)?;
-    let _lock = Lock::take(&target.dir, &target.name, "verify")?;
+    let _lock = LabLock::take(&target.dir, &target.name, "verify")?;
     let access = keys.access(&target.dir)?;
     if flags.wait {
         screen.now(RUN, "waits until the lab is ready");

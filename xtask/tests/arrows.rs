@@ -8,7 +8,7 @@ use caravan_process::Program;
 use serde_json::Value;
 
 /// Which of our packages each package may use, tests included.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("caravan-bundle", &["caravan-docker", "caravan-process"]),
     (
         "caravan-cluster",
@@ -30,6 +30,19 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ),
     ("caravan-kubeconfig", &["caravan-files", "caravan-process"]),
     ("caravan-lab", &[]),
+    (
+        "caravan-lifecycle",
+        &[
+            "caravan-bundle",
+            "caravan-cluster",
+            "caravan-files",
+            "caravan-lab",
+            "caravan-pki",
+            "caravan-process",
+            "caravan-render",
+            "caravan-vagrant",
+        ],
+    ),
     ("caravan-pki", &[]),
     ("caravan-pki-cli", &["caravan-pki"]),
     ("caravan-process", &[]),
@@ -45,6 +58,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "caravan-host",
             "caravan-kubeconfig",
             "caravan-lab",
+            "caravan-lifecycle",
             "caravan-pki",
             "caravan-process",
             "caravan-render",

@@ -26,6 +26,19 @@ pub enum Error {
         /// What was asked for.
         what: String,
     },
+    /// There is too little room for machines.
+    #[error(
+        "only {free_mib} MiB are free on the disk of `{}`, and starting machines needs at least {least_mib} MiB",
+        path.display()
+    )]
+    DiskFull {
+        /// The folder that is to be written to.
+        path: PathBuf,
+        /// What is free there, MiB.
+        free_mib: u64,
+        /// What must be, MiB.
+        least_mib: u64,
+    },
     /// The container engine was started and does not answer.
     #[error(
         "the container engine, started by {how}, does not answer{}",
@@ -102,8 +115,8 @@ impl From<caravan_files::WriteError> for Error {
 }
 
 impl Error {
-    /// The next thing to do about it; `setup` is the command that calls [`crate::setup::ensure`].
-    pub fn hint(&self, setup: &str) -> Option<String> {
+    /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
+    pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::Bundle(error) => error.hint(),
             Self::Process(error) => error.hint(),
@@ -113,6 +126,9 @@ impl Error {
             Self::Declined { .. } => Some(
                 "answer `y` on a terminal, or run the same command with `--yes`".to_owned(),
             ),
+            Self::DiskFull { .. } => Some(format!(
+                "free some space (`{tool} bundle prune`), then run the same command again"
+            )),
             Self::EngineSilent { .. } => Some(
                 "correct what it reports, or start the engine yourself; then run the same command again"
                     .to_owned(),
@@ -124,7 +140,7 @@ impl Error {
             Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
             Self::Unfit { needs } => {
                 let mut remedies: Vec<String> = Vec::new();
-                for remedy in needs.iter().map(|need| need.cure.text(setup)) {
+                for remedy in needs.iter().map(|need| need.cure.text(&format!("{tool} setup"))) {
                     if !remedies.contains(&remedy) {
                         remedies.push(remedy);
                     }

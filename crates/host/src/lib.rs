@@ -16,6 +16,7 @@ mod packages;
 mod probe;
 pub mod ranges;
 pub mod resolvers;
+pub mod room;
 pub mod setup;
 
 pub use error::{Error, UnfitNeed};

@@ -6,6 +6,7 @@
 //! | [`output`] | what does a line of `--machine-readable` output mean? |
 //! | [`engine`] | which containers, networks and volumes are labelled as a lab's, without the seconds that Vagrant takes? |
 //! | [`notes`] | what does Vagrant believe of machines that the engine was asked to stop or remove? |
+//! | [`provider`] | which machines exist, and how do they start, stop and go, whatever runs them? |
 //! | [`routes`] | where does this computer send packets, by all its routing tables? |
 //! | [`ssh`] | how is a machine reached? |
 //!
@@ -19,6 +20,7 @@ mod installed;
 pub mod engine;
 pub mod notes;
 pub mod output;
+pub mod provider;
 pub mod routes;
 pub mod ssh;
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::show::screen::Screen;
+use caravan_files::WriteError;
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -45,7 +46,7 @@ pub(super) fn run(json: bool, screen: &Screen) -> Result<Exit, Error> {
     // What must be downloaded first is no part of compiling.
     screen.now(RUN, "fetches sources");
     here(cargo.call(["fetch", "--locked", "--quiet"])).run()?;
-    let target = tempfile::tempdir().map_err(|source| Error::Write {
+    let target = tempfile::tempdir().map_err(|source| WriteError {
         path: std::env::temp_dir(),
         source,
     })?;

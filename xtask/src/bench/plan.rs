@@ -6,20 +6,17 @@ use std::time::Instant;
 use caravan_cluster::timeline::RUN;
 use caravan_lab::generate::{Shape, lab_file};
 use caravan_lab::{Lab, Server, failure};
+use caravan_lifecycle::{ChoiceRequest, Keys, LabChoices, Workspace, files, read_lab, read_text};
 use caravan_process::Program;
 use caravan_render::group_files;
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::files;
-use crate::flags::Making;
-use crate::keys::Keys;
 use crate::plan;
 use crate::show::screen::Screen;
 use crate::show::table;
-use crate::state::choices::Choices;
-use crate::workspace::{Workspace, read, read_lab};
+use caravan_files::WriteError;
 
 /// The lab of people.
 const SMALL: &str = "ha";
@@ -68,7 +65,7 @@ struct Took {
 ///
 /// Those of the verb, and [`Error::Write`] where there is no room for a temporary folder.
 pub(super) fn run(json: bool, workspace: &Workspace, screen: &Screen) -> Result<Exit, Error> {
-    let small = read(&workspace.lab_file(SMALL)).map_err(|_| workspace.no_such_lab(SMALL))?;
+    let small = read_text(&workspace.lab_file(SMALL)).map_err(|_| workspace.no_such_lab(SMALL))?;
     let large = lab_file(&Shape::of_machines(MACHINES));
     let mut figures = Vec::new();
     for (name, source) in [(SMALL, &small), (LARGE, &large)] {
@@ -81,15 +78,15 @@ pub(super) fn run(json: bool, workspace: &Workspace, screen: &Screen) -> Result<
 }
 
 fn measure(name: &str, source: &str, workspace: &Workspace) -> Result<Figures, Error> {
-    let root = tempfile::tempdir().map_err(|source| Error::Write {
+    let root = tempfile::tempdir().map_err(|source| WriteError {
         path: std::env::temp_dir(),
         source,
     })?;
     let path = root.path().join("labs").join(format!("{name}.toml"));
     write(&path, source)?;
     let lab = read_lab(name, &path)?.0;
-    let dir = crate::lab_dir::LabDir::new(root.path(), name);
-    let choices = Choices::settle(&lab, &Making::default(), None, false)?;
+    let dir = caravan_lifecycle::LabDir::new(root.path(), name);
+    let choices = LabChoices::settle(&lab, &ChoiceRequest::default(), None, false)?;
     let sources = || plan::sources(workspace, &lab, &dir, &choices);
     let servers: Vec<&Server> = lab.servers().iter().collect();
     let mut files = 0;
@@ -97,7 +94,7 @@ fn measure(name: &str, source: &str, workspace: &Workspace) -> Result<Figures, E
         lab: name.to_owned(),
         machines: lab.machines().len(),
         verb: took(|| verb(name, root.path()))?,
-        check: took(|| read_lab(name, &path))?,
+        check: took(|| Ok(read_lab(name, &path)?))?,
         failures: took(|| Ok(failure::analyse(&lab)))?,
         render: took(|| {
             files = render(&lab, &dir, &sources()?)?;
@@ -142,8 +139,8 @@ fn verb(name: &str, root: &Path) -> Result<(), Error> {
 /// Renders and compares as the verb does; returns how many files there are.
 fn render(
     lab: &Lab,
-    dir: &crate::lab_dir::LabDir,
-    sources: &files::Sources<'_>,
+    dir: &caravan_lifecycle::LabDir,
+    sources: &files::RenderSources<'_>,
 ) -> Result<usize, Error> {
     let renderer = sources.renderer()?;
     let mut count = 0;
@@ -159,10 +156,11 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(path, text))
-        .map_err(|source| Error::Write {
+        .map_err(|source| WriteError {
             path: path.to_owned(),
             source,
-        })
+        })?;
+    Ok(())
 }
 
 /// Does `work` several times.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use caravan_cluster::timeline::RUN;
 use caravan_cluster::timeline::critical::{self, Link};
 use caravan_lab::{Lab, Provider, Role};
+use caravan_lifecycle::{Workspace, machines};
 use caravan_process::interrupt;
 use serde::Serialize;
 
@@ -19,9 +20,7 @@ use crate::destroy;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags::{self, Making, Origin};
-use crate::machines;
 use crate::show::screen::Screen;
-use crate::workspace::Workspace;
 
 /// How long the lab is left alone before its memory is read: what starting it took is given back by then.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -167,7 +166,7 @@ fn memory(lab: &Lab, workspace: &Workspace, screen: &Screen) -> Result<Option<Ve
     let began = Instant::now();
     while began.elapsed() < SETTLE {
         if interrupt::raised() {
-            return Err(Error::Interrupted);
+            return Err(Error::interrupted());
         }
         std::thread::sleep(Duration::from_millis(100));
     }

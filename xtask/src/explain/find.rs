@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 
 use caravan_lab::{Lab, Machine, Role, Server};
+use caravan_lifecycle::{self as lifecycle};
 use caravan_render::Renderer;
 use caravan_render::explain::Explained;
 
 use super::refusal::Refusal;
 use crate::error::Error;
 use crate::flags;
-use crate::target;
 
 /// The one file of a server.
 const VAGRANTFILE: &str = "Vagrantfile";
@@ -58,7 +58,7 @@ impl<'l> ExplainQuery<'l> {
         match (owner, words.peek()) {
             (Some(_), _) => drop(words.next()),
             (None, Some(word)) if !looks_like_a_file(word) => {
-                return Err(target::no_such_machine(lab, word));
+                return Err(lifecycle::no_such_machine(lab, word).into());
             }
             (None, _) => {}
         }

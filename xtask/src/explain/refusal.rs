@@ -1,6 +1,6 @@
 //! What cannot be explained, and what was probably meant.
 
-use crate::error::listed;
+use caravan_lifecycle::listed;
 
 /// Why there is nothing to explain.
 #[derive(Debug, thiserror::Error)]

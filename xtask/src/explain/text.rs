@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
 use caravan_cluster::verify::{self, Depth};
+use caravan_lifecycle::listed;
 use caravan_render::explain::{Explained, Kind, LabKey, Line};
 
 use super::view::View;
-use crate::error::listed;
 
 /// How wide text is where no terminal says: what a pipe, a page and a mail take.
 const WIDTH: usize = 100;

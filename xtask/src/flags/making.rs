@@ -1,5 +1,6 @@
 //! The choices that are made once, when machines are made.
 
+use caravan_lifecycle::ChoiceRequest;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
@@ -97,6 +98,17 @@ pub(crate) struct Making {
         hide_env_values = true
     )]
     pub(crate) image: Option<String>,
+}
+
+impl Making {
+    /// What is asked for, as the lab's choices are settled by.
+    pub(crate) fn request(&self) -> ChoiceRequest {
+        ChoiceRequest {
+            provider: self.provider.map(Into::into),
+            airgap: self.airgap,
+            image: self.image.clone(),
+        }
+    }
 }
 
 impl From<Provider> for caravan_lab::Provider {

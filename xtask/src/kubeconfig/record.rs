@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use caravan_lifecycle::LabDir;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::lab_dir::LabDir;
 
 /// The files, in the order of the merges.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,9 +2,9 @@
 
 use caravan_lab::Lab;
 use caravan_lab::failure::{Advice, Analysis, Capability, Effect, Loss, Reason, Subject};
+use caravan_lifecycle::listed;
 use comfy_table::Cell;
 
-use crate::error::listed;
 use crate::show::table;
 
 /// The whole section: a table of losses, the verdict, and what placement would do better.

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use caravan_lab::Lab;
+use caravan_lifecycle::LabDir;
+use caravan_lifecycle::files::{FileChange as GivenChange, RenderSources};
 use serde::Serialize;
 use similar::TextDiff;
 
 use crate::error::Error;
-use crate::files::{Change, Sources};
-use crate::lab_dir::LabDir;
 
 /// What would change on one machine.
 #[derive(Debug, Serialize)]
@@ -45,7 +45,7 @@ pub(super) struct FileChange {
 pub(super) fn compare(
     lab: &Lab,
     dir: &LabDir,
-    sources: &Sources<'_>,
+    sources: &RenderSources<'_>,
     there: Option<&BTreeSet<String>>,
 ) -> Result<Vec<MachineChange>, Error> {
     let renderer = sources.renderer()?;
@@ -57,7 +57,7 @@ pub(super) fn compare(
             let is_gone = there.is_some_and(|there| !there.contains(&machine.name));
             let changes = match is_gone {
                 true => None,
-                false => crate::files::changes_since_deployed(dir, machine, files)?,
+                false => caravan_lifecycle::files::changes_since_deployed(dir, machine, files)?,
             };
             Ok(MachineChange {
                 machine: machine.name.clone(),
@@ -69,7 +69,7 @@ pub(super) fn compare(
         .collect()
 }
 
-fn file(change: &Change) -> FileChange {
+fn file(change: &GivenChange) -> FileChange {
     let path = change.path.clone();
     let Some((before, after)) = &change.texts else {
         return FileChange {
@@ -141,7 +141,7 @@ mod tests {
             machine: "lbone".to_owned(),
             new: false,
             files: 9,
-            changes: vec![file(&Change {
+            changes: vec![file(&GivenChange {
                 path: "/etc/x.conf".to_owned(),
                 texts: (!secret).then(|| ("one\ntwo\n".to_owned(), "one\n2\nthree\n".to_owned())),
             })],

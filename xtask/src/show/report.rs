@@ -6,16 +6,17 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use caravan_lab::Fault;
+use caravan_lifecycle::{Error as LabError, Interruptible, RefusedLabFile};
 
-use crate::error::{Error, LabFile};
+use crate::error::Error;
 use crate::show::screen::to_stderr;
 
 /// Prints `error` to stderr: `error:`, its causes, a blank line, `hint:`.
 pub(crate) fn error(error: &Error) {
     let text = match error {
-        Error::Faults(file) => faults(file),
+        Error::Lifecycle(LabError::Faults(file)) => faults(file),
         // What was cut short is no news to who cut it.
-        error if error.is_interrupt() => chain(&Error::Interrupted),
+        error if error.is_interrupt() => chain(&Error::interrupted()),
         _ => chain(error),
     };
     to_stderr(&text);
@@ -77,7 +78,7 @@ fn chain(error: &Error) -> String {
     text
 }
 
-fn faults(file: &LabFile) -> String {
+fn faults(file: &RefusedLabFile) -> String {
     let mut text: String = file
         .faults
         .iter()

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use anstyle::AnsiColor;
 use caravan_cluster::timeline::{RUN, seconds};
+use caravan_lifecycle::events::{LifecycleEvent, LifecycleObserver};
 use caravan_process::interrupt;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::error::TOOL;
 use crate::show::terminal::Unechoed;
 
 /// Where progress goes.
@@ -145,6 +147,20 @@ impl Screen {
         self.lines
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl LifecycleObserver for Screen {
+    fn event(&self, event: &LifecycleEvent<'_>) {
+        match event {
+            LifecycleEvent::Began { subject, text } => self.now(subject, text),
+            LifecycleEvent::Detail { subject, text } => self.detail(subject, text),
+            LifecycleEvent::Ended { subject, text } => self.done(subject, text),
+            LifecycleEvent::Noted(text) => self.say(text),
+            LifecycleEvent::Warned(warning) => self.warn(&warning.text(TOOL)),
+            LifecycleEvent::Stopping => self.stopping(),
+            _ => {}
+        }
     }
 }
 

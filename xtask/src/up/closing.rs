@@ -2,17 +2,22 @@
 
 use caravan_cluster::timeline::{Timeline, critical, seconds};
 use caravan_cluster::verify::Report;
+use caravan_lab::{Lab, Provider};
+use caravan_lifecycle::{LabChoices, LabDir, LabRun, machines, up::UpRequest};
 
-use super::Up;
-use crate::machines;
+use crate::show::screen::Screen;
 use crate::show::table;
-use crate::state::choices::Choices;
 use crate::verify;
 
 /// Where the time went, where the kubeconfig is, and what to do next.
-pub(super) fn tables(up: &Up<'_>, timeline: &Timeline, report: Option<&Report>) {
-    let screen = up.run.screen;
-    let names: Vec<&str> = up
+pub(super) fn tables(
+    request: &UpRequest<'_>,
+    run: &LabRun<'_>,
+    timeline: &Timeline,
+    report: Option<&Report>,
+    screen: &Screen,
+) {
+    let names: Vec<&str> = request
         .wanted
         .iter()
         .map(|machine| machine.name.as_str())
@@ -23,32 +28,35 @@ pub(super) fn tables(up: &Up<'_>, timeline: &Timeline, report: Option<&Report>) 
         "\n{}",
         table::critical(&critical::path(&timeline.spans))
     ));
-    let lab = up.lab.name();
+    let lab = request.lab.name();
     screen.say(&format!(
         "\nlab `{lab}` is up after {}; the API is at https://{}",
         seconds(timeline.length_ms()),
-        up.lab.api_endpoint()
+        request.lab.api_endpoint()
     ));
     if let Some(report) = report {
         screen.say(&format!("verified: {}", verify::summary(report)));
     }
-    screen.say(&format!("kubeconfig: {}", up.dir.kubeconfig().display()));
-    screen.say(&format!("timeline:   {}", up.run.path().display()));
+    screen.say(&format!(
+        "kubeconfig: {}",
+        request.dir.kubeconfig().display()
+    ));
+    screen.say(&format!("timeline:   {}", run.path().display()));
     screen.say(&format!(
         "next: `cargo xtask status {lab}`, `cargo xtask kubeconfig {lab} --merge`, `cargo xtask verify {lab}`"
     ));
 }
 
 /// After a run that did not end well: what there is now, and the two commands that make sense.
-pub(super) fn what_is_left(up: &Up<'_>) {
-    let lab = up.lab.name();
-    let provider = Choices::read(up.dir)
+pub(super) fn what_is_left(lab: &Lab, dir: &LabDir, screen: &Screen) {
+    let name = lab.name();
+    let provider = LabChoices::read(dir)
         .ok()
         .flatten()
-        .map_or(caravan_lab::Provider::Docker, |choices| choices.provider);
-    let Ok(found) = machines::of(lab, provider, up.dir) else {
-        up.run.screen.say(&format!(
-            "now: whatever runs the machines does not answer; `cargo xtask setup` starts it, then `cargo xtask up {lab}` \
+        .map_or(Provider::Docker, |choices| choices.provider);
+    let Ok(found) = machines::of(name, provider, dir) else {
+        screen.say(&format!(
+            "now: whatever runs the machines does not answer; `cargo xtask setup` starts it, then `cargo xtask up {name}` \
              goes on from here"
         ));
         return;
@@ -57,9 +65,9 @@ pub(super) fn what_is_left(up: &Up<'_>) {
         return;
     }
     let running = found.iter().filter(|machine| machine.runs()).count();
-    up.run.screen.say(&format!(
-        "now: {running} of {} machines run, and go on by themselves; `cargo xtask up {lab}` goes on from here, \
-         `cargo xtask destroy {lab}` removes everything",
-        up.lab.machines().len()
+    screen.say(&format!(
+        "now: {running} of {} machines run, and go on by themselves; `cargo xtask up {name}` goes on from here, \
+         `cargo xtask destroy {name}` removes everything",
+        lab.machines().len()
     ));
 }

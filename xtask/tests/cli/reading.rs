@@ -248,7 +248,7 @@ fn no_secret_is_shown_or_listed() {
                 .to_owned(),
         );
     }
-    assert!(secrets.len() >= 2, "{secrets:?}");
+    assert!(!secrets.is_empty());
     let key = world.read(".lab/small/pki/ca.key");
     secrets.extend(key.lines().nth(1).map(str::to_owned));
     for args in [

@@ -9,23 +9,18 @@ use std::time::Instant;
 use caravan_cluster::timeline::RUN;
 use caravan_host::{Purpose, resolvers};
 use caravan_lab::{Lab, Provider, Server};
+use caravan_lifecycle::{
+    Keys, LabChoices, LabDir, LabLock, Workspace, files::RenderSources, machines, read_lab,
+};
 use caravan_vagrant::Up;
 use caravan_vagrant::engine::Engine;
 
 use super::usage::Cpu;
 use super::{Asked, Leg, ids, remove};
 use crate::error::Error;
-use crate::files::Sources;
-use crate::keys::Keys;
-use crate::lab_dir::LabDir;
-use crate::machines;
-use crate::settings;
 use crate::setup;
 use crate::show::screen::Screen;
 use crate::software;
-use crate::state::choices::Choices;
-use crate::state::lock::Lock;
-use crate::workspace::{Workspace, read_lab};
 
 /// What takes the place of each machine's archive.
 const NOTHING: &[u8] = b"#!/bin/sh\n";
@@ -65,7 +60,7 @@ pub(super) fn measure(
         free(&bare)?;
     }
     dir.make()?;
-    let lock = Lock::take(&dir, &name, "bench")?;
+    let lock = LabLock::take(&dir, &name, "bench")?;
     let template = workspace.vagrantfile_template()?;
     prepare(&bare, &source, &dir, &choices, template)?;
     screen.now(RUN, "brings bare machines up, for the floor");
@@ -77,16 +72,17 @@ pub(super) fn measure(
 }
 
 /// As `up` settles them, with the image made.
-fn choices(asked: &Asked<'_>, bare: &Lab, screen: &Screen) -> Result<Choices, Error> {
-    let mut choices = Choices::settle(bare, asked.making, None, false)?;
+fn choices(asked: &Asked<'_>, bare: &Lab, screen: &Screen) -> Result<LabChoices, Error> {
+    let mut choices = LabChoices::settle(bare, &asked.making.request(), None, false)?;
     if !choices.airgap {
         choices.nameservers = resolvers::nameservers();
     }
     if choices.image.is_none() {
         if choices.provider != Provider::Docker {
-            return Err(Error::NoBox {
+            return Err(caravan_lifecycle::Error::NoBox {
                 provider: choices.provider,
-            });
+            }
+            .into());
         }
         let minor = bare.kubernetes().to_string();
         let network = software::network(bare.pod_network());
@@ -107,7 +103,7 @@ fn free(bare: &Lab) -> Result<(), Error> {
     if conflicts.is_empty() {
         Ok(())
     } else {
-        Err(Error::Conflicts { conflicts })
+        Err(caravan_lifecycle::Error::Conflicts { conflicts }.into())
     }
 }
 
@@ -116,13 +112,13 @@ fn prepare(
     bare: &Lab,
     source: &str,
     dir: &LabDir,
-    choices: &Choices,
+    choices: &LabChoices,
     template: Option<String>,
 ) -> Result<(), Error> {
-    let sources = Sources {
+    let sources = RenderSources {
         lab: bare,
         software: software::versions(bare)?,
-        settings: settings::of(choices),
+        settings: choices.settings(),
         // Vagrant reads the ssh key, so there must be one.
         material: Keys::ensure(bare, dir)?.material(bare)?,
         template,
@@ -135,12 +131,12 @@ fn prepare(
     }
     caravan_files::make_private_folder(&dir.deployed())?;
     caravan_files::write_if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
-    choices.write(dir)
+    Ok(choices.write(dir)?)
 }
 
 /// `vagrant up` of all groups at the same time, from the start of the first to the end of the last.
 fn up(bare: &Lab, dir: &LabDir, provider: Provider, workspace: &Workspace) -> Result<Leg, Error> {
-    let vagrant = machines::vagrant(provider, dir)?;
+    let vagrant = machines::provider(provider).vagrant(&dir.projects())?;
     let asked = Up {
         provider: Some(provider.word()),
         machines: &[],
@@ -192,7 +188,7 @@ mod tests {
         assert_eq!(bare.name(), "ha-bench");
         let dir = LabDir::new(root.path(), bare.name());
         dir.make().expect("made");
-        let choices = Choices {
+        let choices = LabChoices {
             provider: Provider::Docker,
             airgap: true,
             image: Some("caravan-machine:example".to_owned()),
@@ -209,6 +205,6 @@ mod tests {
         // What `destroy` goes by.
         let known = machines::deployed_lab(bare.name(), &dir).expect("a lab");
         assert_eq!(known.machines(), bare.machines());
-        assert_eq!(Choices::read(&dir).expect("read"), Some(choices));
+        assert_eq!(LabChoices::read(&dir).expect("read"), Some(choices));
     }
 }

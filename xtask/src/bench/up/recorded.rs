@@ -6,11 +6,10 @@ use std::time::SystemTime;
 use caravan_cluster::phase::Phase;
 use caravan_cluster::timeline::Timeline;
 use caravan_lab::Lab;
+use caravan_lifecycle::{LabDir, read_text};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::lab_dir::LabDir;
-use crate::workspace;
 
 /// Something that a run comes by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,7 +63,7 @@ pub(super) fn newest(dir: &LabDir) -> Result<Timeline, Error> {
         .filter(|path| path.extension().is_some_and(|it| it == "json"))
         .max();
     let path = newest.ok_or_else(|| failed(io::Error::from(ErrorKind::NotFound)))?;
-    let text = workspace::read(&path)?;
+    let text = read_text(&path)?;
     serde_json::from_str(&text).map_err(|error| Error::Read {
         path,
         source: error.into(),

@@ -1,59 +1,50 @@
-//! Finds the workspace, and reads lab files from it.
+//! The folder of a user's labs: their files, and their state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_lab::Lab;
 
-use crate::error::{Error, LabFile};
+use crate::Error;
+use crate::error::RefusedLabFile;
 use crate::lab_dir::{self, LabDir};
 
 /// The folder that holds `labs/` and `.lab/`.
 #[derive(Debug, Clone)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     root: PathBuf,
 }
 
 impl Workspace {
-    /// The folder that `CARAVAN_ROOT` names, else the nearest one, from the current folder upward, that holds `labs/`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoWorkspace`].
-    pub(crate) fn find() -> Result<Self, Error> {
-        if let Some(root) = std::env::var_os("CARAVAN_ROOT") {
-            let root = PathBuf::from(root);
-            return match root.join("labs").is_dir() {
-                true => Ok(Self { root }),
-                false => Err(Error::NoWorkspace { from: root }),
-            };
-        }
-        let from = std::env::current_dir().unwrap_or_default();
-        match from.ancestors().find(|dir| dir.join("labs").is_dir()) {
-            Some(root) => Ok(Self {
-                root: root.to_owned(),
-            }),
-            None => Err(Error::NoWorkspace { from }),
-        }
+    /// The workspace in this folder, which holds `labs/`.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The nearest workspace, from a folder upward.
+    pub fn near(from: &Path) -> Option<Self> {
+        from.ancestors()
+            .find(|dir| dir.join("labs").is_dir())
+            .map(Self::at)
     }
 
     /// The folder itself.
-    pub(crate) fn root(&self) -> &Path {
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// The file of the lab called `name`.
-    pub(crate) fn lab_file(&self, name: &str) -> PathBuf {
+    pub fn lab_file(&self, name: &str) -> PathBuf {
         self.root.join("labs").join(format!("{name}.toml"))
     }
 
     /// The state folder of the lab called `name`.
-    pub(crate) fn state(&self, name: &str) -> LabDir {
+    pub fn state(&self, name: &str) -> LabDir {
         LabDir::new(&self.root, name)
     }
 
     /// The names of all lab files, sorted.
-    pub(crate) fn labs(&self) -> Vec<String> {
+    pub fn labs(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.root.join("labs")) else {
             return Vec::new();
         };
@@ -70,7 +61,7 @@ impl Workspace {
     }
 
     /// The names of the labs that have state, sorted.
-    pub(crate) fn labs_with_state(&self) -> Vec<String> {
+    pub fn labs_with_state(&self) -> Vec<String> {
         lab_dir::names(&self.root)
     }
 
@@ -80,7 +71,7 @@ impl Workspace {
     ///
     /// [`Error::NoSuchLab`], [`Error::NoLabFile`], [`Error::NotText`], [`Error::Faults`] with every fault of the file,
     /// [`Error::Read`].
-    pub(crate) fn lab(&self, name: &str) -> Result<(Lab, String), Error> {
+    pub fn lab(&self, name: &str) -> Result<(Lab, String), Error> {
         let path = self.lab_file(name);
         // A slash would lead out of `labs/`. Any other name that has a file is read, so that what is wrong with it is told.
         if name.contains('/') || !path.exists() {
@@ -90,7 +81,7 @@ impl Workspace {
     }
 
     /// The error for a name that cannot be a lab's: what is wrong with its file, where it has one.
-    pub(crate) fn no_lab(&self, name: &str) -> Error {
+    pub fn no_lab(&self, name: &str) -> Error {
         match self.lab(name) {
             Err(error) => error,
             Ok(_) => self.no_such_lab(name),
@@ -98,7 +89,7 @@ impl Workspace {
     }
 
     /// The error for a name that no lab file has.
-    pub(crate) fn no_such_lab(&self, name: &str) -> Error {
+    pub fn no_such_lab(&self, name: &str) -> Error {
         let kept = self.state(name).deployed_lab();
         if is_label(name) && kept.is_file() {
             return Error::LabFileGone {
@@ -118,10 +109,10 @@ impl Workspace {
     /// # Errors
     ///
     /// [`Error::Read`] where it is there and cannot be read.
-    pub(crate) fn vagrantfile_template(&self) -> Result<Option<String>, Error> {
+    pub fn vagrantfile_template(&self) -> Result<Option<String>, Error> {
         let path = self.root.join("Vagrantfile.hbs");
         if path.exists() {
-            read(&path).map(Some)
+            read_text(&path).map(Some)
         } else {
             Ok(None)
         }
@@ -133,11 +124,11 @@ impl Workspace {
 /// # Errors
 ///
 /// [`Error::Faults`], [`Error::NoLabFile`], [`Error::NotText`], [`Error::Read`].
-pub(crate) fn read_lab(name: &str, path: &Path) -> Result<(Lab, String), Error> {
+pub fn read_lab(name: &str, path: &Path) -> Result<(Lab, String), Error> {
     let source = text_of(path)?;
     match Lab::parse(name, &source) {
         Ok(lab) => Ok((lab, source)),
-        Err(faults) => Err(Error::Faults(Box::new(LabFile {
+        Err(faults) => Err(Error::Faults(Box::new(RefusedLabFile {
             path: path.to_owned(),
             source,
             faults,
@@ -174,7 +165,7 @@ fn text_of(path: &Path) -> Result<String, Error> {
 /// # Errors
 ///
 /// [`Error::Read`].
-pub(crate) fn read(path: &Path) -> Result<String, Error> {
+pub fn read_text(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,

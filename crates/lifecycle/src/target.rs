@@ -1,34 +1,32 @@
 //! Which lab a verb is about, and how its machines are reached.
 
 use caravan_lab::{Lab, Machine, Provider};
+use caravan_vagrant::engine::Volume;
+use caravan_vagrant::provider::{FoundMachine, MachineProvider};
 use caravan_vagrant::ssh::{Remote, Ssh};
 
-use crate::error::Error;
-use crate::lab_dir::LabDir;
-use crate::machines;
-use crate::reach;
-use crate::state::choices::Choices;
-use crate::workspace::{Workspace, is_label};
+use crate::workspace::is_label;
+use crate::{Error, LabChoices, LabDir, Workspace, machines, reach};
 
 /// A lab that a verb is about, as far as it is known: its file may be gone, its machines may be.
-pub(crate) struct Target {
+pub struct LabTarget {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its state.
-    pub(crate) dir: LabDir,
+    pub dir: LabDir,
     /// What was chosen when its machines were made.
-    pub(crate) choices: Option<Choices>,
+    pub choices: Option<LabChoices>,
     /// The lab as its machines were made from it, else as its file says now.
     lab: Option<Lab>,
 }
 
-impl Target {
+impl LabTarget {
     /// The lab called `name`, or the one that has machines.
     ///
     /// # Errors
     ///
     /// [`Error::NoLabNamed`], and those of [`Workspace::lab`] when only a broken lab file tells of it.
-    pub(crate) fn of(workspace: &Workspace, name: Option<&str>) -> Result<Self, Error> {
+    pub fn of(workspace: &Workspace, name: Option<&str>) -> Result<Self, Error> {
         let name = match name {
             Some(name) => name.to_owned(),
             None => the_one_with_machines(workspace)?,
@@ -43,7 +41,7 @@ impl Target {
             None => None,
         };
         Ok(Self {
-            choices: Choices::read(&dir)?,
+            choices: LabChoices::read(&dir)?,
             name,
             dir,
             lab,
@@ -55,13 +53,13 @@ impl Target {
     /// # Errors
     ///
     /// [`Error::NoSuchLab`] where the name cannot be one, [`Error::Read`].
-    pub(crate) fn without_file(workspace: &Workspace, name: &str) -> Result<Self, Error> {
+    pub fn without_file(workspace: &Workspace, name: &str) -> Result<Self, Error> {
         if !is_label(name) {
             return Err(workspace.no_lab(name));
         }
         let dir = workspace.state(name);
         Ok(Self {
-            choices: Choices::read(&dir)?,
+            choices: LabChoices::read(&dir)?,
             name: name.to_owned(),
             dir,
             lab: None,
@@ -73,19 +71,19 @@ impl Target {
     /// # Errors
     ///
     /// [`Error::NoSuchLab`].
-    pub(crate) fn lab(&self, workspace: &Workspace) -> Result<&Lab, Error> {
+    pub fn lab(&self, workspace: &Workspace) -> Result<&Lab, Error> {
         self.lab
             .as_ref()
             .ok_or_else(|| workspace.no_such_lab(&self.name))
     }
 
     /// The lab, if anything still tells of it.
-    pub(crate) fn known_lab(&self) -> Option<&Lab> {
+    pub fn known_lab(&self) -> Option<&Lab> {
         self.lab.as_ref()
     }
 
     /// What runs its machines.
-    pub(crate) fn provider(&self) -> Provider {
+    pub fn provider_kind(&self) -> Provider {
         let asked = self.lab.as_ref().and_then(Lab::provider);
         self.choices
             .as_ref()
@@ -94,13 +92,27 @@ impl Target {
             .unwrap_or(Provider::Docker)
     }
 
-    /// Its machines that are there.
+    /// The same, to be asked.
+    pub fn provider(&self) -> Box<dyn MachineProvider> {
+        machines::provider(self.provider_kind())
+    }
+
+    /// Its machines that are there, by name.
     ///
     /// # Errors
     ///
     /// [`Error::Vagrant`].
-    pub(crate) fn machines(&self) -> Result<Vec<machines::Found>, Error> {
-        machines::of(&self.name, self.provider(), &self.dir)
+    pub fn machines(&self) -> Result<Vec<FoundMachine>, Error> {
+        Ok(self.provider().machines(&self.name, &self.dir.projects())?)
+    }
+
+    /// What outlives its machines, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vagrant`].
+    pub fn volumes(&self) -> Result<Vec<Volume>, Error> {
+        Ok(self.provider().volumes(&self.name)?)
     }
 }
 
@@ -109,12 +121,12 @@ impl Target {
 /// # Errors
 ///
 /// [`Error::NoSuchMachine`].
-pub(crate) fn machine<'a>(lab: &'a Lab, name: &str) -> Result<&'a Machine, Error> {
+pub fn machine<'a>(lab: &'a Lab, name: &str) -> Result<&'a Machine, Error> {
     lab.machine(name).ok_or_else(|| no_such_machine(lab, name))
 }
 
 /// The error for a name that no machine of the lab has.
-pub(crate) fn no_such_machine(lab: &Lab, name: &str) -> Error {
+pub fn no_such_machine(lab: &Lab, name: &str) -> Error {
     Error::NoSuchMachine {
         lab: lab.name().to_owned(),
         name: name.to_owned(),
@@ -128,7 +140,7 @@ pub(crate) fn no_such_machine(lab: &Lab, name: &str) -> Error {
 ///
 /// [`Error::Vagrant`] when there is no `ssh`, [`Error::NotMade`] when the lab has no key yet, [`Error::NotNear`] when
 /// none of its machines runs.
-pub(crate) fn ssh(lab: &Lab, dir: &LabDir) -> Result<Ssh, Error> {
+pub fn ssh(lab: &Lab, dir: &LabDir) -> Result<Ssh, Error> {
     reach::check(lab)?;
     if !dir.ssh_key().is_file() {
         return Err(Error::NotMade {
@@ -139,7 +151,7 @@ pub(crate) fn ssh(lab: &Lab, dir: &LabDir) -> Result<Ssh, Error> {
 }
 
 /// The way to one machine.
-pub(crate) fn remote(ssh: &Ssh, lab: &Lab, machine: &Machine) -> Remote {
+pub fn remote(ssh: &Ssh, lab: &Lab, machine: &Machine) -> Remote {
     let through = lab
         .server(&machine.server)
         .and_then(|server| server.host.as_deref());
@@ -158,7 +170,7 @@ fn the_one_with_machines(workspace: &Workspace) -> Result<String, Error> {
         running = workspace
             .labs_with_state()
             .into_iter()
-            .filter(|lab| !machines::groups(&workspace.state(lab)).is_empty())
+            .filter(|lab| !workspace.state(lab).projects().servers().is_empty())
             .collect();
     }
     match (running.as_slice(), silent) {

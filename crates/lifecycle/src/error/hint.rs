@@ -3,20 +3,16 @@
 use std::io;
 use std::path::Path;
 
-use caravan_files::WriteError;
 use caravan_process::shell;
 use caravan_vagrant::engine::Conflict;
 
 use super::{Error, listed};
-use crate::setup;
-
-/// This program, as people type it.
-const TOOL: &str = "cargo xtask";
 
 impl Error {
-    /// The next thing to do about it.
-    pub(crate) fn hint(&self) -> Option<String> {
+    /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
+    pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
+            Self::Bundle(error) => error.hint(),
             Self::Busy { holder, .. } => Some(match holder {
                 Some(holder) => format!(
                     "wait for it to end, or stop it with `kill -INT {}`: the lab stays in a state that `up` and `destroy` accept",
@@ -24,10 +20,9 @@ impl Error {
                 ),
                 None => "wait for it to end".to_owned(),
             }),
-            Self::Bundle(error) => error.hint(),
             Self::Cluster(error) => error.hint(),
             Self::ClusterLost { lab, kept, .. } => Some(format!(
-                "`cargo xtask up {lab} --new-cluster` removes what is left and makes a new, empty cluster{}",
+                "`{tool} up {lab} --new-cluster` removes what is left and makes a new, empty cluster{}",
                 if kept.is_empty() {
                     ""
                 } else {
@@ -36,27 +31,24 @@ impl Error {
             )),
             Self::Conflicts { conflicts } => conflicts.iter().find_map(Conflict::hint),
             Self::Died { lab, machine, .. } => Some(format!(
-                "`cargo xtask up {lab}` starts `{machine}` again, and it goes on"
+                "`{tool} up {lab}` starts `{machine}` again, and it goes on"
             )),
-            Self::DiskFull { .. } => Some(
-                "free some space (`cargo xtask bundle prune`), then run the same command again".to_owned(),
-            ),
             Self::Edited { lab, .. } => Some(format!(
-                "`cargo xtask destroy {lab}`, then `up` again; `cargo xtask plan {lab}` shows what would change; or undo \
+                "`{tool} destroy {lab}`, then `up` again; `{tool} plan {lab}` shows what would change; or undo \
                  the edit"
             )),
-            Self::EditedUnasked { source, .. } => source.hint(),
+            Self::EditedUnasked { source, .. } => source.hint(tool),
             Self::Elsewhere { lab, server, host } => Some(format!(
-                "`cargo xtask plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
+                "`{tool} plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
                  `vagrant up` there; `--server` brings up one server's machines from here"
             )),
             Self::LabFileGone { lab, path, kept } => Some(format!(
-                "`cp {} {}` brings it back; `cargo xtask destroy {lab}` removes the lab, which needs no file",
+                "`cp {} {}` brings it back; `{tool} destroy {lab}` removes the lab, which needs no file",
                 shell::path(kept),
                 shell::path(path)
             )),
             Self::MadeElsewhere { lab, workspace, .. } => Some(format!(
-                "`cd {} && cargo xtask destroy {lab}`, or give the lab here another name and `subnet`",
+                "`cd {} && {tool} destroy {lab}`, or give the lab here another name and `subnet`",
                 shell::path(workspace)
             )),
             Self::NoBox { .. } => Some(
@@ -64,30 +56,21 @@ impl Error {
                  software"
                     .to_owned(),
             ),
-            Self::NoBundle { .. } => Some("`cargo xtask bundle build` makes it".to_owned()),
             Self::Strangers { lab, .. } => Some(format!(
-                "`cargo xtask destroy {lab}` removes them; nobody has their keys any more"
+                "`{tool} destroy {lab}` removes them; nobody has their keys any more"
             )),
-            Self::Stuck(stuck) => Some(format!("`{}` shows more; correct the cause, then run `cargo xtask up` again", stuck.command)),
-            Self::Kubeconfig(error) => error.hint(TOOL).or_else(|| match error {
-                caravan_kubeconfig::Error::Read { path, source }
-                | caravan_kubeconfig::Error::Write(WriteError { path, source }) => {
-                    of_file(path, source)
-                }
-                _ => None,
-            }),
-            Self::NotNear { lab, .. } => Some(format!("`cargo xtask up {lab}` starts them")),
-            Self::NotMade { lab } => Some(format!("`cargo xtask up {lab}` makes it")),
+            Self::Stuck(stuck) => Some(format!("`{}` shows more; correct the cause, then run `{tool} up` again", stuck.command)),
+            Self::NotNear { lab, .. } => Some(format!("`{tool} up {lab}` starts them")),
+            Self::NotMade { lab } => Some(format!("`{tool} up {lab}` makes it")),
             Self::ChosenOtherwise { lab, .. } => Some(format!(
-                "leave the flag out to go on with the machines there are, or `cargo xtask destroy {lab}` first"
+                "leave the flag out to go on with the machines there are, or `{tool} destroy {lab}` first"
             )),
-            Self::Declined { .. } => Some("answer `y` on a terminal, or run the same command with `--yes`".to_owned()),
             Self::NoLabFile { .. } => {
                 Some("remove it, or put a lab file there; `labs/ha.toml` is one".to_owned())
             }
             Self::NotText { .. } => Some("save the file as UTF-8".to_owned()),
             Self::NoLabNamed { running } if running.is_empty() => {
-                Some("name a lab; `cargo xtask list` shows them".to_owned())
+                Some("name a lab; `{tool} list` shows them".to_owned())
             }
             Self::NoLabNamed { .. } => Some("name the lab".to_owned()),
             Self::NoSuchLab { name, labs } => Some(match nearest(name, labs) {
@@ -95,7 +78,6 @@ impl Error {
                 None if labs.is_empty() => "make a file in `labs/`".to_owned(),
                 None => format!("the labs are {}", listed(labs)),
             }),
-            Self::Explain(refusal) => refusal.hint(),
             Self::NoSuchMachine { name, machines, .. } => Some(match nearest(name, machines) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its machines are {}", listed(machines)),
@@ -104,18 +86,9 @@ impl Error {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its servers are {}", listed(servers)),
             }),
-            Self::NoWorkspace { .. } => Some(
-                "go to the folder that holds `labs/`, or set `CARAVAN_ROOT` to it".to_owned(),
-            ),
-            Self::Occupied { lab } => Some(format!("`cargo xtask destroy {lab}`")),
             Self::OtherCluster { lab, .. } => Some(format!(
-                "`cargo xtask up {lab} --new-cluster` goes on with this one; `cargo xtask destroy {lab}` ends it"
+                "`{tool} up {lab} --new-cluster` goes on with this one; `{tool} destroy {lab}` ends it"
             )),
-            Self::Host(error) => error.hint(setup::COMMAND).or_else(|| match error {
-                caravan_host::Error::Read { path, source }
-                | caravan_host::Error::Write { path, source } => of_file(path, source),
-                _ => None,
-            }),
             Self::Pki(error) => error.hint(),
             Self::Process(error) => error.hint(),
             Self::Render(error) => error.hint("cargo xtask bundle download --pod-network calico"),
@@ -123,14 +96,14 @@ impl Error {
             Self::VagrantAtWork { pid, .. } => Some(format!(
                 "`kill -INT {pid}` ends it in its own way; then run the same command again"
             )),
-            Self::Read { path, source } | Self::Write { path, source } => of_file(path, source),
+            Self::Read { path, source } | Self::Write { path, source } => hint_of_file(tool, path, source),
             _ => None,
         }
     }
 }
 
 /// What to do about a file that cannot be read or written.
-fn of_file(path: &Path, source: &io::Error) -> Option<String> {
+pub fn hint_of_file(tool: &str, path: &Path, source: &io::Error) -> Option<String> {
     match source.kind() {
         io::ErrorKind::PermissionDenied => {
             Some(format!("`ls -ld {}` shows who may", shell::path(path)))
@@ -139,16 +112,15 @@ fn of_file(path: &Path, source: &io::Error) -> Option<String> {
             "`findmnt --target {}` shows what is mounted there",
             shell::path(path)
         )),
-        io::ErrorKind::StorageFull => Some(
-            "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again"
-                .to_owned(),
-        ),
+        io::ErrorKind::StorageFull => Some(format!(
+            "the disk is full: free some space (`{tool} bundle prune`), then run the same command again"
+        )),
         _ => None,
     }
 }
 
 /// The name that was probably meant by `name`.
-fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
+pub fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a String> {
     names
         .iter()
         .map(|known| (strsim::jaro_winkler(name, known), known))

@@ -5,21 +5,20 @@ use std::io::ErrorKind;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::lab_dir::LabDir;
+use crate::{Error, LabDir};
 
 /// The cluster that `up` has made and seen ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Cluster {
+pub struct ClusterRecord {
     /// The uid of its namespace `kube-system`, which no other cluster has.
-    pub(crate) kube_system: String,
+    pub kube_system: String,
     /// When it was first seen, RFC 3339, UTC.
-    pub(crate) seen: String,
+    pub seen: String,
 }
 
-impl Cluster {
+impl ClusterRecord {
     /// The cluster with this uid, seen now.
-    pub(crate) fn seen_now(kube_system: String) -> Self {
+    pub fn seen_now(kube_system: String) -> Self {
         Self {
             kube_system,
             seen: jiff::Timestamp::now()
@@ -33,7 +32,7 @@ impl Cluster {
     /// # Errors
     ///
     /// [`Error::Read`], also where the file makes no sense.
-    pub(crate) fn read(dir: &LabDir) -> Result<Option<Self>, Error> {
+    pub fn read(dir: &LabDir) -> Result<Option<Self>, Error> {
         let path = dir.cluster();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -53,7 +52,7 @@ impl Cluster {
     /// # Errors
     ///
     /// [`Error::Write`].
-    pub(crate) fn write(&self, dir: &LabDir) -> Result<(), Error> {
+    pub fn write(&self, dir: &LabDir) -> Result<(), Error> {
         let text = toml::to_string(self).expect("two plain fields are TOML");
         let text = format!(
             "# The cluster that `cargo xtask up` made. `up` makes no other one in its place unless it is told to.\n{text}"
@@ -67,7 +66,7 @@ impl Cluster {
     /// # Errors
     ///
     /// [`Error::Write`].
-    pub(crate) fn forget(dir: &LabDir) -> Result<(), Error> {
+    pub fn forget(dir: &LabDir) -> Result<(), Error> {
         Ok(caravan_files::remove_file(&dir.cluster())?)
     }
 }
@@ -81,14 +80,14 @@ mod tests {
         let workspace = tempfile::tempdir().expect("a folder");
         let dir = LabDir::new(workspace.path(), "ha");
         dir.make().expect("made");
-        assert_eq!(Cluster::read(&dir).expect("absent"), None);
-        let cluster = Cluster::seen_now("6b8c".to_owned());
+        assert_eq!(ClusterRecord::read(&dir).expect("absent"), None);
+        let cluster = ClusterRecord::seen_now("6b8c".to_owned());
         cluster.write(&dir).expect("written");
-        assert_eq!(Cluster::read(&dir).expect("read"), Some(cluster));
-        Cluster::forget(&dir).expect("forgotten");
-        Cluster::forget(&dir).expect("forgotten already");
-        assert_eq!(Cluster::read(&dir).expect("absent"), None);
+        assert_eq!(ClusterRecord::read(&dir).expect("read"), Some(cluster));
+        ClusterRecord::forget(&dir).expect("forgotten");
+        ClusterRecord::forget(&dir).expect("forgotten already");
+        assert_eq!(ClusterRecord::read(&dir).expect("absent"), None);
         std::fs::write(dir.cluster(), "kube_system = 1\n").expect("written");
-        assert!(Cluster::read(&dir).is_err());
+        assert!(ClusterRecord::read(&dir).is_err());
     }
 }

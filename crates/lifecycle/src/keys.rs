@@ -11,11 +11,10 @@ use caravan_pki::{Authority, AuthoritySpec, CommonName, Identity, Leaf, Material
 use caravan_render::{Material, SSH_KEY, pki_cluster, pki_plan};
 use caravan_vagrant::ssh::Ssh;
 
-use crate::error::Error;
-use crate::lab_dir::LabDir;
+use crate::{Error, LabDir};
 
 /// Everything secret or signed of a lab.
-pub(crate) struct Keys {
+pub struct Keys {
     held: Held,
 }
 
@@ -25,7 +24,7 @@ impl Keys {
     /// # Errors
     ///
     /// [`Error::Pki`], [`Error::Write`].
-    pub(crate) fn ensure(lab: &Lab, dir: &LabDir) -> Result<Self, Error> {
+    pub fn ensure(lab: &Lab, dir: &LabDir) -> Result<Self, Error> {
         let made = Store::open(dir.pki())?.ensure(&pki_plan(lab)?, SystemTime::now())?;
         let held = made.into_material();
         let keys = Self { held };
@@ -34,7 +33,7 @@ impl Keys {
     }
 
     /// Reads what was made before; `None` where nothing was, or not all of it.
-    pub(crate) fn load(lab: &Lab, dir: &LabDir) -> Option<Self> {
+    pub fn load(lab: &Lab, dir: &LabDir) -> Option<Self> {
         if !dir.pki().is_dir() {
             return None;
         }
@@ -48,7 +47,7 @@ impl Keys {
     /// # Errors
     ///
     /// [`Error::Render`].
-    pub(crate) fn material(&self, lab: &Lab) -> Result<Material, Error> {
+    pub fn material(&self, lab: &Lab) -> Result<Material, Error> {
         Ok(Material::new(lab, &self.held)?)
     }
 
@@ -57,7 +56,7 @@ impl Keys {
     /// # Errors
     ///
     /// [`Error::Pki`].
-    pub(crate) fn kubeconfig(&self, lab: &Lab) -> Result<String, Error> {
+    pub fn kubeconfig(&self, lab: &Lab) -> Result<String, Error> {
         let name = context(lab.name());
         let cluster = pki_cluster(lab)?.with_name(&name)?;
         let mut kubeconfig = cluster
@@ -77,7 +76,7 @@ impl Keys {
     /// # Errors
     ///
     /// [`Error::Pki`], [`Error::Vagrant`] when there is no `ssh`.
-    pub(crate) fn access(&self, dir: &LabDir) -> Result<Access, Error> {
+    pub fn access(&self, dir: &LabDir) -> Result<Access, Error> {
         let pair = |entry: &str| self.held.identity(entry).map(pair);
         let etcd_client = Credential::ApiserverEtcdClient.entry("");
         Ok(Access {
@@ -109,7 +108,7 @@ impl Keys {
 }
 
 /// The name of a lab's contexts in kubeconfigs; its masters' have their names after it.
-pub(crate) fn context(lab: &str) -> String {
+pub fn context(lab: &str) -> String {
     format!("caravan-{lab}")
 }
 
@@ -177,7 +176,7 @@ mod tests {
     #[test]
     fn both_labs_get_their_keys_once() {
         for name in ["ha", "external-etcd"] {
-            let file = format!("{}/../labs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+            let file = format!("{}/../../labs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
             let source = std::fs::read_to_string(file).expect("read");
             let lab = Lab::parse(name, &source).expect("valid");
             let workspace = tempfile::tempdir().expect("a folder");
@@ -204,7 +203,7 @@ mod tests {
     #[test]
     fn each_lab_has_its_own() {
         let workspace = tempfile::tempdir().expect("a folder");
-        let source = include_str!("../../labs/ha.toml");
+        let source = include_str!("../../../labs/ha.toml");
         let made = ["one", "two"].map(|name| {
             let lab = Lab::parse(name, source).expect("valid");
             let dir = LabDir::new(workspace.path(), name);

@@ -7,10 +7,10 @@ use std::net::Ipv4Addr;
 
 use caravan_lab::{Ipv4Net, Lab};
 
-use crate::error::Error;
+use crate::Error;
 
 /// Whether a network of this computer holds the lab's subnet, so that its addresses are dialled there and nowhere else.
-pub(crate) fn is_near(lab: &Lab) -> bool {
+pub fn is_near(lab: &Lab) -> bool {
     match std::fs::read_to_string("/proc/net/route") {
         Ok(table) => holds(&table, lab.subnet()),
         // Where the kernel has no such table, nothing can be said against it.
@@ -23,7 +23,7 @@ pub(crate) fn is_near(lab: &Lab) -> bool {
 /// # Errors
 ///
 /// [`Error::NotNear`].
-pub(crate) fn check(lab: &Lab) -> Result<(), Error> {
+pub fn check(lab: &Lab) -> Result<(), Error> {
     let elsewhere = lab.servers().iter().all(|server| server.host.is_some());
     if elsewhere || is_near(lab) {
         return Ok(());

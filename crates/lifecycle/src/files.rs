@@ -10,40 +10,39 @@ use caravan_lab::{Lab, Machine, Server};
 use caravan_render::{GuestFile, Material, Renderer, Settings, Software, group_files};
 use sha2::{Digest, Sha256};
 
-use crate::error::Error;
-use crate::lab_dir::LabDir;
+use crate::{Error, LabChoices, LabDir};
 
 /// What the files of a lab are made of.
-pub(crate) struct Sources<'a> {
+pub struct RenderSources<'a> {
     /// The lab.
-    pub(crate) lab: &'a Lab,
+    pub lab: &'a Lab,
     /// Versions.
-    pub(crate) software: Software,
+    pub software: Software,
     /// Provider, image, airgap.
-    pub(crate) settings: Settings,
+    pub settings: Settings,
     /// Keys.
-    pub(crate) material: Material,
+    pub material: Material,
     /// The user's own Vagrantfile template.
-    pub(crate) template: Option<String>,
+    pub template: Option<String>,
 }
 
 /// How a file of a machine differs from what the machine was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
+pub struct FileChange {
     /// The absolute path on the machine.
-    pub(crate) path: String,
+    pub path: String,
     /// What the machine was given and what is rendered now, empty where the file is new or gone; none where it may hold a
     /// secret.
-    pub(crate) texts: Option<(String, String)>,
+    pub texts: Option<(String, String)>,
 }
 
-impl Sources<'_> {
+impl RenderSources<'_> {
     /// Writes the Vagrant projects of `servers`, each file only if it differs; returns how many were written.
     ///
     /// # Errors
     ///
     /// [`Error::Render`], [`Error::Write`].
-    pub(crate) fn write(&self, dir: &LabDir, servers: &[&Server]) -> Result<usize, Error> {
+    pub fn write(&self, dir: &LabDir, servers: &[&Server]) -> Result<usize, Error> {
         let mut written = 0;
         for server in servers {
             let files = group_files(
@@ -69,12 +68,32 @@ impl Sources<'_> {
         Ok(written)
     }
 
+    /// Writes the Vagrant projects of all servers, and with them what they were made from: the lab file, whose text is
+    /// `source`, and the choices. Returns how many files of the projects were written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Render`], [`Error::Write`].
+    pub fn write_projects(
+        &self,
+        dir: &LabDir,
+        source: &str,
+        choices: &LabChoices,
+    ) -> Result<usize, Error> {
+        let servers: Vec<&Server> = self.lab.servers().iter().collect();
+        let written = self.write(dir, &servers)?;
+        caravan_files::make_private_folder(&dir.deployed())?;
+        caravan_files::write_if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
+        choices.write(dir)?;
+        Ok(written)
+    }
+
     /// Keeps what `machines` are given, to compare with later: of files with secrets the digests.
     ///
     /// # Errors
     ///
     /// [`Error::Render`], [`Error::Write`].
-    pub(crate) fn note_deployed(&self, dir: &LabDir, machines: &[&Machine]) -> Result<(), Error> {
+    pub fn note_deployed(&self, dir: &LabDir, machines: &[&Machine]) -> Result<(), Error> {
         let renderer = self.renderer()?;
         for machine in machines {
             let folder = dir.deployed_files(&machine.name);
@@ -101,7 +120,7 @@ impl Sources<'_> {
     /// # Errors
     ///
     /// [`Error::Render`].
-    pub(crate) fn renderer(&self) -> Result<Renderer<'_>, Error> {
+    pub fn renderer(&self) -> Result<Renderer<'_>, Error> {
         Ok(Renderer::new(
             self.lab,
             &self.software,
@@ -117,11 +136,11 @@ impl Sources<'_> {
 /// # Errors
 ///
 /// [`Error::Read`].
-pub(crate) fn changes_since_deployed(
+pub fn changes_since_deployed(
     dir: &LabDir,
     machine: &Machine,
     files: Vec<GuestFile>,
-) -> Result<Option<Vec<Change>>, Error> {
+) -> Result<Option<Vec<FileChange>>, Error> {
     let before = deployed(&dir.deployed_files(&machine.name))?;
     if before.is_empty() {
         return Ok(None);
@@ -134,12 +153,12 @@ pub(crate) fn changes_since_deployed(
 /// # Errors
 ///
 /// [`Error::Write`].
-pub(crate) fn forget_deployed(dir: &LabDir, machine: &str) -> Result<(), Error> {
+pub fn forget_deployed(dir: &LabDir, machine: &str) -> Result<(), Error> {
     Ok(caravan_files::remove_folder(&dir.deployed_files(machine))?)
 }
 
 /// Whether it was noted what `machine` was given.
-pub(crate) fn is_deployed(dir: &LabDir, machine: &str) -> bool {
+pub fn is_deployed(dir: &LabDir, machine: &str) -> bool {
     dir.deployed_files(machine).is_dir()
 }
 
@@ -153,7 +172,7 @@ fn kept(file: &GuestFile) -> Cow<'_, str> {
     Cow::Owned(format!("sha256:{hex}\n"))
 }
 
-fn changes(mut before: BTreeMap<String, String>, after: Vec<GuestFile>) -> Vec<Change> {
+fn changes(mut before: BTreeMap<String, String>, after: Vec<GuestFile>) -> Vec<FileChange> {
     let mut found = Vec::new();
     for file in after {
         let old = before.remove(file.path.as_ref());
@@ -163,14 +182,18 @@ fn changes(mut before: BTreeMap<String, String>, after: Vec<GuestFile>) -> Vec<C
             .is_some_and(|old| old == kept(&file) || old == file.content);
         if !same {
             let secret = file.secret;
-            found.push(Change {
+            found.push(FileChange {
                 path: file.path.into_owned(),
                 texts: (!secret).then(|| (old.unwrap_or_default(), file.content.into_owned())),
             });
         }
     }
     // Whether a file that is no longer rendered was secret is not known any more.
-    found.extend(before.into_keys().map(|path| Change { path, texts: None }));
+    found.extend(
+        before
+            .into_keys()
+            .map(|path| FileChange { path, texts: None }),
+    );
     found
 }
 
@@ -198,7 +221,7 @@ fn deployed(root: &Path) -> Result<BTreeMap<String, String>, Error> {
             if path.is_dir() {
                 folders.push(path);
             } else if let Ok(inner) = path.strip_prefix(root) {
-                let text = crate::workspace::read(&path)?;
+                let text = crate::workspace::read_text(&path)?;
                 found.insert(format!("/{}", inner.display()), text);
             }
         }
@@ -210,8 +233,8 @@ fn deployed(root: &Path) -> Result<BTreeMap<String, String>, Error> {
 mod tests {
     use super::*;
 
-    fn sources(lab: &Lab) -> Sources<'_> {
-        Sources {
+    fn sources(lab: &Lab) -> RenderSources<'_> {
+        RenderSources {
             lab,
             software: Software::example(),
             settings: Settings {
@@ -227,13 +250,13 @@ mod tests {
 
     #[test]
     fn what_was_given_is_compared_with_what_would_be() {
-        let lab = Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid");
+        let lab = Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid");
         let workspace = tempfile::tempdir().expect("a folder");
         let dir = LabDir::new(workspace.path(), "ha");
         dir.make().expect("made");
         let machine = lab.machine("lbone").expect("in the lab");
         let mut now = sources(&lab);
-        let changed = |now: &Sources<'_>| {
+        let changed = |now: &RenderSources<'_>| {
             let renderer = now.renderer().expect("renders");
             let files = renderer.guest_files(machine).expect("renders");
             changes_since_deployed(&dir, machine, files).expect("compared")
@@ -257,7 +280,7 @@ mod tests {
 
     #[test]
     fn no_secret_is_kept_a_second_time() {
-        let lab = Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid");
+        let lab = Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid");
         let workspace = tempfile::tempdir().expect("a folder");
         let dir = LabDir::new(workspace.path(), "ha");
         dir.make().expect("made");
@@ -277,7 +300,7 @@ mod tests {
         }
         assert!(count > 20, "{count} files with secrets");
         let member = lab.machine("etcdone").expect("in the lab");
-        let compare = |now: &Sources<'_>| {
+        let compare = |now: &RenderSources<'_>| {
             let renderer = now.renderer().expect("renders");
             let files = renderer.guest_files(member).expect("renders");
             changes_since_deployed(&dir, member, files)
@@ -301,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_second_write_changes_nothing() {
-        let lab = Lab::parse("ha", include_str!("../../labs/ha.toml")).expect("valid");
+        let lab = Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid");
         let workspace = tempfile::tempdir().expect("a folder");
         let dir = LabDir::new(workspace.path(), "ha");
         dir.make().expect("made");

@@ -5,35 +5,21 @@
 
 use std::collections::BTreeSet;
 
-use caravan_lab::{Lab, Provider, Role};
-use caravan_vagrant::engine::{Engine, Volume};
-
-use crate::error::Error;
-use crate::machines::Found;
+use caravan_lab::{Lab, Role};
+use caravan_vagrant::engine::Volume;
+use caravan_vagrant::provider::FoundMachine;
 
 /// A cluster that cannot come back, because too few etcd members have their data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Loss {
+pub struct ClusterLoss {
     /// The etcd machines that are gone together with their data, in the order of the lab file.
-    pub(crate) gone: Vec<String>,
+    pub gone: Vec<String>,
     /// Those that still have a copy.
-    pub(crate) kept: Vec<String>,
-}
-
-/// The volumes of the lab called `lab`; none where machines are virtual.
-///
-/// # Errors
-///
-/// [`Error::Vagrant`].
-pub(crate) fn volumes(lab: &str, provider: Provider) -> Result<Vec<Volume>, Error> {
-    if provider != Provider::Docker {
-        return Ok(Vec::new());
-    }
-    Ok(Engine::find()?.volumes(Some(lab))?)
+    pub kept: Vec<String>,
 }
 
 /// The machines that have data: those that are there, and those whose volumes are.
-pub(crate) fn holders<'a>(found: &'a [Found], volumes: &'a [Volume]) -> BTreeSet<&'a str> {
+pub fn holders<'a>(found: &'a [FoundMachine], volumes: &'a [Volume]) -> BTreeSet<&'a str> {
     let machines = found.iter().map(|machine| machine.name.as_str());
     // A machine that is there may have been made before its volumes were named: then they are not listed.
     let volumes = volumes.iter().map(|volume| volume.machine.as_str());
@@ -43,7 +29,7 @@ pub(crate) fn holders<'a>(found: &'a [Found], volumes: &'a [Volume]) -> BTreeSet
 /// What is lost when only `holders` have data; none while a majority of etcd's members has.
 ///
 /// Members on other computers are not seen from here, and count as there.
-pub(crate) fn loss(lab: &Lab, holders: &BTreeSet<&str>) -> Option<Loss> {
+pub fn loss(lab: &Lab, holders: &BTreeSet<&str>) -> Option<ClusterLoss> {
     let is_far = |server: &str| lab.server(server).is_some_and(|it| it.host.is_some());
     let (kept, gone): (Vec<_>, Vec<_>) = lab
         .of_role(Role::Etcd)
@@ -52,7 +38,7 @@ pub(crate) fn loss(lab: &Lab, holders: &BTreeSet<&str>) -> Option<Loss> {
         let names = members.into_iter().map(|member| member.name.clone());
         names.collect()
     };
-    (kept.len() < lab.etcd_quorum()).then(|| Loss {
+    (kept.len() < lab.etcd_quorum()).then(|| ClusterLoss {
         gone: names(gone),
         kept: names(kept),
     })
@@ -62,9 +48,9 @@ pub(crate) fn loss(lab: &Lab, holders: &BTreeSet<&str>) -> Option<Loss> {
 mod tests {
     use super::*;
 
-    const HA: &str = include_str!("../../labs/ha.toml");
+    const HA: &str = include_str!("../../../labs/ha.toml");
 
-    fn lost(text: &str, holders: &[&str]) -> Option<Loss> {
+    fn lost(text: &str, holders: &[&str]) -> Option<ClusterLoss> {
         let lab = Lab::parse("ha", text).expect("valid");
         loss(&lab, &holders.iter().copied().collect())
     }

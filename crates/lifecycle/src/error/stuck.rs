@@ -6,22 +6,22 @@ use super::indented;
 
 /// A machine that does not go on.
 #[derive(Debug)]
-pub(crate) struct Stuck {
+pub struct StuckMachine {
     /// Which.
-    pub(crate) machine: String,
+    pub machine: String,
     /// The phase it is in; empty where it was never reached.
-    pub(crate) phase: String,
+    pub phase: String,
     /// What it waits for, or why it failed.
-    pub(crate) text: String,
+    pub text: String,
     /// The unit whose log this is.
-    pub(crate) unit: String,
+    pub unit: String,
     /// The last lines of that log.
-    pub(crate) tail: Vec<String>,
+    pub tail: Vec<String>,
     /// The command that shows all of it.
-    pub(crate) command: String,
+    pub command: String,
 }
 
-impl fmt::Display for Stuck {
+impl fmt::Display for StuckMachine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             machine,

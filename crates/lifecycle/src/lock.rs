@@ -8,33 +8,32 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::lab_dir::LabDir;
+use crate::{Error, LabDir};
 
 /// The lock of a lab, held until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub struct LabLock {
     _file: File,
 }
 
 /// Who holds the lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Holder {
+pub struct LockHolder {
     /// Process id.
-    pub(crate) pid: u32,
+    pub pid: u32,
     /// What it does, such as `up`.
-    pub(crate) verb: String,
+    pub verb: String,
     /// Since when, RFC 3339, UTC.
-    pub(crate) since: String,
+    pub since: String,
 }
 
-impl Lock {
+impl LabLock {
     /// Takes the lock of the lab, or says who has it. The folder must exist.
     ///
     /// # Errors
     ///
     /// [`Error::Busy`] while another run holds it; [`Error::Write`].
-    pub(crate) fn take(dir: &LabDir, lab: &str, verb: &str) -> Result<Self, Error> {
+    pub fn take(dir: &LabDir, lab: &str, verb: &str) -> Result<Self, Error> {
         let path = dir.lock();
         let failed = |source| Error::Write {
             path: path.clone(),
@@ -66,7 +65,7 @@ impl Lock {
             if !fs::metadata(&path).is_ok_and(|found| found.ino() == ours) {
                 continue;
             }
-            let holder = Holder {
+            let holder = LockHolder {
                 pid: std::process::id(),
                 verb: verb.to_owned(),
                 since: jiff::Timestamp::now()
@@ -97,18 +96,18 @@ mod tests {
     #[test]
     fn the_second_is_told_who_holds_it() {
         let (_workspace, dir) = lab_dir();
-        let held = Lock::take(&dir, "ha", "up").expect("free");
+        let held = LabLock::take(&dir, "ha", "up").expect("free");
         let Err(Error::Busy {
             lab,
             holder: Some(holder),
-        }) = Lock::take(&dir, "ha", "destroy")
+        }) = LabLock::take(&dir, "ha", "destroy")
         else {
             panic!("the lock was given twice");
         };
         assert_eq!((lab.as_str(), holder.verb.as_str()), ("ha", "up"));
         assert_eq!(holder.pid, std::process::id());
         drop(held);
-        Lock::take(&dir, "ha", "destroy").expect("free again");
+        LabLock::take(&dir, "ha", "destroy").expect("free again");
     }
 
     #[test]
@@ -120,17 +119,17 @@ mod tests {
             "no toml at all",
         ] {
             fs::write(dir.lock(), left).expect("written");
-            Lock::take(&dir, "ha", "up").expect("nobody holds it");
+            LabLock::take(&dir, "ha", "up").expect("nobody holds it");
         }
     }
 
     #[test]
     fn a_lock_whose_file_was_removed_is_none() {
         let (_workspace, dir) = lab_dir();
-        let held = Lock::take(&dir, "ha", "destroy").expect("free");
+        let held = LabLock::take(&dir, "ha", "destroy").expect("free");
         fs::remove_file(dir.lock()).expect("removed");
         drop(held);
-        let _again = Lock::take(&dir, "ha", "up").expect("free");
+        let _again = LabLock::take(&dir, "ha", "up").expect("free");
         assert!(dir.lock().exists());
     }
 }

@@ -3,37 +3,49 @@
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 
-use caravan_host::{ranges, resolvers};
 use caravan_lab::{Lab, Provider};
+use caravan_render::Settings;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::flags::Making;
-use crate::lab_dir::LabDir;
+use crate::{Error, LabDir};
+
+/// The image that files name before one was made.
+const NO_IMAGE: &str = "caravan-machine:not-made-yet";
+
+/// What is asked for now; nothing is decided where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChoiceRequest {
+    /// What is to run the machines.
+    pub provider: Option<Provider>,
+    /// Whether they are to have no way out.
+    pub airgap: bool,
+    /// What they are to be made from.
+    pub image: Option<String>,
+}
 
 /// The choices of one lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Choices {
+pub struct LabChoices {
     /// What runs the machines.
     #[serde(with = "word")]
-    pub(crate) provider: Provider,
+    pub provider: Provider,
     /// Whether they have no way out.
-    pub(crate) airgap: bool,
+    pub airgap: bool,
     /// What they are made from, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) image: Option<String>,
+    pub image: Option<String>,
     /// Who answers for names outside the lab, where machines have a way out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) nameservers: Vec<Ipv4Addr>,
+    pub nameservers: Vec<Ipv4Addr>,
 }
 
-impl Choices {
+impl LabChoices {
     /// Reads what was chosen, if anything was.
     ///
     /// # Errors
     ///
     /// [`Error::Read`], also where the file makes no sense.
-    pub(crate) fn read(dir: &LabDir) -> Result<Option<Self>, Error> {
+    pub fn read(dir: &LabDir) -> Result<Option<Self>, Error> {
         let path = dir.choices();
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -53,7 +65,7 @@ impl Choices {
     /// # Errors
     ///
     /// [`Error::Write`].
-    pub(crate) fn write(&self, dir: &LabDir) -> Result<(), Error> {
+    pub fn write(&self, dir: &LabDir) -> Result<(), Error> {
         let text = toml::to_string(self).expect("three plain fields are TOML");
         let text = format!("# What `cargo xtask up` was asked for; `destroy` removes it.\n{text}");
         caravan_files::write_if_changed(&dir.choices(), 0o600, text.as_bytes())?;
@@ -65,19 +77,19 @@ impl Choices {
     /// # Errors
     ///
     /// [`Error::ChosenOtherwise`] when machines exist and something else is asked for.
-    pub(crate) fn settle(
+    pub fn settle(
         lab: &Lab,
-        making: &Making,
+        asked: &ChoiceRequest,
         before: Option<Self>,
         machines_exist: bool,
     ) -> Result<Self, Error> {
-        let asked = making.provider.map(Provider::from);
+        let wanted = asked.provider;
         let Some(before) = before.filter(|_| machines_exist) else {
             return Ok(Self {
                 // Where neither the user nor the lab says, containers: the one kind of machine that needs no hypervisor.
-                provider: asked.or(lab.provider()).unwrap_or(Provider::Docker),
-                airgap: making.airgap || lab.airgap(),
-                image: making.image.clone(),
+                provider: wanted.or(lab.provider()).unwrap_or(Provider::Docker),
+                airgap: asked.airgap || lab.airgap(),
+                image: asked.image.clone(),
                 nameservers: Vec::new(),
             });
         };
@@ -89,25 +101,35 @@ impl Choices {
                 asked,
             })
         };
-        if let Some(asked) = asked.filter(|asked| *asked != before.provider) {
-            return refuse("provider", before.provider.to_string(), asked.to_string());
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != before.provider) {
+            return refuse("provider", before.provider.to_string(), wanted.to_string());
         }
-        if making.airgap && !before.airgap {
+        if asked.airgap && !before.airgap {
             return refuse("airgap", "false".to_owned(), "true".to_owned());
         }
-        if let (Some(asked), Some(was)) = (&making.image, &before.image)
-            && asked != was
+        if let (Some(wanted), Some(was)) = (&asked.image, &before.image)
+            && wanted != was
         {
-            return refuse("image", was.clone(), asked.clone());
+            return refuse("image", was.clone(), wanted.clone());
         }
         Ok(before)
     }
 
-    /// Takes this computer's resolvers as they are now: a laptop meets others every day. Those inside a range of the lab
-    /// are left out, because its machines cannot ask them.
-    pub(crate) fn ask_here(&mut self, lab: &Lab) {
+    /// Takes the computer's resolvers as they are now, of those that the lab's machines can ask: a laptop meets others every
+    /// day.
+    pub fn take_resolvers(&mut self, usable: &[Ipv4Addr]) {
         if !self.airgap {
-            self.nameservers = ranges::usable(lab, &resolvers::nameservers());
+            self.nameservers = usable.to_vec();
+        }
+    }
+
+    /// The settings that follow from the choices, as `render` takes them.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            provider: self.provider,
+            airgap: self.airgap,
+            image: self.image.clone().unwrap_or_else(|| NO_IMAGE.to_owned()),
+            nameservers: self.nameservers.clone(),
         }
     }
 }
@@ -138,13 +160,12 @@ mod word {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::making;
 
     fn lab() -> Lab {
         Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid")
     }
 
-    const NOTHING: Making = Making {
+    const NOTHING: ChoiceRequest = ChoiceRequest {
         provider: None,
         airgap: false,
         image: None,
@@ -152,21 +173,22 @@ mod tests {
 
     #[test]
     fn what_was_chosen_holds_while_machines_exist() {
-        let before = Choices {
+        let before = LabChoices {
             provider: Provider::Docker,
             airgap: true,
             image: Some("caravan-machine:1".to_owned()),
             nameservers: Vec::new(),
         };
-        let again = Choices::settle(&lab(), &NOTHING, Some(before.clone()), true).expect("settled");
+        let again =
+            LabChoices::settle(&lab(), &NOTHING, Some(before.clone()), true).expect("settled");
         assert_eq!(again, before);
-        let other = Making {
-            provider: Some(making::Provider::Libvirt),
+        let other = ChoiceRequest {
+            provider: Some(Provider::Libvirt),
             ..NOTHING
         };
-        let refused = Choices::settle(&lab(), &other, Some(before.clone()), true);
+        let refused = LabChoices::settle(&lab(), &other, Some(before.clone()), true);
         assert!(matches!(refused, Err(Error::ChosenOtherwise { what, .. }) if what == "provider"));
-        let free = Choices::settle(&lab(), &other, Some(before), false).expect("nothing exists");
+        let free = LabChoices::settle(&lab(), &other, Some(before), false).expect("nothing exists");
         assert_eq!(free.provider, Provider::Libvirt);
         assert!(!free.airgap);
     }
@@ -176,11 +198,11 @@ mod tests {
         let workspace = tempfile::tempdir().expect("a folder");
         let dir = LabDir::new(workspace.path(), "ha");
         dir.make().expect("made");
-        assert_eq!(Choices::read(&dir).expect("absent"), None);
-        let choices = Choices::settle(&lab(), &NOTHING, None, false).expect("settled");
+        assert_eq!(LabChoices::read(&dir).expect("absent"), None);
+        let choices = LabChoices::settle(&lab(), &NOTHING, None, false).expect("settled");
         choices.write(&dir).expect("written");
-        assert_eq!(Choices::read(&dir).expect("read"), Some(choices));
+        assert_eq!(LabChoices::read(&dir).expect("read"), Some(choices));
         std::fs::write(dir.choices(), "provider = \"ship\"\nairgap = true\n").expect("written");
-        assert!(Choices::read(&dir).is_err());
+        assert!(LabChoices::read(&dir).is_err());
     }
 }

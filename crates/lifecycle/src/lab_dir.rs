@@ -4,18 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_lab::state;
+use caravan_vagrant::provider::LabProjects;
 
-use crate::error::Error;
+use crate::Error;
 
 /// The state folder of one lab, `.lab/<lab>/`: 0700, like every folder below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LabDir {
+pub struct LabDir {
     root: PathBuf,
 }
 
 impl LabDir {
     /// The state folder of `lab` in the workspace at `workspace`; nothing is made yet.
-    pub(crate) fn new(workspace: &Path, lab: &str) -> Self {
+    pub fn new(workspace: &Path, lab: &str) -> Self {
         Self {
             root: all(workspace).join(lab),
         }
@@ -26,7 +27,7 @@ impl LabDir {
     /// # Errors
     ///
     /// [`Error::Write`] where it cannot be made.
-    pub(crate) fn make(&self) -> Result<(), Error> {
+    pub fn make(&self) -> Result<(), Error> {
         if let Some(all) = self.root.parent() {
             caravan_files::make_private_folder(all)?;
         }
@@ -37,114 +38,123 @@ impl LabDir {
     }
 
     /// Whether there is any state of this lab.
-    pub(crate) fn exists(&self) -> bool {
+    pub fn exists(&self) -> bool {
         self.root.is_dir()
     }
 
     /// The folder itself.
-    pub(crate) fn root(&self) -> &Path {
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Who runs a verb on this lab now.
-    pub(crate) fn lock(&self) -> PathBuf {
+    pub fn lock(&self) -> PathBuf {
         self.root.join(state::LOCK)
     }
 
     /// What `up` was asked for.
-    pub(crate) fn choices(&self) -> PathBuf {
+    pub fn choices(&self) -> PathBuf {
         self.root.join("choices.toml")
     }
 
     /// Which cluster was made.
-    pub(crate) fn cluster(&self) -> PathBuf {
+    pub fn cluster(&self) -> PathBuf {
         self.root.join("cluster.toml")
     }
 
     /// The store of keys and certificates.
-    pub(crate) fn pki(&self) -> PathBuf {
+    pub fn pki(&self) -> PathBuf {
         self.root.join(state::PKI)
     }
 
     /// The lab's own ssh key and the host keys of its machines.
-    pub(crate) fn ssh(&self) -> PathBuf {
+    pub fn ssh(&self) -> PathBuf {
         self.root.join(state::SSH)
     }
 
     /// The private key that every machine lets in.
-    pub(crate) fn ssh_key(&self) -> PathBuf {
+    pub fn ssh_key(&self) -> PathBuf {
         self.ssh().join("id_ecdsa")
     }
 
     /// The host keys seen so far.
-    pub(crate) fn known_hosts(&self) -> PathBuf {
+    pub fn known_hosts(&self) -> PathBuf {
         self.ssh().join("known_hosts")
     }
 
     /// What Vagrant takes for the user's own folder, for machines that need nothing of it. No server's name has a dot.
-    pub(crate) fn vagrant_home(&self) -> PathBuf {
+    pub fn vagrant_home(&self) -> PathBuf {
         self.root.join("vagrant.d")
     }
 
+    /// The Vagrant projects of the lab.
+    pub fn projects(&self) -> LabProjects {
+        LabProjects {
+            folder: self.root.clone(),
+            logs: self.logs(),
+            vagrant_home: self.vagrant_home(),
+        }
+    }
+
     /// The Vagrant project of one server.
-    pub(crate) fn group(&self, server: &str) -> PathBuf {
+    pub fn group(&self, server: &str) -> PathBuf {
         self.root.join(server)
     }
 
     /// The Vagrantfile of one server.
-    pub(crate) fn vagrantfile(&self, server: &str) -> PathBuf {
+    pub fn vagrantfile(&self, server: &str) -> PathBuf {
         self.group(server).join("Vagrantfile")
     }
 
     /// The files of one machine, as the archive that its provisioner unpacks.
-    pub(crate) fn archive(&self, server: &str, machine: &str) -> PathBuf {
+    pub fn archive(&self, server: &str, machine: &str) -> PathBuf {
         self.group(server)
             .join("machines")
             .join(format!("{machine}.sh"))
     }
 
     /// What was given to the machines that exist.
-    pub(crate) fn deployed(&self) -> PathBuf {
+    pub fn deployed(&self) -> PathBuf {
         self.root.join(state::DEPLOYED)
     }
 
     /// The lab file as it was when the machines were made.
-    pub(crate) fn deployed_lab(&self) -> PathBuf {
+    pub fn deployed_lab(&self) -> PathBuf {
         self.deployed().join("lab.toml")
     }
 
     /// The files of one machine as they were when it was made, in a tree shaped like its own.
-    pub(crate) fn deployed_files(&self, machine: &str) -> PathBuf {
+    pub fn deployed_files(&self, machine: &str) -> PathBuf {
         self.deployed().join("machines").join(machine)
     }
 
     /// The operator's kubeconfig.
-    pub(crate) fn kubeconfig(&self) -> PathBuf {
+    pub fn kubeconfig(&self) -> PathBuf {
         self.root.join(state::KUBECONFIG)
     }
 
     /// Which files its contexts were merged into.
-    pub(crate) fn merged(&self) -> PathBuf {
+    pub fn merged(&self) -> PathBuf {
         self.root.join("merged.toml")
     }
 
     /// The folder of timelines.
-    pub(crate) fn timelines(&self) -> PathBuf {
+    pub fn timelines(&self) -> PathBuf {
         self.root.join(state::TIMELINE)
     }
 
     /// The timeline of the run that began at `utc`, such as `20261121T120000Z`.
-    pub(crate) fn timeline(&self, utc: &str) -> PathBuf {
+    pub fn timeline(&self, utc: &str) -> PathBuf {
         self.timelines().join(format!("{utc}.json"))
     }
 
     /// The folder of logs.
-    pub(crate) fn logs(&self) -> PathBuf {
+    pub fn logs(&self) -> PathBuf {
         self.root.join(state::LOGS)
     }
 
     /// Everything Vagrant said about one server.
-    pub(crate) fn log(&self, server: &str) -> PathBuf {
+    pub fn log(&self, server: &str) -> PathBuf {
         self.logs().join(format!("{server}.log"))
     }
 }
@@ -155,7 +165,7 @@ pub(crate) fn all(workspace: &Path) -> PathBuf {
 }
 
 /// The names of the labs that have state, sorted.
-pub(crate) fn names(workspace: &Path) -> Vec<String> {
+pub fn names(workspace: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(all(workspace)) else {
         return Vec::new();
     };
@@ -224,7 +234,7 @@ mod tests {
         ];
         for part in parts {
             let name = part.file_name().expect("a name").to_str().expect("text");
-            let source = include_str!("../../labs/ha.toml")
+            let source = include_str!("../../../labs/ha.toml")
                 .replace("server1]", &format!("\"{name}\"]"))
                 .replace("\"server1\"", &format!("\"{name}\""));
             let faults = caravan_lab::Lab::parse("ha", &source).expect_err(name);

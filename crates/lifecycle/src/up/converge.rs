@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use caravan_cluster::timeline::RUN;
 use caravan_cluster::{Access, ready};
-use caravan_lab::Provider;
+use caravan_vagrant::provider::FoundMachine;
 
 use super::listen::Listener;
-use super::{Up, create};
-use crate::error::Error;
-use crate::files::{self, Sources};
-use crate::machines::{self, Found};
+use super::{Up, UpPlan, create};
+use crate::files::{self, RenderSources};
+use crate::{Error, machines};
 
 /// How long the cluster may take after its machines are ready: image-less pods start in seconds.
 const READY_LIMIT: Duration = Duration::from_secs(180);
 
-/// Brings up `todo`, of which `found` are there, and waits until all wanted machines, and with them the cluster, are ready.
+/// Brings up what the plan says, and waits until all wanted machines, and with them the cluster, are ready.
 ///
 /// # Errors
 ///
@@ -24,14 +23,16 @@ const READY_LIMIT: Duration = Duration::from_secs(180);
 pub(super) fn until_ready(
     up: &Up<'_>,
     access: &Access,
-    found: &[Found],
-    todo: &[String],
-    sources: &Sources<'_>,
-    provider: Provider,
+    plan: &UpPlan,
+    sources: &RenderSources<'_>,
 ) -> Result<(), Error> {
+    let todo = &plan.todo;
+    let provider = machines::provider(plan.choices.provider);
+    let projects = up.request.dir.projects();
     let groups = create::by_server(up, todo);
-    let mut listener = Listener::new(up, access, sources, provider, groups.len());
+    let mut listener = Listener::new(up, access, sources, &*provider, groups.len());
     for machine in up
+        .request
         .wanted
         .iter()
         .filter(|machine| !todo.contains(&machine.name))
@@ -42,12 +43,13 @@ pub(super) fn until_ready(
     up.run.wait("machines", || {
         std::thread::scope(|scope| {
             if !groups.is_empty() {
-                forget_the_gone(up, access, found)?;
-                let vagrant = machines::vagrant(provider, up.dir)?;
+                forget_the_gone(up, access, &plan.found)?;
+                let vagrant = provider.vagrant(&projects)?;
                 for (server, machines) in &groups {
                     let (vagrant, sender) = (vagrant.clone(), sender.clone());
+                    let (provider, projects) = (&*provider, &projects);
                     scope.spawn(move || {
-                        create::group(up, &vagrant, provider, server, machines, &sender);
+                        create::group(up, provider, &vagrant, projects, server, machines, &sender);
                     });
                 }
             }
@@ -55,35 +57,33 @@ pub(super) fn until_ready(
             listener.until_done(&told)
         })
     })?;
-    if up.wanted.len() < up.lab.machines().len() {
+    if up.request.wanted.len() < up.request.lab.machines().len() {
         up.run
-            .screen
-            .say("only some machines were asked for, so the cluster is not waited for");
+            .note("only some machines were asked for, so the cluster is not waited for");
         return Ok(());
     }
     up.run.step("cluster", || {
-        up.run.screen.now(RUN, "waits for nodes and pods");
-        ready::wait(up.lab, access, READY_LIMIT, &mut |readiness| {
+        up.run.tell_begin(RUN, "waits for nodes and pods");
+        ready::wait(up.request.lab, access, READY_LIMIT, &mut |readiness| {
             if let Some(first) = readiness.missing.first() {
                 let more = readiness.missing.len() - 1;
                 up.run
-                    .screen
-                    .detail(RUN, &format!("{first} (and {more} more)"));
+                    .tell_detail(RUN, &format!("{first} (and {more} more)"));
             }
         })?;
-        up.run.screen.done(RUN, "all nodes and pods are ready");
+        up.run.tell_end(RUN, "all nodes and pods are ready");
         Ok(())
     })
 }
 
 /// A machine made anew has another host key, and was given nothing yet, whatever is remembered of the one that had its
 /// name.
-fn forget_the_gone(up: &Up<'_>, access: &Access, found: &[Found]) -> Result<(), Error> {
-    for machine in up.wanted {
+fn forget_the_gone(up: &Up<'_>, access: &Access, found: &[FoundMachine]) -> Result<(), Error> {
+    for machine in up.request.wanted {
         let is_there = found.iter().any(|it| it.name == machine.name);
         if !is_there {
             up.run.recorder().made(&machine.name);
-            files::forget_deployed(up.dir, &machine.name)?;
+            files::forget_deployed(up.request.dir, &machine.name)?;
         }
         if !up.is_deployed(&machine.name) {
             access.ssh.forget(machine.ip)?;

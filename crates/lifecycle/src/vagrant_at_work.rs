@@ -1,6 +1,6 @@
 //! Waits until nobody else works on a lab's machines.
 //!
-//! The lock keeps other runs of this tool away. A Vagrant that a killed run left behind is no such run, nor is one that
+//! The lock keeps other runs of ours away. A Vagrant that a killed run left behind is no such run, nor is one that
 //! the user started in a group's folder: machines would appear behind our back while we remove or stop them.
 
 use std::time::{Duration, Instant};
@@ -9,10 +9,8 @@ use caravan_cluster::timeline::RUN;
 use caravan_process::interrupt;
 use caravan_vagrant::{AtWork, at_work};
 
-use crate::error::Error;
-use crate::lab_dir::LabDir;
-use crate::machines;
-use crate::show::screen::Screen;
+use crate::events::{LifecycleEvent, LifecycleObserver};
+use crate::{Error, LabDir};
 
 /// How long it is waited for; `vagrant up` of a whole lab takes less.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -25,18 +23,19 @@ const POLL: Duration = Duration::from_millis(200);
 /// # Errors
 ///
 /// [`Error::VagrantAtWork`] for one that does not end, [`Error::Interrupted`].
-pub(crate) fn wait(lab: &str, dir: &LabDir, screen: &Screen) -> Result<(), Error> {
+pub fn wait(lab: &str, dir: &LabDir, observer: &dyn LifecycleObserver) -> Result<(), Error> {
     let began = Instant::now();
     let mut told = None;
     while let Some(other) = first(dir) {
         if told != Some(other.pid) {
-            screen.now(
-                RUN,
-                &format!(
-                    "waits for `{}`, process {}, which an earlier run left behind",
-                    other.command, other.pid
-                ),
+            let text = format!(
+                "waits for `{}`, process {}, which an earlier run left behind",
+                other.command, other.pid
             );
+            observer.event(&LifecycleEvent::Began {
+                subject: RUN,
+                text: &text,
+            });
             told = Some(other.pid);
         }
         if interrupt::raised() {
@@ -52,13 +51,17 @@ pub(crate) fn wait(lab: &str, dir: &LabDir, screen: &Screen) -> Result<(), Error
         std::thread::sleep(POLL);
     }
     if told.is_some() {
-        screen.done(RUN, "no other Vagrant works on the lab any more");
+        observer.event(&LifecycleEvent::Ended {
+            subject: RUN,
+            text: "no other Vagrant works on the lab any more",
+        });
     }
     Ok(())
 }
 
 fn first(dir: &LabDir) -> Option<AtWork> {
-    machines::groups(dir)
+    dir.projects()
+        .servers()
         .into_iter()
         .find_map(|server| at_work(&dir.group(&server)).into_iter().next())
 }

@@ -5,16 +5,15 @@ use std::sync::mpsc::Sender;
 
 use caravan_cluster::phase::Phase;
 use caravan_cluster::timeline::PhaseOutcome;
-use caravan_lab::Provider;
+use caravan_vagrant::Vagrant;
 use caravan_vagrant::output::What;
-use caravan_vagrant::{Up as Asked, Vagrant};
+use caravan_vagrant::provider::{LabProjects, MachineProvider};
 
 use super::Up;
-use crate::error::Error;
-use crate::show::run::outcome_of;
+use crate::{Error, outcome_of};
 
 /// What a group's thread tells.
-pub(super) enum Told {
+pub(super) enum GroupEvent {
     /// What Vagrant says of this machine.
     Says(String, String),
     /// Vagrant is done with this machine, which makes itself from now on.
@@ -27,6 +26,7 @@ pub(super) enum Told {
 pub(super) fn by_server(up: &Up<'_>, todo: &[String]) -> BTreeMap<String, Vec<String>> {
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for machine in up
+        .request
         .wanted
         .iter()
         .filter(|machine| todo.contains(&machine.name))
@@ -42,29 +42,24 @@ pub(super) fn by_server(up: &Up<'_>, todo: &[String]) -> BTreeMap<String, Vec<St
 /// Brings up one group's machines; runs in a thread of its own.
 pub(super) fn group(
     up: &Up<'_>,
+    provider: &dyn MachineProvider,
     vagrant: &Vagrant,
-    provider: Provider,
+    projects: &LabProjects,
     server: &str,
     machines: &[String],
-    told: &Sender<Told>,
+    told: &Sender<GroupEvent>,
 ) {
     for name in machines {
         up.run.start(name, Phase::Create, false, "");
-        up.run.screen.now(name, Phase::Create.name());
+        up.run.tell_begin(name, Phase::Create.name());
         tell(
             told,
-            Told::Says(name.clone(), format!("`vagrant up {name}` begins")),
+            GroupEvent::Says(name.clone(), format!("`vagrant up {name}` begins")),
         );
     }
     let names: Vec<&str> = machines.iter().map(String::as_str).collect();
-    let asked = Asked {
-        provider: Some(provider.word()),
-        machines: &names,
-        provision: true,
-    };
-    let result = vagrant
-        .group(up.dir.group(server))
-        .up(&asked, &up.dir.log(server), &mut |line| {
+    let result = provider
+        .start(vagrant, projects, server, &names, &|line| {
             let Some(machine) = line.machine.as_deref() else {
                 return;
             };
@@ -72,12 +67,12 @@ pub(super) fn group(
                 // The provisioner is the last that Vagrant does to a machine; from then on it makes itself.
                 What::Ends(action) if action == "up" => {
                     up.run.end(machine, Phase::Create, PhaseOutcome::Done, "");
-                    tell(told, Told::Made(machine.to_owned()));
+                    tell(told, GroupEvent::Made(machine.to_owned()));
                 }
                 _ => {
                     if let Some(text) = line.shown() {
-                        up.run.screen.detail(machine, &text);
-                        tell(told, Told::Says(machine.to_owned(), text));
+                        up.run.tell_detail(machine, &text);
+                        tell(told, GroupEvent::Says(machine.to_owned(), text));
                     }
                 }
             }
@@ -90,10 +85,10 @@ pub(super) fn group(
     for name in machines {
         up.run.end_if_open(name, Phase::Create, outcome);
     }
-    tell(told, Told::Ended(result));
+    tell(told, GroupEvent::Ended(result));
 }
 
 /// The listener is gone only when the run has ended already.
-fn tell(told: &Sender<Told>, what: Told) {
-    drop(told.send(what));
+fn tell(told: &Sender<GroupEvent>, event: GroupEvent) {
+    drop(told.send(event));
 }

@@ -7,16 +7,15 @@ use caravan_cluster::Access;
 use caravan_cluster::convergence::{Convergence, Stage};
 use caravan_cluster::phase::{Phase, PhaseEvent};
 use caravan_cluster::watch::{self, JournalEvent, JournalNews, Watch};
-use caravan_lab::{Machine, Provider};
+use caravan_lab::Machine;
 use caravan_process::interrupt;
+use caravan_vagrant::provider::{FoundMachine, MachineProvider};
 
 use super::Up;
-use super::create::Told;
+use super::create::GroupEvent;
 use super::silence::Silences;
-use crate::error::{Error, Stuck};
-use crate::files::Sources;
-use crate::machines;
-use crate::reach;
+use crate::files::RenderSources;
+use crate::{Error, StuckMachine, reach};
 
 /// How long a machine may take to let us in.
 const REACH_LIMIT: Duration = Duration::from_secs(180);
@@ -42,8 +41,8 @@ const TICK: Duration = Duration::from_millis(50);
 pub(super) struct Listener<'a> {
     up: &'a Up<'a>,
     access: &'a Access,
-    sources: &'a Sources<'a>,
-    provider: Provider,
+    sources: &'a RenderSources<'a>,
+    provider: &'a dyn MachineProvider,
     convergence: Convergence,
     watches: Vec<Watch>,
     /// Machines to follow as soon as this computer has the lab's network.
@@ -63,11 +62,15 @@ impl<'a> Listener<'a> {
     pub(super) fn new(
         up: &'a Up<'a>,
         access: &'a Access,
-        sources: &'a Sources<'a>,
-        provider: Provider,
+        sources: &'a RenderSources<'a>,
+        provider: &'a dyn MachineProvider,
         groups: usize,
     ) -> Self {
-        let names = up.wanted.iter().map(|machine| machine.name.as_str());
+        let names = up
+            .request
+            .wanted
+            .iter()
+            .map(|machine| machine.name.as_str());
         Self {
             up,
             access,
@@ -92,12 +95,12 @@ impl<'a> Listener<'a> {
 
     /// Follows who is to be followed; nobody while the lab's addresses lead out of this computer.
     fn begin_to_follow(&mut self) -> Result<(), Error> {
-        if self.unfollowed.is_empty() || !reach::is_near(self.up.lab) {
+        if self.unfollowed.is_empty() || !reach::is_near(self.up.request.lab) {
             if self.groups == 0
                 && !self.unfollowed.is_empty()
                 && self.heard_at.elapsed() > NETWORK_LIMIT
             {
-                reach::check(self.up.lab)?;
+                reach::check(self.up.request.lab)?;
             }
             return Ok(());
         }
@@ -105,7 +108,7 @@ impl<'a> Listener<'a> {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let ssh = &self.access.ssh;
         self.watches
-            .push(Watch::start(self.up.lab, ssh, &names, REACH_LIMIT));
+            .push(Watch::start(self.up.request.lab, ssh, &names, REACH_LIMIT));
         Ok(())
     }
 
@@ -114,7 +117,7 @@ impl<'a> Listener<'a> {
     /// # Errors
     ///
     /// The first failed group's error, after the others have ended; [`Error::Stuck`]; [`Error::Interrupted`].
-    pub(super) fn until_done(&mut self, told: &Receiver<Told>) -> Result<(), Error> {
+    pub(super) fn until_done(&mut self, told: &Receiver<GroupEvent>) -> Result<(), Error> {
         loop {
             let mut heard = self.hear_groups(told)?;
             self.begin_to_follow()?;
@@ -130,11 +133,11 @@ impl<'a> Listener<'a> {
                 self.look_for_the_dead()?;
             }
             if interrupt::raised() {
-                self.up.run.screen.stopping();
+                self.up.run.stopping();
             }
             for (machine, text) in self.silences.due(Instant::now()) {
                 let text = format!("{} {text}", Phase::Create);
-                self.up.run.screen.now(&machine, &text);
+                self.up.run.tell_begin(&machine, &text);
             }
             self.complain()?;
             if !heard {
@@ -143,19 +146,21 @@ impl<'a> Listener<'a> {
         }
     }
 
-    fn hear_groups(&mut self, told: &Receiver<Told>) -> Result<bool, Error> {
+    fn hear_groups(&mut self, told: &Receiver<GroupEvent>) -> Result<bool, Error> {
         let mut heard = false;
         while let Ok(news) = told.try_recv() {
             heard = true;
             self.heard_at = Instant::now();
             match news {
-                Told::Says(machine, text) => self.silences.hear(&machine, &text, self.heard_at),
-                Told::Made(machine) => {
+                GroupEvent::Says(machine, text) => {
+                    self.silences.hear(&machine, &text, self.heard_at)
+                }
+                GroupEvent::Made(machine) => {
                     self.silences.forget(&machine);
                     self.note_deployed(&machine)?;
                     self.follow(&machine);
                 }
-                Told::Ended(result) => {
+                GroupEvent::Ended(result) => {
                     self.groups -= 1;
                     if self.groups == 0 {
                         self.silences.clear();
@@ -191,13 +196,15 @@ impl<'a> Listener<'a> {
             return Ok(());
         }
         self.asked_at = Instant::now();
-        let found = machines::of(self.up.lab.name(), self.provider, self.up.dir)?;
-        for machine in self.up.wanted {
+        let found = self
+            .provider
+            .machines(self.up.request.lab.name(), &self.up.request.dir.projects())?;
+        for machine in self.up.request.wanted {
             let there = found.iter().find(|found| found.name == machine.name);
             let state = there.map_or("absent", |found| found.state.word());
-            if !there.is_some_and(machines::Found::runs) {
+            if !there.is_some_and(FoundMachine::runs) {
                 return Err(Error::Died {
-                    lab: self.up.lab.name().to_owned(),
+                    lab: self.up.request.lab.name().to_owned(),
                     machine: machine.name.clone(),
                     state: state.to_owned(),
                 });
@@ -227,36 +234,34 @@ impl<'a> Listener<'a> {
         let line = match &news.event {
             JournalEvent::Reached => return,
             JournalEvent::Lost(why) | JournalEvent::GaveUp(why) => {
-                return run.screen.detail(name, why);
+                return run.tell_detail(name, why);
             }
             JournalEvent::Said(line) => line,
         };
         let (phase, text) = (&line.phase, &line.text);
         let is_new = run.recorder().hear(name, line, news.clock);
         match line.event {
-            PhaseEvent::Done if line.is_ready() => run.screen.done(name, phase.name()),
+            PhaseEvent::Done if line.is_ready() => run.tell_end(name, phase.name()),
             // A journal is read from its beginning, and what is in it of earlier runs is no news.
             _ if !is_new => {}
-            PhaseEvent::Start => run.screen.now(name, phase.name()),
-            PhaseEvent::Wait => run
-                .screen
-                .detail(name, &format!("{phase}: waits for {text}")),
+            PhaseEvent::Start => run.tell_begin(name, phase.name()),
+            PhaseEvent::Wait => run.tell_detail(name, &format!("{phase}: waits for {text}")),
             PhaseEvent::Done => {}
-            PhaseEvent::Fail => run
-                .screen
-                .now(name, &format!("{phase} failed: {text}; it tries again")),
+            PhaseEvent::Fail => {
+                run.tell_begin(name, &format!("{phase} failed: {text}; it tries again"))
+            }
         }
     }
 
     fn note_deployed(&self, name: &str) -> Result<(), Error> {
-        let machine: Vec<&Machine> = self.up.lab.machine(name).into_iter().collect();
-        self.sources.note_deployed(self.up.dir, &machine)
+        let machine: Vec<&Machine> = self.up.request.lab.machine(name).into_iter().collect();
+        self.sources.note_deployed(self.up.request.dir, &machine)
     }
 
     /// The error for a machine that does not go on, with what its log says.
     fn stuck(&self, machine: &str, phase: Option<&Phase>, text: &str) -> Error {
-        let explained = watch::explain(self.up.lab, &self.access.ssh, machine, phase, text);
-        Error::Stuck(Box::new(Stuck {
+        let explained = watch::explain(self.up.request.lab, &self.access.ssh, machine, phase, text);
+        Error::Stuck(Box::new(StuckMachine {
             machine: machine.to_owned(),
             phase: phase.map(Phase::to_string).unwrap_or_default(),
             text: text.to_owned(),

@@ -1,0 +1,407 @@
+//! What can go wrong with a lab, and what to do about it.
+
+mod hint;
+mod stuck;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use caravan_lab::{Faults, Ipv4Net, LabChange, Provider};
+use caravan_vagrant::engine::Conflict;
+
+pub use self::hint::{hint_of_file, nearest};
+pub use self::stuck::StuckMachine;
+use crate::lock::LockHolder;
+
+/// Why something was not done to a lab, or not found out about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another run holds the lab's lock.
+    #[error("another run is changing lab `{lab}`{}", by(holder.as_ref()))]
+    Busy {
+        /// The lab.
+        lab: String,
+        /// Who holds it, if that can be read.
+        holder: Option<LockHolder>,
+    },
+    /// Software or the machine image.
+    #[error(transparent)]
+    Bundle(#[from] caravan_bundle::Error),
+    /// The lab's machines were made otherwise than is asked for now.
+    #[error("lab `{lab}` was made with {what} `{was}`, and `{asked}` is asked for")]
+    ChosenOtherwise {
+        /// The lab.
+        lab: String,
+        /// Which choice.
+        what: String,
+        /// What was chosen.
+        was: String,
+        /// What is asked for.
+        asked: String,
+    },
+    /// The live cluster.
+    #[error(transparent)]
+    Cluster(#[from] caravan_cluster::Error),
+    /// Too few etcd members have their data, so the cluster cannot come back.
+    #[error("{}", cluster_lost(lab, seen, gone, kept, *machines))]
+    ClusterLost {
+        /// The lab.
+        lab: String,
+        /// When the cluster was first seen ready, RFC 3339.
+        seen: String,
+        /// The etcd machines that are gone with their data.
+        gone: Vec<String>,
+        /// Those that have a copy.
+        kept: Vec<String>,
+        /// How many machines of the lab are there.
+        machines: usize,
+    },
+    /// Something else has what the lab needs.
+    #[error("{}", lines(conflicts.iter()))]
+    Conflicts {
+        /// All of them.
+        conflicts: Vec<Conflict>,
+    },
+    /// A machine stopped while it was waited for.
+    #[error("machine `{machine}` stopped while it was being set up: it is {state}")]
+    Died {
+        /// The lab.
+        lab: String,
+        /// The machine.
+        machine: String,
+        /// Its state.
+        state: String,
+    },
+    /// The lab file was changed while machines of it are there.
+    #[error(
+        "the file of lab `{lab}` was changed, and its machines were made from the file as it was before:{}",
+        indented(changes)
+    )]
+    Edited {
+        /// The lab.
+        lab: String,
+        /// What was changed, a sentence each.
+        changes: Vec<LabChange>,
+    },
+    /// The lab file was changed, and nobody can be asked whether machines of it are there.
+    #[error(
+        "the file of lab `{lab}` was changed, and it is not known whether machines exist that were made from the file as it was before:{}",
+        indented(changes)
+    )]
+    EditedUnasked {
+        /// The lab.
+        lab: String,
+        /// What was changed, a sentence each.
+        changes: Vec<LabChange>,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// The machines belong on another computer.
+    #[error("the machines of server `{server}` run on `{host}`, not on this computer")]
+    Elsewhere {
+        /// The lab.
+        lab: String,
+        /// The server.
+        server: String,
+        /// The computer that it is on.
+        host: String,
+    },
+    /// The lab file is wrong.
+    #[error("the lab file `{}` is not valid", .0.path.display())]
+    Faults(Box<RefusedLabFile>),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The lab was brought up, and its file is gone since.
+    #[error("the lab file `{}` is gone, and lab `{lab}` was made from it", path.display())]
+    LabFileGone {
+        /// The lab.
+        lab: String,
+        /// The file.
+        path: PathBuf,
+        /// What is kept of it.
+        kept: PathBuf,
+    },
+    /// Another workspace made the machines, and is still there.
+    #[error(
+        "the machines of a lab `{lab}` were made from `{}`: {}",
+        workspace.display(),
+        listed(machines)
+    )]
+    MadeElsewhere {
+        /// The lab.
+        lab: String,
+        /// The folder of that workspace.
+        workspace: PathBuf,
+        /// The machines.
+        machines: Vec<String>,
+    },
+    /// There is no machine image for virtual machines.
+    #[error("there is no baked box for `{provider}`")]
+    NoBox {
+        /// The provider.
+        provider: Provider,
+    },
+    /// No network of this computer is the lab's.
+    #[error("no network of this computer has `{subnet}`: no machine of lab `{lab}` runs here")]
+    NotNear {
+        /// The lab.
+        lab: String,
+        /// The lab's subnet.
+        subnet: Ipv4Net,
+    },
+    /// The lab has no keys, because it was never brought up.
+    #[error("lab `{lab}` was never brought up from this workspace")]
+    NotMade {
+        /// The lab.
+        lab: String,
+    },
+    /// What has a lab file's name is none.
+    #[error("`{}` is not a file", path.display())]
+    NoLabFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A verb needs a lab and none, or several, have machines.
+    #[error("{}", which_lab(running))]
+    NoLabNamed {
+        /// The labs that have machines.
+        running: Vec<String>,
+    },
+    /// No lab file has this name.
+    #[error("there is no lab `{name}`")]
+    NoSuchLab {
+        /// The name that was given.
+        name: String,
+        /// The labs that there are.
+        labs: Vec<String>,
+    },
+    /// The lab has no machine of this name.
+    #[error("lab `{lab}` has no machine `{name}`")]
+    NoSuchMachine {
+        /// The lab.
+        lab: String,
+        /// The name that was given.
+        name: String,
+        /// The machines.
+        machines: Vec<String>,
+    },
+    /// The lab has no server of this name.
+    #[error("lab `{lab}` has no server `{name}`")]
+    NoSuchServer {
+        /// The lab.
+        lab: String,
+        /// The name that was given.
+        name: String,
+        /// Its servers.
+        servers: Vec<String>,
+    },
+    /// Keys and certificates.
+    #[error(transparent)]
+    Pki(#[from] caravan_pki::Error),
+    /// The lab file is no text.
+    #[error(
+        "`{}:{line}:{column}` is not UTF-8 text: the byte 0x{byte:02x} stands there",
+        path.display()
+    )]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+        /// The byte.
+        byte: u8,
+    },
+    /// The cluster that is there is not the one that was made.
+    #[error(
+        "lab `{lab}` runs another cluster than the one that `up` made and saw ready at {seen}: the uid of its namespace \
+         `kube-system` was `{made}`, and is `{found}`; what was stored in the old one is not in it"
+    )]
+    OtherCluster {
+        /// The lab.
+        lab: String,
+        /// The uid of the cluster that was made.
+        made: String,
+        /// When it was first seen ready, RFC 3339.
+        seen: String,
+        /// The uid of the one that is there.
+        found: String,
+    },
+    /// A program failed.
+    #[error(transparent)]
+    Process(#[from] caravan_process::Error),
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Files could not be rendered.
+    #[error(transparent)]
+    Render(#[from] caravan_render::Error),
+    /// Machines carry the lab's label, and nothing here tells of them.
+    #[error(
+        "lab `{lab}` has machines that were not made from this workspace: {}",
+        listed(machines)
+    )]
+    Strangers {
+        /// The lab.
+        lab: String,
+        /// The machines.
+        machines: Vec<String>,
+    },
+    /// A machine does not go on.
+    #[error("{0}")]
+    Stuck(Box<StuckMachine>),
+    /// Vagrant, the engine or ssh.
+    #[error(transparent)]
+    Vagrant(#[from] caravan_vagrant::Error),
+    /// Somebody's Vagrant works on the lab and does not end.
+    #[error("`{command}`, process {pid}, works on lab `{lab}` and does not end")]
+    VagrantAtWork {
+        /// The lab.
+        lab: String,
+        /// Its process id.
+        pid: u32,
+        /// Its command line.
+        command: String,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A lab file that was refused.
+#[derive(Debug)]
+pub struct RefusedLabFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says.
+    pub source: String,
+    /// What is wrong with it.
+    pub faults: Faults,
+}
+
+impl From<caravan_files::WriteError> for Error {
+    fn from(error: caravan_files::WriteError) -> Self {
+        let caravan_files::WriteError { path, source } = error;
+        Self::Write { path, source }
+    }
+}
+
+impl Error {
+    /// Whether what was asked for, or a lab file, is wrong, rather than the world.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::ChosenOtherwise { .. }
+                | Self::Faults(_)
+                | Self::LabFileGone { .. }
+                | Self::NoLabFile { .. }
+                | Self::NoLabNamed { .. }
+                | Self::NotText { .. }
+                | Self::NoSuchLab { .. }
+                | Self::NoSuchMachine { .. }
+                | Self::NoSuchServer { .. }
+        )
+    }
+
+    /// Whether the lab file itself is wrong, and not what it says of.
+    pub fn is_of_lab_file(&self) -> bool {
+        matches!(
+            self,
+            Self::Faults(_) | Self::NoLabFile { .. } | Self::NotText { .. }
+        )
+    }
+
+    /// Whether the user stopped it.
+    pub fn is_interrupt(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted
+                | Self::Bundle(caravan_bundle::Error::Interrupted)
+                | Self::Cluster(caravan_cluster::Error::Interrupted)
+                | Self::Process(caravan_process::Error::Interrupted { .. })
+                | Self::Vagrant(caravan_vagrant::Error::Process(
+                    caravan_process::Error::Interrupted { .. }
+                ))
+        )
+    }
+}
+
+fn cluster_lost(
+    lab: &str,
+    seen: &str,
+    gone: &[String],
+    kept: &[String],
+    machines: usize,
+) -> String {
+    let copy = match kept {
+        [] => String::new(),
+        kept => format!(
+            "; {} still has a copy, which is no majority of {}",
+            listed(kept),
+            kept.len() + gone.len()
+        ),
+    };
+    let left = match machines {
+        0 => "no machine of the lab is left".to_owned(),
+        1 => "1 machine of the lab is left, and is of no use without it".to_owned(),
+        count => format!("{count} machines of the lab are left, and are of no use without it"),
+    };
+    let (are, them) = match gone {
+        [_] => ("is", "it"),
+        _ => ("are", "them"),
+    };
+    format!(
+        "the cluster of lab `{lab}`, first seen ready at {seen}, is lost: {} {are} gone, and etcd's data with {them}{copy}. \
+         All that was stored in the cluster goes with it; {left}",
+        listed(gone)
+    )
+}
+
+fn by(holder: Option<&LockHolder>) -> String {
+    match holder {
+        Some(holder) => format!(
+            ": `{}`, process {}, since {}",
+            holder.verb, holder.pid, holder.since
+        ),
+        None => String::new(),
+    }
+}
+
+fn indented<T: fmt::Display>(lines: &[T]) -> String {
+    lines.iter().map(|line| format!("\n    {line}")).collect()
+}
+
+fn lines<T: fmt::Display>(things: impl Iterator<Item = T>) -> String {
+    let all: Vec<String> = things.map(|thing| thing.to_string()).collect();
+    all.join("\n")
+}
+
+fn which_lab(running: &[String]) -> String {
+    match running {
+        [] => "no lab has machines".to_owned(),
+        labs => format!("several labs have machines: {}", listed(labs)),
+    }
+}
+
+/// `names` in backticks, with commas.
+pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,78 @@
+//! Stopping the machines of a lab, etcd last.
+
+use std::time::Duration;
+
+use caravan_process::interrupt;
+use caravan_vagrant::provider::FoundMachine;
+
+use crate::events::LifecycleWarning;
+use crate::target::no_such_machine;
+use crate::{Error, LabRun, LabTarget, levels, machines};
+
+/// How long a container may take to stop before it is killed; the Vagrantfile says the same.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How many machines there are now of which `is` holds, if anybody can tell.
+pub fn left(target: &LabTarget, is: impl Fn(&FoundMachine) -> bool) -> Option<usize> {
+    let found = target.machines().ok()?;
+    Some(found.iter().filter(|machine| is(machine)).count())
+}
+
+/// Stops machines of the lab, of which `found` are all that are there.
+///
+/// # Errors
+///
+/// [`Error::Vagrant`], [`Error::Interrupted`]: what was stopped until then stays so.
+pub fn stop(
+    run: &LabRun<'_>,
+    target: &LabTarget,
+    found: &[FoundMachine],
+    running: &[&FoundMachine],
+) -> Result<(), Error> {
+    let roles = machines::roles(target.known_lab(), found);
+    let (provider, projects) = (target.provider(), target.dir.projects());
+    for level in levels::stopping_in_peace(running, &roles) {
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
+        levels::together(run, &level, "halt", |heard| {
+            provider.stop(&projects, &level, GRACE, heard)
+        })?;
+    }
+    if let Err(error) = provider.note_stopped(&projects, running) {
+        run.warn(&LifecycleWarning::VagrantNotes(error));
+    }
+    Ok(())
+}
+
+/// The machines of `found` that are named, or all.
+///
+/// # Errors
+///
+/// [`Error::NoSuchMachine`] for a name that neither the lab nor a machine has.
+pub fn chosen<'a>(
+    target: &LabTarget,
+    found: &'a [FoundMachine],
+    names: &[String],
+) -> Result<Vec<&'a FoundMachine>, Error> {
+    for name in names {
+        let known = target
+            .known_lab()
+            .is_some_and(|lab| lab.machine(name).is_some())
+            || found.iter().any(|machine| machine.name == *name);
+        if !known {
+            return Err(match target.known_lab() {
+                Some(lab) => no_such_machine(lab, name),
+                None => Error::NoSuchMachine {
+                    lab: target.name.clone(),
+                    name: name.clone(),
+                    machines: found.iter().map(|machine| machine.name.clone()).collect(),
+                },
+            });
+        }
+    }
+    Ok(found
+        .iter()
+        .filter(|machine| names.is_empty() || names.contains(&machine.name))
+        .collect())
+}

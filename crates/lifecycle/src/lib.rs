@@ -1,0 +1,48 @@
+//! What is there of a lab, and in which order does it come and go?
+//!
+//! | module | question |
+//! |---|---|
+//! | [`Workspace`], [`LabTarget`] | which labs are there, and which one is meant? |
+//! | [`LabDir`] | where is what of a lab's state? |
+//! | [`LabChoices`], [`ClusterRecord`], [`LabLock`] | what was asked for, what was made, who works on it now? |
+//! | [`Keys`], [`files`] | which keys and files do its machines get, and which were they given? |
+//! | [`machines`], [`data`] | which machines are there, whose are they, and where is their data? |
+//! | [`plan`] | what would it be made from? |
+//! | [`up`], [`halt`], [`destroy`] | how does a lab come, stop and go? |
+//! | [`events`], [`LabRun`] | who is told meanwhile, and what is kept of it? |
+//!
+//! Nothing here prints, asks or reads the environment: whoever calls hands in what was asked for, and is told what happens by
+//! [`LifecycleEvent`](events::LifecycleEvent)s. Nothing here knows what kind of machine a lab has: that is behind
+//! [`MachineProvider`](caravan_vagrant::provider::MachineProvider).
+
+mod choices;
+mod cluster_record;
+mod error;
+mod keys;
+mod lab_dir;
+mod levels;
+mod lock;
+mod run;
+mod target;
+mod workspace;
+
+pub mod data;
+pub mod destroy;
+pub mod events;
+pub mod files;
+pub mod halt;
+pub mod machines;
+pub mod plan;
+pub mod reach;
+pub mod up;
+pub mod vagrant_at_work;
+
+pub use choices::{ChoiceRequest, LabChoices};
+pub use cluster_record::ClusterRecord;
+pub use error::{Error, RefusedLabFile, StuckMachine, hint_of_file, listed, nearest};
+pub use keys::{Keys, context};
+pub use lab_dir::{LabDir, names as labs_with_state};
+pub use lock::{LabLock, LockHolder};
+pub use run::{Interruptible, LabRun, outcome_of};
+pub use target::{LabTarget, machine, no_such_machine, remote, ssh};
+pub use workspace::{Workspace, read_lab, read_text};

@@ -1,0 +1,298 @@
+//! Bringing up whatever of a lab is missing or broken.
+//!
+//! The caller goes from step to step, because between them it makes what only it can: software, and answers.
+//!
+//! 1. [`Up::survey`] looks at all that can be known beforehand, and says what there is to do: an [`UpPlan`].
+//! 2. [`Up::remove_what_is_left`], where the plan says that the cluster is lost and the user agrees to a new one.
+//! 3. [`Up::write_files`], with keys and software.
+//! 4. [`Up::converge`] makes machines, watches them make themselves, and waits until the cluster is there.
+
+mod converge;
+mod create;
+mod listen;
+mod silence;
+mod stale;
+mod survey;
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use caravan_cluster::Access;
+use caravan_cluster::kube::Api;
+use caravan_cluster::timeline::RUN;
+use caravan_lab::{Lab, Machine};
+use caravan_process::interrupt;
+use caravan_render::Software;
+use caravan_vagrant::provider::FoundMachine;
+
+use crate::data::ClusterLoss;
+use crate::files::{self, RenderSources};
+use crate::target::no_such_machine;
+use crate::{
+    ChoiceRequest, ClusterRecord, Error, Keys, LabChoices, LabDir, LabRun, LabTarget, Workspace,
+    destroy, reach,
+};
+
+/// What is to be brought up.
+#[derive(Debug)]
+pub struct UpRequest<'a> {
+    /// Where its file and its state are.
+    pub workspace: &'a Workspace,
+    /// The lab.
+    pub lab: &'a Lab,
+    /// The text of the lab file.
+    pub source: &'a str,
+    /// The lab's state.
+    pub dir: &'a LabDir,
+    /// The machines that are wanted, in the order of the file: see [`wanted`].
+    pub wanted: &'a [&'a Machine],
+    /// What is asked for now.
+    pub asked: ChoiceRequest,
+    /// Who answers for names outside the lab, of those that the lab's machines can ask.
+    pub resolvers: Vec<Ipv4Addr>,
+    /// Whether a new cluster may take the place of one whose data is lost.
+    pub new_cluster: bool,
+}
+
+/// What was found, and what there is to do about it.
+#[derive(Debug)]
+pub struct UpPlan {
+    /// What holds for the lab.
+    pub choices: LabChoices,
+    /// Its machines that are there.
+    pub found: Vec<FoundMachine>,
+    /// The names of the wanted machines that Vagrant is needed for.
+    pub todo: Vec<String>,
+    /// What is lost of the cluster that was made, where it cannot come back: a new one takes its place only if the user has
+    /// agreed to that.
+    pub lost: Option<ClusterLoss>,
+    /// When that one was first seen, RFC 3339.
+    pub lost_seen: Option<String>,
+}
+
+impl UpPlan {
+    /// The error that tells what is lost; none while the cluster can come back.
+    pub fn cluster_lost(&self, lab: &str) -> Option<Error> {
+        let loss = self.lost.as_ref()?;
+        Some(Error::ClusterLost {
+            lab: lab.to_owned(),
+            seen: self.lost_seen.clone().unwrap_or_default(),
+            gone: loss.gone.clone(),
+            kept: loss.kept.clone(),
+            machines: self.found.len(),
+        })
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpOutcome {
+    /// All was there and well already.
+    NothingToDo,
+    /// All machines of the lab run, and the cluster is ready.
+    Ready,
+    /// The machines that were wanted run; whether the cluster is ready depends on others.
+    SomeMachines,
+}
+
+/// Bringing up a lab: one run.
+#[derive(Debug)]
+pub struct Up<'a> {
+    request: &'a UpRequest<'a>,
+    run: &'a LabRun<'a>,
+    began: AtomicBool,
+}
+
+impl<'a> Up<'a> {
+    /// Begins nothing yet. The lab's lock must be held.
+    pub fn new(request: &'a UpRequest<'a>, run: &'a LabRun<'a>) -> Self {
+        Self {
+            request,
+            run,
+            began: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether anything of the lab was changed, or may have been.
+    pub fn has_begun(&self) -> bool {
+        self.began.load(Ordering::Relaxed)
+    }
+
+    /// Removes the machines and volumes of a cluster that cannot come back, so that nothing of it meets the new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vagrant`], [`Error::Write`], [`Error::Interrupted`].
+    pub fn remove_what_is_left(&self, plan: &mut UpPlan) -> Result<(), Error> {
+        self.begin();
+        let target = LabTarget::of(self.request.workspace, Some(self.request.lab.name()))?;
+        let all: Vec<&FoundMachine> = plan.found.iter().collect();
+        destroy::remove(self.run, &target, &plan.found, &all)?;
+        destroy::remove_leftovers(&target, self.run.observer())?;
+        plan.found.clear();
+        ClusterRecord::forget(self.request.dir)
+    }
+
+    /// Renders the files of all groups, and writes those that differ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Render`], [`Error::Pki`], [`Error::Read`], [`Error::Write`].
+    pub fn write_files(
+        &self,
+        plan: &UpPlan,
+        keys: &Keys,
+        software: Software,
+    ) -> Result<RenderSources<'a>, Error> {
+        let UpRequest { lab, dir, .. } = *self.request;
+        let sources = RenderSources {
+            lab,
+            software,
+            settings: plan.choices.settings(),
+            material: keys.material(lab)?,
+            template: self.request.workspace.vagrantfile_template()?,
+        };
+        let written = sources.write_projects(dir, self.request.source, &plan.choices)?;
+        if written > 0 {
+            self.run.tell_end(RUN, &format!("{written} files written"));
+        }
+        Ok(sources)
+    }
+
+    /// Makes the machines of the plan, watches them make themselves, and waits until the cluster is there; with it, the
+    /// operator's kubeconfig.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stuck`] with the tail of the right log, [`Error::Died`], [`Error::OtherCluster`], [`Error::Vagrant`],
+    /// [`Error::Cluster`], [`Error::Interrupted`].
+    pub fn converge(
+        &self,
+        plan: &UpPlan,
+        keys: &Keys,
+        sources: &RenderSources<'_>,
+    ) -> Result<UpOutcome, Error> {
+        let UpRequest { lab, dir, .. } = *self.request;
+        stale::warn(self, &plan.todo, sources)?;
+        let access = keys.access(dir)?;
+        let all_run = plan.todo.is_empty() && plan.found.len() == lab.machines().len();
+        if all_run && reach::is_near(lab) {
+            let readiness = self.run.step("look", || {
+                Ok::<_, Error>(caravan_cluster::ready::ask(lab, &access))
+            })?;
+            if readiness.is_ready() && !self.write_kubeconfig(keys)? {
+                self.same_cluster(&access)?;
+                return Ok(UpOutcome::NothingToDo);
+            }
+            for missing in &readiness.missing {
+                self.run.note(&format!("not well: {missing}"));
+            }
+        }
+        self.begin();
+        converge::until_ready(self, &access, plan, sources)?;
+        self.write_kubeconfig(keys)?;
+        if self.request.wanted.len() < lab.machines().len() {
+            return Ok(UpOutcome::SomeMachines);
+        }
+        self.same_cluster(&access)?;
+        Ok(UpOutcome::Ready)
+    }
+
+    /// Holds that the cluster that came up is the one that was made; the first one is noted.
+    fn same_cluster(&self, access: &Access) -> Result<(), Error> {
+        let UpRequest { lab, dir, .. } = *self.request;
+        let found = Api::endpoint(lab, access).and_then(|api| api.cluster_uid())?;
+        match ClusterRecord::read(dir)? {
+            Some(made) if made.kube_system == found => Ok(()),
+            Some(made) if !self.request.new_cluster => Err(Error::OtherCluster {
+                lab: lab.name().to_owned(),
+                made: made.kube_system,
+                seen: made.seen,
+                found,
+            }),
+            _ => ClusterRecord::seen_now(found).write(dir),
+        }
+    }
+
+    /// Returns whether it is another one than before.
+    fn write_kubeconfig(&self, keys: &Keys) -> Result<bool, Error> {
+        let text = keys.kubeconfig(self.request.lab)?;
+        Ok(caravan_files::write_if_changed(
+            &self.request.dir.kubeconfig(),
+            0o600,
+            text.as_bytes(),
+        )?)
+    }
+
+    fn begin(&self) {
+        self.began.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops here when the user has asked to.
+    fn go_on(&self) -> Result<(), Error> {
+        if interrupt::raised() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether `machine` was given its files and nobody cut that short.
+    fn is_deployed(&self, machine: &str) -> bool {
+        files::is_deployed(self.request.dir, machine)
+    }
+}
+
+/// The machines of a lab that are on `server` and called one of `names`, in the order of the file; all where nothing is
+/// said.
+///
+/// # Errors
+///
+/// [`Error::NoSuchServer`], [`Error::NoSuchMachine`].
+pub fn wanted<'a>(
+    lab: &'a Lab,
+    server: Option<&str>,
+    names: &[String],
+) -> Result<Vec<&'a Machine>, Error> {
+    if let Some(server) = server
+        && lab.server(server).is_none()
+    {
+        return Err(Error::NoSuchServer {
+            lab: lab.name().to_owned(),
+            name: server.to_owned(),
+            servers: lab
+                .servers()
+                .iter()
+                .map(|server| server.name.clone())
+                .collect(),
+        });
+    }
+    if let Some(name) = names.iter().find(|name| lab.machine(name).is_none()) {
+        return Err(no_such_machine(lab, name));
+    }
+    Ok(lab
+        .machines()
+        .iter()
+        .filter(|machine| server.is_none_or(|server| machine.server == server))
+        .filter(|machine| names.is_empty() || names.contains(&machine.name))
+        .collect())
+}
+
+/// Refuses machines that belong on another computer: they are made there.
+///
+/// # Errors
+///
+/// [`Error::Elsewhere`].
+pub fn hold_here(lab: &Lab, wanted: &[&Machine]) -> Result<(), Error> {
+    let mut servers = wanted
+        .iter()
+        .filter_map(|machine| lab.server(&machine.server));
+    match servers.find(|server| server.host.is_some()) {
+        None => Ok(()),
+        Some(server) => Err(Error::Elsewhere {
+            lab: lab.name().to_owned(),
+            server: server.name.clone(),
+            host: server.host.clone().unwrap_or_default(),
+        }),
+    }
+}

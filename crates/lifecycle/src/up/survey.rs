@@ -1,0 +1,114 @@
+//! What there is, and what there is to do, before anything is made.
+
+use std::collections::BTreeSet;
+
+use caravan_bundle::image;
+use caravan_lab::Provider;
+
+use super::{Up, UpPlan, UpRequest};
+use crate::events::LifecycleWarning;
+use crate::{ClusterRecord, Error, LabChoices, data, machines};
+
+impl Up<'_> {
+    /// Looks at everything that can be known beforehand, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// One for each thing that stands in the way: [`Error::MadeElsewhere`], [`Error::Strangers`], [`Error::Edited`],
+    /// [`Error::ChosenOtherwise`], [`Error::NoBox`], [`Error::Conflicts`]. A lost cluster is none: see [`UpPlan::lost`].
+    pub fn survey(&self) -> Result<UpPlan, Error> {
+        let UpRequest { lab, dir, .. } = *self.request;
+        let before = LabChoices::read(dir)?;
+        let kind = before
+            .as_ref()
+            .map_or(Provider::Docker, |choices| choices.provider);
+        let provider = machines::provider(kind);
+        let found = provider.machines(lab.name(), &dir.projects())?;
+        let volumes = provider.volumes(lab.name())?;
+        machines::made_here(lab.name(), &found, &volumes, dir)?;
+        let holders = data::holders(&found, &volumes);
+        self.hold_unedited(&holders)?;
+        let cluster = ClusterRecord::read(dir)?;
+        let lost = cluster.as_ref().and_then(|_| data::loss(lab, &holders));
+        // A lab whose machines were lost is still the one that was made.
+        let made = !holders.is_empty() || cluster.is_some();
+        let mut choices = LabChoices::settle(lab, &self.request.asked, before, made)?;
+        let resolvers = choices.nameservers.clone();
+        choices.take_resolvers(&self.request.resolvers);
+        if choices.provider != Provider::Docker && choices.image.is_none() {
+            return Err(Error::NoBox {
+                provider: choices.provider,
+            });
+        }
+        if choices.provider == Provider::Docker
+            && let Some(image) = &choices.image
+            && image::is_lost(&caravan_bundle::docker::find()?, image)?
+        {
+            choices.image = None;
+        }
+        let todo: Vec<String> = self
+            .request
+            .wanted
+            .iter()
+            .map(|machine| machine.name.clone())
+            .filter(|name| {
+                let runs = lost.is_none() && found.iter().any(|it| it.name == *name && it.runs());
+                !runs || !self.is_deployed(name)
+            })
+            .collect();
+        if !todo.is_empty() {
+            self.hold_free(choices.provider)?;
+        }
+        if resolvers != choices.nameservers && found.iter().any(|it| !todo.contains(&it.name)) {
+            self.run.warn(&LifecycleWarning::OtherResolvers {
+                lab: lab.name().to_owned(),
+                before: resolvers,
+                now: choices.nameservers.clone(),
+            });
+        }
+        Ok(UpPlan {
+            choices,
+            found,
+            todo,
+            lost,
+            lost_seen: cluster.map(|cluster| cluster.seen),
+        })
+    }
+
+    /// The machines that are there, or whose data is, must be of this lab as its file says it.
+    fn hold_unedited(&self, holders: &BTreeSet<&str>) -> Result<(), Error> {
+        let UpRequest { lab, dir, .. } = *self.request;
+        if holders.is_empty() {
+            return Ok(());
+        }
+        let Some(then) = machines::deployed_lab(lab.name(), dir) else {
+            return Err(Error::Strangers {
+                lab: lab.name().to_owned(),
+                machines: holders.iter().map(|name| (*name).to_owned()).collect(),
+            });
+        };
+        let changes = lab.changes_since(&then);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Edited {
+            lab: lab.name().to_owned(),
+            changes,
+        })
+    }
+
+    /// Nobody else may have the lab's addresses.
+    fn hold_free(&self, kind: Provider) -> Result<(), Error> {
+        let lab = self.request.lab;
+        let addresses: Vec<_> = lab
+            .machines()
+            .iter()
+            .map(|machine| (machine.name.clone(), machine.ip))
+            .collect();
+        let conflicts = machines::provider(kind).conflicts(lab.name(), lab.subnet(), &addresses)?;
+        match conflicts.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Conflicts { conflicts }),
+        }
+    }
+}

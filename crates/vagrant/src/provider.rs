@@ -1,0 +1,297 @@
+//! What runs machines, behind one trait: which machines exist, who stands in their way, how they start, stop and go.
+//!
+//! Whoever brings labs up and down knows [`MachineProvider`] alone. Another kind of machine is one more implementation of
+//! it, and one more arm of [`of`].
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+use serde::Serialize;
+
+use crate::engine::{Conflict, Removed, Volume};
+use crate::output::Line;
+use crate::{Error, MachineState, Up, Vagrant};
+
+mod containers;
+mod virtual_machines;
+
+use containers::Containers;
+use virtual_machines::VirtualMachines;
+
+/// A machine of a lab that is there, whether or not it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundMachine {
+    /// Its name.
+    pub name: String,
+    /// The server whose Vagrant project it is of.
+    pub server: String,
+    /// Whether it runs.
+    pub state: MachineState,
+    /// The engine's id of its container; none for virtual machines.
+    pub id: Option<String>,
+    /// What it was made from; none for virtual machines.
+    pub image: Option<String>,
+    /// The folder of the Vagrant project that made it, if it is known.
+    #[serde(skip)]
+    pub folder: Option<PathBuf>,
+}
+
+impl FoundMachine {
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.state == MachineState::Running
+    }
+}
+
+/// The Vagrant projects of one lab on this computer: a folder for each server, and one for Vagrant's logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabProjects {
+    /// The folder that holds one Vagrant project for each server, named like it.
+    pub folder: PathBuf,
+    /// Where what Vagrant says is kept, as `<server>.log`.
+    pub logs: PathBuf,
+    /// What Vagrant takes for the user's own folder, where machines need nothing of the user's.
+    pub vagrant_home: PathBuf,
+}
+
+impl LabProjects {
+    /// The Vagrant project of a server.
+    pub fn project(&self, server: &str) -> PathBuf {
+        self.folder.join(server)
+    }
+
+    /// Everything that Vagrant said about a server.
+    pub fn log(&self, server: &str) -> PathBuf {
+        self.logs.join(format!("{server}.log"))
+    }
+
+    /// The servers that have a project here, sorted.
+    pub fn servers(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| self.project(name).join("Vagrantfile").is_file())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// Hears each line that Vagrant says while it works; several projects may be worked on at the same time.
+pub type LineListener<'a> = dyn Fn(&Line) + Sync + 'a;
+
+/// What runs the machines of labs.
+///
+/// Questions name the lab; what is done names machines, which are all of one lab. A provider asks whatever runs its
+/// machines each time, and remembers nothing.
+pub trait MachineProvider: Send + Sync {
+    /// Vagrant's word for it, such as `docker`.
+    fn word(&self) -> &'static str;
+
+    /// The Vagrant that starts its machines.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] and [`Error::TooOld`] where it is not there, [`Error::File`] where the lab's folder cannot be
+    /// written.
+    fn vagrant(&self, projects: &LabProjects) -> Result<Vagrant, Error>;
+
+    /// The machines of the lab that are there, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`], [`Error::EngineAnswer`], [`Error::Refused`], [`Error::Process`] when nobody answers.
+    fn machines(&self, lab: &str, projects: &LabProjects) -> Result<Vec<FoundMachine>, Error>;
+
+    /// What outlives machines of the lab that are removed by others, by name; none where a machine's data is its own disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`MachineProvider::machines`].
+    fn volumes(&self, lab: &str) -> Result<Vec<Volume>, Error>;
+
+    /// The labs that have machines, sorted; those that are known here where machines carry no labels.
+    ///
+    /// # Errors
+    ///
+    /// As [`MachineProvider::machines`]; nothing is there where what runs machines was never installed.
+    fn labs(&self) -> Result<Vec<String>, Error>;
+
+    /// The labs that have data and perhaps no machines, sorted.
+    ///
+    /// # Errors
+    ///
+    /// As [`MachineProvider::labs`].
+    fn labs_with_data(&self) -> Result<Vec<String>, Error>;
+
+    /// Who stands in the way of `lab` taking `subnet`, and of its machines taking `addresses` in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`MachineProvider::machines`].
+    fn conflicts(
+        &self,
+        lab: &str,
+        subnet: Ipv4Net,
+        addresses: &[(String, Ipv4Addr)],
+    ) -> Result<Vec<Conflict>, Error>;
+
+    /// Creates and starts machines of one server's project, and runs their provisioners.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Group::up`].
+    fn start(
+        &self,
+        vagrant: &Vagrant,
+        projects: &LabProjects,
+        server: &str,
+        machines: &[&str],
+        heard: &LineListener<'_>,
+    ) -> Result<(), Error> {
+        let up = Up {
+            provider: Some(self.word()),
+            machines,
+            provision: true,
+        };
+        let group = vagrant.group(projects.project(server));
+        group.up(&up, &projects.log(server), &mut |line| heard(line))
+    }
+
+    /// Tells machines to stop, all at once, and waits until they have; one that has not after `grace` is stopped hard,
+    /// where the provider can.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Group::halt`], [`Error::EngineDown`].
+    fn stop(
+        &self,
+        projects: &LabProjects,
+        machines: &[&FoundMachine],
+        grace: Duration,
+        heard: &LineListener<'_>,
+    ) -> Result<(), Error>;
+
+    /// Removes machines, all at once. With `goodbye` they are told to stop first and have that long for it, so that those
+    /// that stay hear of it; without, they are killed.
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Group::destroy`], [`Error::EngineDown`].
+    fn remove(
+        &self,
+        projects: &LabProjects,
+        machines: &[&FoundMachine],
+        goodbye: Option<Duration>,
+        heard: &LineListener<'_>,
+    ) -> Result<(), Error>;
+
+    /// Puts right what Vagrant believes of machines that were stopped, where it was not Vagrant that stopped them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`].
+    fn note_stopped(&self, projects: &LabProjects, machines: &[&FoundMachine])
+    -> Result<(), Error>;
+
+    /// Puts right what Vagrant believes of machines that were removed, where it was not Vagrant that removed them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`].
+    fn note_removed(&self, projects: &LabProjects, machines: &[&FoundMachine])
+    -> Result<(), Error>;
+
+    /// Removes volumes by name, with all that is in them. No machine may use them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`] and [`Error::Process`].
+    fn remove_volumes(&self, names: &[&str]) -> Result<(), Error>;
+
+    /// Removes whatever carries the lab's label, also of machines that are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`], [`Error::NetworkInUse`] and [`Error::Process`]: what was removed until then is gone.
+    fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error>;
+
+    /// Puts back what machines changed on the computer that runs them, once no lab has a machine there any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EngineDown`], [`Error::EngineAnswer`], [`Error::Process`].
+    fn put_host_back(&self) -> Result<(), Error>;
+}
+
+/// The provider that Vagrant calls `word`: `docker`, `libvirt` or `virtualbox`; none of another name.
+pub fn of(word: &str) -> Option<Box<dyn MachineProvider>> {
+    match word {
+        "docker" => Some(Box::new(Containers)),
+        "libvirt" => Some(Box::new(VirtualMachines { word: "libvirt" })),
+        "virtualbox" => Some(Box::new(VirtualMachines { word: "virtualbox" })),
+        _ => None,
+    }
+}
+
+/// Machines by the server whose project they are of, by name.
+fn by_server<'a>(machines: &[&'a FoundMachine]) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut servers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for machine in machines {
+        servers
+            .entry(&machine.server)
+            .or_default()
+            .push(&machine.name);
+    }
+    servers
+}
+
+/// Does `note` to the machines of each project; all of them, and then tells the first failure.
+fn in_projects(
+    projects: &LabProjects,
+    machines: &[&FoundMachine],
+    note: impl Fn(&Path, &[&str]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    by_server(machines)
+        .into_iter()
+        .map(|(server, names)| note(&projects.project(server), &names))
+        .fold(Ok(()), Result::and)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_provider_is_known_by_its_own_word() {
+        for word in ["docker", "libvirt", "virtualbox"] {
+            assert_eq!(of(word).map(|it| it.word()), Some(word));
+        }
+        assert!(of("hyperv").is_none());
+    }
+
+    #[test]
+    fn servers_are_those_with_a_vagrantfile() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let projects = LabProjects {
+            folder: folder.path().to_owned(),
+            logs: folder.path().join("logs"),
+            vagrant_home: folder.path().join("vagrant.d"),
+        };
+        assert_eq!(projects.servers(), [""; 0]);
+        for name in ["server2", "server1", "pki"] {
+            fs::create_dir(projects.project(name)).expect("made");
+        }
+        for name in ["server2", "server1"] {
+            fs::write(projects.project(name).join("Vagrantfile"), "").expect("written");
+        }
+        assert_eq!(projects.servers(), ["server1", "server2"]);
+    }
+}

@@ -1,0 +1,145 @@
+//! Machines that are containers: the engine is asked, and asked to stop and remove, because Vagrant takes two seconds for
+//! each project before it asks the engine for the same.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+use super::{FoundMachine, LabProjects, LineListener, MachineProvider, in_projects};
+use crate::engine::{Conflict, Container, Engine, Removed, Volume};
+use crate::{Error, MachineState, Vagrant, notes};
+
+/// Machines that a container engine runs.
+#[derive(Debug)]
+pub(super) struct Containers;
+
+impl From<Container> for FoundMachine {
+    fn from(container: Container) -> Self {
+        Self {
+            name: container.machine,
+            server: container.server,
+            state: container.state,
+            id: Some(container.id),
+            image: Some(container.image),
+            folder: Some(container.folder).filter(|folder| folder.is_absolute()),
+        }
+    }
+}
+
+impl MachineProvider for Containers {
+    fn word(&self) -> &'static str {
+        "docker"
+    }
+
+    /// Containers need no plugin and no box, so what the user keeps for projects of their own takes no part.
+    fn vagrant(&self, projects: &LabProjects) -> Result<Vagrant, Error> {
+        Vagrant::find()?.apart(&projects.vagrant_home)
+    }
+
+    fn machines(&self, lab: &str, _projects: &LabProjects) -> Result<Vec<FoundMachine>, Error> {
+        let containers = Engine::find()?.machines(Some(lab))?;
+        Ok(containers.into_iter().map(FoundMachine::from).collect())
+    }
+
+    fn volumes(&self, lab: &str) -> Result<Vec<Volume>, Error> {
+        Engine::find()?.volumes(Some(lab))
+    }
+
+    fn labs(&self) -> Result<Vec<String>, Error> {
+        let containers = if_installed(|engine| engine.machines(None))?;
+        Ok(sorted(containers.into_iter().map(|it| it.lab)))
+    }
+
+    fn labs_with_data(&self) -> Result<Vec<String>, Error> {
+        let volumes = if_installed(|engine| engine.volumes(None))?;
+        Ok(sorted(volumes.into_iter().map(|it| it.lab)))
+    }
+
+    fn conflicts(
+        &self,
+        lab: &str,
+        subnet: Ipv4Net,
+        addresses: &[(String, Ipv4Addr)],
+    ) -> Result<Vec<Conflict>, Error> {
+        Engine::find()?.conflicts(lab, subnet, addresses)
+    }
+
+    fn stop(
+        &self,
+        _projects: &LabProjects,
+        machines: &[&FoundMachine],
+        grace: Duration,
+        _heard: &LineListener<'_>,
+    ) -> Result<(), Error> {
+        Engine::find()?.stop(ids(machines), grace)
+    }
+
+    fn remove(
+        &self,
+        _projects: &LabProjects,
+        machines: &[&FoundMachine],
+        goodbye: Option<Duration>,
+        _heard: &LineListener<'_>,
+    ) -> Result<(), Error> {
+        let engine = Engine::find()?;
+        if let Some(goodbye) = goodbye {
+            engine.stop(ids(machines), goodbye)?;
+        }
+        engine.remove_containers(ids(machines))
+    }
+
+    fn note_stopped(
+        &self,
+        projects: &LabProjects,
+        machines: &[&FoundMachine],
+    ) -> Result<(), Error> {
+        in_projects(projects, machines, |project, names| {
+            notes::note_state(project, names, &MachineState::Stopped)
+        })
+    }
+
+    fn note_removed(
+        &self,
+        projects: &LabProjects,
+        machines: &[&FoundMachine],
+    ) -> Result<(), Error> {
+        in_projects(projects, machines, notes::forget)
+    }
+
+    fn remove_volumes(&self, names: &[&str]) -> Result<(), Error> {
+        Engine::find()?.remove_volumes(names.iter().copied())
+    }
+
+    fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
+        Engine::find()?.remove_leftovers(lab)
+    }
+
+    fn put_host_back(&self) -> Result<(), Error> {
+        Engine::find()?.put_host_back().map(drop)
+    }
+}
+
+fn ids<'a>(machines: &[&'a FoundMachine]) -> impl Iterator<Item = &'a str> {
+    machines
+        .iter()
+        .filter_map(|machine| machine.id.as_deref())
+        .collect::<Vec<_>>()
+        .into_iter()
+}
+
+/// What the engine has; nothing where none was ever installed.
+fn if_installed<T>(ask: impl FnOnce(&Engine) -> Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
+    match Engine::find() {
+        Ok(engine) => ask(&engine),
+        Err(Error::Process(caravan_process::Error::NotFound { .. })) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn sorted(labs: impl Iterator<Item = String>) -> Vec<String> {
+    let mut labs: Vec<String> = labs.collect();
+    labs.sort();
+    labs.dedup();
+    labs
+}
