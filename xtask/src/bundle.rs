@@ -5,6 +5,7 @@ use caravan_bundle::{docker, image};
 use caravan_host::Purpose;
 use serde::Serialize;
 
+use crate::environment;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags::{self, BundleAction};
@@ -29,7 +30,7 @@ struct Line<'a> {
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error> {
-    let cache = Cache::open(None)?;
+    let cache = environment::cache()?;
     let told = Told(screen);
     match &flags.action {
         BundleAction::Build {
@@ -89,10 +90,11 @@ fn build(
     let mut purpose = Purpose::making(source(from), caravan_bundle::Base::Ubuntu);
     purpose.running = false;
     setup::ensure(purpose, yes, screen)?;
-    let bundle = caravan_bundle::ensure(cache, minor, source(from), &Told(screen))?;
+    let (from, settings) = (source(from), environment::download_settings());
+    let bundle = caravan_bundle::ensure(cache, minor, from, &settings, &Told(screen))?;
     println!("{}", bundle.dir.display());
     if let Some(network) = pod_network {
-        let made = add_on::ensure(cache, minor, network.into(), source(from), &Told(screen))?;
+        let made = add_on::ensure(cache, minor, network.into(), from, &settings, &Told(screen))?;
         println!("{}", made.dir.display());
     }
     Ok(())

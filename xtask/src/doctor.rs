@@ -5,7 +5,7 @@ use caravan_host::findings::{self, Finding, LabInQuestion, RemedyCommands, Verdi
 use caravan_lab::Provider;
 use caravan_lifecycle::{LabChoices, Workspace};
 
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::exit::Exit;
 use crate::flags;
 use crate::kubeconfig;
@@ -14,6 +14,7 @@ use crate::software;
 
 /// What remedies name.
 pub(crate) const COMMANDS: RemedyCommands = RemedyCommands {
+    tool: error::TOOL,
     setup: setup::COMMAND,
     prune: "cargo xtask bundle prune",
 };

@@ -93,7 +93,7 @@ impl Error {
     /// The next thing to do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
-            Self::Bundle(error) => error.hint(),
+            Self::Bundle(error) => error.hint(TOOL),
             Self::Declined { .. } => {
                 Some("answer `y` on a terminal, or run the same command with `--yes`".to_owned())
             }

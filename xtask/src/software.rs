@@ -6,6 +6,7 @@ use caravan_host::Purpose;
 use caravan_lab::{Lab, PodNetwork};
 use caravan_render::Software;
 
+use crate::environment;
 use crate::error::Error;
 use crate::flags::{self, Origin};
 use crate::setup;
@@ -26,7 +27,7 @@ pub(crate) fn versions(lab: &Lab) -> Result<Software, Error> {
         coredns_repository: software.coredns_repository,
         coredns_tag: software.coredns_tag,
         pause_image: software.pause_image,
-        flannel_image: caravan_bundle::flannel_image(&minor)?,
+        flannel_image: add_on::flannel_image(&minor)?,
         calico_manifest: calico_manifest(lab, &minor)?,
     })
 }
@@ -36,7 +37,7 @@ fn calico_manifest(lab: &Lab, minor: &str) -> Result<Option<String>, Error> {
     if lab.pod_network() != PodNetwork::Calico {
         return Ok(None);
     }
-    let found = add_on::find(&Cache::open(None)?, minor, Network::Calico)?;
+    let found = add_on::find(&environment::cache()?, minor, Network::Calico)?;
     found.map_or(Ok(None), |calico| Ok(calico.published_manifest()?))
 }
 
@@ -72,13 +73,15 @@ pub(crate) fn image(
     yes: bool,
     screen: &Screen,
 ) -> Result<String, Error> {
-    let cache = Cache::open(None)?;
+    let cache = environment::cache()?;
     let told = Told(screen);
     setup::ensure(lacking(&cache, minor, network, origin)?, yes, screen)?;
     let from = source(origin.source);
     let docker = caravan_bundle::docker::find()?;
-    let bundle = caravan_bundle::ensure(&cache, minor, from, &told)?;
-    let add_on = network.map(|network| add_on::ensure(&cache, minor, network, from, &told));
+    let settings = environment::download_settings();
+    let bundle = caravan_bundle::ensure(&cache, minor, from, &settings, &told)?;
+    let add_on =
+        network.map(|network| add_on::ensure(&cache, minor, network, from, &settings, &told));
     Ok(image::bake(
         &cache,
         &bundle,
@@ -112,7 +115,7 @@ pub(crate) fn image_for(
 pub(crate) fn purpose(lab: &Lab, origin: &Origin) -> Result<Purpose, Error> {
     let network = network(lab.pod_network());
     lacking(
-        &Cache::open(None)?,
+        &environment::cache()?,
         &lab.kubernetes().to_string(),
         network,
         origin,

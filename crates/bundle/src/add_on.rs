@@ -14,10 +14,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::network::Network;
-use self::recipe::id;
-pub(crate) use self::recipe::{current_ids, first_image};
-use crate::bundle::{DOWNLOADS, Source};
-use crate::cache::Cache;
+pub(crate) use self::recipe::current_ids;
+use self::recipe::{first_image, id};
+use crate::cache::{Cache, DOWNLOADS};
 use crate::compile::{Site, Tools};
 use crate::components::FLANNEL;
 use crate::download::{Downloader, Wanted};
@@ -25,7 +24,8 @@ use crate::entry::{self, Manifest};
 use crate::pins::{Arch, Pins};
 use crate::progress::{Progress, Silent, step};
 use crate::registry::{Reference, Registry};
-use crate::{Error, bundle, compile};
+use crate::source::{DownloadSettings, Source, published_or_go};
+use crate::{Error, compile};
 
 /// Where the published manifest is in an add-on.
 const PUBLISHED: &str = "manifest.yaml";
@@ -77,8 +77,6 @@ struct About {
 /// Makes sure that there is `network` for Kubernetes `minor` and this computer's processor.
 ///
 /// One that is in the cache, from the asked source or for [`Source::Auto`] from either, is checked and returned.
-/// `$CARAVAN_MIRROR` is asked as for bundles; `$CARAVAN_REGISTRY` (`http://host:port`) is a registry that has the images
-/// of all others under their repositories' names.
 ///
 /// # Errors
 ///
@@ -88,14 +86,15 @@ pub fn ensure(
     minor: &str,
     network: Network,
     source: Source,
+    settings: &DownloadSettings,
     progress: &dyn Progress,
 ) -> Result<AddOn, Error> {
     Maker {
         cache,
         pins: Pins::of(minor, Arch::host()?)?,
         network,
-        downloader: bundle::downloader(cache)?,
-        registry: bundle::variable("CARAVAN_REGISTRY"),
+        downloader: Downloader::of(cache, settings)?,
+        registry: settings.registry.clone(),
         tools: Tools::default(),
         progress,
     }
@@ -126,7 +125,7 @@ pub fn is_made(
 /// The sources whose add-ons will do for `source`.
 fn sources(network: Network, source: Source) -> Result<&'static [Source], Error> {
     match (network, source) {
-        (Network::Flannel, _) => Ok(bundle::sources(source)),
+        (Network::Flannel, _) => Ok(source.choices()),
         (Network::Calico, Source::Auto | Source::Download) => Ok(&[Source::Download]),
         (Network::Calico, Source::Go) => Err(Error::NotBuilt {
             network: network.as_str(),
@@ -148,6 +147,16 @@ pub fn find(cache: &Cache, minor: &str, network: Network) -> Result<Option<AddOn
         }
     }
     Ok(None)
+}
+
+/// The name of flannel's image for Kubernetes `minor`, as machines of labs with that pod network know it.
+///
+/// # Errors
+///
+/// [`Error::UnknownMinor`] and [`Error::UnknownProcessor`].
+pub fn flannel_image(minor: &str) -> Result<String, Error> {
+    let pins = Pins::of(minor, Arch::host()?)?;
+    Ok(first_image(&pins, Network::Flannel))
 }
 
 /// What making an add-on takes.
@@ -172,7 +181,7 @@ impl Maker<'_> {
         }
         let source = match sources {
             [only] => *only,
-            _ => bundle::published_or_go(self.reach(), self.progress, |why| {
+            _ => published_or_go(self.reach(), self.progress, |why| {
                 let network = self.network;
                 format!(
                     "{network}'s published image cannot be had ({why}); building it from Go modules"

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use caravan_docker::DockerCli;
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::reason;
 use crate::cache::Cache;
 use crate::digest::Recipe;
 use crate::entry;
@@ -135,7 +134,7 @@ pub(crate) fn ensure(
                 Err(error @ Error::Program { .. }) => error,
                 made => return made,
             };
-            let registry = reason(&error);
+            let registry = error.in_one_line();
             let text = format!(
                 "the registry's base image cannot be had ({registry}); making one from Debian packages"
             );

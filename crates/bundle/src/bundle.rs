@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, DOWNLOADS};
 use crate::compile::{PAUSE, PROBE, RUSTC_FLAGS, Site, Tools};
 use crate::components::COMPONENTS;
 use crate::digest::Recipe;
@@ -16,28 +15,11 @@ use crate::oci::{self, Image};
 use crate::pins::{Arch, Pins};
 use crate::progress::{Event, Progress, Silent, step};
 use crate::software::{KUBE_PROXY, Software, images, software};
+use crate::source::{DownloadSettings, Source, published_or_go};
 use crate::{Error, compile, download};
 
 /// Goes into every bundle's name: a change of how bundles are laid out or images are written gives other bundles.
 const FORMAT: &str = "bundle 1";
-
-/// Held while files come: two runners would write the same parts.
-pub(crate) const DOWNLOADS: &str = "downloads";
-
-/// How long a download waits for the next bytes.
-const STALL: Duration = Duration::from_secs(30);
-
-/// Where software comes from. The versions are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// Published files if their servers can be reached, else Go modules.
-    Auto,
-    /// Published files, by pin and sha256.
-    Download,
-    /// Go modules, by version and go.sum.
-    Go,
-}
 
 /// A bundle that is whole.
 #[derive(Debug, Clone)]
@@ -71,8 +53,7 @@ struct About {
 /// Makes sure that there is a bundle for Kubernetes `minor` (`1.36`) and this computer's processor.
 ///
 /// A bundle that is in the cache, from the asked source or for [`Source::Auto`] from either, is checked and returned.
-/// A damaged one is made again. `$CARAVAN_MIRROR` is asked instead of the published servers, if it is set: the file
-/// `https://HOST/PATH` is looked for at `$CARAVAN_MIRROR/HOST/PATH`.
+/// A damaged one is made again.
 ///
 /// # Errors
 ///
@@ -81,27 +62,17 @@ pub fn ensure(
     cache: &Cache,
     minor: &str,
     source: Source,
+    settings: &DownloadSettings,
     progress: &dyn Progress,
 ) -> Result<Bundle, Error> {
     Maker {
         cache,
         pins: Pins::of(minor, Arch::host()?)?,
-        downloader: downloader(cache)?,
+        downloader: Downloader::of(cache, settings)?,
         tools: Tools::default(),
         progress,
     }
     .ensure(source)
-}
-
-/// What downloads for a cache, through `$CARAVAN_MIRROR` if it is set.
-pub(crate) fn downloader(cache: &Cache) -> Result<Downloader, Error> {
-    let mirror = variable("CARAVAN_MIRROR");
-    Ok(Downloader::new(cache.downloads()?, mirror, STALL))
-}
-
-/// The value of an environment variable; an empty one counts as none.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Whether the cache has a whole bundle that [`ensure`] would return without making one.
@@ -111,21 +82,12 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 /// [`Error`] when nothing is pinned for `minor`, or the cache cannot be read.
 pub fn is_made(cache: &Cache, minor: &str, source: Source) -> Result<bool, Error> {
     let pins = Pins::of(minor, Arch::host()?)?;
-    for &source in sources(source) {
+    for &source in source.choices() {
         if find(cache, &id(&pins, source), &Silent)?.is_some() {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-/// The sources whose bundles will do for `source`.
-pub(crate) fn sources(source: Source) -> &'static [Source] {
-    match source {
-        Source::Auto => &[Source::Download, Source::Go],
-        Source::Download => &[Source::Download],
-        Source::Go => &[Source::Go],
-    }
 }
 
 /// What making a bundle takes.
@@ -139,7 +101,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn ensure(&self, source: Source) -> Result<Bundle, Error> {
-        for &source in sources(source) {
+        for &source in source.choices() {
             if let Some(bundle) = find(self.cache, &id(&self.pins, source), self.progress)? {
                 return Ok(bundle);
             }
@@ -238,35 +200,6 @@ impl Maker<'_> {
             download::place(artifact, &self.downloader.path(&artifact.sha256), bundle)
         })
     }
-}
-
-/// The source that [`Source::Auto`] stands for, once the published files were asked for: Go modules where their servers
-/// cannot be reached, which is told with what `tell` makes of the reason.
-pub(crate) fn published_or_go(
-    reached: Result<(), Error>,
-    progress: &dyn Progress,
-    tell: impl FnOnce(&str) -> String,
-) -> Result<Source, Error> {
-    match reached {
-        Ok(()) => Ok(Source::Download),
-        Err(error) if error.is_unreachable() => {
-            let text = tell(&reason(&error));
-            progress.event(&Event::Note { text: &text });
-            Ok(Source::Go)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// An error and its causes, in one line.
-pub(crate) fn reason(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// The bundle `id` if it is there and whole. A damaged one is told of and treated as absent.

@@ -21,6 +21,9 @@ use caravan_process::interrupt;
 use crate::Error;
 use crate::progress::{Event, Progress};
 
+/// Held while files come: two runners would write the same parts.
+pub(crate) const DOWNLOADS: &str = "downloads";
+
 /// How often a lock that another runner holds is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
@@ -58,17 +61,15 @@ impl Drop for Workshop {
 }
 
 impl Cache {
-    /// Opens the cache at `root`, or else at `$CARAVAN_CACHE`, `$XDG_CACHE_HOME/caravan` or `~/.cache/caravan`, and
-    /// makes its folder.
+    /// Opens the cache at `root`, and makes its folder.
     ///
     /// # Errors
     ///
     /// [`Error::File`] when the folder cannot be made.
-    pub fn open(root: Option<PathBuf>) -> Result<Self, Error> {
-        let root = root.unwrap_or_else(|| place(|name| std::env::var_os(name).map(PathBuf::from)));
-        fs::create_dir_all(&root).map_err(Error::file("make the folder", &root))?;
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(root).map_err(Error::file("make the folder", root))?;
         // Programs are started in other folders than ours and given paths below it.
-        let root = fs::canonicalize(&root).map_err(Error::file("find", &root))?;
+        let root = fs::canonicalize(root).map_err(Error::file("find", root))?;
         Ok(Self { root })
     }
 
@@ -174,15 +175,6 @@ impl Cache {
     }
 }
 
-/// Where the cache is, by the environment.
-fn place(variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
-    let set = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
-    set("CARAVAN_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|caches| caches.join("caravan")))
-        .or_else(|| set("HOME").map(|home| home.join(".cache/caravan")))
-        .unwrap_or_else(|| PathBuf::from(".cache/caravan"))
-}
-
 /// Removes a folder and what is in it; one that is not there is fine.
 pub(crate) fn remove_tree(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
@@ -199,30 +191,9 @@ mod tests {
     use crate::progress::Silent;
 
     #[test]
-    fn the_environment_says_where_it_is() {
-        let of = |set: &[(&str, &str)]| {
-            place(|name| {
-                set.iter()
-                    .find(|(known, _)| *known == name)
-                    .map(|(_, value)| PathBuf::from(value))
-            })
-        };
-        let home = ("HOME", "/h");
-        let xdg = ("XDG_CACHE_HOME", "/x");
-        assert_eq!(of(&[home]), Path::new("/h/.cache/caravan"));
-        assert_eq!(of(&[home, xdg]), Path::new("/x/caravan"));
-        assert_eq!(of(&[home, xdg, ("CARAVAN_CACHE", "/c")]), Path::new("/c"));
-        assert_eq!(
-            of(&[home, ("CARAVAN_CACHE", "")]),
-            Path::new("/h/.cache/caravan"),
-            "empty is unset"
-        );
-    }
-
-    #[test]
     fn a_lock_names_its_holder_and_ends_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
         let held = cache.lock("x", &Silent).unwrap();
         let (_, holder) = cache.try_lock("x").unwrap().unwrap_err();
         assert_eq!(holder, format!("process {}", std::process::id()));
@@ -233,7 +204,7 @@ mod tests {
     #[test]
     fn a_workshop_is_empty_whatever_was_left_there() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
         let left = cache.tmp().unwrap().join("x");
         fs::create_dir(&left).unwrap();
         fs::write(left.join("left"), "by a runner that was killed").unwrap();

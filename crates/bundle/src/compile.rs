@@ -48,9 +48,6 @@ pub(crate) const RUSTC_FLAGS: [&str; 14] = [
     "codegen-units=1",
 ];
 
-/// The oldest Go that builds all components.
-const GO: (u32, u32) = (1, 26);
-
 /// The compilers. Those not given are looked for on this computer, with what they need beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
@@ -65,10 +62,8 @@ impl Tools {
         }
         let go = match needs::go()? {
             Go::Enough { program, .. } => program,
-            Go::TooOld { version, .. } => {
-                return Err(lacking_go(&format!("a newer Go than {version}")));
-            }
-            Go::Absent => return Err(lacking_go("Go")),
+            Go::TooOld { version, .. } => return Err(needs::lacking_newer_go(&version)),
+            Go::Absent => return Err(needs::lacking_go("Go")),
         };
         needs::seccomp()?;
         Ok(go)
@@ -106,58 +101,13 @@ pub(crate) fn go(
     site: &Site<'_>,
 ) -> Result<String, Error> {
     let go = tools.go()?;
-    let toolchain = go_version(&go)?;
+    let toolchain = needs::go_version(&go)?;
     for component in components {
         let version = pins.versions.of(component.name).map_or("", String::as_str);
         let text = format!("build {} {version} from Go modules", component.name);
         step(site.progress, &text, || build(component, pins, &go, site))?;
     }
     Ok(toolchain)
-}
-
-/// Go's version, if it can build the components by itself or by fetching a newer toolchain.
-pub(crate) fn go_version(go: &Program) -> Result<String, Error> {
-    match judge(go)? {
-        (version, true) => Ok(version),
-        (version, false) => Err(lacking_go(&format!("a newer Go than {version}"))),
-    }
-}
-
-/// Go's version, and whether it can build the components by itself or by fetching a newer toolchain.
-pub(crate) fn judge(go: &Program) -> Result<(String, bool), Error> {
-    let doing = || Error::program("ask Go for its version");
-    let answer = go
-        .call(["env", "GOVERSION", "GOTOOLCHAIN"])
-        .run()
-        .map_err(doing())?
-        .stdout;
-    let mut lines = answer.lines();
-    let (version, switching) = (
-        lines.next().unwrap_or("").trim(),
-        lines.next().unwrap_or("").trim(),
-    );
-    let enough = match numbers(version) {
-        Some(found) if found >= GO => true,
-        // From 1.21 on, Go fetches the toolchain that a module asks for, unless it is told not to: some distributions do.
-        Some(found) => found >= (1, 21) && switching != "local",
-        // A development build.
-        None => version.starts_with("devel"),
-    };
-    Ok((version.to_owned(), enough))
-}
-
-fn lacking_go(what: &str) -> Error {
-    Error::Lacking {
-        what: format!("{what} (1.{} or newer)", GO.1),
-        needed_for: "the build from Go modules",
-        remedy: "`cargo xtask setup` installs it; https://go.dev/dl/ has it too. With `--source download` none is needed"
-            .to_owned(),
-    }
-}
-
-fn numbers(version: &str) -> Option<(u32, u32)> {
-    let mut parts = version.strip_prefix("go")?.split(['.', 'r', 'b', ' ', '-']);
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 fn build(component: &Component, pins: &Pins, go: &Program, site: &Site<'_>) -> Result<(), Error> {
@@ -292,19 +242,6 @@ fn take(built: &Path, to: &Path) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::components::COMPONENTS;
-
-    #[test]
-    fn go_versions_are_compared_by_number() {
-        for (version, numbered) in [
-            ("go1.26.8", Some((1, 26))),
-            ("go1.9", Some((1, 9))),
-            ("go1.27rc1", Some((1, 27))),
-            ("devel go1.28-abc", None),
-            ("", None),
-        ] {
-            assert_eq!(numbers(version), numbered, "{version}");
-        }
-    }
 
     #[test]
     fn programs_that_go_would_misname_are_built_alone() {

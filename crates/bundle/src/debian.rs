@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use caravan_process::Program;
 
 use crate::Error;
+use crate::error::Remedy;
 use crate::progress::{Event, Progress};
 
 /// The release: the one that the packages of `image/packages.txt` were chosen for.
@@ -47,12 +48,10 @@ pub(crate) fn make(
     log: &Path,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
-    let lacking = |what: &str, package: &str| Error::Lacking {
+    let lacking = |what: &str, package| Error::Lacking {
         what: what.to_owned(),
         needed_for: "the base system from Debian packages",
-        remedy: format!(
-            "`cargo xtask setup` installs it; by hand: `sudo apt-get install {package}`"
-        ),
+        remedy: Remedy::Packages(package),
     };
     let mmdebstrap =
         Program::find("mmdebstrap").map_err(|_| lacking("mmdebstrap", "mmdebstrap"))?;

@@ -15,9 +15,11 @@ use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, ResponseExt as _};
 
+use crate::cache::Cache;
 use crate::digest::CopyError;
 use crate::pins::Artifact;
 use crate::progress::{Event, Progress};
+use crate::source::{DownloadSettings, Proxy};
 use crate::transport::StallConnector;
 use crate::{Error, digest};
 
@@ -48,11 +50,37 @@ pub(crate) struct Downloader {
     stall: Duration,
 }
 
+/// How long a download waits for the next bytes.
+const STALL: Duration = Duration::from_secs(30);
+
 impl Downloader {
+    /// Downloads into the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`] when its folder cannot be made.
+    pub(crate) fn of(cache: &Cache, settings: &DownloadSettings) -> Result<Self, Error> {
+        let DownloadSettings { mirror, proxy, .. } = settings.clone();
+        Ok(Self::through(proxy, cache.downloads()?, mirror, STALL))
+    }
+
+    /// Downloads into `folder`, without a proxy.
+    #[cfg(test)]
+    pub(crate) fn new(folder: PathBuf, mirror: Option<String>, stall: Duration) -> Self {
+        Self::through(None, folder, mirror, stall)
+    }
+
     /// Downloads into `folder`. With a `mirror`, `https://HOST/PATH` is asked for as `MIRROR/HOST/PATH`.
     /// A connection on which nothing comes for `stall` is given up.
-    pub(crate) fn new(folder: PathBuf, mirror: Option<String>, stall: Duration) -> Self {
+    fn through(
+        proxy: Option<Proxy>,
+        folder: PathBuf,
+        mirror: Option<String>,
+        stall: Duration,
+    ) -> Self {
         let config = Agent::config_builder()
+            // The library would look for one in the environment.
+            .proxy(proxy)
             .timeout_connect(Some(stall.min(Duration::from_secs(10))))
             .timeout_recv_response(Some(stall))
             .http_status_as_error(false)

@@ -70,8 +70,8 @@ pub enum Error {
         what: String,
         /// Who needs it.
         needed_for: &'static str,
-        /// The Debian or Ubuntu package, or another way to get it.
-        remedy: String,
+        /// How to get it.
+        remedy: Remedy,
     },
     /// A manifest or an answer could not be understood.
     #[error("cannot understand `{}`", path.display())]
@@ -182,6 +182,28 @@ pub enum Error {
     },
 }
 
+/// How something that a build needs is got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// A Go that is new enough.
+    Go,
+    /// The Debian or Ubuntu packages of these names, separated by blanks.
+    Packages(&'static str),
+}
+
+impl Remedy {
+    fn text(self, tool: &str) -> String {
+        match self {
+            Self::Go => format!(
+                "`{tool} setup` installs it; https://go.dev/dl/ has it too. With `--source download` none is needed"
+            ),
+            Self::Packages(names) => {
+                format!("`{tool} setup` installs it; by hand: `sudo apt-get install {names}`")
+            }
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -203,6 +225,17 @@ impl Error {
         }
     }
 
+    /// The error and its causes, in one line.
+    pub(crate) fn in_one_line(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
     /// Whether this says that a server cannot be reached or does not serve us, rather than that something is wrong here.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(
@@ -214,44 +247,54 @@ impl Error {
         )
     }
 
-    /// The next thing to do about it.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::Archive { source, .. } | Self::File { source, .. } if is_full(source) => FULL,
-            Self::Program { source, .. } => return program_hint(source),
-            Self::Base { packages, .. } => return packages.hint(),
-            Self::Damaged { .. } => {
-                "`cargo xtask bundle verify` finds damaged bundles, and the next `up` makes them again"
+    /// The next thing to do about it; `tool` is the command whose verbs `setup`, `up` and `bundle` are meant, such as
+    /// `cargo xtask`.
+    pub fn hint(&self, tool: &str) -> Option<String> {
+        Some(match self {
+            Self::Archive { source, .. } | Self::File { source, .. } if is_full(source) => {
+                full(tool)
             }
+            Self::Program { source, .. } => return program_hint(source, tool),
+            Self::Base { packages, .. } => return packages.hint(tool),
+            Self::Damaged { .. } => format!(
+                "`{tool} bundle verify` finds damaged bundles, and the next `up` makes them again"
+            ),
             Self::Denied { .. }
             | Self::Stalled { .. }
             | Self::Transfer { .. }
-            | Self::Truncated { .. } => {
+            | Self::Truncated { .. } => format!(
                 "run the command again to go on where it stopped; `--source go` builds from Go modules instead, and \
-                 `cargo xtask bundle import FILE` takes a bundle made elsewhere"
-            }
-            Self::Lacking { remedy, .. } => return Some(remedy.clone()),
+                 `{tool} bundle import FILE` takes a bundle made elsewhere"
+            ),
+            Self::Lacking { remedy, .. } => remedy.text(tool),
             Self::NotBuilt { .. } => {
                 "its images hold programs that are no Go modules (BIRD, runit, tools in C): `--source download` has them \
                  from its registry, and `pod_network = \"flannel\"` builds"
+                    .to_owned()
             }
-            Self::NotAnExport { .. } => {
-                "`cargo xtask bundle export FILE` makes one, on a computer that has the bundle"
+            Self::NotAnExport { .. } => format!(
+                "`{tool} bundle export FILE` makes one, on a computer that has the bundle"
+            ),
+            Self::UnknownBundle { .. } => format!("`{tool} bundle list` shows what there is"),
+            Self::UnknownMinor { .. } => {
+                "set `kubernetes` in the lab file to one of these".to_owned()
             }
-            Self::UnknownBundle { .. } => "`cargo xtask bundle list` shows what there is",
-            Self::UnknownMinor { .. } => "set `kubernetes` in the lab file to one of these",
             Self::WrongSum { .. } => {
                 "something on the way changes files (a proxy, a mirror); nothing of it was unpacked. \
                  `--source go` builds from Go modules instead"
+                    .to_owned()
             }
             _ => return None,
-        };
-        Some(hint.to_owned())
+        })
     }
 }
 
-const FULL: &str = "the disk is full: `cargo xtask bundle prune` removes what no longer is needed, \
-                    and the next run goes on where this one stopped";
+fn full(tool: &str) -> String {
+    format!(
+        "the disk is full: `{tool} bundle prune` removes what no longer is needed, \
+         and the next run goes on where this one stopped"
+    )
+}
 
 fn is_full(error: &io::Error) -> bool {
     matches!(
@@ -260,7 +303,7 @@ fn is_full(error: &io::Error) -> bool {
     )
 }
 
-fn program_hint(error: &caravan_process::Error) -> Option<String> {
+fn program_hint(error: &caravan_process::Error, tool: &str) -> Option<String> {
     if let caravan_process::Error::Failed(failure) = error {
         let said = |words: &str| {
             failure
@@ -269,12 +312,12 @@ fn program_hint(error: &caravan_process::Error) -> Option<String> {
                 .any(|line| line.to_lowercase().contains(words))
         };
         if said("no space left on device") {
-            return Some(FULL.to_owned());
+            return Some(full(tool));
         }
         if caravan_docker::is_down(failure) {
-            return Some(
-                "the container engine is not running: `cargo xtask setup` starts it".to_owned(),
-            );
+            return Some(format!(
+                "the container engine is not running: `{tool} setup` starts it"
+            ));
         }
         if caravan_docker::is_forbidden(failure) {
             return Some(
@@ -293,7 +336,7 @@ mod tests {
     #[test]
     fn full_disks_are_named_whoever_meets_them() {
         let met_by_us = Error::file("write", Path::new("x"))(io::ErrorKind::StorageFull.into());
-        assert_eq!(met_by_us.hint().as_deref(), Some(FULL));
+        assert_eq!(met_by_us.hint("the tool"), Some(full("the tool")));
 
         let failure = caravan_process::Failure {
             command: "go build".to_owned(),
@@ -304,7 +347,7 @@ mod tests {
         };
         let met_by_go =
             Error::program("build etcd")(caravan_process::Error::Failed(Box::new(failure)));
-        assert_eq!(met_by_go.hint().as_deref(), Some(FULL));
+        assert_eq!(met_by_go.hint("the tool"), Some(full("the tool")));
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod registry;
 mod script;
 mod shelf;
 mod software;
+mod source;
 mod transport;
 
 /// How this computer gets Debian packages: for who makes another system from them than a machine's.
@@ -40,11 +41,12 @@ pub mod apt {
 
 pub use add_on::{AddOn, Network};
 pub use base::{Base, is_made as has_base};
-pub use bundle::{Bundle, Source, ensure, is_made as has_bundle};
+pub use bundle::{Bundle, ensure, is_made as has_bundle};
 pub use cache::Cache;
 pub use carry::{export, import};
-pub use error::Error;
+pub use error::{Error, Remedy};
 pub use pins::{Arch, minors};
 pub use progress::{Event, Progress, Silent};
 pub use shelf::{Pruned, add_ons, list, prune, verify};
-pub use software::{Software, flannel_image, software_of};
+pub use software::{Software, software_of};
+pub use source::{DownloadSettings, Proxy, Source};

@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 use caravan_process::Program;
 
 use crate::Error;
+use crate::error::Remedy;
 
 /// The Go toolchain that builds all components; a Go that is too old can fetch it as a Go module.
 pub const TOOLCHAIN: &str = "go1.26.8";
+
+/// The oldest Go that builds all components.
+const GO: (u32, u32) = (1, 26);
 
 /// Where [`TOOLCHAIN`] is put for this purpose: a folder of its own, since a toolchain laid over another one would build
 /// with files of both.
@@ -58,7 +62,7 @@ pub fn go() -> Result<Go, Error> {
 fn first_enough(candidates: impl Iterator<Item = Program>) -> Result<Go, Error> {
     let mut found = Go::Absent;
     for program in candidates {
-        let (version, enough) = crate::compile::judge(&program)?;
+        let (version, enough) = judge(&program)?;
         if enough {
             return Ok(Go::Enough { program, version });
         }
@@ -67,6 +71,54 @@ fn first_enough(candidates: impl Iterator<Item = Program>) -> Result<Go, Error> 
         }
     }
     Ok(found)
+}
+
+/// Go's version, if it can build the components by itself or by fetching a newer toolchain.
+pub(crate) fn go_version(go: &Program) -> Result<String, Error> {
+    match judge(go)? {
+        (version, true) => Ok(version),
+        (version, false) => Err(lacking_newer_go(&version)),
+    }
+}
+
+pub(crate) fn lacking_newer_go(version: &str) -> Error {
+    lacking_go(&format!("a newer Go than {version}"))
+}
+
+pub(crate) fn lacking_go(what: &str) -> Error {
+    Error::Lacking {
+        what: format!("{what} (1.{} or newer)", GO.1),
+        needed_for: "the build from Go modules",
+        remedy: Remedy::Go,
+    }
+}
+
+/// Go's version, and whether it can build the components by itself or by fetching a newer toolchain.
+pub(crate) fn judge(go: &Program) -> Result<(String, bool), Error> {
+    let doing = || Error::program("ask Go for its version");
+    let answer = go
+        .call(["env", "GOVERSION", "GOTOOLCHAIN"])
+        .run()
+        .map_err(doing())?
+        .stdout;
+    let mut lines = answer.lines();
+    let (version, switching) = (
+        lines.next().unwrap_or("").trim(),
+        lines.next().unwrap_or("").trim(),
+    );
+    let enough = match numbers(version) {
+        Some(found) if found >= GO => true,
+        // From 1.21 on, Go fetches the toolchain that a module asks for, unless it is told not to: some distributions do.
+        Some(found) => found >= (1, 21) && switching != "local",
+        // A development build.
+        None => version.starts_with("devel"),
+    };
+    Ok((version.to_owned(), enough))
+}
+
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.strip_prefix("go")?.split(['.', 'r', 'b', ' ', '-']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// runc is linked with libseccomp, statically; returns the library.
@@ -80,9 +132,7 @@ pub fn seccomp() -> Result<PathBuf, Error> {
         .ok_or_else(|| Error::Lacking {
             what: "libseccomp's development package".to_owned(),
             needed_for: "the build of runc",
-            remedy:
-                "`cargo xtask setup` installs it; by hand: `sudo apt-get install libseccomp-dev`"
-                    .to_owned(),
+            remedy: Remedy::Packages("libseccomp-dev"),
         })
 }
 
@@ -95,8 +145,7 @@ pub fn static_libc() -> Result<PathBuf, Error> {
     library("libc.a").ok_or_else(|| Error::Lacking {
         what: "the static C library".to_owned(),
         needed_for: "the pause and probe images",
-        remedy: "`cargo xtask setup` installs it; by hand: `sudo apt-get install gcc libc6-dev`"
-            .to_owned(),
+        remedy: Remedy::Packages("gcc libc6-dev"),
     })
 }
 
@@ -115,6 +164,19 @@ fn library(file: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
     use crate::script;
+
+    #[test]
+    fn go_versions_are_compared_by_number() {
+        for (version, numbered) in [
+            ("go1.26.8", Some((1, 26))),
+            ("go1.9", Some((1, 9))),
+            ("go1.27rc1", Some((1, 27))),
+            ("devel go1.28-abc", None),
+            ("", None),
+        ] {
+            assert_eq!(numbers(version), numbered, "{version}");
+        }
+    }
 
     #[test]
     fn an_old_go_does_not_hide_a_newer_one() {

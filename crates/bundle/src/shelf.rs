@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::add_on::AddOn;
-use crate::bundle::{Bundle, DOWNLOADS};
-use crate::cache::{Cache, remove_tree};
+use crate::bundle::Bundle;
+use crate::cache::{Cache, DOWNLOADS, remove_tree};
 use crate::entry::{self, MANIFEST};
 use crate::progress::{Progress, step};
 use crate::{Error, add_on, base};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compile::PROBE;
 use crate::pins::{Arch, Pins};
-use crate::{Error, add_on, digest};
+use crate::{Error, digest};
 
 /// The versions in a bundle and the names of its images, as other software has to be told them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,16 +89,6 @@ pub(crate) fn software(pins: &Pins) -> Software {
         probe_image: named("probe"),
         images: names,
     }
-}
-
-/// The name of flannel's image for Kubernetes `minor`, as machines of labs with that pod network know it.
-///
-/// # Errors
-///
-/// [`Error::UnknownMinor`] and [`Error::UnknownProcessor`].
-pub fn flannel_image(minor: &str) -> Result<String, Error> {
-    let pins = Pins::of(minor, Arch::host()?)?;
-    Ok(add_on::first_image(&pins, add_on::Network::Flannel))
 }
 
 /// The software that a bundle for Kubernetes `minor` has, without making one.

@@ -5,10 +5,11 @@
 //! ```
 #![allow(missing_docs, reason = "tests")]
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use caravan_bundle::docker;
-use caravan_bundle::{Base, Cache, Event, Progress, Silent, Source};
+use caravan_bundle::{Base, Bundle, Cache, DownloadSettings, Event, Progress, Silent, Source};
 
 /// Prints steps and notes with times, for people who run this by hand.
 struct Loud;
@@ -23,12 +24,24 @@ impl Progress for Loud {
     }
 }
 
+/// The cache that the tool uses by default.
+fn users_cache() -> Cache {
+    let set = std::env::var_os("CARAVAN_CACHE").map(PathBuf::from);
+    let home = std::env::home_dir().map(|home| home.join(".cache/caravan"));
+    Cache::open(&set.or(home).expect("a home")).unwrap()
+}
+
+fn built(cache: &Cache, progress: &dyn Progress) -> Bundle {
+    let settings = DownloadSettings::default();
+    caravan_bundle::ensure(cache, "1.36", Source::Go, &settings, progress).unwrap()
+}
+
 #[test]
 #[ignore = "builds all software, or finds it in the user's own cache"]
 fn a_bundle_is_built_and_baked() {
-    let cache = Cache::open(None).unwrap();
+    let cache = users_cache();
     let since = Instant::now();
-    let bundle = caravan_bundle::ensure(&cache, "1.36", Source::Go, &Loud).unwrap();
+    let bundle = built(&cache, &Loud);
     println!(
         "{:7.1} s  bundle {} of {} MB",
         since.elapsed().as_secs_f64(),
@@ -37,7 +50,7 @@ fn a_bundle_is_built_and_baked() {
     );
 
     let since = Instant::now();
-    let again = caravan_bundle::ensure(&cache, "1.36", Source::Go, &Silent).unwrap();
+    let again = built(&cache, &Silent);
     println!("{:7.3} s  the same again", since.elapsed().as_secs_f64());
     assert_eq!(again.content, bundle.content);
 
@@ -60,9 +73,9 @@ fn a_bundle_is_built_and_baked() {
 fn two_builds_of_the_same_pins_are_the_same() {
     let contents = [0, 1].map(|_| {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(Some(folder.path().to_owned())).unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
         let since = Instant::now();
-        let bundle = caravan_bundle::ensure(&cache, "1.36", Source::Go, &Loud).unwrap();
+        let bundle = built(&cache, &Loud);
         println!(
             "{:7.1} s  bundle {} with content {}",
             since.elapsed().as_secs_f64(),
@@ -78,7 +91,7 @@ fn two_builds_of_the_same_pins_are_the_same() {
 #[test]
 #[ignore = "needs a bundle in the user's own cache"]
 fn a_bundle_travels() {
-    let cache = Cache::open(None).unwrap();
+    let cache = users_cache();
     let bundle = caravan_bundle::list(&cache)
         .unwrap()
         .pop()
@@ -99,7 +112,7 @@ fn a_bundle_travels() {
         std::fs::metadata(&file).unwrap().len() >> 20
     );
     let since = Instant::now();
-    let other = Cache::open(Some(folder.path().join("cache"))).unwrap();
+    let other = Cache::open(&folder.path().join("cache")).unwrap();
     let came = caravan_bundle::import(&other, &file, &Silent).unwrap();
     timed("import", since);
     assert_eq!(came[0].content, bundle.content);

@@ -320,7 +320,7 @@ mod tests {
         let printed: Vec<PrintedContainer> =
             serde_json::from_str(include_str!("../samples/containers.json")).expect("a sample");
         let mut found: Vec<Container> = printed.into_iter().map(Container::from).collect();
-        found.sort_by(|a, b| a.ip.cmp(&b.ip));
+        found.sort_by_key(|a| a.ip);
         let shown: Vec<_> = found
             .iter()
             .map(|it| {

@@ -118,7 +118,7 @@ impl Error {
     /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
-            Self::Bundle(error) => error.hint(),
+            Self::Bundle(error) => error.hint(tool),
             Self::Process(error) => error.hint(),
             Self::CannotInstall { command, .. } => {
                 Some(format!("as an administrator: `{command}`"))
@@ -139,8 +139,9 @@ impl Error {
             ),
             Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
             Self::Unfit { needs } => {
+                let setup = format!("{tool} setup");
                 let mut remedies: Vec<String> = Vec::new();
-                for remedy in needs.iter().map(|need| need.cure.text(&format!("{tool} setup"))) {
+                for remedy in needs.iter().map(|need| need.cure.text(&setup)) {
                     if !remedies.contains(&remedy) {
                         remedies.push(remedy);
                     }

@@ -42,6 +42,8 @@ pub enum Verdict {
 /// The commands of the caller that remedies name, as people type them.
 #[derive(Debug, Clone, Copy)]
 pub struct RemedyCommands {
+    /// The program whose verbs the others are.
+    pub tool: &'static str,
     /// Calls [`crate::setup::ensure`].
     pub setup: &'static str,
     /// Removes made software that no lab needs.

@@ -1,10 +1,10 @@
 //! What an add-on is made from, which is its name.
 
-use super::Network;
-use crate::bundle::Source;
+use super::network::Network;
 use crate::components::FLANNEL;
 use crate::digest::Recipe;
 use crate::pins::{Arch, Pins};
+use crate::source::Source;
 
 /// Goes into every add-on's name: a change of how they are laid out gives other add-ons.
 const FORMAT: &str = "add-on 1";
@@ -54,7 +54,7 @@ pub(crate) fn current_ids() -> Vec<String> {
 }
 
 /// The name of the image that the machines' manifest for `network` names, where it names one.
-pub(crate) fn first_image(pins: &Pins, network: Network) -> String {
+pub(super) fn first_image(pins: &Pins, network: Network) -> String {
     pins.images_of(network.as_str())
         .next()
         .map_or_else(String::new, |image| image.name.clone())

@@ -151,7 +151,7 @@ fn calico_comes_from_downloads_alone() {
         error.to_string(),
         "the pod network `calico` cannot be built from Go modules"
     );
-    assert!(error.hint().unwrap().contains("--source download"));
+    assert!(error.hint("tool").unwrap().contains("--source download"));
     let error = is_made(&computer.cache, "1.36", Network::Calico, Source::Go).unwrap_err();
     assert!(matches!(error, Error::NotBuilt { .. }));
     assert!(nothing.requests().is_empty());

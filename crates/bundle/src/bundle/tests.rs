@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use caravan_process::Program;
 
 use super::*;
@@ -83,7 +85,7 @@ impl Computer {
             .map(|(name, content)| (name.as_str(), way, content.as_slice()))
             .collect();
         Self {
-            cache: Cache::open(Some(folder.path().join("cache"))).unwrap(),
+            cache: Cache::open(&folder.path().join("cache")).unwrap(),
             server: Server::start(&files),
             pins,
             notes: Notes::default(),
@@ -277,11 +279,11 @@ fn a_failed_build_leaves_no_bundle_and_names_its_log() {
     let error = computer.ensure(Source::Go).unwrap_err();
     assert_eq!(error.to_string(), "cannot build etcd from Go modules");
     assert!(
-        reason(&error).contains("ended with status 1"),
+        error.in_one_line().contains("ended with status 1"),
         "{}",
-        reason(&error)
+        error.in_one_line()
     );
-    assert!(error.hint().unwrap().contains(".log"), "{:?}", error.hint());
+    assert!(error.hint("tool").unwrap().contains(".log"), "{error:?}");
     assert!(computer.left_in("bundles").is_empty());
     // And the next run starts from a clean table.
     script::write(&go, GO);
@@ -299,6 +301,6 @@ fn an_old_go_is_refused_before_anything_is_built() {
         error.to_string().contains("newer Go than go1.19.8"),
         "{error}"
     );
-    assert!(error.hint().is_some());
+    assert!(error.hint("tool").is_some());
     assert_eq!(computer.builds(), 0);
 }

@@ -101,7 +101,7 @@ fn a_wrong_file_is_refused_and_not_kept() {
         1,
         "the same bytes would come again"
     );
-    assert!(error.hint().is_some());
+    assert!(error.hint("tool").is_some());
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub(crate) const ID: &str = "0123456789abcdef0123456789abcdef";
 /// A cache, and its folder.
 pub(crate) fn cache() -> (tempfile::TempDir, Cache) {
     let folder = tempfile::tempdir().unwrap();
-    let cache = Cache::open(Some(folder.path().join("cache"))).unwrap();
+    let cache = Cache::open(&folder.path().join("cache")).unwrap();
     (folder, cache)
 }
 

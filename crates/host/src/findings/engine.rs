@@ -63,7 +63,7 @@ pub(super) fn kernel_finding(info: Option<&EngineInfo>, commands: RemedyCommands
         Err(error) => (
             Verdict::Missing,
             error.to_string(),
-            error.hint(commands.setup),
+            error.hint(commands.tool),
         ),
     };
     Finding {

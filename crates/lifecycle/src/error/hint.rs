@@ -12,7 +12,7 @@ impl Error {
     /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
-            Self::Bundle(error) => error.hint(),
+            Self::Bundle(error) => error.hint(tool),
             Self::Busy { holder, .. } => Some(match holder {
                 Some(holder) => format!(
                     "wait for it to end, or stop it with `kill -INT {}`: the lab stays in a state that `up` and `destroy` accept",

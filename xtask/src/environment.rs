@@ -1,0 +1,69 @@
+//! What the environment says: the one place that reads the variables which libraries are given.
+
+use std::env;
+use std::path::PathBuf;
+
+use caravan_bundle::{Cache, DownloadSettings, Proxy};
+
+use crate::error::Error;
+
+/// The cache at `$CARAVAN_CACHE`, `$XDG_CACHE_HOME/caravan` or `~/.cache/caravan`.
+///
+/// # Errors
+///
+/// [`Error::Bundle`] when its folder cannot be made.
+pub(crate) fn cache() -> Result<Cache, Error> {
+    let variable = |name: &str| env::var_os(name).map(PathBuf::from);
+    Ok(Cache::open(&cache_folder(variable))?)
+}
+
+/// How published files are reached: `$CARAVAN_MIRROR`, `$CARAVAN_REGISTRY`, and the variables that other programs take a
+/// proxy from.
+pub(crate) fn download_settings() -> DownloadSettings {
+    DownloadSettings {
+        mirror: set("CARAVAN_MIRROR"),
+        registry: set("CARAVAN_REGISTRY"),
+        proxy: Proxy::try_from_env(),
+    }
+}
+
+/// The value of a variable; an empty one counts as none.
+fn set(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
+    let set = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
+    set("CARAVAN_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|caches| caches.join("caravan")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/caravan")))
+        .unwrap_or_else(|| PathBuf::from(".cache/caravan"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_environment_says_where_the_cache_is() {
+        let of = |set: &[(&str, &str)]| {
+            cache_folder(|name| {
+                set.iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| PathBuf::from(value))
+            })
+        };
+        let home = ("HOME", "/h");
+        let xdg = ("XDG_CACHE_HOME", "/x");
+        assert_eq!(of(&[home]), Path::new("/h/.cache/caravan"));
+        assert_eq!(of(&[home, xdg]), Path::new("/x/caravan"));
+        assert_eq!(of(&[home, xdg, ("CARAVAN_CACHE", "/c")]), Path::new("/c"));
+        assert_eq!(
+            of(&[home, ("CARAVAN_CACHE", "")]),
+            Path::new("/h/.cache/caravan"),
+            "empty is unset"
+        );
+    }
+}
