@@ -176,6 +176,7 @@ mod tests {
             to: to.parse().expect("a range"),
             device: Some(device.to_owned()),
             table,
+            direct: false,
         }
     }
 

@@ -23,7 +23,10 @@ use serde::Serialize;
 use crate::Error;
 
 /// The tables that rules ask on any computer: `default`, `main`, `local`.
-const USUAL_TABLES: [u32; 3] = [253, 254, LOCAL_TABLE];
+const USUAL_TABLES: [u32; 3] = [253, MAIN_TABLE, LOCAL_TABLE];
+
+/// The table in which a device's own networks stand.
+const MAIN_TABLE: u32 = 254;
 
 /// The table that the kernel keeps of its own addresses.
 const LOCAL_TABLE: u32 = 255;
@@ -40,6 +43,9 @@ pub struct Route {
     pub device: Option<String>,
     /// The number of the table it stands in, as `ip route show table` takes it.
     pub table: u32,
+    /// Whether no gateway is between: packets go to their receiver itself.
+    #[serde(skip)]
+    pub direct: bool,
 }
 
 impl Route {
@@ -55,6 +61,16 @@ impl Route {
     /// Whether it leads to an address of this computer itself.
     pub fn is_own_address(&self) -> bool {
         self.table == LOCAL_TABLE
+    }
+
+    /// Whether it is of a network that this computer is itself on, and that holds all of `range`.
+    ///
+    /// A tunnel's routes have no gateway either; a VPN keeps its own in another table.
+    pub fn is_network_with(&self, range: Ipv4Net) -> bool {
+        self.direct
+            && self.table == MAIN_TABLE
+            && self.to.prefix_len() > 0
+            && self.to.contains(&range)
     }
 
     /// Whether it stands for "everything else": the default route, or one of the two halves that VPNs make of it.
@@ -198,13 +214,20 @@ fn entry(message: &RouteMessage, devices: &BTreeMap<u32, String>) -> Option<Rout
     };
     let mut to = Ipv4Addr::UNSPECIFIED;
     let mut index = None;
+    let mut gateway = false;
     let mut table = u32::from(header.table);
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(RouteAddress::Inet(address)) => to = *address,
             RouteAttribute::Oif(number) => index = Some(*number),
+            RouteAttribute::Gateway(_) | RouteAttribute::Via(_) => gateway = true,
             RouteAttribute::MultiPath(hops) => {
                 index = index.or(hops.first().map(|hop| hop.interface_index));
+                gateway |= hops.iter().any(|hop| {
+                    hop.attributes
+                        .iter()
+                        .any(|it| matches!(it, RouteAttribute::Gateway(_) | RouteAttribute::Via(_)))
+                });
             }
             RouteAttribute::Table(number) => table = *number,
             _ => {}
@@ -223,6 +246,7 @@ fn entry(message: &RouteMessage, devices: &BTreeMap<u32, String>) -> Option<Rout
             Some(device.unwrap_or_else(|| "another device".to_owned()))
         },
         table,
+        direct: header.kind == RouteType::Unicast && !gateway,
     })
 }
 
@@ -258,6 +282,7 @@ fn effective(entries: &[Route], rules: &[Rule]) -> Vec<Route> {
                 to: rule.to,
                 device: None,
                 table: 0,
+                direct: false,
             });
         }
         for entry in entries {
@@ -275,7 +300,12 @@ fn effective(entries: &[Route], rules: &[Rule]) -> Vec<Route> {
         }
     }
     found.sort();
-    found.dedup();
+    // Of the same way with and without a gateway, as for two metrics, one is told.
+    found.dedup_by(|other, kept| {
+        let same = (kept.to, &kept.device, kept.table) == (other.to, &other.device, other.table);
+        kept.direct |= same && other.direct;
+        same
+    });
     found
 }
 
@@ -310,6 +340,7 @@ mod tests {
             to: net(to),
             device: Some(device.to_owned()).filter(|name| !name.is_empty()),
             table,
+            direct: false,
         }
     }
 
@@ -365,6 +396,69 @@ mod tests {
             assert!(route(to, "tun0", 254).is_default(), "{to}");
         }
         assert!(!route("10.0.0.0/8", "tun0", 254).is_default());
+    }
+
+    /// A message of the kernel for `to`, in the table `main` and through device 2.
+    fn told(to: &str, kind: RouteType, more: Vec<RouteAttribute>) -> RouteMessage {
+        let to = net(to);
+        let mut message = RouteMessage::default();
+        message.header.kind = kind;
+        message.header.table = MAIN_TABLE as u8;
+        message.header.destination_prefix_length = to.prefix_len();
+        message.attributes = vec![
+            RouteAttribute::Destination(RouteAddress::Inet(to.addr())),
+            RouteAttribute::Oif(2),
+        ];
+        message.attributes.extend(more);
+        message
+    }
+
+    #[test]
+    fn only_a_network_of_ones_own_is_near() {
+        let devices = BTreeMap::from([(2, "br-1".to_owned())]);
+        let lab = net("192.168.29.0/24");
+        let gateway = || RouteAttribute::Gateway(RouteAddress::Inet(Ipv4Addr::new(192, 0, 2, 9)));
+        let mut hop = netlink_packet_route::route::RouteNextHop::default();
+        hop.interface_index = 2;
+        hop.attributes = vec![gateway()];
+        let other_table = RouteAttribute::Table(52);
+        for (message, near) in [
+            (told("192.168.29.0/24", RouteType::Unicast, vec![]), true),
+            (told("192.168.0.0/16", RouteType::Unicast, vec![]), true),
+            (told("192.168.29.0/25", RouteType::Unicast, vec![]), false),
+            (
+                told("192.168.29.0/24", RouteType::Unicast, vec![gateway()]),
+                false,
+            ),
+            (
+                told(
+                    "192.168.29.0/24",
+                    RouteType::Unicast,
+                    vec![RouteAttribute::MultiPath(vec![hop])],
+                ),
+                false,
+            ),
+            (told("192.168.29.0/24", RouteType::BlackHole, vec![]), false),
+            (
+                told("192.168.29.0/24", RouteType::Unicast, vec![other_table]),
+                false,
+            ),
+            // The default route of a device without a gateway, such as a modem's.
+            (told("0.0.0.0/0", RouteType::Unicast, vec![]), false),
+        ] {
+            let route = entry(&message, &devices).expect("a route");
+            assert_eq!(route.is_network_with(lab), near, "{route:?}");
+        }
+    }
+
+    #[test]
+    fn one_way_with_and_without_a_gateway_is_told_once() {
+        let entries = [false, true].map(|direct| Route {
+            direct,
+            ..route("192.0.2.0/24", "eth0", MAIN_TABLE)
+        });
+        let found = effective(&entries, &[rule("0.0.0.0/0", Asks::Table(MAIN_TABLE))]);
+        assert_eq!(found, [entries[1].clone()]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ fn route(to: &str, device: &str, table: u32) -> Route {
         to: to.parse().expect("a range"),
         device: Some(device.to_owned()),
         table,
+        direct: false,
     }
 }
 
