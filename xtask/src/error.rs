@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use caravan_files::WriteError;
 use caravan_lifecycle::{Interruptible, hint_of_file};
+use caravan_render::explain::Refusal;
 
 use crate::exit::Exit;
 
@@ -23,7 +24,7 @@ pub(crate) enum Error {
     Declined { what: String },
     /// There is nothing to explain.
     #[error(transparent)]
-    Explain(#[from] crate::explain::refusal::Refusal),
+    Explain(#[from] Refusal),
     /// This computer lacks something.
     #[error(transparent)]
     Host(#[from] caravan_host::Error),
@@ -83,6 +84,7 @@ impl Error {
     /// How the program exits with this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
+            Self::Explain(Refusal::Render(_)) => Exit::Failed,
             Self::Explain(_) | Self::NoWorkspace { .. } => Exit::Usage,
             Self::Lifecycle(error) if error.is_usage() => Exit::Usage,
             _ if self.is_interrupt() => Exit::Interrupted,
@@ -97,7 +99,7 @@ impl Error {
             Self::Declined { .. } => {
                 Some("answer `y` on a terminal, or run the same command with `--yes`".to_owned())
             }
-            Self::Explain(refusal) => refusal.hint(),
+            Self::Explain(refusal) => refusal.hint(TOOL),
             Self::Host(error) => error.hint(TOOL).or_else(|| match error {
                 caravan_host::Error::Read { path, source }
                 | caravan_host::Error::Write { path, source } => hint_of_file(TOOL, path, source),

@@ -1,20 +1,14 @@
 //! `cargo xtask explain`: why a line of a machine's file is there.
 
-mod find;
-pub(crate) mod refusal;
 mod text;
 mod view;
 
-use std::collections::BTreeMap;
-
-use caravan_lab::{Lab, Machine};
 use caravan_lifecycle::{
-    ChoiceRequest, LabChoices, LabTarget, Workspace, files::RenderSources, machines, read_text,
+    ChoiceRequest, LabChoices, LabTarget, Workspace, machines, no_such_machine, read_text,
 };
-use caravan_render::{Renderer, VAGRANTFILE_TEMPLATE, explain};
+use caravan_render::explain::{self, ExplainQuery, ListedFile, Refusal};
 
-use self::find::{ExplainQuery, FileOwner, Subject};
-use self::view::{File, View};
+use self::view::View;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
@@ -31,9 +25,14 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
     };
     let sources = plan::sources(workspace, lab, &target.dir, &choices)?;
     let renderer = sources.renderer()?;
-    let query = ExplainQuery::of(lab, flags)?;
+    let words = flags.machine.iter().chain(&flags.file).chain(&flags.text);
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    let query = ExplainQuery::of(lab, &words).map_err(|refusal| match refusal {
+        Refusal::NoMachine { word } => Error::from(no_such_machine(lab, &word)),
+        refusal => refusal.into(),
+    })?;
     let Some(file) = &query.file else {
-        let listing = listing(lab, &renderer, query.owner)?;
+        let listing = explain::list_files(lab, &renderer, query.owner)?;
         if flags.json {
             print_json(&listing);
         } else {
@@ -41,16 +40,17 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
         }
         return Ok(Exit::Done);
     };
-    let subject = find::subject(lab, &renderer, query.owner, file)?;
+    let found = explain::find_file(lab, &renderer, query.owner, file)?;
     let lab_file = lab_file(&target, workspace)?;
-    let (explained, mode) = explained(&subject, &sources, &renderer)?;
+    let template = sources.template.as_deref();
+    let (explained, mode) = found.explained(lab, &sources.settings, template, &renderer)?;
     let chosen = query.choose(&explained)?;
     let view = View {
         lab: lab.name(),
         lab_file,
-        of: subject.of().to_owned(),
+        of: found.of().to_owned(),
         of_many: query.owner.is_none(),
-        also: subject.also.clone(),
+        also: found.also.clone(),
         mode: mode.map(|mode| format!("{mode:04o}")),
         file: explained,
     };
@@ -65,31 +65,6 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
         None => anstream::print!("{}", text::whole(&view, width)),
     }
     Ok(Exit::Done)
-}
-
-/// The file with its reasons, and its mode where it is on a machine.
-fn explained(
-    subject: &Subject<'_>,
-    sources: &RenderSources<'_>,
-    renderer: &Renderer<'_>,
-) -> Result<(explain::Explained, Option<u32>), Error> {
-    match subject.owner {
-        FileOwner::Server(server) => {
-            let template = sources.template.as_deref().unwrap_or(VAGRANTFILE_TEMPLATE);
-            let settings = &sources.settings;
-            let explained = explain::vagrantfile(sources.lab, server, settings, template)?;
-            Ok((explained, None))
-        }
-        FileOwner::Machine(machine) => {
-            let files = renderer.guest_files(machine)?;
-            let file = files
-                .iter()
-                .find(|file| file.path == subject.path)
-                .expect("the path is of this machine's files");
-            let explained = explain::file(renderer, machine, file)?;
-            Ok((explained, Some(file.mode)))
-        }
-    }
 }
 
 /// What the lab file is called that `target` was read from.
@@ -108,36 +83,7 @@ fn lab_file(target: &LabTarget, workspace: &Workspace) -> Result<String, Error> 
     }
 }
 
-/// The files of one machine, or of all machines of the lab, with who gets each.
-fn listing(
-    lab: &Lab,
-    renderer: &Renderer<'_>,
-    owner: Option<FileOwner<'_>>,
-) -> Result<Vec<File>, Error> {
-    let machines: Vec<&Machine> = match owner {
-        Some(FileOwner::Machine(machine)) => vec![machine],
-        _ => lab.machines().iter().collect(),
-    };
-    let mut files: BTreeMap<String, File> = BTreeMap::new();
-    for machine in machines {
-        for file in renderer.guest_files(machine)? {
-            let purpose = explain::annotate(&file.path).map_or("", |known| known.purpose);
-            files
-                .entry(file.path.to_string())
-                .or_insert_with(|| File {
-                    path: file.path.to_string(),
-                    mode: format!("{:04o}", file.mode),
-                    purpose,
-                    machines: Vec::new(),
-                })
-                .machines
-                .push(machine.name.clone());
-        }
-    }
-    Ok(files.into_values().collect())
-}
-
-fn listing_text(files: &[File]) -> String {
+fn listing_text(files: &[ListedFile]) -> String {
     let several = files.iter().any(|file| file.machines.len() > 1);
     let mut head = vec!["file", "mode", "for"];
     if several {

@@ -56,8 +56,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns what to do about it. `download` is the caller's command that fetches images and manifests of Calico.
-    pub fn hint(&self, download: &str) -> Option<String> {
+    /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
+    pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Error::Template { template, .. } | Error::Syntax { template, .. } => Some(format!(
                 "restore `{template}` with `git checkout {template}`"
@@ -66,7 +66,9 @@ impl Error {
                 "its version in crates/bundle/artifacts.toml was changed: crates/render/src/calico.rs has to follow"
                     .to_owned(),
             ),
-            Error::NoCalicoManifest => Some(format!("`{download}` fetches it with the images")),
+            Error::NoCalicoManifest => Some(format!(
+                "`{tool} bundle download --pod-network calico` fetches it with the images"
+            )),
             Error::Pki(error) => error.hint(),
             Error::MissingPairs { .. } | Error::Unfit { .. } | Error::EtcdVersion(_) => None,
         }

@@ -8,7 +8,9 @@ mod lines;
 mod marked;
 mod origin;
 mod purposes;
+mod query;
 mod reasons;
+mod refusal;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,8 @@ use serde::Serialize;
 pub use self::lab_key::LabKey;
 use self::lines::TemplateReasons;
 use self::origin::FileOwner;
+pub use self::query::{ExplainQuery, ExplainedFile, ListedFile, find_file, list_files};
+pub use self::refusal::Refusal;
 use crate::context::{ListsContext, MachineContext};
 use crate::error::Error;
 use crate::file::GuestFile;

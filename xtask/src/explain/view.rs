@@ -3,16 +3,6 @@
 use caravan_render::explain::Explained;
 use serde::Serialize;
 
-/// A file of a machine, in a list.
-#[derive(Debug, Serialize)]
-pub(super) struct File {
-    pub(super) path: String,
-    pub(super) mode: String,
-    #[serde(rename = "for")]
-    pub(super) purpose: &'static str,
-    pub(super) machines: Vec<String>,
-}
-
 /// A file with its reasons.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct View<'l> {

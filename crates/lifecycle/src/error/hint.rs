@@ -91,7 +91,7 @@ impl Error {
             )),
             Self::Pki(error) => error.hint(),
             Self::Process(error) => error.hint(),
-            Self::Render(error) => error.hint("cargo xtask bundle download --pod-network calico"),
+            Self::Render(error) => error.hint(tool),
             Self::Vagrant(error) => error.hint(),
             Self::VagrantAtWork { pid, .. } => Some(format!(
                 "`kill -INT {pid}` ends it in its own way; then run the same command again"

@@ -1,64 +1,64 @@
-//! Which lines of which file are asked about.
+//! Questions: which lines of which file are asked about.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use caravan_lab::{Lab, Machine, Role, Server};
-use caravan_lifecycle::{self as lifecycle};
-use caravan_render::Renderer;
-use caravan_render::explain::Explained;
+use serde::Serialize;
 
-use super::refusal::Refusal;
-use crate::error::Error;
-use crate::flags;
+use super::{Explained, Refusal, annotate, file as explain_file, paths, vagrantfile};
+use crate::{Error, Renderer, Settings, VAGRANTFILE_TEMPLATE};
 
 /// The one file of a server.
 const VAGRANTFILE: &str = "Vagrantfile";
 
 /// Whose file it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum FileOwner<'l> {
+pub enum FileOwner<'l> {
     /// A machine's.
     Machine(&'l Machine),
     /// A server's: its Vagrantfile.
     Server(&'l Server),
 }
 
-/// What the command line asks.
+/// A question: whose file, which one, which lines of it.
 #[derive(Debug)]
-pub(super) struct ExplainQuery<'l> {
-    pub(super) owner: Option<FileOwner<'l>>,
+pub struct ExplainQuery<'l> {
+    /// Whose; nobody's where it was not said.
+    pub owner: Option<FileOwner<'l>>,
     /// A path, or the end of one.
-    pub(super) file: Option<String>,
+    pub file: Option<String>,
     lines: Option<RangeInclusive<usize>>,
     text: Option<String>,
 }
 
 /// The file that is asked about.
 #[derive(Debug)]
-pub(super) struct Subject<'l> {
-    pub(super) owner: FileOwner<'l>,
-    pub(super) path: String,
+pub struct ExplainedFile<'l> {
+    /// Whose it is; one of several where it was not said.
+    pub owner: FileOwner<'l>,
+    /// Its path on the machine, or in the server's project.
+    pub path: String,
     /// Other machines or servers that have such a file.
-    pub(super) also: Vec<String>,
+    pub also: Vec<String>,
 }
 
 impl<'l> ExplainQuery<'l> {
-    /// Reads the words of the command line: `[MACHINE] [FILE[:LINE]] [TEXT...]`. Whoever leaves the machine out begins with
-    /// a file.
+    /// Reads words as people type them: `[MACHINE] [FILE[:LINE]] [TEXT...]`. Whoever leaves the machine out begins with a
+    /// file.
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchMachine`] where the first word is neither.
-    pub(super) fn of(lab: &'l Lab, flags: &flags::Explain) -> Result<Self, Error> {
-        let mut words: Vec<&str> = flags.machine.iter().map(String::as_str).collect();
-        words.extend(flags.file.iter().map(String::as_str));
-        words.extend(flags.text.iter().map(String::as_str));
-        let mut words = words.into_iter().peekable();
+    /// [`Refusal::NoMachine`] where the first word is neither.
+    pub fn of(lab: &'l Lab, words: &[&str]) -> Result<Self, Refusal> {
+        let mut words = words.iter().copied().peekable();
         let owner = words.peek().and_then(|word| owner_called(lab, word));
         match (owner, words.peek()) {
             (Some(_), _) => drop(words.next()),
             (None, Some(word)) if !looks_like_a_file(word) => {
-                return Err(lifecycle::no_such_machine(lab, word).into());
+                return Err(Refusal::NoMachine {
+                    word: (*word).to_owned(),
+                });
             }
             (None, _) => {}
         }
@@ -86,7 +86,7 @@ impl<'l> ExplainQuery<'l> {
     /// # Errors
     ///
     /// Where there are no such lines, or nobody is shown them.
-    pub(super) fn choose(&self, file: &Explained) -> Result<Option<Vec<usize>>, Refusal> {
+    pub fn choose(&self, file: &Explained) -> Result<Option<Vec<usize>>, Refusal> {
         if self.lines.is_none() && self.text.is_none() {
             return Ok(None);
         }
@@ -117,14 +117,91 @@ impl<'l> ExplainQuery<'l> {
     }
 }
 
-impl Subject<'_> {
+impl ExplainedFile<'_> {
     /// The name of the machine or server.
-    pub(super) fn of(&self) -> &str {
+    pub fn of(&self) -> &str {
         match self.owner {
             FileOwner::Machine(machine) => &machine.name,
             FileOwner::Server(server) => &server.name,
         }
     }
+}
+
+impl ExplainedFile<'_> {
+    /// The file with its reasons, and its mode where it is on a machine.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be rendered.
+    pub fn explained(
+        &self,
+        lab: &Lab,
+        settings: &Settings,
+        template: Option<&str>,
+        renderer: &Renderer<'_>,
+    ) -> Result<(Explained, Option<u32>), Error> {
+        match self.owner {
+            FileOwner::Server(server) => {
+                let template = template.unwrap_or(VAGRANTFILE_TEMPLATE);
+                Ok((vagrantfile(lab, server, settings, template)?, None))
+            }
+            FileOwner::Machine(machine) => {
+                let files = renderer.guest_files(machine)?;
+                let file = files
+                    .iter()
+                    .find(|file| file.path == self.path)
+                    .expect("the path is of this machine's files");
+                Ok((explain_file(renderer, machine, file)?, Some(file.mode)))
+            }
+        }
+    }
+}
+
+/// A file in a list, and who gets it.
+#[derive(Debug, Serialize)]
+pub struct ListedFile {
+    /// Its path on machines.
+    pub path: String,
+    /// Its mode, such as `0644`.
+    pub mode: String,
+    /// What it is for.
+    #[serde(rename = "for")]
+    pub purpose: &'static str,
+    /// The machines that get it, in the order of the lab file.
+    pub machines: Vec<String>,
+}
+
+/// The files of one machine, or of all machines of the lab, with who gets each.
+///
+/// # Errors
+///
+/// Where they cannot be rendered.
+pub fn list_files(
+    lab: &Lab,
+    renderer: &Renderer<'_>,
+    owner: Option<FileOwner<'_>>,
+) -> Result<Vec<ListedFile>, Error> {
+    let machines: Vec<&Machine> = match owner {
+        Some(FileOwner::Machine(machine)) => vec![machine],
+        _ => lab.machines().iter().collect(),
+    };
+    let mut files: BTreeMap<String, ListedFile> = BTreeMap::new();
+    for machine in machines {
+        for file in renderer.guest_files(machine)? {
+            let purpose = annotate(&file.path).map_or("", |known| known.purpose);
+            files
+                .entry(file.path.to_string())
+                .or_insert_with(|| ListedFile {
+                    path: file.path.to_string(),
+                    mode: format!("{:04o}", file.mode),
+                    purpose,
+                    machines: Vec::new(),
+                })
+                .machines
+                .push(machine.name.clone());
+        }
+    }
+    Ok(files.into_values().collect())
 }
 
 fn owner_called<'l>(lab: &'l Lab, word: &str) -> Option<FileOwner<'l>> {
@@ -139,7 +216,7 @@ fn looks_like_a_file(word: &str) -> bool {
     lines.is_some()
         || file.contains(['/', '.'])
         || ends_with(VAGRANTFILE, file)
-        || caravan_render::explain::paths().any(|path| ends_with(path, file))
+        || paths().any(|path| ends_with(path, file))
 }
 
 /// Splits `FILE:LINE`, `FILE:FIRST-LAST` and, as compilers write it, `FILE:LINE:COLUMN`.
@@ -170,12 +247,12 @@ fn ends_with(path: &str, end: &str) -> bool {
 /// # Errors
 ///
 /// [`Refusal`] where there is none, or several.
-pub(super) fn subject<'l>(
+pub fn find_file<'l>(
     lab: &'l Lab,
     renderer: &Renderer<'_>,
     owner: Option<FileOwner<'l>>,
     name: &str,
-) -> Result<Subject<'l>, Error> {
+) -> Result<ExplainedFile<'l>, Refusal> {
     // Machines of one role have the same files.
     let machines: Vec<&Machine> = match owner {
         Some(FileOwner::Machine(machine)) => vec![machine],
@@ -203,12 +280,11 @@ pub(super) fn subject<'l>(
             return Err(Refusal::Ambiguous {
                 name: name.to_owned(),
                 paths: several.iter().map(|path| (*path).clone()).collect(),
-            }
-            .into());
+            });
         }
     };
     if path == VAGRANTFILE {
-        return Ok(vagrantfile(lab, owner, path));
+        return Ok(vagrantfile_of(lab, owner, path));
     }
     let mut owners = Vec::new();
     for machine in &machines {
@@ -226,7 +302,7 @@ pub(super) fn subject<'l>(
         .by_ref()
         .filter(|other| other.name != machine.name)
         .map(|other| other.name.clone());
-    Ok(Subject {
+    Ok(ExplainedFile {
         owner: FileOwner::Machine(machine),
         path,
         also: also.collect(),
@@ -240,39 +316,43 @@ fn no_file(
     owner: Option<FileOwner<'_>>,
     name: &str,
     paths: Vec<String>,
-) -> Error {
+) -> Refusal {
     if let Some(FileOwner::Machine(machine)) = owner
-        && let Ok(found) = subject(lab, renderer, None, name)
+        && let Ok(found) = find_file(lab, renderer, None, name)
     {
         let first = found.of().to_owned();
-        return Error::from(Refusal::Elsewhere {
+        return Refusal::Elsewhere {
             lab: lab.name().to_owned(),
             machine: machine.name.clone(),
             path: found.path,
             machines: [vec![first], found.also].concat(),
-        });
+        };
     }
     let who = match owner {
         Some(FileOwner::Machine(machine)) => format!("machine `{}` gets no file", machine.name),
         Some(FileOwner::Server(server)) => format!("server `{}` gets no file", server.name),
         None => format!("no machine of lab `{}` gets a file", lab.name()),
     };
-    Error::from(Refusal::NoFile {
+    Refusal::NoFile {
         who,
         path: name.to_owned(),
         paths,
-    })
+    }
 }
 
 /// The Vagrantfile of a server, of a machine's server, or of the first one.
-fn vagrantfile<'l>(lab: &'l Lab, owner: Option<FileOwner<'l>>, path: String) -> Subject<'l> {
+fn vagrantfile_of<'l>(
+    lab: &'l Lab,
+    owner: Option<FileOwner<'l>>,
+    path: String,
+) -> ExplainedFile<'l> {
     let server = match owner {
         Some(FileOwner::Server(server)) => server,
         Some(FileOwner::Machine(machine)) => lab.server(&machine.server).expect("a valid lab"),
         None => &lab.servers()[0],
     };
     let others = lab.servers().iter().map(|other| other.name.clone());
-    Subject {
+    ExplainedFile {
         owner: FileOwner::Server(server),
         path,
         also: others.filter(|other| *other != server.name).collect(),
