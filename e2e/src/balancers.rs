@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
+use caravan_cluster::status::{LabStatus, VipReport};
+use caravan_lab::Role;
 use caravan_process::Program;
-use serde_json::Value;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::Tool;
@@ -28,16 +29,15 @@ const BACK: Duration = Duration::from_secs(30);
 pub fn assert_forged_adverts_are_refused(tool: &Tool, lab: &str) {
     let before = status(tool, lab);
     let owner = owners(&before);
-    assert_eq!(owner.len(), 1, "{before:#}");
-    let vip = address(&before["vip"]["address"]);
-    let balancers: Vec<(String, Ipv4Addr)> = before["machines"]
-        .as_array()
-        .expect("machines")
+    assert_eq!(owner.len(), 1, "{before:#?}");
+    let address = vip(&before).address;
+    let balancers: Vec<(String, Ipv4Addr)> = before
+        .machines
         .iter()
-        .filter(|machine| machine["role"] == "load-balancer")
-        .map(|machine| (text(&machine["name"]), address(&machine["ip"])))
+        .filter(|machine| machine.role == Role::LoadBalancer)
+        .map(|machine| (machine.name.clone(), machine.ip))
         .collect();
-    let router = vip.octets()[3];
+    let router = address.octets()[3];
     let own_name = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(VRRP))).expect("root");
     own_name.set_ttl_v4(255).expect("set");
     let other_name =
@@ -50,9 +50,13 @@ pub fn assert_forged_adverts_are_refused(tool: &Tool, lab: &str) {
             // The kernel chooses the address of the lab's bridge; the balancers know it as the operator's.
             let mine = own_address(*to);
             own_name
-                .send_to(&advert(router, vip, mine, *to), &target)
+                .send_to(&advert(router, address, mine, *to), &target)
                 .expect("sent");
-            let packet = [&header(other, *to)[..], &advert(router, vip, other, *to)].concat();
+            let packet = [
+                &header(other, *to)[..],
+                &advert(router, address, other, *to),
+            ]
+            .concat();
             other_name.send_to(&packet, &target).expect("sent");
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -60,9 +64,9 @@ pub fn assert_forged_adverts_are_refused(tool: &Tool, lab: &str) {
     let after = status(tool, lab);
     assert_eq!(owners(&after), owner, "a forged announcement was believed");
     for (name, _) in &balancers {
-        let refused = |status: &Value| status["vip"]["refused_adverts"][name].as_u64();
+        let refused = |status: &LabStatus| vip(status).refused_adverts.get(name).copied();
         let (Some(was), Some(is)) = (refused(&before), refused(&after)) else {
-            panic!("{name} does not count: {after:#}");
+            panic!("{name} does not count: {after:#?}");
         };
         assert!(
             is >= was + 2 * ADVERTS,
@@ -87,9 +91,9 @@ pub fn assert_a_removed_address_comes_back(tool: &Tool, lab: &str, prefix: u8) {
     ] {
         let before = status(tool, lab);
         let [owner] = &owners(&before)[..] else {
-            panic!("not one owner: {before:#}");
+            panic!("not one owner: {before:#?}");
         };
-        let fault = fault.replace("VIP", &text(&before["vip"]["address"]));
+        let fault = fault.replace("VIP", &vip(&before).address.to_string());
         println!("\n{owner}: {fault}");
         let container = format!("caravan-{lab}-{owner}");
         Program::find("docker")
@@ -98,7 +102,7 @@ pub fn assert_a_removed_address_comes_back(tool: &Tool, lab: &str, prefix: u8) {
         let began = Instant::now();
         loop {
             let now = status(tool, lab);
-            if owners(&now).len() == 1 && now["endpoint"]["version"].is_string() {
+            if owners(&now).len() == 1 && now.endpoint.version.is_some() {
                 println!(
                     "{} has it after {:.1} s",
                     owners(&now)[0],
@@ -106,30 +110,21 @@ pub fn assert_a_removed_address_comes_back(tool: &Tool, lab: &str, prefix: u8) {
                 );
                 break;
             }
-            assert!(began.elapsed() < BACK, "nobody has it: {now:#}");
+            assert!(began.elapsed() < BACK, "nobody has it: {now:#?}");
         }
     }
 }
 
-fn status(tool: &Tool, lab: &str) -> Value {
-    tool.run(&["status", lab, "--json"]).json()
+fn status(tool: &Tool, lab: &str) -> LabStatus {
+    tool.run(&["status", lab, "--json"]).read()
 }
 
-fn owners(status: &Value) -> Vec<String> {
-    status["vip"]["owners"]
-        .as_array()
-        .expect("owners")
-        .iter()
-        .map(text)
-        .collect()
+fn vip(status: &LabStatus) -> &VipReport {
+    status.vip.as_ref().expect("a virtual address")
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().expect("text").to_owned()
-}
-
-fn address(value: &Value) -> Ipv4Addr {
-    text(value).parse().expect("an address")
+fn owners(status: &LabStatus) -> Vec<String> {
+    vip(status).owners.clone()
 }
 
 /// The address of this computer that leads to `to`.

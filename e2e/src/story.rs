@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use caravan_cluster::verify::{Check, Report, VerifyOutcome};
 use caravan_process::Program;
 
 use crate::{Host, LeakWatch, Tool};
@@ -48,27 +49,36 @@ pub fn assert_verified(tool: &Tool, lab: &str, more: &[&str]) {
     let mut args = vec!["verify", lab, "--json"];
     args.extend(more);
     let ended = tool.run(&args);
-    let report = ended.json();
-    let checks = report["checks"].as_array().expect("a list of checks");
+    let report: Report = ended.read();
+    let checks = &report.checks;
     assert!(checks.len() >= 15, "only {} checks ran", checks.len());
     // Without load balancers nobody owns or forges a virtual address; nothing else may be left out.
-    let left_out = |check: &serde_json::Value| {
-        let of_balancers = check["id"] == "vip-owner" || check["id"] == "forged-adverts";
-        lab != "ha" && of_balancers && check["outcome"] == "skipped"
+    let left_out = |check: &Check| {
+        let of_balancers = check.id == "vip-owner" || check.id == "forged-adverts";
+        lab != "ha" && of_balancers && check.outcome == VerifyOutcome::Skipped
     };
     let broken: Vec<String> = checks
         .iter()
-        .filter(|check| check["outcome"] != "passed" && !left_out(check))
-        .map(|check| {
-            format!(
-                "{}: {}: {}",
-                check["id"], check["outcome"], check["evidence"]
-            )
-        })
+        .filter(|check| check.outcome != VerifyOutcome::Passed && !left_out(check))
+        .map(|check| format!("{}: {:?}: {}", check.id, check.outcome, check.evidence))
         .collect();
     // Short enough for the end of a log, where it is looked for.
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     assert_eq!(ended.status, Some(0));
+    // What is kept is what was said.
+    let kept = tool.state(lab).join("verify.json");
+    let kept = std::fs::read_to_string(kept).expect("the report is kept");
+    let kept: Report = serde_json::from_str(&kept).expect("it is a report");
+    assert_eq!(kept, report);
+    for check in checks {
+        if check.outcome == VerifyOutcome::Passed {
+            assert!(!check.findings.is_empty(), "{} saw nothing", check.id);
+        }
+        if check.id == "balancer-takes-over" {
+            let outages = check.findings.iter().filter(|it| it.measured.is_some());
+            assert_eq!(outages.count(), 5, "{:?}", check.findings);
+        }
+    }
 }
 
 /// What `kubectl` prints, through the lab's endpoint.

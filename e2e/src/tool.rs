@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 
 use caravan_process::{Call, Following, Program};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// `cargo xtask` in this workspace, and Vagrant beside it.
@@ -34,6 +35,16 @@ impl Ended {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("no JSON ({error}):\n{}\n{}", self.stdout, self.stderr))
+    }
+
+    /// What it printed, as the type that it was written from.
+    ///
+    /// # Panics
+    ///
+    /// When it is something else.
+    pub fn read<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in:\n{}\n{}", self.stdout, self.stderr))
     }
 }
 

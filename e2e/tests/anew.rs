@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use caravan_cluster::verify::{Report, VerifyOutcome};
 use caravan_e2e::{Asker, Tool, assert_verified, kubectl, on_a_clean_host};
 use caravan_process::Program;
 
@@ -53,13 +54,11 @@ fn volumes(lab: &str, machine: &str) -> Vec<String> {
 }
 
 /// The outcome of one check, and what was seen.
-fn check(tool: &Tool, lab: &str, id: &str) -> (String, String) {
-    let report = tool.run(&["verify", lab, "--json"]).json();
-    let checks = report["checks"].as_array().expect("a list of checks");
-    let found = checks.iter().find(|check| check["id"] == id);
-    let found = found.unwrap_or_else(|| panic!("no check `{id}` in {report:#}"));
-    let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
-    (text("outcome"), text("evidence"))
+fn check(tool: &Tool, lab: &str, id: &str) -> (VerifyOutcome, String) {
+    let report: Report = tool.run(&["verify", lab, "--json"]).read();
+    let found = report.check(id);
+    let found = found.unwrap_or_else(|| panic!("no check `{id}` in {report:#?}"));
+    (found.outcome, found.evidence.clone())
 }
 
 /// Waits until the machine's bootstrap says `words`.
@@ -161,7 +160,7 @@ fn every_machine_of_ha_is_made_anew_by_vagrant_alone() {
             let name = container("ha", machine);
             docker(&["exec", &name, "systemctl", "stop", unit]);
             let (outcome, evidence) = check(tool, "ha", "machines-run");
-            assert_eq!(outcome, "failed", "{evidence}");
+            assert_eq!(outcome, VerifyOutcome::Failed, "{evidence}");
             assert!(
                 evidence.contains(machine) && evidence.contains(unit),
                 "{evidence}"
@@ -193,7 +192,7 @@ fn every_machine_of_external_etcd_is_made_anew_by_up() {
         docker(&["exec", &name, "rm", "-r", "/var/lib/etcd/member/wal"]);
         docker(&["exec", &name, "systemctl", "restart", "caravan-bootstrap"]);
         let began = Instant::now();
-        while check(tool, lab, "etcd-members").0 != "passed" {
+        while check(tool, lab, "etcd-members").0 != VerifyOutcome::Passed {
             assert!(began.elapsed() < WHOLE, "etcdone does not come back");
         }
         let aside = docker(&["exec", &name, "sh", "-c", "ls /var/lib/etcd/aside/*/member"]);

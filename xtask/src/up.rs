@@ -98,7 +98,7 @@ fn bring_up(
     }
     let report = run.step("verify", || {
         let (access, airgap) = (keys.access(request.dir)?, plan.choices.airgap);
-        verify::checked(lab, &access, airgap, Depth::Quick, screen)
+        verify::checked(lab, &access, request.dir, airgap, Depth::Quick, screen)
     })?;
     Ok(Some(Some(report)))
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use caravan_cluster::timeline::RUN;
-use caravan_cluster::verify::{self, Depth, Event, Options, Outcome, Report};
+use caravan_cluster::verify::{self, Depth, Options, Report, VerifyEvent, VerifyOutcome};
 use caravan_cluster::watch::{self, JournalEvent};
 use caravan_cluster::{Access, ready};
 use caravan_lab::Lab;
-use caravan_lifecycle::{Keys, LabLock, LabTarget, Workspace, reach};
+use caravan_lifecycle::{Keys, LabDir, LabLock, LabTarget, Workspace, reach};
 
 use crate::error::Error;
 use crate::exit::Exit;
@@ -54,7 +54,7 @@ pub(crate) fn run(
         .choices
         .as_ref()
         .is_some_and(|choices| choices.airgap);
-    let report = checked(lab, &access, airgap, depth, screen)?;
+    let report = checked(lab, &access, &target.dir, airgap, depth, screen)?;
     if flags.json {
         println!(
             "{}",
@@ -66,7 +66,7 @@ pub(crate) fn run(
     Ok(verdict(&report))
 }
 
-/// Tests the promises of `depth`, each shown as it ends.
+/// Tests the promises of `depth`, each shown as it ends, and keeps the report in the lab's state.
 ///
 /// # Errors
 ///
@@ -74,6 +74,7 @@ pub(crate) fn run(
 pub(crate) fn checked(
     lab: &Lab,
     access: &Access,
+    dir: &LabDir,
     airgap: bool,
     depth: Depth,
     screen: &Screen,
@@ -86,17 +87,24 @@ pub(crate) fn checked(
     screen.now(RUN, "tests the lab's promises");
     let report = verify::run(access, lab, &options, &mut |event| match event {
         // Three dozen checks begin at the same moment: their ends are news, their beginnings are not.
-        Event::Begins { .. } => {}
-        Event::Ends(check) if check.outcome == Outcome::Failed => {
+        VerifyEvent::Begins { .. } => {}
+        VerifyEvent::Ends(check) if check.outcome == VerifyOutcome::Failed => {
             screen.done(
                 RUN,
                 &format!("{} {}: {}", word(check.outcome), check.id, check.evidence),
             );
         }
-        Event::Ends(check) => screen.detail(RUN, &format!("{} {}", word(check.outcome), check.id)),
-        Event::CleansUp => screen.now(RUN, "takes away what was made for the checks"),
+        VerifyEvent::Ends(check) => {
+            screen.detail(RUN, &format!("{} {}", word(check.outcome), check.id))
+        }
+        VerifyEvent::CleansUp => screen.now(RUN, "takes away what was made for the checks"),
     });
     screen.clear();
+    let text = serde_json::to_vec_pretty(&report).expect("plain data");
+    // The report is shown whether or not it can be kept.
+    if let Err(error) = caravan_files::write_if_changed(&dir.verify_report(), 0o600, &text) {
+        screen.warn(&format!("the report is not kept: {error}"));
+    }
     Ok(report)
 }
 
@@ -114,9 +122,9 @@ pub(crate) fn summary(report: &Report) -> String {
     let count = |outcome| report.of(outcome).count();
     format!(
         "{} promises hold, {} are broken, {} do not apply; {:.1} s",
-        count(Outcome::Passed),
-        count(Outcome::Failed),
-        count(Outcome::Skipped),
+        count(VerifyOutcome::Passed),
+        count(VerifyOutcome::Failed),
+        count(VerifyOutcome::Skipped),
         report.seconds
     )
 }
@@ -138,10 +146,10 @@ fn text(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn word(outcome: Outcome) -> &'static str {
+fn word(outcome: VerifyOutcome) -> &'static str {
     match outcome {
-        Outcome::Passed => "holds",
-        Outcome::Failed => "BROKEN",
-        Outcome::Skipped => "skipped",
+        VerifyOutcome::Passed => "holds",
+        VerifyOutcome::Failed => "BROKEN",
+        VerifyOutcome::Skipped => "skipped",
     }
 }

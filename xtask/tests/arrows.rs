@@ -15,7 +15,15 @@ const ARROWS: [(&str, &[&str]); 15] = [
         &["caravan-lab", "caravan-process", "caravan-vagrant"],
     ),
     ("caravan-docker", &["caravan-process"]),
-    ("caravan-e2e", &["caravan-bundle", "caravan-process"]),
+    (
+        "caravan-e2e",
+        &[
+            "caravan-bundle",
+            "caravan-cluster",
+            "caravan-lab",
+            "caravan-process",
+        ],
+    ),
     ("caravan-files", &[]),
     (
         "caravan-host",

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use caravan_cluster::convergence::Convergence;
-use caravan_cluster::verify::{self, Depth, Event, Options, Outcome};
+use caravan_cluster::verify::{self, Depth, Options, VerifyEvent, VerifyOutcome};
 use caravan_cluster::watch::{Watch, explain};
 use caravan_cluster::{Access, Certificate, Foreign, PATIENCE, Pair, ready, status};
 use caravan_lab::Lab;
@@ -106,7 +106,7 @@ fn verify(lab: &Lab, access: &Access, depth: Depth) {
         probe_image: std::env::var("PROBE_IMAGE").ok(),
     };
     let report = verify::run(access, lab, &options, &mut |event| {
-        if let Event::Ends(check) = event {
+        if let VerifyEvent::Ends(check) = event {
             println!(
                 "{:?} {} {:.2} s: {}",
                 check.outcome, check.id, check.seconds, check.evidence
@@ -115,9 +115,9 @@ fn verify(lab: &Lab, access: &Access, depth: Depth) {
     });
     println!(
         "{} passed, {} failed, {} skipped in {:.2} s, left behind: {:?}",
-        report.of(Outcome::Passed).count(),
-        report.of(Outcome::Failed).count(),
-        report.of(Outcome::Skipped).count(),
+        report.of(VerifyOutcome::Passed).count(),
+        report.of(VerifyOutcome::Failed).count(),
+        report.of(VerifyOutcome::Skipped).count(),
         report.seconds,
         report.left_behind
     );

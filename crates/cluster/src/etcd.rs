@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use caravan_lab::{Lab, Machine, Role};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -33,16 +33,16 @@ pub struct Member {
 }
 
 /// What a member says of itself and its cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The cluster it belongs to.
-    #[serde(serialize_with = "hex")]
+    #[serde(with = "hex")]
     pub cluster_id: u64,
     /// Itself.
-    #[serde(serialize_with = "hex")]
+    #[serde(with = "hex")]
     pub member_id: u64,
     /// Who leads, as it sees it; 0 for nobody.
-    #[serde(serialize_with = "hex")]
+    #[serde(with = "hex")]
     pub leader: u64,
     /// The last revision of the data that it has.
     pub revision: u64,
@@ -200,8 +200,18 @@ impl Member {
 }
 
 /// Ids as etcd's own tools show them: 64 bits are more than a number of JSON can hold everywhere.
-fn hex<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{id:x}"))
+mod hex {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{id:x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(from)?;
+        u64::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
 }
 
 /// A number that may come as text, or not at all when it is zero.

@@ -20,7 +20,7 @@ pub struct Api {
 }
 
 /// One node, as the API tells it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Node {
     /// Its name.
     pub name: String,

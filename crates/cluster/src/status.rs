@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use caravan_lab::{Lab, Machine, Role};
 use caravan_vagrant::MachineState;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Client, End};
 use crate::etcd::Alarm;
@@ -38,7 +38,7 @@ keepalived --version 2>&1 | sed -n '1s/^[^0-9]*v\{0,1\}\([0-9.]*\).*/keepalived 
 ";
 
 /// What a lab is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabStatus {
     /// The lab.
     pub lab: String,
@@ -66,7 +66,7 @@ impl LabStatus {
 }
 
 /// One machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineReport {
     /// Its name.
     pub name: String,
@@ -87,7 +87,7 @@ pub struct MachineReport {
 }
 
 /// The API as everybody reaches it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointReport {
     /// Where.
     pub address: SocketAddrV4,
@@ -98,7 +98,7 @@ pub struct EndpointReport {
 }
 
 /// The virtual address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VipReport {
     /// The address.
     pub address: Ipv4Addr,
@@ -112,7 +112,7 @@ pub struct VipReport {
 }
 
 /// etcd.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EtcdReport {
     /// The members of the lab, in the order of its file.
     pub members: Vec<MemberReport>,
@@ -127,7 +127,7 @@ pub struct EtcdReport {
 }
 
 /// One member of etcd.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberReport {
     /// Its machine's name.
     pub name: String,
@@ -140,7 +140,7 @@ pub struct MemberReport {
 }
 
 /// A certificate that a server shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateReport {
     /// The machine.
     pub machine: String,

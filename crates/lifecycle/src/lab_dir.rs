@@ -138,6 +138,11 @@ impl LabDir {
         self.root.join("merged.toml")
     }
 
+    /// What came of the last `verify`, whoever ran it.
+    pub fn verify_report(&self) -> PathBuf {
+        self.root.join("verify.json")
+    }
+
     /// The folder of timelines.
     pub fn timelines(&self) -> PathBuf {
         self.root.join(state::TIMELINE)
@@ -229,6 +234,7 @@ mod tests {
             dir.deployed(),
             dir.kubeconfig(),
             dir.merged(),
+            dir.verify_report(),
             dir.timelines(),
             dir.logs(),
         ];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use caravan_lab::Lab;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Status;
 
@@ -12,7 +12,7 @@ use super::Status;
 const ETCDCTL: &str = "sudo etcdctl --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/healthcheck-client.crt --key /etc/etcd/pki/healthcheck-client.key";
 
 /// An alarm that is raised for a member, and holds for the whole cluster.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Alarm {
     /// The name of the member that it is raised for; its id where no member of that id answers.
     pub member: String,

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use caravan_lab::{Machine, Role};
 use caravan_process::interrupt;
 
-use super::Depth;
 use super::context::{Context, client, told};
 use super::findings::Findings;
+use super::{Depth, Measured};
 use crate::attempt::End;
 use crate::disturb::outage::{self, ApiProbe, Outage};
 use crate::disturb::{Disturbance, Harm, OverSsh, UnitFault};
@@ -29,19 +29,17 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Which machines have the virtual address.
 pub(super) fn one_owner(context: &Context) -> Result<Findings, String> {
     let vip = vip(context)?;
-    let holders = if context.options.depth == Depth::Quick {
+    let holders: Vec<Holder<'_>> = if context.options.depth == Depth::Quick {
         holders(context, vip)
     } else {
         // Every machine is asked anyway.
-        let mut found = context.each_survey(context.lab.machines(), |machine, facts| {
-            (machine, facts.has_address(vip))
-        });
+        let mut found =
+            context.each_survey(context.lab.machines(), |_, facts| facts.has_address(vip));
         // Not in the same instant, so the address may have been on its way: then those that may have it are asked again.
-        let owners = found.iter().flatten().filter(|(_, owns)| *owns).count();
+        let owners = found.iter().filter(|(_, owns)| *owns == Ok(true)).count();
         if owners != 1 {
             std::thread::sleep(RETURN);
-            found
-                .retain(|it| !matches!(it, Ok((machine, _)) if machine.role == Role::LoadBalancer));
+            found.retain(|(machine, owns)| owns.is_err() || machine.role != Role::LoadBalancer);
             found.extend(holders(context, vip));
         }
         found
@@ -52,36 +50,41 @@ pub(super) fn one_owner(context: &Context) -> Result<Findings, String> {
     Ok(judge_owner(vip, &holders, &answers))
 }
 
-fn judge_owner(
-    vip: Ipv4Addr,
-    holders: &[Result<(&Machine, bool), String>],
-    answers: &End,
-) -> Findings {
+fn judge_owner(vip: Ipv4Addr, holders: &[Holder<'_>], answers: &End) -> Findings {
     let mut findings = Findings::new();
     let mut owners = Vec::new();
-    for holder in holders {
-        match holder {
-            Ok((machine, true)) => owners.push(*machine),
-            Ok((_, false)) => {}
-            Err(why) => findings.wrong(why),
+    for (machine, owns) in holders {
+        match owns {
+            Ok(true) => owners.push(*machine),
+            Ok(false) => {}
+            Err(why) => findings.wrong(&machine.name, why),
         }
     }
+    let address = vip.to_string();
     match owners[..] {
-        [owner] if owner.role == Role::LoadBalancer => findings.right(format!(
-            "{} has {vip}, and no other of {} machines asked",
-            owner.name,
-            holders.len()
-        )),
-        [owner] => findings.wrong(format!("{vip} is on {}, a {}", owner.name, owner.role)),
-        [] => findings.wrong(format!("no machine has {vip}")),
+        [owner] if owner.role == Role::LoadBalancer => findings.right(
+            &address,
+            format!(
+                "{} has {vip}, and no other of {} machines asked",
+                owner.name,
+                holders.len()
+            ),
+        ),
+        [owner] => findings.wrong(
+            &address,
+            format!("{vip} is on {}, a {}", owner.name, owner.role),
+        ),
+        [] => findings.wrong(&address, format!("no machine has {vip}")),
         _ => {
             let names: Vec<&str> = owners.iter().map(|it| it.name.as_str()).collect();
-            findings.wrong(format!("{vip} is on {}", names.join(" and on ")));
+            findings.wrong(&address, format!("{vip} is on {}", names.join(" and on ")));
         }
     }
     match answers {
-        End::Answered { status: 200, .. } => findings.right("the API says there that it is ready"),
-        other => findings.wrong(format!("the API does not answer there: {other}")),
+        End::Answered { status: 200, .. } => {
+            findings.right(&address, "the API says there that it is ready")
+        }
+        other => findings.wrong(&address, format!("the API does not answer there: {other}")),
     }
     findings
 }
@@ -93,14 +96,17 @@ pub(super) fn vip(context: &Context) -> Result<Ipv4Addr, String> {
         .ok_or_else(|| "the lab has no virtual address".to_owned())
 }
 
+/// A machine, and whether it has the address.
+type Holder<'a> = (&'a Machine, Result<bool, String>);
+
 /// Asks the load balancers, now.
-fn holders(context: &Context, vip: Ipv4Addr) -> Vec<Result<(&Machine, bool), String>> {
+fn holders(context: &Context, vip: Ipv4Addr) -> Vec<Holder<'_>> {
     let balancers: Vec<&Machine> = context.lab.of_role(Role::LoadBalancer).collect();
     parallel::each(balancers, |machine| {
         let script = "echo '@@ addresses'; ip -4 -oneline address show";
         let Context { lab, access, .. } = context;
-        let facts = facts::ask(lab, access, machine, script, ADDRESSES).map_err(told)?;
-        Ok((machine, facts.has_address(vip)))
+        let facts = facts::ask(lab, access, machine, script, ADDRESSES).map_err(told);
+        (machine, facts.map(|facts| facts.has_address(vip)))
     })
 }
 
@@ -125,7 +131,8 @@ impl Looks {
     fn owner<'a>(&mut self, context: &'a Context, vip: Ipv4Addr) -> Result<&'a Machine, String> {
         let holders: Vec<(&Machine, bool)> = holders(context, vip)
             .into_iter()
-            .collect::<Result<_, _>>()?;
+            .map(|(machine, owns)| Ok((machine, owns?)))
+            .collect::<Result<_, String>>()?;
         let mut owners = holders.iter().filter(|(_, owns)| *owns);
         let (first, second) = (owners.next(), owners.next());
         self.note(second.is_some());
@@ -155,19 +162,27 @@ const HARMS: [(&str, Harm); 5] = [
 /// Breaks Keepalived and HAProxy on whoever owns the address; another one must have it each time.
 pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
     let api = ApiProbe::new(&context.lab, &context.access).map_err(told)?;
+    let address = vip(context)?.to_string();
     let mut findings = Findings::new();
     for (unit, harm) in HARMS {
         let what = format!("{unit} {harm}");
         if interrupt::raised() {
-            findings.wrong(format!("{what}: not tried, because of the interrupt"));
+            findings.wrong(
+                &address,
+                format!("{what}: not tried, because of the interrupt"),
+            );
             break;
         }
         let (moved, outage) =
             outage::measured(|| api.answers(), || lose(context, unit, harm, &api));
         match moved {
-            Ok(course) => findings.add(judge_takeover(&what, &course, outage)),
+            Ok(course) => {
+                let judged = judge_takeover(&what, &course, outage);
+                findings.add_measured(&course.from, judged, Measured::Outage(outage));
+            }
             Err(why) => {
-                findings.wrong(format!("{what}: {why}"));
+                let why = Err(format!("{what}: {why}"));
+                findings.add_measured(&address, why, Measured::Outage(outage));
                 break;
             }
         }
@@ -264,7 +279,7 @@ mod tests {
             let holders: Vec<_> = lab
                 .machines()
                 .iter()
-                .map(|machine| Ok((machine, owners.contains(&machine.name.as_str()))))
+                .map(|machine| (machine, Ok(owners.contains(&machine.name.as_str()))))
                 .collect();
             judge_owner(vip, &holders, answers).holds()
         };
@@ -274,8 +289,8 @@ mod tests {
         assert!(!judge(&["masterone"], &ready));
         assert!(!judge(&["lbone"], &End::Silent));
         let unasked = [
-            Ok((lab.machine("lbone").expect("there"), true)),
-            Err("down".to_owned()),
+            (lab.machine("lbone").expect("there"), Ok(true)),
+            (lab.machine("lbtwo").expect("there"), Err("down".to_owned())),
         ];
         assert!(!judge_owner(vip, &unasked, &ready).holds());
     }

@@ -10,6 +10,7 @@ use caravan_process::interrupt;
 use caravan_vagrant::ssh::Remote;
 
 use super::Options;
+use super::findings::Findings;
 use super::pods::{Field, Space};
 use super::units;
 use crate::attempt::{self, Client};
@@ -88,10 +89,39 @@ impl Context {
         &'a self,
         machines: impl IntoIterator<Item = &'a Machine>,
         judge: impl Fn(&'a Machine, &'a Facts) -> T + Sync,
-    ) -> Vec<Result<T, String>> {
+    ) -> Vec<(&'a Machine, Result<T, String>)> {
         parallel::each(machines, |machine| {
-            self.survey(machine).map(|facts| judge(machine, facts))
+            let judged = self.survey(machine).map(|facts| judge(machine, facts));
+            (machine, judged)
         })
+    }
+
+    /// The same, with one thing to be said of each machine: `Err` is what is wrong.
+    pub(super) fn judge_surveys<'a>(
+        &'a self,
+        machines: impl IntoIterator<Item = &'a Machine>,
+        judge: impl Fn(&'a Machine, &'a Facts) -> Result<String, String> + Sync,
+    ) -> Findings {
+        let asked = self.each_survey(machines, judge).into_iter();
+        asked
+            .map(|(machine, asked)| (&machine.name, asked.and_then(|judged| judged)))
+            .collect()
+    }
+
+    /// The same, with several things to be said of each.
+    pub(super) fn gather_surveys<'a>(
+        &'a self,
+        machines: impl IntoIterator<Item = &'a Machine>,
+        judge: impl Fn(&'a Machine, &'a Facts) -> Findings + Sync,
+    ) -> Findings {
+        let mut findings = Findings::new();
+        for (machine, asked) in self.each_survey(machines, judge) {
+            match asked {
+                Ok(judged) => findings.extend(judged),
+                Err(why) => findings.wrong(&machine.name, why),
+            }
+        }
+        findings
     }
 
     /// The machines with a kubelet.

@@ -25,38 +25,36 @@ pub(super) fn published(context: &Context) -> Result<Findings, String> {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        let value = field_of(&text, field);
-        Ok((format!("{name}'s {field}"), value))
+        Ok(field_of(&text, field))
     };
     let endpoint = context.lab.api_endpoint().to_string();
     let url = format!("https://{endpoint}");
     let asked = [
         (
-            told_of(
-                "kube-system",
-                "kubeadm-config",
-                "ClusterConfiguration",
-                "controlPlaneEndpoint",
-            ),
+            "kube-system",
+            "kubeadm-config",
+            "ClusterConfiguration",
+            "controlPlaneEndpoint",
             &endpoint,
         ),
         (
-            told_of("kube-system", "kube-proxy", "kubeconfig.conf", "server"),
+            "kube-system",
+            "kube-proxy",
+            "kubeconfig.conf",
+            "server",
             &url,
         ),
-        (
-            told_of("kube-public", "cluster-info", "kubeconfig", "server"),
-            &url,
-        ),
+        ("kube-public", "cluster-info", "kubeconfig", "server", &url),
     ];
     Ok(asked
         .into_iter()
-        .map(
-            |(asked, wanted): (Result<(String, Option<String>), String>, _)| {
-                let (what, found) = asked?;
-                judge_published(&what, found.as_deref(), wanted)
-            },
-        )
+        .map(|(namespace, name, key, field, wanted)| {
+            let found: Result<Option<String>, String> = told_of(namespace, name, key, field);
+            let judged = found.and_then(|found| {
+                judge_published(&format!("{name}'s {field}"), found.as_deref(), wanted)
+            });
+            (name, judged)
+        })
         .collect())
 }
 
@@ -79,16 +77,9 @@ fn judge_published(what: &str, found: Option<&str>, wanted: &str) -> Result<Stri
 /// Kubelets and kube-proxies know the endpoint, and have connections to nothing else.
 pub(super) fn only_way(context: &Context) -> Result<Findings, String> {
     let endpoint = context.lab.api_endpoint();
-    let mut findings = Findings::new();
-    for asked in context.each_survey(context.nodes(), |machine, facts| {
+    Ok(context.gather_surveys(context.nodes(), |machine, facts| {
         judge_only_way(machine, endpoint, facts)
-    }) {
-        match asked {
-            Ok(judged) => findings.extend(judged),
-            Err(why) => findings.wrong(why),
-        }
-    }
-    Ok(findings)
+    }))
 }
 
 fn judge_only_way(machine: &Machine, endpoint: SocketAddrV4, facts: &Facts) -> Findings {
@@ -101,15 +92,14 @@ fn judge_only_way(machine: &Machine, endpoint: SocketAddrV4, facts: &Facts) -> F
         .unwrap_or_default()
         .iter()
         .find_map(|line| line.strip_prefix("/etc/kubernetes/kubelet.conf:server: "));
-    findings.add(judge_published(
-        &format!("{name}'s kubelet.conf server"),
-        server,
-        &url,
-    ));
+    findings.add(
+        name,
+        judge_published(&format!("{name}'s kubelet.conf server"), server, &url),
+    );
     let mut count = 0;
     for line in facts.get("api-sockets").unwrap_or_default() {
         let Some((peer, program)) = socket(line) else {
-            findings.wrong(format!("{name}: `{line}` cannot be read"));
+            findings.wrong(name, format!("{name}: `{line}` cannot be read"));
             continue;
         };
         // On a worker nobody has business with a master directly.
@@ -120,13 +110,16 @@ fn judge_only_way(machine: &Machine, endpoint: SocketAddrV4, facts: &Facts) -> F
         if peer == endpoint.to_string() {
             count += 1;
         } else {
-            findings.wrong(format!("{program} on {name} is connected to {peer}"));
+            findings.wrong(name, format!("{program} on {name} is connected to {peer}"));
         }
     }
     if count == 0 {
-        findings.wrong(format!("{name} has no connection to {endpoint}"));
+        findings.wrong(name, format!("{name} has no connection to {endpoint}"));
     } else {
-        findings.right(format!("{name} has {count} connections, all to {endpoint}"));
+        findings.right(
+            name,
+            format!("{name} has {count} connections, all to {endpoint}"),
+        );
     }
     findings
 }
@@ -164,10 +157,12 @@ fn written(context: &Context) -> Result<Findings, String> {
     let path = format!("{maps}/{name}");
     let masters: Vec<&Machine> = context.lab.of_role(Role::ControlPlane).collect();
     let read = parallel::each(masters, |master| {
-        let found = Api::master(master, &context.access)
-            .and_then(|api| api.get(&path))
-            .map_err(|error| format!("{}: {}", master.name, error.chain()))?;
-        judge_read(&master.name, found["data"]["word"].as_str(), &word)
+        let found = Api::master(master, &context.access).and_then(|api| api.get(&path));
+        let judged = match found {
+            Ok(found) => judge_read(&master.name, found["data"]["word"].as_str(), &word),
+            Err(error) => Err(format!("{}: {}", master.name, error.chain())),
+        };
+        (&master.name, judged)
     });
     Ok(read.into_iter().collect())
 }

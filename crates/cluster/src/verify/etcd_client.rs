@@ -38,10 +38,10 @@ pub(super) fn shared(context: &Context) -> Result<Findings, String> {
     });
     let mut findings = Findings::new();
     let mut held = Vec::new();
-    for asked in asked {
+    for (master, asked) in asked {
         match asked {
             Ok(it) => held.push(it),
-            Err(why) => findings.wrong(why),
+            Err(why) => findings.wrong(&master.name, why),
         }
     }
     findings.extend(judge_shared(&issuer(context)?, &held));
@@ -53,32 +53,41 @@ fn judge_shared(issuer: &str, held: &[Held]) -> Findings {
     for it in held {
         let master = &it.master;
         let Some(certificate) = &it.certificate else {
-            findings.wrong(format!("{master} has no such certificate that can be read"));
+            findings.wrong(
+                master,
+                format!("{master} has no such certificate that can be read"),
+            );
             continue;
         };
         if certificate.issuer != issuer {
-            findings.wrong(format!(
-                "{master}'s is of {}, not of {issuer}",
-                certificate.issuer
-            ));
+            findings.wrong(
+                master,
+                format!("{master}'s is of {}, not of {issuer}", certificate.issuer),
+            );
         }
         if certificate.server || !certificate.client {
-            findings.wrong(format!("{master}'s is not a client's alone"));
+            findings.wrong(master, format!("{master}'s is not a client's alone"));
         }
         if !certificate.names.is_empty() {
-            findings.wrong(format!("{master}'s names {}", certificate.names.join(" ")));
+            findings.wrong(
+                master,
+                format!("{master}'s names {}", certificate.names.join(" ")),
+            );
         }
         for (flag, file) in [("--etcd-certfile", "crt"), ("--etcd-keyfile", "key")] {
             let wanted = format!("{flag}={SHARED}.{file}");
             if !it.flags.contains(&wanted) {
-                findings.wrong(format!("{master}'s API server does not run with {wanted}"));
+                findings.wrong(
+                    master,
+                    format!("{master}'s API server does not run with {wanted}"),
+                );
             }
         }
         if held[0].der != it.der {
-            findings.wrong(format!(
-                "{master} has another certificate than {}",
-                held[0].master
-            ));
+            findings.wrong(
+                master,
+                format!("{master} has another certificate than {}", held[0].master),
+            );
         }
     }
     if let Some(Held {
@@ -87,12 +96,15 @@ fn judge_shared(issuer: &str, held: &[Held]) -> Findings {
     }) = held.first()
     {
         let masters: Vec<&str> = held.iter().map(|it| it.master.as_str()).collect();
-        findings.right(format!(
-            "{} with key {}, clientAuth only, without names, runs on {}",
-            first.subject,
-            short(&first.public_key_sha256),
-            masters.join(", ")
-        ));
+        findings.right(
+            &first.subject,
+            format!(
+                "{} with key {}, clientAuth only, without names, runs on {}",
+                first.subject,
+                short(&first.public_key_sha256),
+                masters.join(", ")
+            ),
+        );
     }
     findings
 }

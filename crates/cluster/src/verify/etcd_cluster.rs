@@ -14,6 +14,9 @@ use crate::parallel;
 /// How many times members are given to catch up with each other, and the pause between.
 const CATCH_UP: (usize, Duration) = (30, Duration::from_millis(100));
 
+/// What is said of all members together is said of this.
+const ALL: &str = "etcd";
+
 /// A member's name and what it says of itself.
 type Said = (String, Result<Status, String>);
 
@@ -69,15 +72,18 @@ fn judge_cluster(all: &[Said]) -> Findings {
                 clusters.insert(status.cluster_id);
                 leaders.insert(status.leader);
                 for error in &status.errors {
-                    findings.wrong(format!("{name} complains: {error}"));
+                    findings.wrong(name, format!("{name} complains: {error}"));
                 }
             }
-            Err(why) => findings.wrong(format!("{name}: {why}")),
+            Err(why) => findings.wrong(name, format!("{name}: {why}")),
         }
     }
     if clusters.len() > 1 {
         let ids: Vec<String> = clusters.iter().map(|id| format!("{id:x}")).collect();
-        findings.wrong(format!("there are several clusters: {}", ids.join(", ")));
+        findings.wrong(
+            ALL,
+            format!("there are several clusters: {}", ids.join(", ")),
+        );
     }
     let leader = all.iter().find(|(_, said)| {
         said.as_ref()
@@ -85,12 +91,12 @@ fn judge_cluster(all: &[Said]) -> Findings {
     });
     match (leader, clusters.first()) {
         (Some((name, _)), Some(id)) => {
-            findings.right(format!(
-                "{} members of cluster {id:x}, led by {name}",
-                all.len()
-            ));
+            findings.right(
+                ALL,
+                format!("{} members of cluster {id:x}, led by {name}", all.len()),
+            );
         }
-        _ => findings.wrong("the members do not agree on one of them as leader"),
+        _ => findings.wrong(ALL, "the members do not agree on one of them as leader"),
     }
     findings
 }
@@ -113,7 +119,7 @@ pub(super) fn members(context: &Context) -> Result<Findings, String> {
     let mut findings = judge_members(&wanted, &known);
     for (name, status) in said {
         if status.is_ok_and(|status| status.learner) {
-            findings.wrong(format!("{name} only learns and does not vote"));
+            findings.wrong(&name, format!("{name} only learns and does not vote"));
         }
     }
     Ok(findings)
@@ -128,12 +134,12 @@ fn judge_members(
     for (name, known) in known {
         match known {
             Ok(known) if known == wanted => {}
-            Ok(known) => findings.wrong(format!("{name} knows as members: {}", shown(known))),
-            Err(why) => findings.wrong(format!("{name}: {why}")),
+            Ok(known) => findings.wrong(name, format!("{name} knows as members: {}", shown(known))),
+            Err(why) => findings.wrong(name, format!("{name}: {why}")),
         }
     }
     if !known.is_empty() {
-        findings.right(format!("all of them know {}", shown(wanted)));
+        findings.right(ALL, format!("all of them know {}", shown(wanted)));
     }
     findings
 }
@@ -166,17 +172,21 @@ fn judge_hashes(revision: u64, hashes: &[(String, Result<Hash, String>)]) -> Fin
             Ok(hash) => {
                 found.insert((hash.hash, hash.compact_revision));
             }
-            Err(why) => findings.wrong(format!("{name} at revision {revision}: {why}")),
+            Err(why) => findings.wrong(name, format!("{name} at revision {revision}: {why}")),
         }
     }
     match found.first() {
-        Some((hash, _)) if found.len() == 1 => findings.right(format!(
-            "hash {hash:08x} over all data at revision {revision}, on {} members",
-            hashes.len()
-        )),
-        _ => findings.wrong(format!(
-            "the members' data differ at revision {revision}: {found:x?}"
-        )),
+        Some((hash, _)) if found.len() == 1 => findings.right(
+            ALL,
+            format!(
+                "hash {hash:08x} over all data at revision {revision}, on {} members",
+                hashes.len()
+            ),
+        ),
+        _ => findings.wrong(
+            ALL,
+            format!("the members' data differ at revision {revision}: {found:x?}"),
+        ),
     }
     findings
 }
@@ -207,7 +217,7 @@ mod tests {
             said("c", 1, 12, 11),
         ];
         assert!(judge_cluster(&good).holds());
-        assert!(judge_cluster(&good).verdict().1.ends_with("led by b"));
+        assert!(judge_cluster(&good).verdict().text.ends_with("led by b"));
         for (why, bad) in [
             (
                 "two clusters",

@@ -30,8 +30,8 @@ pub(super) fn servers(context: &Context) -> Result<Findings, String> {
 
 /// What each member keeps for its peers, and whether the other members accept it.
 pub(super) fn peers(context: &Context) -> Result<Findings, String> {
-    let members: Vec<&Machine> = context.lab.of_role(Role::Etcd).collect();
-    let asked = context.each_survey(members.iter().copied(), |member, facts| {
+    let members = context.lab.of_role(Role::Etcd);
+    let asked = context.each_survey(members, |member, facts| {
         let certificate = context
             .certificates(&facts.text("peer-certificate"))
             .into_iter()
@@ -45,7 +45,7 @@ pub(super) fn peers(context: &Context) -> Result<Findings, String> {
     });
     let mut findings = Findings::new();
     let mut shown = Vec::new();
-    for (member, asked) in members.iter().zip(asked) {
+    for (member, asked) in asked {
         match asked {
             Ok((certificate, answers)) => {
                 shown.push(certificate);
@@ -75,22 +75,25 @@ fn judge_own(lab: &Lab, issuer: &str, shown: &[Shown]) -> Findings {
         let certificate = match certificate {
             Ok(certificate) => certificate,
             Err(why) => {
-                findings.wrong(format!("{name}: {why}"));
+                findings.wrong(name, format!("{name}: {why}"));
                 continue;
             }
         };
         let faults = faults_of_own(lab, issuer, name, certificate);
         for fault in &faults {
-            findings.wrong(format!("{name}'s certificate {fault}"));
+            findings.wrong(name, format!("{name}'s certificate {fault}"));
         }
         if let Some(other) = owners.insert(&certificate.public_key_sha256, name) {
-            findings.wrong(format!("{name} and {other} have the same key"));
+            findings.wrong(name, format!("{name} and {other} have the same key"));
         } else if faults.is_empty() {
-            findings.right(format!(
-                "{name} has key {} for {}",
-                short(&certificate.public_key_sha256),
-                certificate.names.join(" ")
-            ));
+            findings.right(
+                name,
+                format!(
+                    "{name} has key {} for {}",
+                    short(&certificate.public_key_sha256),
+                    certificate.names.join(" ")
+                ),
+            );
         }
     }
     findings
@@ -127,14 +130,15 @@ fn judge_peer_answers(lab: &Lab, member: &Machine, answers: &[String]) -> Findin
                 let (address, code) = line.split_once(' ')?;
                 (address == other.ip.to_string()).then_some(code)
             });
-            match line {
+            let judged = match line {
                 Some("200") => Ok(format!("{} accepts {} as a peer", other.name, member.name)),
                 Some(code) => Err(format!(
                     "{} answers {} as a peer with status {code}",
                     other.name, member.name
                 )),
                 None => Err(format!("{} did not ask {}", member.name, other.name)),
-            }
+            };
+            (&member.name, judged)
         })
         .collect()
 }
@@ -180,7 +184,7 @@ mod tests {
             }
             let findings = judge_own(&lab, "etcd-ca", &shown);
             assert!(!findings.holds(), "{why}");
-            let evidence = findings.verdict().1;
+            let evidence = findings.verdict().text;
             assert!(evidence.contains("etcdtwo"), "{why}: {evidence}");
         };
         check("one key for two", |it| {

@@ -49,11 +49,13 @@ pub(super) fn refused(context: &Context) -> Result<Findings, String> {
     let neighbour = lab.of_role(Role::Etcd).next();
     let senders: Vec<&Machine> = neighbour.into_iter().chain(context.nodes()).collect();
     let script = script(context, vip);
-    let attempts = parallel::each(senders, |machine| attempt(context, machine, &script));
+    let attempts = parallel::each(senders, |machine| {
+        (&machine.name, attempt(context, machine, &script))
+    });
     let after = heard(context)?;
     let mut findings = Findings::new();
     let mut passed = 0;
-    for attempt in attempts {
+    for (name, attempt) in attempts {
         match attempt {
             Ok(attempt) => {
                 if attempt.refused.is_none() {
@@ -61,20 +63,23 @@ pub(super) fn refused(context: &Context) -> Result<Findings, String> {
                 }
                 findings.extend(judge_attempt(&attempt));
             }
-            Err(why) => findings.wrong(why),
+            Err(why) => findings.wrong(name, why),
         }
     }
     let balancers = lab.of_role(Role::LoadBalancer).count().max(1) as u64;
     for (name, heard) in &after {
         let earlier = before.get(name).cloned().unwrap_or_default();
-        findings.add(judge_heard(name, &earlier, heard, passed / balancers));
+        findings.add(name, judge_heard(name, &earlier, heard, passed / balancers));
     }
     let now = balancers::owner(context, vip)?;
-    findings.add(if now.name == owner {
-        Ok(format!("{owner} kept {vip}"))
-    } else {
-        Err(format!("{vip} went from {owner} to {}", now.name))
-    });
+    findings.add(
+        &vip.to_string(),
+        if now.name == owner {
+            Ok(format!("{owner} kept {vip}"))
+        } else {
+            Err(format!("{vip} went from {owner} to {}", now.name))
+        },
+    );
     Ok(findings)
 }
 
@@ -134,18 +139,21 @@ fn judge_attempt(attempt: &Attempt) -> Findings {
     } = attempt;
     let mut findings = Findings::new();
     if *own == 0 {
-        findings.wrong(format!("{machine} could send nothing to be refused"));
+        findings.wrong(
+            machine,
+            format!("{machine} could send nothing to be refused"),
+        );
     }
     match refused {
-        None => findings.right(format!("{machine} sent {own}")),
+        None => findings.right(machine, format!("{machine} sent {own}")),
         Some((before, after)) => {
             let refused = after.saturating_sub(*before);
             let told =
                 format!("{machine} sent {own} and a pod on it {pod}; {refused} were refused there");
             if refused < own + pod {
-                findings.wrong(told);
+                findings.wrong(machine, told);
             } else {
-                findings.right(told);
+                findings.right(machine, told);
             }
         }
     }

@@ -9,11 +9,7 @@ use crate::facts::Facts;
 
 /// Every node's list of images against the list that its machine image came with.
 pub(super) fn hold(context: &Context) -> Result<Findings, String> {
-    Ok(context
-        .each_survey(context.nodes(), judge)
-        .into_iter()
-        .map(|asked| asked.and_then(|judged| judged))
-        .collect())
+    Ok(context.judge_surveys(context.nodes(), judge))
 }
 
 fn judge(machine: &Machine, facts: &Facts) -> Result<String, String> {

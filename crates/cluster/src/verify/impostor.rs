@@ -41,29 +41,43 @@ fn judge_server(master: &str, facts: &Facts) -> Findings {
     let status = |section: &str| said(section).first().map(String::as_str);
     // Alive before and after, and served to a client that does not look at certificates.
     if said("alive") != ["yes"] || said("still-alive") != ["yes"] {
-        findings.wrong(format!(
-            "nothing is proved, because no etcd could be served with it on {master}: {}",
-            said("log").join("; ")
-        ));
+        findings.wrong(
+            master,
+            format!(
+                "nothing is proved, because no etcd could be served with it on {master}: {}",
+                said("log").join("; ")
+            ),
+        );
         return findings;
     }
     if status("etcdctl-careless") != Some("0") {
-        findings.wrong(format!(
-            "nothing is proved, because etcdctl is not served even when it does not look: {}",
-            said("etcdctl-careless").join("; ")
-        ));
+        findings.wrong(
+            master,
+            format!(
+                "nothing is proved, because etcdctl is not served even when it does not look: {}",
+                said("etcdctl-careless").join("; ")
+            ),
+        );
     }
-    findings.add(match status("etcdctl") {
-        Some("0") => Err(format!("etcdctl on {master} took it for a server")),
-        Some(_) => refusal(said("etcdctl"), "x509: ").map(|why| format!("etcdctl: {why}")),
-        None => Err("etcdctl was not asked".to_owned()),
-    });
+    findings.add(
+        master,
+        match status("etcdctl") {
+            Some("0") => Err(format!("etcdctl on {master} took it for a server")),
+            Some(_) => refusal(said("etcdctl"), "x509: ").map(|why| format!("etcdctl: {why}")),
+            None => Err("etcdctl was not asked".to_owned()),
+        },
+    );
     // Go looks for the server's name first, and the certificate has none; OpenSSL looks at the purpose first.
-    findings.add(match status("curl") {
-        Some("0") => Err(format!("curl on {master} took it for a server")),
-        Some(_) => refusal(said("curl"), "certificate purpose").map(|why| format!("curl: {why}")),
-        None => Err("curl was not asked".to_owned()),
-    });
+    findings.add(
+        master,
+        match status("curl") {
+            Some("0") => Err(format!("curl on {master} took it for a server")),
+            Some(_) => {
+                refusal(said("curl"), "certificate purpose").map(|why| format!("curl: {why}"))
+            }
+            None => Err("curl was not asked".to_owned()),
+        },
+    );
     findings
 }
 
@@ -90,7 +104,7 @@ pub(super) fn as_peer(context: &Context) -> Result<Findings, String> {
     let members: Vec<&Machine> = context.lab.of_role(Role::Etcd).collect();
     let next = members.iter().cycle().skip(1);
     let hops: Vec<(&Machine, &Machine)> = members.iter().copied().zip(next.copied()).collect();
-    let attempts = parallel::each(hops, |(from, to)| {
+    let attempt = |from: &Machine, to: &Machine| {
         let target = format!("{}:{PEER_PORT}", to.ip);
         let remote = context.remote(from);
         // A busy machine may need a second try.
@@ -116,8 +130,12 @@ pub(super) fn as_peer(context: &Context) -> Result<Findings, String> {
             .unwrap_or_default();
         let proper = proper.contains(&format!("{} 200", to.ip));
         judge_peer(&from.name, &to.name, proper, &with_it, &without)
-    });
-    Ok(attempts.into_iter().collect())
+    };
+    Ok(
+        parallel::each(hops, |(from, to)| (&to.name, attempt(from, to)))
+            .into_iter()
+            .collect(),
+    )
 }
 
 fn judge_peer(
@@ -172,7 +190,7 @@ mod tests {
     fn no_client_takes_it_for_a_server() {
         let judge = |text: &str| judge_server("masterone", &Facts::parse(text));
         assert!(judge(GOOD).holds(), "{:?}", judge(GOOD));
-        let evidence = judge(GOOD).verdict().1;
+        let evidence = judge(GOOD).verdict().text;
         assert!(
             evidence.starts_with("etcdctl: x509: cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs; curl: "),
             "{evidence}"

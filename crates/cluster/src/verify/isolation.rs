@@ -15,13 +15,9 @@ pub(super) fn service_addresses(context: &Context) -> Result<Findings, String> {
         format!("{} 80 ", unused_service(&context.lab)),
         format!("{} 443 ", context.lab.kubernetes_service_ip()),
     ];
-    Ok(context
-        .each_survey(context.nodes(), |machine, facts| {
-            judge_stay(machine, &dialled, facts)
-        })
-        .into_iter()
-        .map(|asked| asked.and_then(|judged| judged))
-        .collect())
+    Ok(context.judge_surveys(context.nodes(), |machine, facts| {
+        judge_stay(machine, &dialled, facts)
+    }))
 }
 
 fn judge_stay(
@@ -83,11 +79,7 @@ pub(super) fn leaked(text: &str) -> Option<u64> {
 
 /// No machine has a route to the world. Looked up, never dialled.
 pub(super) fn no_way_out(context: &Context) -> Result<Findings, String> {
-    Ok(context
-        .each_survey(context.lab.machines(), judge_no_way_out)
-        .into_iter()
-        .map(|asked| asked.and_then(|judged| judged))
-        .collect())
+    Ok(context.judge_surveys(context.lab.machines(), judge_no_way_out))
 }
 
 fn judge_no_way_out(machine: &Machine, facts: &Facts) -> Result<String, String> {

@@ -29,7 +29,7 @@ pub(super) fn published_key(context: &Context) -> Result<Findings, String> {
         .map(|key| context.access.ssh.with_identity(key));
     let machines: Vec<&Machine> = context.lab.machines().iter().collect();
     // The questions come in with the lab's key, which proves that the machine lets anybody in.
-    Ok(parallel::each(machines, |machine| {
+    let judge = |machine: &Machine| {
         let held = judge_authorized(&machine.name, context.survey(machine)?)?;
         let Some(ssh) = &ssh else {
             return Ok(format!("{held}; the published one is not here to be tried"));
@@ -37,9 +37,12 @@ pub(super) fn published_key(context: &Context) -> Result<Findings, String> {
         let remote = access::remote(&context.lab, ssh, machine);
         let tried = judge_login(&machine.name, remote.run(&["true"], LOGIN).map(drop))?;
         Ok(format!("{held}, {tried}"))
-    })
-    .into_iter()
-    .collect())
+    };
+    Ok(
+        parallel::each(machines, |machine| (&machine.name, judge(machine)))
+            .into_iter()
+            .collect(),
+    )
 }
 
 fn judge_authorized(name: &str, facts: &Facts) -> Result<String, String> {
@@ -82,13 +85,11 @@ fn judge_login(name: &str, tried: Result<(), MachineError>) -> Result<String, St
 
 /// Who is nobody in particular finds no secret, though root finds many, and a bait is found.
 pub(super) fn no_readable_secrets(context: &Context) -> Result<Findings, String> {
-    Ok(context
-        .each_survey(context.lab.machines(), |machine, facts| {
+    Ok(
+        context.judge_surveys(context.lab.machines(), |machine, facts| {
             judge_secrets(machine, facts)
-        })
-        .into_iter()
-        .map(|asked| asked.and_then(|judged| judged))
-        .collect())
+        }),
+    )
 }
 
 fn judge_secrets(machine: &Machine, facts: &Facts) -> Result<String, String> {
@@ -126,13 +127,11 @@ fn judge_secrets(machine: &Machine, facts: &Facts) -> Result<String, String> {
 
 /// Only root can look into etcd's data.
 pub(super) fn etcd_data_closed(context: &Context) -> Result<Findings, String> {
-    Ok(context
-        .each_survey(context.lab.of_role(Role::Etcd), |machine, facts| {
+    Ok(
+        context.judge_surveys(context.lab.of_role(Role::Etcd), |machine, facts| {
             judge_data(&machine.name, facts)
-        })
-        .into_iter()
-        .map(|asked| asked.and_then(|judged| judged))
-        .collect())
+        }),
+    )
 }
 
 fn judge_data(name: &str, facts: &Facts) -> Result<String, String> {

@@ -12,11 +12,7 @@ const KERNEL_SHARE_PERCENT: u64 = 12;
 /// Memory and processors of every machine.
 pub(super) fn hold(context: &Context) -> Result<Findings, String> {
     let machines = context.lab.machines();
-    Ok(context
-        .each_survey(machines, judge)
-        .into_iter()
-        .map(|asked| asked.and_then(|judged| judged))
-        .collect())
+    Ok(context.judge_surveys(machines, judge))
 }
 
 fn judge(machine: &Machine, facts: &Facts) -> Result<String, String> {

@@ -22,17 +22,25 @@ fn judge_replicas(pods: &[Pod]) -> Findings {
         match &pod.node {
             Some(node) if pod.ready => {
                 nodes.insert(node.as_str());
-                findings.right(format!("{} is ready on {node}", pod.name));
+                findings.right(&pod.name, format!("{} is ready on {node}", pod.name));
             }
-            Some(node) => findings.wrong(format!("{} on {node}: {}", pod.name, pod.state)),
-            None => findings.wrong(format!("{} is on no node: {}", pod.name, pod.state)),
+            Some(node) => {
+                findings.wrong(&pod.name, format!("{} on {node}: {}", pod.name, pod.state))
+            }
+            None => findings.wrong(
+                &pod.name,
+                format!("{} is on no node: {}", pod.name, pod.state),
+            ),
         }
     }
     if nodes.len() < 2 {
-        findings.wrong(format!(
-            "names are answered on {} alone",
-            nodes.first().unwrap_or(&"no node")
-        ));
+        findings.wrong(
+            DNS,
+            format!(
+                "names are answered on {} alone",
+                nodes.first().unwrap_or(&"no node")
+            ),
+        );
     }
     findings
 }

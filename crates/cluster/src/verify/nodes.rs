@@ -20,22 +20,28 @@ fn judge_addresses(lab: &Lab, nodes: &[Node]) -> Findings {
     let mut findings = Findings::new();
     for machine in lab.machines().iter().filter(|it| it.role.is_node()) {
         let name = &machine.name;
-        findings.add(match nodes.iter().find(|node| node.name == *name) {
-            None => Err(format!("{name} is no node")),
-            Some(node) if !node.ready => Err(format!("{name} is not ready: {}", node.message)),
-            Some(node) if node.address != Some(machine.ip) => Err(format!(
-                "{name} has {} instead of {}",
-                node.address
-                    .map_or("no address".to_owned(), |it| it.to_string()),
-                machine.ip
-            )),
-            Some(node) => Ok(format!("{name} {} {}", machine.ip, node.version)),
-        });
+        findings.add(
+            name,
+            match nodes.iter().find(|node| node.name == *name) {
+                None => Err(format!("{name} is no node")),
+                Some(node) if !node.ready => Err(format!("{name} is not ready: {}", node.message)),
+                Some(node) if node.address != Some(machine.ip) => Err(format!(
+                    "{name} has {} instead of {}",
+                    node.address
+                        .map_or("no address".to_owned(), |it| it.to_string()),
+                    machine.ip
+                )),
+                Some(node) => Ok(format!("{name} {} {}", machine.ip, node.version)),
+            },
+        );
     }
     for node in nodes {
         let known = lab.machine(&node.name).is_some_and(|it| it.role.is_node());
         if !known {
-            findings.wrong(format!("{} is a node and not in the lab", node.name));
+            findings.wrong(
+                &node.name,
+                format!("{} is a node and not in the lab", node.name),
+            );
         }
     }
     findings
@@ -71,39 +77,32 @@ fn etcd_servers(pod: &Value) -> Option<String> {
 
 fn judge_endpoints(lab: &Lab, servers: &[(String, Option<String>)]) -> Findings {
     let wanted: BTreeSet<String> = lab.etcd_endpoints().into_iter().collect();
+    let judge = |name: &str| {
+        let (_, flag) = servers
+            .iter()
+            .find(|(node, _)| node == name)
+            .ok_or_else(|| format!("{name} runs no API server"))?;
+        let flag = flag
+            .as_ref()
+            .ok_or_else(|| format!("{name}'s API server has no `--etcd-servers`"))?;
+        let found: BTreeSet<String> = flag.split(',').map(ToOwned::to_owned).collect();
+        if found == wanted {
+            Ok(format!("{name} --etcd-servers={flag}"))
+        } else {
+            Err(format!("{name}'s API server has --etcd-servers={flag}"))
+        }
+    };
     lab.of_role(Role::ControlPlane)
-        .map(|master| {
-            let name = &master.name;
-            let (_, flag) = servers
-                .iter()
-                .find(|(node, _)| node == name)
-                .ok_or_else(|| format!("{name} runs no API server"))?;
-            let flag = flag
-                .as_ref()
-                .ok_or_else(|| format!("{name}'s API server has no `--etcd-servers`"))?;
-            let found: BTreeSet<String> = flag.split(',').map(ToOwned::to_owned).collect();
-            if found == wanted {
-                Ok(format!("{name} --etcd-servers={flag}"))
-            } else {
-                Err(format!("{name}'s API server has --etcd-servers={flag}"))
-            }
-        })
+        .map(|master| (&master.name, judge(&master.name)))
         .collect()
 }
 
 /// Masters run no etcd and have no data of it.
 pub(super) fn stateless_masters(context: &Context) -> Result<Findings, String> {
     let masters = context.lab.of_role(Role::ControlPlane);
-    let mut findings = Findings::new();
-    for asked in context.each_survey(masters, |master, facts| {
+    Ok(context.gather_surveys(masters, |master, facts| {
         judge_stateless(&master.name, facts)
-    }) {
-        match asked {
-            Ok(judged) => findings.extend(judged),
-            Err(why) => findings.wrong(why),
-        }
-    }
-    Ok(findings)
+    }))
 }
 
 fn judge_stateless(name: &str, facts: &Facts) -> Findings {
@@ -112,17 +111,17 @@ fn judge_stateless(name: &str, facts: &Facts) -> Findings {
     let runs = |process: &str| processes.iter().any(|it| it == process);
     // Without it the list is no list of a master's processes.
     if !runs("kube-apiserver") {
-        findings.wrong(format!("{name} runs no API server"));
+        findings.wrong(name, format!("{name} runs no API server"));
     }
     if runs("etcd") {
-        findings.wrong(format!("{name} runs etcd"));
+        findings.wrong(name, format!("{name} runs etcd"));
     }
     match facts.get("etcd-state") {
         Some([]) => {}
-        Some(found) => findings.wrong(format!("{name} has {}", found.join(", "))),
-        None => findings.wrong(format!("{name} was not looked through")),
+        Some(found) => findings.wrong(name, format!("{name} has {}", found.join(", "))),
+        None => findings.wrong(name, format!("{name} was not looked through")),
     }
-    findings.right(format!(
+    findings.right(name, format!(
         "{name}: {} kinds of process and no etcd, nothing in /var/lib/etcd, no key of etcd's CA",
         processes.len()
     ));

@@ -102,12 +102,13 @@ impl Tasks {
             .map(|(url, other)| {
                 let line = line_of(answer, "get", url);
                 let wanted = format!("node={other}");
-                match line.strip_prefix("ok ") {
+                let judged = match line.strip_prefix("ok ") {
                     Some(said) if said.split(' ').any(|word| word == wanted) => {
                         Ok(format!("{node} to {other} {} ms", milliseconds(said)))
                     }
                     _ => Err(format!("{node} to {other}: {line}")),
-                }
+                };
+                (node, judged)
             })
             .collect()
     }
@@ -117,13 +118,16 @@ impl Tasks {
         for url in &self.service {
             let line = line_of(answer, "get", url);
             let by = line.split(' ').find_map(|word| word.strip_prefix("node="));
-            findings.add(match (line.strip_prefix("ok "), by) {
-                (Some(said), Some(by)) => Ok(format!(
-                    "{node}: {url} answered by {by} in {} ms",
-                    milliseconds(said)
-                )),
-                _ => Err(format!("{node}: {url}: {line}")),
-            });
+            findings.add(
+                node,
+                match (line.strip_prefix("ok "), by) {
+                    (Some(said), Some(by)) => Ok(format!(
+                        "{node}: {url} answered by {by} in {} ms",
+                        milliseconds(said)
+                    )),
+                    _ => Err(format!("{node}: {url}: {line}")),
+                },
+            );
         }
         let line = line_of(answer, "resolve", &self.all);
         let found: BTreeSet<Ipv4Addr> = line
@@ -132,7 +136,10 @@ impl Tasks {
             .filter_map(|word| word.parse().ok())
             .collect();
         if found != self.addresses {
-            findings.wrong(format!("{node}: {} is not all pods: {line}", self.all));
+            findings.wrong(
+                node,
+                format!("{node}: {} is not all pods: {line}", self.all),
+            );
         }
         findings
     }
@@ -195,7 +202,10 @@ fn judge_each(
     for (pod, tasks, answer) in &context.field()?.answers {
         match answer {
             Ok(answer) => findings.extend(judge(tasks, &pod.node, answer)),
-            Err(why) => findings.wrong(format!("the pod on {} was not asked: {why}", pod.node)),
+            Err(why) => findings.wrong(
+                &pod.node,
+                format!("the pod on {} was not asked: {why}", pod.node),
+            ),
         }
     }
     Ok(findings)
@@ -223,9 +233,12 @@ pub(super) fn service_addresses(context: &Context) -> Result<Findings, String> {
     });
     let judged = field.answers.iter().zip(counted);
     Ok(judged
-        .map(|((pod, tasks, answer), leaked)| match answer {
-            Ok(answer) => tasks.judge_addresses(&pod.node, answer, leaked),
-            Err(why) => Err(format!("the pod on {} was not asked: {why}", pod.node)),
+        .map(|((pod, tasks, answer), leaked)| {
+            let judged = match answer {
+                Ok(answer) => tasks.judge_addresses(&pod.node, answer, leaked),
+                Err(why) => Err(format!("the pod on {} was not asked: {why}", pod.node)),
+            };
+            (&pod.node, judged)
         })
         .collect())
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::context::{Context, told};
 use super::findings::Findings;
+use super::{Measured, MemberLoss};
 use crate::disturb::outage::until;
 use crate::disturb::{Disturbance, Harm, OverSsh, UnitFault};
 use crate::etcd;
@@ -79,7 +80,19 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
         back: back.map_err(told)?,
     };
     let masters = context.lab.of_role(Role::ControlPlane).count();
-    Ok([judge(&course, masters)].into_iter().collect())
+    let mut findings = Findings::new();
+    let figures = MemberLoss {
+        stopped_ms: milliseconds(course.stopped_in),
+        written_ms: milliseconds(course.wrote),
+        back_ms: milliseconds(course.back),
+    };
+    let judged = judge(&course, masters);
+    findings.add_measured(&course.member, judged, Measured::MemberLoss(figures));
+    Ok(findings)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// On how many masters the object can be read.

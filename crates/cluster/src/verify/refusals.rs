@@ -106,7 +106,10 @@ fn at_members(
 ) -> Findings {
     let members: Vec<&Machine> = context.lab.of_role(Role::Etcd).collect();
     parallel::each(members, |member| {
-        named(&member.name, judge(etcd_address(member)))
+        (
+            &member.name,
+            named(&member.name, judge(etcd_address(member))),
+        )
     })
     .into_iter()
     .collect()
@@ -125,9 +128,11 @@ fn at_apis(
             .map(|master| (master.name.as_str(), api_address(master)))
             .filter(|(_, address)| *address != endpoint),
     );
-    parallel::each(places, |(name, address)| named(name, judge(address)))
-        .into_iter()
-        .collect()
+    parallel::each(places, |(name, address)| {
+        (name, named(name, judge(address)))
+    })
+    .into_iter()
+    .collect()
 }
 
 fn named(who: &str, seen: Result<String, String>) -> Result<String, String> {

@@ -8,10 +8,11 @@ use caravan_lab::Lab;
 use caravan_process::interrupt;
 
 use super::context::Context;
-use super::findings::Findings;
+use super::findings::{Findings, Verdict};
 use super::table::{self, Row};
-use super::{Check, Depth, Event, Options, Outcome, Report};
+use super::{Check, Depth, Evidence, Options, Report, VerifyEvent, VerifyOutcome};
 use crate::Access;
+use crate::timeline::recorder::unix_ms;
 
 /// How often the time limits and the user's wish to stop are looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -23,9 +24,9 @@ pub fn run(
     access: &Access,
     lab: &Lab,
     options: &Options,
-    on_event: &mut dyn FnMut(Event<'_>),
+    on_event: &mut dyn FnMut(VerifyEvent<'_>),
 ) -> Report {
-    let began = Instant::now();
+    let (began, began_unix_ms) = (Instant::now(), unix_ms());
     let context = Arc::new(Context::new(access, lab, options));
     // Checks begin with shared questions; asking all machines now lets none of them wait for another check's turn.
     if options.depth >= Depth::Full {
@@ -39,7 +40,7 @@ pub fn run(
     let made = Made(context);
     let mut checks = at_once(&made.0, &gentle, on_event);
     // Before anything is broken: pods are not to be judged for it.
-    on_event(Event::CleansUp);
+    on_event(VerifyEvent::CleansUp);
     let mut left_behind = made.0.clean_up().err();
     if !disruptive.is_empty() {
         // Nothing that was asked, or made in the cluster, before holds any more.
@@ -52,6 +53,8 @@ pub fn run(
     checks.sort_by_key(|check| table::ROWS.iter().position(|row| row.id == check.id));
     Report {
         lab: lab.name().to_owned(),
+        began_unix_ms,
+        depth: options.depth,
         checks,
         seconds: rounded(began.elapsed()),
         left_behind,
@@ -75,14 +78,15 @@ type Ended = (&'static str, Result<Findings, String>, Duration);
 fn at_once(
     context: &Arc<Context>,
     rows: &[&'static Row],
-    on_event: &mut dyn FnMut(Event<'_>),
+    on_event: &mut dyn FnMut(VerifyEvent<'_>),
 ) -> Vec<Check> {
     let began = Instant::now();
+    let lab = context.lab.name();
     let (sender, ended) = channel();
     let mut checks = Vec::new();
     let mut waiting: Vec<&'static Row> = Vec::new();
-    let mut report = |check: Check, on_event: &mut dyn FnMut(Event<'_>)| {
-        on_event(Event::Ends(&check));
+    let mut report = |check: Check, on_event: &mut dyn FnMut(VerifyEvent<'_>)| {
+        on_event(VerifyEvent::Ends(&check));
         checks.push(check);
     };
     for &row in rows {
@@ -92,12 +96,9 @@ fn at_once(
             (row.unless)(&context.lab, &context.options)
         };
         match reason {
-            Some(reason) => report(
-                check(row, (Outcome::Skipped, reason), Duration::ZERO),
-                on_event,
-            ),
+            Some(reason) => report(check(row, skipped(reason), Duration::ZERO), on_event),
             None => {
-                on_event(Event::Begins {
+                on_event(VerifyEvent::Begins {
                     id: row.id,
                     promise: row.promise,
                 });
@@ -113,17 +114,15 @@ fn at_once(
                 // One that was over its limit has been reported.
                 if let Some(place) = waiting.iter().position(|row| row.id == id) {
                     let row = waiting.swap_remove(place);
-                    report(check(row, verdict(seen), took), on_event);
+                    report(check(row, verdict(lab, seen), took), on_event);
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 for row in waiting.drain(..) {
                     let defect = "the check itself broke off, which is a defect of Caravan";
-                    report(
-                        check(row, (Outcome::Failed, defect.to_owned()), began.elapsed()),
-                        on_event,
-                    );
+                    let untested = untested(lab, defect.to_owned());
+                    report(check(row, untested, began.elapsed()), on_event);
                 }
             }
         }
@@ -135,10 +134,9 @@ fn at_once(
         });
         for row in late.collect::<Vec<_>>() {
             let verdict = if stop {
-                (Outcome::Skipped, "interrupted".to_owned())
+                skipped("interrupted".to_owned())
             } else {
-                let why = format!("not done within {} s", row.limit.as_secs());
-                (Outcome::Failed, why)
+                untested(lab, format!("not done within {} s", row.limit.as_secs()))
             };
             report(check(row, verdict, took), on_event);
         }
@@ -157,19 +155,42 @@ fn begin(context: &Arc<Context>, row: &'static Row, sender: Sender<Ended>) {
     });
 }
 
-fn verdict(seen: Result<Findings, String>) -> (Outcome, String) {
+fn verdict(lab: &str, seen: Result<Findings, String>) -> Verdict {
     match seen {
         Ok(findings) => findings.verdict(),
-        Err(why) => (Outcome::Failed, why),
+        Err(why) => untested(lab, why),
     }
 }
 
-fn check(row: &Row, (outcome, evidence): (Outcome, String), took: Duration) -> Check {
+/// It could not be tested: what is said of no part in particular is said of the lab.
+fn untested(lab: &str, why: String) -> Verdict {
+    Verdict {
+        outcome: VerifyOutcome::Failed,
+        findings: vec![Evidence {
+            subject: lab.to_owned(),
+            holds: false,
+            text: why.clone(),
+            measured: None,
+        }],
+        text: why,
+    }
+}
+
+fn skipped(why: String) -> Verdict {
+    Verdict {
+        outcome: VerifyOutcome::Skipped,
+        text: why,
+        findings: Vec::new(),
+    }
+}
+
+fn check(row: &Row, verdict: Verdict, took: Duration) -> Check {
     Check {
-        id: row.id,
-        promise: row.promise,
-        outcome,
-        evidence,
+        id: row.id.to_owned(),
+        promise: row.promise.to_owned(),
+        outcome: verdict.outcome,
+        evidence: verdict.text,
+        findings: verdict.findings,
         seconds: rounded(took),
     }
 }
@@ -202,13 +223,13 @@ mod tests {
     }
 
     fn good(_: &Context) -> Result<Findings, String> {
-        Ok([Ok("seen".to_owned())].into_iter().collect())
+        Ok([("one", Ok("seen".to_owned()))].into_iter().collect())
     }
 
     static ROWS: [Row; 6] = [
         row("good", LONG, good),
         row("bad", LONG, |_| {
-            Ok([Err("broken".to_owned())].into_iter().collect())
+            Ok([("one", Err("broken".to_owned()))].into_iter().collect())
         }),
         row("unasked", LONG, |_| Err("nobody there".to_owned())),
         row("blind", LONG, |_| Ok(Findings::new())),
@@ -236,26 +257,33 @@ mod tests {
         let rows: Vec<&'static Row> = ROWS.iter().collect();
         let (mut begun, mut ended) = (Vec::new(), Vec::new());
         let mut checks = at_once(&context(), &rows, &mut |event| match event {
-            Event::Begins { id, .. } => begun.push(id),
-            Event::Ends(check) => ended.push(check.id),
-            Event::CleansUp => {}
+            VerifyEvent::Begins { id, .. } => begun.push(id),
+            VerifyEvent::Ends(check) => ended.push(check.id.clone()),
+            VerifyEvent::CleansUp => {}
         });
         checks.sort_by_key(|check| ROWS.iter().position(|row| row.id == check.id));
         let outcomes: Vec<_> = checks
             .iter()
-            .map(|check| (check.id, check.outcome, check.evidence.as_str()))
+            .map(|check| (check.id.as_str(), check.outcome, check.evidence.as_str()))
             .collect();
         assert_eq!(
             outcomes,
             [
-                ("good", Outcome::Passed, "seen"),
-                ("bad", Outcome::Failed, "broken"),
-                ("unasked", Outcome::Failed, "nobody there"),
-                ("blind", Outcome::Failed, "nothing was found to be tested"),
-                ("slow", Outcome::Failed, "not done within 0 s"),
-                ("skipped", Outcome::Skipped, "not promised"),
+                ("good", VerifyOutcome::Passed, "seen"),
+                ("bad", VerifyOutcome::Failed, "broken"),
+                ("unasked", VerifyOutcome::Failed, "nobody there"),
+                (
+                    "blind",
+                    VerifyOutcome::Failed,
+                    "nothing was found to be tested"
+                ),
+                ("slow", VerifyOutcome::Failed, "not done within 0 s"),
+                ("skipped", VerifyOutcome::Skipped, "not promised"),
             ]
         );
+        let counts: Vec<usize> = checks.iter().map(|check| check.findings.len()).collect();
+        assert_eq!(counts, [1, 1, 1, 0, 1, 0]);
+        assert_eq!(checks[2].findings[0].subject, "ha");
         assert_eq!(begun, ["good", "bad", "unasked", "blind", "slow"]);
         ended.sort_unstable();
         assert_eq!(
@@ -268,7 +296,7 @@ mod tests {
     fn a_check_that_breaks_off_is_reported() {
         static BROKEN: Row = row("panics", LONG, |_| panic!("on purpose"));
         let checks = at_once(&context(), &[&BROKEN], &mut |_| {});
-        assert_eq!(checks[0].outcome, Outcome::Failed);
+        assert_eq!(checks[0].outcome, VerifyOutcome::Failed);
         assert!(checks[0].evidence.contains("defect"));
     }
 }

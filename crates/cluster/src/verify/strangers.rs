@@ -29,7 +29,7 @@ pub(super) fn packet_filter(context: &Context) -> Result<Findings, String> {
     let lab = &context.lab;
     let mut findings = Findings::new();
     let mut opened: Vec<(Ipv4Addr, u16)> = Vec::new();
-    for asked in context.each_survey(lab.machines(), |machine, facts| {
+    for (machine, asked) in context.each_survey(lab.machines(), |machine, facts| {
         (
             judge_dials(lab, machine, facts),
             judge_filter(machine, facts),
@@ -41,7 +41,7 @@ pub(super) fn packet_filter(context: &Context) -> Result<Findings, String> {
                 findings.extend(filter);
                 opened.extend(open);
             }
-            Err(why) => findings.wrong(why),
+            Err(why) => findings.wrong(&machine.name, why),
         }
     }
     // We are the operator: nobody else may use this port.
@@ -66,16 +66,21 @@ fn judge_dials(lab: &Lab, machine: &Machine, facts: &Facts) -> (Findings, Vec<(I
                     opened += 1;
                     open.push((member.ip, port));
                     if !allowed {
-                        findings.wrong(told("reaches"));
+                        findings.wrong(&machine.name, told("reaches"));
                     }
                 }
-                (Some(why), true) => findings.wrong(format!("{} ({why})", told("does not reach"))),
+                (Some(why), true) => {
+                    findings.wrong(&machine.name, format!("{} ({why})", told("does not reach")))
+                }
                 (Some(_), false) => shut += 1,
-                (None, _) => findings.wrong(told("did not say whether it reaches")),
+                (None, _) => findings.wrong(&machine.name, told("did not say whether it reaches")),
             }
         }
     }
-    findings.right(format!("{}: {opened} open, {shut} shut", machine.name));
+    findings.right(
+        &machine.name,
+        format!("{}: {opened} open, {shut} shut", machine.name),
+    );
     (findings, open)
 }
 
@@ -87,7 +92,10 @@ fn judge_filter(machine: &Machine, facts: &Facts) -> Findings {
     }
     let table = facts.text("filter");
     if !(table.contains("table inet caravan_filter") && table.contains("hook input")) {
-        findings.wrong(format!("{} has no packet filter", machine.name));
+        findings.wrong(
+            &machine.name,
+            format!("{} has no packet filter", machine.name),
+        );
     }
     findings
 }
@@ -100,10 +108,13 @@ fn judge_alive(lab: &Lab, open: &[(Ipv4Addr, u16)]) -> Findings {
         // A single member has no peer to open its port to.
         for port in PORTS.into_iter().filter(|port| several || *port != 2380) {
             if !open.contains(&(member.ip, port)) {
-                findings.wrong(format!(
-                    "{}:{port} is open to nobody, so that it is shut to others proves nothing",
-                    member.name
-                ));
+                findings.wrong(
+                    &member.name,
+                    format!(
+                        "{}:{port} is open to nobody, so that it is shut to others proves nothing",
+                        member.name
+                    ),
+                );
             }
         }
     }
@@ -119,20 +130,20 @@ pub(super) fn requests(context: &Context) -> Result<Findings, String> {
         let control = client.get(etcd_address(member), "/health");
         match control.end {
             End::Answered { status: 200, .. } => served.push(member),
-            other => findings.wrong(format!(
-                "nothing is proved, because {} does not serve the operator either: {other}",
-                member.name
-            )),
+            other => findings.wrong(
+                &member.name,
+                format!(
+                    "nothing is proved, because {} does not serve the operator either: {other}",
+                    member.name
+                ),
+            ),
         }
     }
-    for asked in context.each_survey(context.strangers(), |machine, facts| {
-        judge_requests(machine, &served, facts)
-    }) {
-        match asked {
-            Ok(judged) => findings.extend(judged),
-            Err(why) => findings.wrong(why),
-        }
-    }
+    findings.extend(
+        context.gather_surveys(context.strangers(), |machine, facts| {
+            judge_requests(machine, &served, facts)
+        }),
+    );
     Ok(findings)
 }
 
@@ -148,7 +159,7 @@ fn judge_requests(machine: &Machine, members: &[&Machine], facts: &Facts) -> Fin
                 let mut words = line.split(' ');
                 (words.next() == Some(&address)).then(|| (words.next(), words.next()))
             });
-            match line {
+            let judged = match line {
                 Some((Some(code @ ("7" | "28")), Some("000"))) => Ok(format!(
                     "{} to {}: no connection (curl {code})",
                     machine.name, member.name
@@ -161,7 +172,8 @@ fn judge_requests(machine: &Machine, members: &[&Machine], facts: &Facts) -> Fin
                     status.unwrap_or("?")
                 )),
                 None => Err(format!("{} did not ask {}", machine.name, member.name)),
-            }
+            };
+            (&machine.name, judged)
         })
         .collect()
 }
@@ -171,14 +183,12 @@ pub(super) fn certificates(context: &Context) -> Result<Findings, String> {
     let issuer = etcd_pairs::issuer(context)?;
     let own = context.certificates(&context.access.etcd_ca);
     let own: Vec<&str> = own.iter().map(|it| it.public_key_sha256.as_str()).collect();
-    Ok(context
-        .each_survey(context.strangers(), |machine, facts| {
+    Ok(
+        context.judge_surveys(context.strangers(), |machine, facts| {
             let found = context.certificates(&facts.text("certificates"));
             judge_certificates(&machine.name, &issuer, &own, &found)
-        })
-        .into_iter()
-        .map(|asked| asked.and_then(|judged| judged))
-        .collect())
+        }),
+    )
 }
 
 fn judge_certificates(

@@ -149,23 +149,3 @@ fn scripts_pass_shellcheck() {
     let judged = shellcheck.call(&scripts).output().expect("it runs");
     assert!(judged.success(), "{}", judged.stdout);
 }
-
-#[test]
-fn the_report_as_json() {
-    let report = Report {
-        lab: "ha".to_owned(),
-        checks: vec![Check {
-            id: "vip-owner",
-            promise: "exactly one",
-            outcome: Outcome::Passed,
-            evidence: "lbone".to_owned(),
-            seconds: 0.25,
-        }],
-        seconds: 0.5,
-        left_behind: None,
-    };
-    assert_eq!(
-        serde_json::to_string(&report).expect("JSON"),
-        r#"{"lab":"ha","checks":[{"id":"vip-owner","promise":"exactly one","outcome":"passed","evidence":"lbone","seconds":0.25}],"seconds":0.5}"#
-    );
-}

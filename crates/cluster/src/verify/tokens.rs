@@ -42,13 +42,18 @@ fn judge(list: &Value) -> Findings {
             .as_str()
             .and_then(|text| STANDARD.decode(text).ok())
             .and_then(|bytes| String::from_utf8(bytes).ok());
-        findings.wrong(match end {
-            Some(end) => format!("{name} lets anybody who knows it join as any node, until {end}"),
-            None => format!("{name} lets anybody who knows it join as any node, without end"),
-        });
+        findings.wrong(
+            name,
+            match end {
+                Some(end) => {
+                    format!("{name} lets anybody who knows it join as any node, until {end}")
+                }
+                None => format!("{name} lets anybody who knows it join as any node, without end"),
+            },
+        );
     }
     if list["items"].is_array() {
-        findings.right("there is no join token");
+        findings.right("kube-system", "there is no join token");
     }
     findings
 }
@@ -70,7 +75,7 @@ mod tests {
         }
         let secret =
             json!({"token-secret": STANDARD.encode("0123456789abcdef"), "expiration": "?"});
-        let (_, evidence) = judge(&token(secret)).verdict();
+        let evidence = judge(&token(secret)).verdict().text;
         assert_eq!(
             evidence,
             "bootstrap-token-abcdef lets anybody who knows it join as any node, without end"

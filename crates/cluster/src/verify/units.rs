@@ -32,17 +32,18 @@ pub(super) fn run(context: &Context) -> Result<Findings, String> {
     let machines = context.lab.machines();
     let asked = if context.options.depth == Depth::Quick {
         parallel::each(machines, |machine| {
-            ask(context, machine).map(|facts| judge(machine, &facts))
+            let judged = ask(context, machine).map(|facts| judge(machine, &facts));
+            (machine, judged)
         })
     } else {
         // Every machine is asked anyway.
-        context.each_survey(machines, judge)
+        return Ok(context.gather_surveys(machines, judge));
     };
     let mut findings = Findings::new();
-    for judged in asked {
+    for (machine, judged) in asked {
         match judged {
             Ok(judged) => findings.extend(judged),
-            Err(why) => findings.wrong(why),
+            Err(why) => findings.wrong(&machine.name, why),
         }
     }
     Ok(findings)
@@ -63,10 +64,13 @@ fn judge(machine: &Machine, facts: &Facts) -> Findings {
     let mut findings = Findings::new();
     let bootstrap = facts.text("bootstrap");
     if bootstrap != "ready inactive" {
-        findings.wrong(match bootstrap.as_str() {
-            "" => format!("{name}: its bootstrap has not run since it started"),
-            said => format!("{name}: its bootstrap is not done: {said}"),
-        });
+        findings.wrong(
+            name,
+            match bootstrap.as_str() {
+                "" => format!("{name}: its bootstrap has not run since it started"),
+                said => format!("{name}: its bootstrap is not done: {said}"),
+            },
+        );
     }
     let states = facts.get("units").unwrap_or_default();
     for unit in wanted(machine.role).split(' ') {
@@ -75,16 +79,16 @@ fn judge(machine: &Machine, facts: &Facts) -> Findings {
             .find_map(|line| line.strip_prefix(unit)?.strip_prefix(' '));
         if !matches!(state, Some("active" | "reloading")) {
             let state = state.unwrap_or("unknown");
-            findings.wrong(format!("{name}: {unit} is {state}"));
+            findings.wrong(name, format!("{name}: {unit} is {state}"));
         }
     }
     match facts.get("failed-units") {
         Some([]) => {}
-        Some(failed) => findings.wrong(format!("{name}: failed: {}", failed.join(", "))),
-        None => findings.wrong(format!("{name} did not tell its failed units")),
+        Some(failed) => findings.wrong(name, format!("{name}: failed: {}", failed.join(", "))),
+        None => findings.wrong(name, format!("{name} did not tell its failed units")),
     }
     if !findings.is_broken() {
-        findings.right(format!("{name}: {}", wanted(machine.role)));
+        findings.right(name, format!("{name}: {}", wanted(machine.role)));
     }
     findings
 }

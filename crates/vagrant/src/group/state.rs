@@ -1,6 +1,6 @@
 //! Whether machines are there and run.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::output::{self, What};
 
@@ -16,7 +16,7 @@ pub struct MachineStatus {
 }
 
 /// Whether a machine is there and runs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MachineState {
     /// There is none.

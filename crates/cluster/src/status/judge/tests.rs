@@ -121,6 +121,28 @@ fn a_lab_that_is_well_has_no_problem() {
 }
 
 #[test]
+fn a_status_is_read_as_it_was_written() {
+    let lab = lab();
+    let (mut states, found) = all_well(&lab);
+    states.insert("lbtwo".to_owned(), MachineState::Stopped);
+    states.insert(
+        "workerone".to_owned(),
+        MachineState::Other("paused".to_owned()),
+    );
+    let status = report(&lab, &states, found, inspect, NOW);
+    let text = serde_json::to_string(&status).expect("plain data");
+    for word in [
+        r#""state":"paused""#,
+        r#""state":"stopped""#,
+        r#""role":"control-plane""#,
+    ] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    let read: LabStatus = serde_json::from_str(&text).expect("what was written");
+    assert_eq!(read, status);
+}
+
+#[test]
 fn each_thing_that_is_wrong_is_told_once() {
     let one = |problems: Vec<String>, wanted: &str| assert_eq!(problems, [wanted]);
     one(

@@ -41,12 +41,12 @@ fn each_role_reaches_its_ports() {
         assert!(
             judge_alive(&lab, &open)
                 .verdict()
-                .1
+                .text
                 .contains(":22 is open to nobody")
         );
         open.extend(lab.of_role(Role::Etcd).map(|member| (member.ip, 22)));
         let mut alive = judge_alive(&lab, &open);
-        alive.right("all ports are open to somebody");
+        alive.right("etcd", "all ports are open to somebody");
         assert!(alive.holds());
         open.retain(|(_, port)| *port != 2380);
         assert!(!judge_alive(&lab, &open).holds());
@@ -67,7 +67,7 @@ fn the_filter_is_there() {
     let judge = |machine: &str, text: &str| {
         judge_filter(lab.machine(machine).expect("there"), &Facts::parse(text))
             .verdict()
-            .1
+            .text
     };
     let loaded = "@@ filter\ntable inet caravan_filter {\n chain input {\n type filter hook input priority filter; policy accept;\n";
     assert!(!judge("etcdone", loaded).contains("no packet filter"));
