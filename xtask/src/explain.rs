@@ -4,7 +4,7 @@ mod text;
 mod view;
 
 use caravan_lifecycle::{
-    ChoiceRequest, LabChoices, LabTarget, Workspace, machines, no_such_machine, read_text,
+    ChoiceRequest, LabChoices, LabTarget, Workspace, machines, no_such_machine, plan, read_text,
 };
 use caravan_render::explain::{self, ExplainQuery, ListedFile, Refusal};
 
@@ -12,8 +12,8 @@ use self::view::View;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::plan;
 use crate::show::table;
+use crate::software;
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit, Error> {
@@ -23,7 +23,8 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
         Some(choices) => choices.clone(),
         None => LabChoices::settle(lab, &ChoiceRequest::default(), None, false)?,
     };
-    let sources = plan::sources(workspace, lab, &target.dir, &choices)?;
+    let software = software::versions(lab)?;
+    let sources = plan::sources(workspace, lab, &target.dir, &choices, software)?;
     let renderer = sources.renderer()?;
     let words = flags.machine.iter().chain(&flags.file).chain(&flags.text);
     let words: Vec<&str> = words.map(String::as_str).collect();

@@ -1,16 +1,13 @@
 //! `cargo xtask kubeconfig`: a lab's own kubeconfig, and its contexts in the user's.
 
-mod record;
-
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_kubeconfig::{KubeconfigList, LabContexts, same_file};
-use caravan_lifecycle::{Keys, LabTarget, Workspace, context};
+use caravan_lifecycle::{Keys, LabTarget, MergeRecord, Workspace, context};
 use caravan_process::shell;
 
-use self::record::Record;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
@@ -101,7 +98,7 @@ pub(crate) fn colon(kubeconfig: &Path) -> Option<String> {
 fn put_in(target: &LabTarget, own: &str, screen: &Screen) -> Result<PathBuf, Error> {
     let name = context(&target.name);
     let contexts = LabContexts::new(&target.name, &name, own);
-    let mut record = Record::of(&target.dir);
+    let mut record = MergeRecord::of(&target.dir);
     let merged =
         contexts.merge_into(&users_list(), &|file| record.has(file), &mut |unreadable| {
             screen.warn(&format!(
@@ -147,7 +144,7 @@ fn take_out(target: &LabTarget) -> Taken {
     let own = fs::read_to_string(target.dir.kubeconfig()).unwrap_or_default();
     let contexts = LabContexts::new(&target.name, &context(&target.name), &own);
     let list = users_list();
-    let mut record = Record::of(&target.dir);
+    let mut record = MergeRecord::of(&target.dir);
     let mut taken = Taken {
         files: Vec::new(),
         seen: list.files.clone(),
@@ -173,7 +170,7 @@ fn take_out(target: &LabTarget) -> Taken {
         true => record.save(&target.dir),
         false => Ok(()),
     };
-    let rest = saved.and_then(|()| Ok(list.check()?));
+    let rest = saved.map_err(Error::from).and_then(|()| Ok(list.check()?));
     if let Err(error) = rest {
         taken.error = taken.error.or(Some(error));
     }

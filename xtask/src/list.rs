@@ -1,6 +1,6 @@
 //! `cargo xtask list`: labs, or the machines of one.
 
-use caravan_lifecycle::{LabTarget, Workspace, machines};
+use caravan_lifecycle::{LabTarget, MachineRecord, Workspace, machines};
 use caravan_vagrant::provider::FoundMachine;
 use serde::Serialize;
 
@@ -29,6 +29,8 @@ struct MachineLine {
     ip: String,
     state: String,
     id: Option<String>,
+    /// What it was made from; none where it was not made from this workspace, or by a version that kept no record.
+    made_from: Option<MachineRecord>,
     /// The volumes that a machine has, or has left behind.
     volumes: Vec<String>,
 }
@@ -136,6 +138,7 @@ fn machines_of(target: &LabTarget, json: bool) -> Result<Exit, Error> {
                 .map_or("absent", |found| found.state.word())
                 .to_owned(),
             id: there.and_then(|found| found.id.clone()),
+            made_from: MachineRecord::read(&target.dir, &machine.name)?.filter(|_| there.is_some()),
             volumes: volumes(&machine.name),
         });
     }
@@ -148,6 +151,7 @@ fn machines_of(target: &LabTarget, json: bool) -> Result<Exit, Error> {
                 ip: String::new(),
                 state: stranger.state.word().to_owned(),
                 id: stranger.id.clone(),
+                made_from: None,
                 volumes: volumes(&stranger.name),
             });
         }

@@ -10,11 +10,8 @@ use caravan_host::ranges::{self, Collision};
 use caravan_host::resolvers;
 use caravan_lab::failure::Analysis;
 use caravan_lab::{Lab, LabChange, Provider};
-use caravan_lifecycle::{
-    Keys, LabChoices, LabDir, LabLock, Workspace, files::RenderSources, machines, plan,
-};
+use caravan_lifecycle::{Keys, LabDir, LabLock, Workspace, files::RenderSources, machines, plan};
 use caravan_process::shell;
-use caravan_render::Material;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -35,7 +32,7 @@ struct Report<'a> {
     /// The machines that are there; none where nobody could be asked.
     there: Option<&'a BTreeSet<String>>,
     edits: &'a [LabChange],
-    changes: &'a [files::MachineChange],
+    changes: &'a [plan::MachineDiff],
     collisions: &'a [Collision],
     failures: &'a Analysis,
 }
@@ -56,7 +53,7 @@ pub(crate) fn run(
         write(flags, workspace, screen, &lab, &source, &dir)?;
     }
     let choices = plan::choices(&lab, &dir, &flags.making.request(), &resolvers(&lab))?;
-    let sources = sources(workspace, &lab, &dir, &choices)?;
+    let sources = plan::sources(workspace, &lab, &dir, &choices, software::versions(&lab)?)?;
     let collisions = ranges::collisions(&lab, choices.provider, dir.choices().is_file())?;
     for collision in &collisions {
         let hint = collision.hint();
@@ -67,7 +64,7 @@ pub(crate) fn run(
         .map(|then| lab.changes_since(&then))
         .unwrap_or_default();
     if flags.json {
-        let changes = files::compare(&lab, &dir, &sources, there.as_ref())?;
+        let changes = plan::compare(&lab, &dir, &sources, there.as_ref())?;
         let analysis = caravan_lab::failure::analyse(&lab);
         let report = Report {
             lab: lab.name(),
@@ -108,7 +105,7 @@ pub(crate) fn text(
     there: Option<&BTreeSet<String>>,
     diff: bool,
 ) -> Result<String, Error> {
-    let changes = files::compare(lab, dir, sources, there)?;
+    let changes = plan::compare(lab, dir, sources, there)?;
     let analysis = caravan_lab::failure::analyse(lab);
     Ok([
         machines_text(lab),
@@ -143,25 +140,6 @@ fn there(
     }
 }
 
-/// What would be rendered; words stand for keys that are not made yet.
-pub(crate) fn sources<'a>(
-    workspace: &Workspace,
-    lab: &'a Lab,
-    dir: &LabDir,
-    choices: &LabChoices,
-) -> Result<RenderSources<'a>, Error> {
-    Ok(RenderSources {
-        lab,
-        software: software::versions(lab)?,
-        settings: choices.settings(),
-        material: match Keys::load(lab, dir) {
-            Some(keys) => keys.material(lab)?,
-            None => Material::placeholder(lab)?,
-        },
-        template: workspace.vagrantfile_template()?,
-    })
-}
-
 /// Writes the Vagrant projects of all servers, with keys and image, so that Vagrant alone can go on.
 fn write(
     flags: &flags::Plan,
@@ -179,7 +157,8 @@ fn write(
         choices.image = Some(made);
     }
     Keys::ensure(lab, dir)?;
-    let written = sources(workspace, lab, dir, &choices)?.write_projects(dir, source, &choices)?;
+    let written = plan::sources(workspace, lab, dir, &choices, software::versions(lab)?)?
+        .write_projects(dir, source, &choices)?;
     screen.say(&format!(
         "{written} files written below `{}`",
         dir.root().display()

@@ -10,7 +10,7 @@ use caravan_lab::{Lab, Machine, Server};
 use caravan_render::{GuestFile, Material, Renderer, Settings, Software, group_files};
 use sha2::{Digest, Sha256};
 
-use crate::{Error, LabChoices, LabDir};
+use crate::{Error, LabChoices, LabDir, MachineRecord};
 
 /// What the files of a lab are made of.
 pub struct RenderSources<'a> {
@@ -95,7 +95,9 @@ impl RenderSources<'_> {
     /// [`Error::Render`], [`Error::Write`].
     pub fn note_deployed(&self, dir: &LabDir, machines: &[&Machine]) -> Result<(), Error> {
         let renderer = self.renderer()?;
+        let record = MachineRecord::given_now(&self.software, &self.settings);
         for machine in machines {
+            record.write(dir, &machine.name)?;
             let folder = dir.deployed_files(&machine.name);
             let files = renderer.guest_files(machine)?;
             for gone in deployed(&folder)?.keys() {
@@ -154,7 +156,8 @@ pub fn changes_since_deployed(
 ///
 /// [`Error::Write`].
 pub fn forget_deployed(dir: &LabDir, machine: &str) -> Result<(), Error> {
-    Ok(caravan_files::remove_folder(&dir.deployed_files(machine))?)
+    caravan_files::remove_folder(&dir.deployed_files(machine))?;
+    MachineRecord::forget(dir, machine)
 }
 
 /// Whether it was noted what `machine` was given.

@@ -128,6 +128,13 @@ impl LabDir {
         self.deployed().join("machines").join(machine)
     }
 
+    /// What one machine was made from.
+    pub fn deployed_record(&self, machine: &str) -> PathBuf {
+        self.deployed()
+            .join("records")
+            .join(format!("{machine}.toml"))
+    }
+
     /// The operator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.root.join(state::KUBECONFIG)
@@ -268,6 +275,7 @@ mod tests {
             dir.archive("server1", "masterone"),
             dir.deployed_lab(),
             dir.deployed_files("masterone"),
+            dir.deployed_record("masterone"),
             dir.kubeconfig(),
             dir.merged(),
             dir.timeline("20261121T120000Z"),

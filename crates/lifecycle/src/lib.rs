@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Workspace`], [`LabTarget`] | which labs are there, and which one is meant? |
 //! | [`LabDir`] | where is what of a lab's state? |
-//! | [`LabChoices`], [`ClusterRecord`], [`LabLock`] | what was asked for, what was made, who works on it now? |
+//! | [`LabChoices`], [`ClusterRecord`], [`MachineRecord`], [`MergeRecord`], [`LabLock`] | what was asked for, what was made, who works on it now? |
 //! | [`Keys`], [`files`] | which keys and files do its machines get, and which were they given? |
 //! | [`machines`], [`data`] | which machines are there, whose are they, and where is their data? |
 //! | [`plan`] | what would it be made from? |
@@ -22,6 +22,8 @@ mod keys;
 mod lab_dir;
 mod levels;
 mod lock;
+mod machine_record;
+mod merges;
 mod run;
 mod target;
 mod workspace;
@@ -43,6 +45,8 @@ pub use error::{Error, RefusedLabFile, StuckMachine, hint_of_file, listed, neare
 pub use keys::{Keys, context};
 pub use lab_dir::{LabDir, names as labs_with_state};
 pub use lock::{LabLock, LockHolder};
+pub use machine_record::MachineRecord;
+pub use merges::MergeRecord;
 pub use run::{Interruptible, LabRun, outcome_of};
 pub use target::{LabTarget, machine, no_such_machine, remote, ssh};
 pub use workspace::{Workspace, read_lab, read_text};

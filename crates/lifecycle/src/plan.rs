@@ -1,11 +1,41 @@
 //! What a lab would be made from, without making it.
 
+mod compare;
+
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use caravan_lab::{Lab, Machine, Provider};
+use caravan_render::{Material, Software};
 
-use crate::{ChoiceRequest, Error, LabChoices, LabDir, files, machines, read_lab};
+use crate::files::{self, RenderSources};
+use crate::{ChoiceRequest, Error, Keys, LabChoices, LabDir, Workspace, machines, read_lab};
+
+pub use self::compare::{FileDiff, MachineDiff, compare};
+
+/// What would be rendered; words stand for keys that are not made yet.
+///
+/// # Errors
+///
+/// [`Error::Pki`], [`Error::Render`], [`Error::Read`].
+pub fn sources<'a>(
+    workspace: &Workspace,
+    lab: &'a Lab,
+    dir: &LabDir,
+    choices: &LabChoices,
+    software: Software,
+) -> Result<RenderSources<'a>, Error> {
+    Ok(RenderSources {
+        lab,
+        software,
+        settings: choices.settings(),
+        material: match Keys::load(lab, dir) {
+            Some(keys) => keys.material(lab)?,
+            None => Material::placeholder(lab)?,
+        },
+        template: workspace.vagrantfile_template()?,
+    })
+}
 
 /// What was chosen when the machines were made, else what is asked for now.
 ///

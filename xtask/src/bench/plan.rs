@@ -6,6 +6,7 @@ use std::time::Instant;
 use caravan_cluster::timeline::RUN;
 use caravan_lab::generate::{Shape, lab_file};
 use caravan_lab::{Lab, Server, failure};
+use caravan_lifecycle::plan as lifecycle_plan;
 use caravan_lifecycle::{ChoiceRequest, Keys, LabChoices, Workspace, files, read_lab, read_text};
 use caravan_process::Program;
 use caravan_render::group_files;
@@ -13,9 +14,9 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::plan;
 use crate::show::screen::Screen;
 use crate::show::table;
+use crate::software;
 use caravan_files::WriteError;
 
 /// The lab of people.
@@ -87,7 +88,15 @@ fn measure(name: &str, source: &str, workspace: &Workspace) -> Result<Figures, E
     let lab = read_lab(name, &path)?.0;
     let dir = caravan_lifecycle::LabDir::new(root.path(), name);
     let choices = LabChoices::settle(&lab, &ChoiceRequest::default(), None, false)?;
-    let sources = || plan::sources(workspace, &lab, &dir, &choices);
+    let sources = || {
+        Ok::<_, Error>(lifecycle_plan::sources(
+            workspace,
+            &lab,
+            &dir,
+            &choices,
+            software::versions(&lab)?,
+        )?)
+    };
     let servers: Vec<&Server> = lab.servers().iter().collect();
     let mut files = 0;
     Ok(Figures {

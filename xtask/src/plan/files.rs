@@ -1,107 +1,11 @@
 //! What machines would be given now, against what they were given.
 
-use std::collections::BTreeSet;
-
-use caravan_lab::Lab;
-use caravan_lifecycle::LabDir;
-use caravan_lifecycle::files::{FileChange as GivenChange, RenderSources};
-use serde::Serialize;
-use similar::TextDiff;
-
-use crate::error::Error;
-
-/// What would change on one machine.
-#[derive(Debug, Serialize)]
-pub(super) struct MachineChange {
-    /// The machine.
-    pub(super) machine: String,
-    /// Whether it was given nothing yet.
-    pub(super) new: bool,
-    /// How many files it gets.
-    pub(super) files: usize,
-    /// The files that differ.
-    pub(super) changes: Vec<FileChange>,
-}
-
-/// What would change in one file.
-#[derive(Debug, Serialize)]
-pub(super) struct FileChange {
-    /// Its path on the machine.
-    pub(super) path: String,
-    /// Lines that come; none where the file holds a secret, of which no text is kept.
-    pub(super) added: Option<usize>,
-    /// Lines that go; none where the file holds a secret.
-    pub(super) removed: Option<usize>,
-    /// The difference, line by line; none where the file holds a secret.
-    pub(super) diff: Option<String>,
-}
-
-/// Compares all machines of the lab. A machine that is not `there` any more is new, whatever it was given; where nobody
-/// could be asked who is there, what was given decides.
-///
-/// # Errors
-///
-/// [`Error::Render`], [`Error::Read`].
-pub(super) fn compare(
-    lab: &Lab,
-    dir: &LabDir,
-    sources: &RenderSources<'_>,
-    there: Option<&BTreeSet<String>>,
-) -> Result<Vec<MachineChange>, Error> {
-    let renderer = sources.renderer()?;
-    lab.machines()
-        .iter()
-        .map(|machine| {
-            let files = renderer.guest_files(machine)?;
-            let count = files.len();
-            let is_gone = there.is_some_and(|there| !there.contains(&machine.name));
-            let changes = match is_gone {
-                true => None,
-                false => caravan_lifecycle::files::changes_since_deployed(dir, machine, files)?,
-            };
-            Ok(MachineChange {
-                machine: machine.name.clone(),
-                new: changes.is_none(),
-                files: count,
-                changes: changes.unwrap_or_default().iter().map(file).collect(),
-            })
-        })
-        .collect()
-}
-
-fn file(change: &GivenChange) -> FileChange {
-    let path = change.path.clone();
-    let Some((before, after)) = &change.texts else {
-        return FileChange {
-            path,
-            added: None,
-            removed: None,
-            diff: None,
-        };
-    };
-    let diff = TextDiff::from_lines(before, after);
-    let count = |tag| {
-        diff.iter_all_changes()
-            .filter(|line| line.tag() == tag)
-            .count()
-    };
-    FileChange {
-        added: Some(count(similar::ChangeTag::Insert)),
-        removed: Some(count(similar::ChangeTag::Delete)),
-        diff: Some(
-            diff.unified_diff()
-                .context_radius(3)
-                .header(&format!("deployed{path}"), &format!("rendered{path}"))
-                .to_string(),
-        ),
-        path,
-    }
-}
+use caravan_lifecycle::plan::MachineDiff;
 
 /// One line per machine or group of machines alike, then the changed files; with `diff`, every changed line.
-pub(super) fn text(machines: &[MachineChange], diff: bool) -> String {
-    let new: Vec<&MachineChange> = machines.iter().filter(|machine| machine.new).collect();
-    let changed: Vec<&MachineChange> = machines
+pub(super) fn text(machines: &[MachineDiff], diff: bool) -> String {
+    let new: Vec<&MachineDiff> = machines.iter().filter(|machine| machine.new).collect();
+    let changed: Vec<&MachineDiff> = machines
         .iter()
         .filter(|machine| !machine.changes.is_empty())
         .collect();
@@ -134,14 +38,17 @@ pub(super) fn text(machines: &[MachineChange], diff: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use caravan_lifecycle::files::FileChange;
+    use caravan_lifecycle::plan::FileDiff;
+
     use super::*;
 
-    fn change(secret: bool) -> MachineChange {
-        MachineChange {
+    fn change(secret: bool) -> MachineDiff {
+        MachineDiff {
             machine: "lbone".to_owned(),
             new: false,
             files: 9,
-            changes: vec![file(&GivenChange {
+            changes: vec![FileDiff::from(&FileChange {
                 path: "/etc/x.conf".to_owned(),
                 texts: (!secret).then(|| ("one\ntwo\n".to_owned(), "one\n2\nthree\n".to_owned())),
             })],

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use caravan_lifecycle::LabDir;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{Error, LabDir};
 
-/// The files, in the order of the merges.
+/// The files that a lab's contexts were merged into, in the order of the merges.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub struct MergeRecord {
     #[serde(default)]
     files: Vec<Merged>,
 }
@@ -23,26 +22,26 @@ struct Merged {
     made: bool,
 }
 
-impl Record {
+impl MergeRecord {
     /// What is kept of the merges of a lab; nothing where that is gone or damaged.
-    pub(super) fn of(dir: &LabDir) -> Self {
+    pub fn of(dir: &LabDir) -> Self {
         let text = fs::read_to_string(dir.merged()).unwrap_or_default();
         toml::from_str(&text).unwrap_or_default()
     }
 
     /// The files.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|merged| merged.path.as_path())
     }
 
     /// Whether the contexts were merged into `path`.
-    pub(super) fn has(&self, path: &Path) -> bool {
+    pub fn has(&self, path: &Path) -> bool {
         let path = absolute(path);
         self.paths().any(|known| known == path)
     }
 
     /// Whether `path` was made for the contexts.
-    pub(super) fn made(&self, path: &Path) -> bool {
+    pub fn made(&self, path: &Path) -> bool {
         let path = absolute(path);
         self.files
             .iter()
@@ -50,7 +49,7 @@ impl Record {
     }
 
     /// Adds `path`.
-    pub(super) fn add(&mut self, path: &Path, made: bool) {
+    pub fn add(&mut self, path: &Path, made: bool) {
         if !self.has(path) {
             let path = absolute(path);
             self.files.push(Merged { path, made });
@@ -58,7 +57,7 @@ impl Record {
     }
 
     /// Takes `path` out.
-    pub(super) fn remove(&mut self, path: &Path) {
+    pub fn remove(&mut self, path: &Path) {
         let path = absolute(path);
         self.files.retain(|known| known.path != path);
     }
@@ -68,7 +67,7 @@ impl Record {
     /// # Errors
     ///
     /// [`Error::Write`].
-    pub(super) fn save(&self, dir: &LabDir) -> Result<(), Error> {
+    pub fn save(&self, dir: &LabDir) -> Result<(), Error> {
         let path = dir.merged();
         // A path that is no text cannot be kept here; `KUBECONFIG` still leads to it.
         let files = self

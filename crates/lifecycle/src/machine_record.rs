@@ -1,0 +1,112 @@
+//! What each machine was made from: an upgrade, or a lab whose machines were made at different times, has several.
+
+use std::io::ErrorKind;
+
+use caravan_render::{Settings, Software};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, LabDir};
+
+/// What a machine was given when it was last made or provisioned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineRecord {
+    /// The machine image or box.
+    pub image: String,
+    /// The version of Kubernetes, such as `1.36.3`.
+    pub kubernetes: String,
+    /// The version of etcd.
+    pub etcd: String,
+    /// The version of containerd.
+    pub containerd: String,
+    /// When, RFC 3339, UTC.
+    pub given: String,
+}
+
+impl MachineRecord {
+    /// A machine that is given this, now.
+    pub fn given_now(software: &Software, settings: &Settings) -> Self {
+        Self {
+            image: settings.image.clone(),
+            kubernetes: software.kubernetes.clone(),
+            etcd: software.etcd.clone(),
+            containerd: software.containerd.clone(),
+            given: jiff::Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string(),
+        }
+    }
+
+    /// Reads what `machine` was given; nothing where it was given nothing, or by a version that kept no record.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], also where the file makes no sense.
+    pub fn read(dir: &LabDir, machine: &str) -> Result<Option<Self>, Error> {
+        let path = dir.deployed_record(machine);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        toml::from_str(&text)
+            .map(Some)
+            .map_err(|error| Error::Read {
+                path,
+                source: std::io::Error::new(ErrorKind::InvalidData, error.message().to_owned()),
+            })
+    }
+
+    /// Keeps it for `machine`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn write(&self, dir: &LabDir, machine: &str) -> Result<(), Error> {
+        let path = dir.deployed_record(machine);
+        if let Some(folder) = path.parent() {
+            caravan_files::make_private_folder(folder)?;
+        }
+        let text = toml::to_string(self).expect("plain fields are TOML");
+        caravan_files::write_if_changed(&path, 0o600, text.as_bytes())?;
+        Ok(())
+    }
+
+    /// Forgets what `machine` was given; nothing need be kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn forget(dir: &LabDir, machine: &str) -> Result<(), Error> {
+        Ok(caravan_files::remove_file(&dir.deployed_record(machine))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_kept_and_forgotten() {
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        dir.make().expect("made");
+        assert_eq!(MachineRecord::read(&dir, "lbone").expect("absent"), None);
+        let settings = Settings {
+            provider: caravan_lab::Provider::Docker,
+            airgap: true,
+            image: "caravan-machine:one".to_owned(),
+            nameservers: Vec::new(),
+        };
+        let record = MachineRecord::given_now(&Software::example(), &settings);
+        record.write(&dir, "lbone").expect("written");
+        assert_eq!(
+            MachineRecord::read(&dir, "lbone").expect("read"),
+            Some(record)
+        );
+        assert_eq!(MachineRecord::read(&dir, "lbtwo").expect("absent"), None);
+        MachineRecord::forget(&dir, "lbone").expect("forgotten");
+        MachineRecord::forget(&dir, "lbone").expect("forgotten already");
+        std::fs::write(dir.deployed_record("lbone"), "image = 1\n").expect("written");
+        assert!(MachineRecord::read(&dir, "lbone").is_err());
+    }
+}
