@@ -7,7 +7,6 @@ mod lab_key;
 mod lines;
 mod marked;
 mod origin;
-mod purposes;
 mod query;
 mod reasons;
 mod refusal;
@@ -32,7 +31,7 @@ use crate::file::GuestFile;
 use crate::group::{self, GroupContext};
 use crate::renderer::{Renderer, wrap};
 use crate::settings::Settings;
-use crate::table::{self, Source};
+use crate::table::{self, FileRow, FileSource, Scope};
 
 /// What is known about a guest file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,19 +126,20 @@ pub struct Value {
 
 /// Returns what is known about the guest file at `path`; `None` if no machine gets such a file.
 pub fn annotate(path: &str) -> Option<Explanation> {
-    let (_, purpose) = purposes::PURPOSES
-        .iter()
-        .find(|(known, _)| *known == path)?;
-    let entry = table::FILES.iter().find(|entry| entry.path == path);
+    let mut rows = table::FILES.iter().filter(|row| row.path == path);
+    let purpose = rows.clone().next()?.purpose;
+    let template = rows.find_map(|row| row.template());
     Some(Explanation {
-        template: entry.map(|entry| entry.template),
+        template: template.map(|template| template.name),
         purpose,
     })
 }
 
 /// Returns the paths of all files that some machine gets, in their order.
 pub fn paths() -> impl Iterator<Item = &'static str> {
-    purposes::PURPOSES.iter().map(|(path, _)| *path)
+    let mut paths: Vec<_> = table::FILES.iter().map(|row| row.path).collect();
+    paths.dedup();
+    paths.into_iter()
 }
 
 /// Explains a file of a machine, as `renderer` rendered it.
@@ -153,38 +153,37 @@ pub fn file(
     file: &GuestFile,
 ) -> Result<Explained, Error> {
     let (lab, context) = (renderer.lab(), renderer.lab_context());
-    let purpose = annotate(&file.path).map_or("", |known| known.purpose);
-    let here = |entry: &&table::Entry| {
-        entry.path == file.path && entry.on.holds(machine.role, lab.pod_network())
+    let here = |row: &&FileRow| row.path == file.path && row.is_of(machine.role, lab.pod_network());
+    let row = table::FILES.iter().find(here);
+    let Some(template) = row.and_then(FileRow::template) else {
+        return Ok(without_template(lab, file, row));
     };
-    let Some(entry) = table::FILES.iter().find(here) else {
-        return Ok(without_template(lab, file, purpose));
-    };
-    let (Source::Fixed(text) | Source::Lab(text) | Source::Machine(text)) = entry.source;
-    let source = TemplateReasons::new(entry.template, text);
+    let purpose = row.map_or("", |row| row.purpose);
+    let source = TemplateReasons::new(template.name, template.text);
     let docs = source.docs();
     let owner = FileOwner {
         lab,
         machine: Some(machine),
         server: lab.server(&machine.server),
     };
-    let lines = match entry.source {
-        Source::Fixed(text) => source.explain(lines::fixed(text), &owner, context),
-        Source::Lab(text) => {
+    let (name, text) = (template.name, template.text);
+    let lines = match template.scope {
+        Scope::Fixed => source.explain(lines::fixed(text), &owner, context),
+        Scope::Lab => {
             let lists = ListsContext::new(lab, context);
-            let marked = marked::render(entry.template, text, &wrap(&lists))?;
+            let marked = marked::render(name, text, &wrap(&lists))?;
             source.explain(marked, &owner, &lists)
         }
-        Source::Machine(text) => {
+        Scope::Machine => {
             let context = MachineContext::new(lab, machine, context);
-            let marked = marked::render(entry.template, text, &wrap(&context))?;
+            let marked = marked::render(name, text, &wrap(&context))?;
             source.explain(marked, &owner, &context)
         }
     };
     Ok(Explained {
         path: file.path.to_string(),
         purpose: purpose.into(),
-        template: Some(format!("crates/render/templates/{}", entry.template)),
+        template: Some(format!("crates/render/templates/{name}")),
         made_of: format!("labs/{}.toml", lab.name()),
         docs,
         secret: false,
@@ -224,14 +223,15 @@ pub fn vagrantfile(
     })
 }
 
-/// A key, a certificate, or a file of one word: its purpose is the reason of all its lines.
-fn without_template(lab: &Lab, file: &GuestFile, purpose: &str) -> Explained {
+/// A key, a certificate, a file of one word, or one that others publish: its purpose is the reason of all its lines.
+fn without_template(lab: &Lab, file: &GuestFile, row: Option<&FileRow>) -> Explained {
+    let purpose = row.map_or("", |row| row.purpose);
     let state = format!(".lab/{}", lab.name());
-    let made_of = match file.path.as_ref() {
-        "/etc/caravan/authorized_keys" => format!("{state}/ssh"),
-        "/etc/caravan/hostname" => format!("labs/{}.toml", lab.name()),
-        "/etc/kubernetes/caravan/pod-network.yaml" => "the bundle".into(),
-        _ => format!("{state}/pki"),
+    let made_of = match row.map(|row| row.source) {
+        Some(FileSource::SshKey) => format!("{state}/ssh"),
+        Some(FileSource::Hostname) => format!("labs/{}.toml", lab.name()),
+        Some(FileSource::CalicoManifest) => "the bundle".into(),
+        Some(FileSource::Pki | FileSource::Template(_)) | None => format!("{state}/pki"),
     };
     let shown = if file.secret { "" } else { &*file.content };
     Explained {

@@ -15,6 +15,9 @@ use crate::{archive, templates};
 /// The name that faults of the Vagrantfile's template carry.
 pub(crate) const TEMPLATE_NAME: &str = "Vagrantfile.hbs";
 
+/// The reasons of its lines.
+pub(crate) const VAGRANTFILE_WHY: &str = include_str!("../templates/Vagrantfile.why.toml");
+
 /// The Vagrantfile's template, as it was when this was compiled.
 pub const VAGRANTFILE_TEMPLATE: &str = include_str!("../../../Vagrantfile.hbs");
 

@@ -131,22 +131,16 @@ impl Material {
         })
     }
 
-    /// Returns the files of a machine that hold certificates or keys, and those that are a single word.
+    /// Returns the files of a machine that hold certificates or keys.
     ///
     /// # Errors
     ///
     /// [`Error::MissingPairs`] for a machine of another lab.
-    pub(crate) fn files_of(&self, machine: &Machine) -> Result<Vec<GuestFile>, Error> {
-        let name = &machine.name;
-        let keys = self.files.get(name).ok_or_else(|| Error::MissingPairs {
-            machine: name.clone(),
-        })?;
-        let word = |path: &'static str, word: &str| public(path, format!("{}\n", word.trim_end()));
-        let words = [
-            word("/etc/caravan/authorized_keys", &self.ssh_public_key),
-            word("/etc/caravan/hostname", name),
-        ];
-        Ok(words.into_iter().chain(keys.iter().cloned()).collect())
+    pub(crate) fn files_of(&self, machine: &Machine) -> Result<&[GuestFile], Error> {
+        let files = self.files.get(&machine.name);
+        files.map(Vec::as_slice).ok_or_else(|| Error::MissingPairs {
+            machine: machine.name.clone(),
+        })
     }
 }
 
@@ -170,17 +164,6 @@ fn files(
         all.entry(machine).or_default().push(made);
     }
     Ok(all)
-}
-
-pub(crate) fn public(path: &'static str, content: String) -> GuestFile {
-    GuestFile {
-        path: path.into(),
-        mode: 0o644,
-        owner: Owner::Root,
-        content: content.into(),
-        secret: false,
-        template: None,
-    }
 }
 
 /// Says which certificate or key belongs in the place of the words.

@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use caravan_lab::{Lab, Machine, PodNetwork, Role};
+use caravan_lab::{Lab, Machine};
 use handlebars::Context;
 use serde::Serialize;
 
 use crate::context::{LabContext, ListsContext, MachineContext};
 use crate::error::Error;
 use crate::file::{GuestFile, Owner};
-use crate::key_files::{self, Material};
+use crate::key_files::Material;
 use crate::settings::{Settings, Software};
-use crate::table::{self, Source};
+use crate::table::{self, FileSource, Scope};
 use crate::{calico, templates};
 
 /// Renders the files of one lab's machines.
@@ -40,9 +40,9 @@ impl<'a> Renderer<'a> {
         let context = LabContext::new(lab, software, settings, material)?;
         let lists = wrap(&ListsContext::new(lab, &context));
         let mut shared = HashMap::new();
-        for entry in table::FILES {
-            if let Source::Lab(_) = entry.source {
-                shared.insert(entry.template, templates::render(entry.template, &lists)?);
+        for template in table::templates() {
+            if template.scope == Scope::Lab {
+                shared.insert(template.name, templates::render(template.name, &lists)?);
             }
         }
         Ok(Renderer {
@@ -61,40 +61,42 @@ impl<'a> Renderer<'a> {
     /// Fails if the material lacks the machine's certificates, or if Calico's manifest is wanted and missing.
     pub fn guest_files(&self, machine: &Machine) -> Result<Vec<GuestFile>, Error> {
         let context = self.machine_context(machine);
-        let mut files = self.material.files_of(machine)?;
-        if let Some(manifest) = self.calico_manifest(machine)? {
-            let path = "/etc/kubernetes/caravan/pod-network.yaml";
-            files.push(key_files::public(path, manifest));
-        }
-        for entry in table::FILES {
-            if !entry.on.holds(machine.role, self.lab.pod_network()) {
+        let mut files = self.material.files_of(machine)?.to_vec();
+        for row in table::FILES {
+            if !row.is_of(machine.role, self.lab.pod_network()) {
                 continue;
             }
-            let content = match entry.source {
-                Source::Fixed(text) => Cow::Borrowed(text),
-                Source::Lab(_) => Cow::Owned(self.shared[entry.template].clone()),
-                Source::Machine(_) => Cow::Owned(templates::render(entry.template, &context)?),
+            let line = |word: &str| Cow::Owned(format!("{}\n", word.trim_end()));
+            let content = match &row.source {
+                // They are here already.
+                FileSource::Pki => continue,
+                FileSource::SshKey => line(&self.material.ssh_public_key),
+                FileSource::Hostname => line(&machine.name),
+                FileSource::CalicoManifest => Cow::Owned(self.calico_manifest()?),
+                FileSource::Template(template) => match template.scope {
+                    Scope::Fixed => Cow::Borrowed(template.text),
+                    Scope::Lab => Cow::Owned(self.shared[template.name].clone()),
+                    Scope::Machine => Cow::Owned(templates::render(template.name, &context)?),
+                },
             };
+            let mode = row.template().map_or(0o644, |template| template.mode);
             files.push(GuestFile {
-                path: entry.path.into(),
-                mode: entry.mode,
+                path: row.path.into(),
+                mode,
                 owner: Owner::Root,
                 content,
-                secret: entry.mode & 0o077 == 0,
-                template: Some(entry.template),
+                secret: mode & 0o077 == 0,
+                template: row.template().map(|template| template.name),
             });
         }
         files.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(files)
     }
 
-    /// The manifest for masters of labs with Calico, which has no template of ours.
-    fn calico_manifest(&self, machine: &Machine) -> Result<Option<String>, Error> {
-        if self.lab.pod_network() != PodNetwork::Calico || machine.role != Role::ControlPlane {
-            return Ok(None);
-        }
+    /// What the first master applies in labs with Calico, which has no template of ours.
+    fn calico_manifest(&self) -> Result<String, Error> {
         let published = self.software.calico_manifest.as_deref();
-        calico::manifest(published.ok_or(Error::NoCalicoManifest)?, self.lab).map(Some)
+        calico::manifest(published.ok_or(Error::NoCalicoManifest)?, self.lab)
     }
 
     pub(crate) fn lab(&self) -> &'a Lab {

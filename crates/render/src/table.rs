@@ -2,15 +2,44 @@
 
 use caravan_lab::{PodNetwork, Role};
 
-/// Where a file's content comes from.
+/// What a file is made of.
 #[derive(Clone, Copy)]
-pub(crate) enum Source {
-    /// The same on every machine of every lab.
-    Fixed(&'static str),
-    /// A template whose result is the same on every machine of a lab.
-    Lab(&'static str),
-    /// A template that is rendered for each machine.
-    Machine(&'static str),
+pub(crate) enum FileSource {
+    /// A file below `templates/`.
+    Template(Template),
+    /// The lab's public ssh key.
+    SshKey,
+    /// The machine's name.
+    Hostname,
+    /// Calico's published manifest, for masters of labs with that pod network.
+    CalicoManifest,
+    /// `pki`'s table, which says who has it, and what of which certificate it holds.
+    Pki,
+}
+
+/// A file below `templates/`, and what is made of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Template {
+    /// Its path below `templates/`.
+    pub(crate) name: &'static str,
+    pub(crate) scope: Scope,
+    pub(crate) text: &'static str,
+    /// The text of its `.why.toml`; scripts have their reasons in their comments.
+    pub(crate) why: Option<&'static str>,
+    /// The mode of the file on the machine.
+    pub(crate) mode: u32,
+    pub(crate) on: On,
+}
+
+/// For whom a template's result is the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Every machine of every lab: it has no placeholders.
+    Fixed,
+    /// The machines of a lab.
+    Lab,
+    /// One machine.
+    Machine,
 }
 
 /// Which machines get a file.
@@ -41,41 +70,78 @@ impl On {
 }
 
 /// One file.
-pub(crate) struct Entry {
+pub(crate) struct FileRow {
     /// Absolute path on the machine.
     pub(crate) path: &'static str,
-    /// The file below `templates/`.
-    pub(crate) template: &'static str,
-    pub(crate) source: Source,
-    pub(crate) mode: u32,
-    pub(crate) on: On,
+    pub(crate) source: FileSource,
+    /// Who reads it, and why it is there.
+    pub(crate) purpose: &'static str,
 }
 
-/// A row whose template is the path plus `.hbs`, or the path itself where the file is the same everywhere.
+impl FileRow {
+    /// True if a machine of this role may get the file. Of certificates and keys only `pki`'s table knows.
+    pub(crate) fn is_of(&self, role: Role, pod_network: PodNetwork) -> bool {
+        match &self.source {
+            FileSource::Template(template) => template.on.holds(role, pod_network),
+            FileSource::CalicoManifest => CALICO_MASTERS.holds(role, pod_network),
+            FileSource::SshKey | FileSource::Hostname | FileSource::Pki => true,
+        }
+    }
+
+    /// Its template, if it has one.
+    pub(crate) fn template(&self) -> Option<&Template> {
+        match &self.source {
+            FileSource::Template(template) => Some(template),
+            _ => None,
+        }
+    }
+}
+
+/// A row. `fixed` is the same everywhere, and so is `script`, which has no file of reasons. The template of `lab` and
+/// `machine` is the path plus `.hbs`, or what follows `from`.
 macro_rules! row {
-    (fixed $path:literal, $mode:literal, $on:expr) => {
-        Entry {
+    (fixed $path:literal, $mode:literal, $on:expr, $purpose:expr) => {
+        row!(@template Fixed $path, $path, row!(@why $path), $mode, $on, $purpose)
+    };
+    (script $path:literal, $mode:literal, $on:expr, $purpose:expr) => {
+        row!(@template Fixed $path, $path, None, $mode, $on, $purpose)
+    };
+    (lab $path:literal $(from $template:literal)?, $($rest:tt)*) => {
+        row!(@rendered Lab $path, [$path $($template)?], $($rest)*)
+    };
+    (machine $path:literal $(from $template:literal)?, $($rest:tt)*) => {
+        row!(@rendered Machine $path, [$path $($template)?], $($rest)*)
+    };
+    ($source:ident $path:literal, $purpose:expr) => {
+        FileRow {
             path: concat!("/", $path),
-            template: $path,
-            source: Source::Fixed(include_str!(concat!("../templates/", $path))),
-            mode: $mode,
-            on: $on,
+            source: FileSource::$source,
+            purpose: $purpose,
         }
     };
-    ($kind:ident $path:literal, $mode:literal, $on:expr) => {
-        row!($kind $path, $mode, $on, $path)
+    (@rendered $scope:ident $path:literal, [$same:literal $template:literal], $($rest:tt)*) => {
+        row!(@rendered $scope $path, [$template], $($rest)*)
     };
-    ($kind:ident $path:literal, $mode:literal, $on:expr, $template:literal) => {
-        Entry {
+    (@rendered $scope:ident $path:literal, [$template:literal], $mode:literal, $on:expr, $purpose:expr) => {
+        row!(@template $scope $path, concat!($template, ".hbs"), row!(@why $template), $mode, $on, $purpose)
+    };
+    (@why $template:literal) => {
+        Some(include_str!(concat!("../templates/", $template, ".why.toml")))
+    };
+    (@template $scope:ident $path:literal, $name:expr, $why:expr, $mode:literal, $on:expr, $purpose:expr) => {
+        FileRow {
             path: concat!("/", $path),
-            template: concat!($template, ".hbs"),
-            source: row!(@source $kind include_str!(concat!("../templates/", $template, ".hbs"))),
-            mode: $mode,
-            on: $on,
+            source: FileSource::Template(Template {
+                name: $name,
+                scope: Scope::$scope,
+                text: include_str!(concat!("../templates/", $name)),
+                why: $why,
+                mode: $mode,
+                on: $on,
+            }),
+            purpose: $purpose,
         }
     };
-    (@source lab $text:expr) => { Source::Lab($text) };
-    (@source machine $text:expr) => { Source::Machine($text) };
 }
 
 const ETCD: On = On::Role(Role::Etcd);
@@ -84,59 +150,92 @@ const MASTER: On = On::Role(Role::ControlPlane);
 const WORKER: On = On::Role(Role::Worker);
 const MESH_NODES: On = On::NodesWith(PodNetwork::Vxlan);
 const FLANNEL_NODES: On = On::NodesWith(PodNetwork::Flannel);
+const CALICO_MASTERS: On = On::RoleWith(Role::ControlPlane, PodNetwork::Calico);
+const FLANNEL_MASTERS: On = On::RoleWith(Role::ControlPlane, PodNetwork::Flannel);
 
-/// Every file that is made from `templates/`. Keys are in `keys.rs`.
+/// Of files that are made in several ways.
+const FILTER: &str = "nft, by caravan-network: who may talk to this etcd member or load balancer";
+const POD_NETWORK: &str =
+    "the first master applies it: the pod network that is no part of the machines";
+
+/// Every file of every machine.
 #[rustfmt::skip]
-pub(crate) const FILES: &[Entry] = &[
-    row!(machine "etc/caravan/filter.nft", 0o644, ETCD),
-    row!(machine "etc/caravan/filter.nft", 0o644, BALANCER, "etc/caravan/filter-load-balancer.nft"),
-    row!(machine "etc/caravan/guard.nft", 0o644, On::Nodes),
-    row!(lab "etc/caravan/hosts", 0o644, On::Every),
-    row!(machine "etc/caravan/machine.env", 0o644, On::Every),
-    row!(lab "etc/caravan/mesh", 0o644, MESH_NODES),
-    row!(lab "etc/caravan/overlay.nft", 0o644, On::Nodes),
-    row!(lab "etc/caravan/resolv.conf", 0o644, On::Every),
-    row!(machine "etc/cni/net.d/10-caravan.conflist", 0o644, MESH_NODES),
-    row!(lab "etc/containerd/config.toml", 0o644, On::Nodes),
-    row!(lab "etc/etcd/cluster.env", 0o600, ETCD),
-    row!(lab "etc/haproxy/haproxy.cfg", 0o644, BALANCER),
-    row!(machine "etc/keepalived/keepalived.conf", 0o644, BALANCER),
-    row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, On::Nodes),
-    row!(lab "etc/kubernetes/caravan/pod-network.yaml", 0o644, On::RoleWith(Role::ControlPlane, PodNetwork::Flannel), "etc/kubernetes/caravan/flannel.yaml"),
-    row!(lab "etc/kubernetes/patches/corednsdeployment0+strategic.yaml", 0o644, On::Nodes),
-    row!(lab "etc/kubernetes/patches/kube-apiserver0+strategic.yaml", 0o644, On::Nodes),
-    row!(lab "etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", 0o644, On::Nodes),
-    row!(lab "etc/kubernetes/patches/kube-scheduler0+strategic.yaml", 0o644, On::Nodes),
-    row!(machine "etc/kubernetes/kubelet.conf", 0o600, On::Nodes),
-    row!(fixed "etc/kubernetes/kubelet.conf.d/20-master.conf", 0o644, MASTER),
-    row!(lab "etc/kubernetes/resolv.conf", 0o644, On::Nodes),
-    row!(fixed "etc/modules-load.d/caravan.conf", 0o644, On::Nodes),
-    row!(fixed "etc/sysctl.d/90-caravan.conf", 0o644, On::Nodes),
-    row!(fixed "etc/systemd/system/caravan-bootstrap.service", 0o644, On::Every),
-    row!(fixed "etc/systemd/system/caravan-cni.path", 0o644, FLANNEL_NODES),
-    row!(fixed "etc/systemd/system/caravan-cni.service", 0o644, FLANNEL_NODES),
-    row!(fixed "etc/systemd/system/caravan-network.service", 0o644, On::Every),
-    row!(fixed "etc/systemd/system/container-compat.service", 0o644, On::Nodes),
-    row!(fixed "etc/systemd/system/containerd.service", 0o644, On::Nodes),
-    row!(machine "etc/systemd/system/etcd.service", 0o644, ETCD),
-    row!(fixed "etc/systemd/system/haproxy.service", 0o644, BALANCER),
-    row!(fixed "etc/systemd/system/keepalived.service", 0o644, BALANCER),
-    row!(fixed "etc/systemd/system/kubelet.service", 0o644, On::Nodes),
-    row!(fixed "etc/systemd/system/kubelet.service.d/10-kubeadm.conf", 0o644, On::Nodes),
-    row!(fixed "usr/lib/caravan/bootstrap", 0o755, On::Every),
-    row!(fixed "usr/lib/caravan/bootstrap-control-plane", 0o644, MASTER),
-    row!(fixed "usr/lib/caravan/bootstrap-etcd", 0o644, ETCD),
-    row!(fixed "usr/lib/caravan/bootstrap-load-balancer", 0o644, BALANCER),
-    row!(fixed "usr/lib/caravan/bootstrap-worker", 0o644, WORKER),
-    row!(fixed "usr/lib/caravan/check-api", 0o755, BALANCER),
-    row!(fixed "usr/lib/caravan/cni", 0o755, FLANNEL_NODES),
-    row!(fixed "usr/lib/caravan/container-compat", 0o755, On::Nodes),
-    row!(fixed "usr/lib/caravan/filtered", 0o755, On::Every),
-    row!(fixed "usr/lib/caravan/lib.sh", 0o644, On::Every),
-    row!(fixed "usr/lib/caravan/member.sh", 0o644, ETCD),
-    row!(fixed "usr/lib/caravan/network", 0o755, On::Every),
-    row!(fixed "usr/lib/caravan/node.sh", 0o644, On::Nodes),
+pub(crate) const FILES: &[FileRow] = &[
+    row!(SshKey "etc/caravan/authorized_keys", "the lab's ssh key; copied to the user vagrant, where it replaces Vagrant's published one"),
+    row!(machine "etc/caravan/filter.nft", 0o644, ETCD, FILTER),
+    row!(machine "etc/caravan/filter.nft" from "etc/caravan/filter-load-balancer.nft", 0o644, BALANCER, FILTER),
+    row!(machine "etc/caravan/guard.nft", 0o644, On::Nodes, "nft, by caravan-network: service addresses never leave; pods speak as their node to the outside, and with no other's voice"),
+    row!(Hostname "etc/caravan/hostname", "caravan-network: the machine's name"),
+    row!(lab "etc/caravan/hosts", 0o644, On::Every, "caravan-network copies it over /etc/hosts on every boot"),
+    row!(machine "etc/caravan/machine.env", 0o644, On::Every, "the scripts in /usr/lib/caravan: what this machine is"),
+    row!(lab "etc/caravan/mesh", 0o644, MESH_NODES, "caravan-network: the nodes of the pod network"),
+    row!(lab "etc/caravan/overlay.nft", 0o644, On::Nodes, "nft, by caravan-network: who may send pods' packets to this node"),
+    row!(lab "etc/caravan/resolv.conf", 0o644, On::Every, "caravan-network copies it over /etc/resolv.conf when the lab is airgapped"),
+    row!(machine "etc/cni/net.d/10-caravan.conflist", 0o644, MESH_NODES, "containerd: how a pod gets its interface and address"),
+    row!(lab "etc/containerd/config.toml", 0o644, On::Nodes, "containerd"),
+    row!(lab "etc/etcd/cluster.env", 0o600, ETCD, "etcd.service: members and token of the cluster"),
+    row!(Pki "etc/etcd/pki/ca.crt", "etcd: the CA that clients and peers must have a certificate from"),
+    row!(Pki "etc/etcd/pki/healthcheck-client.crt", "etcdctl on this machine"),
+    row!(Pki "etc/etcd/pki/healthcheck-client.key", "etcdctl on this machine"),
+    row!(Pki "etc/etcd/pki/peer.crt", "etcd, for other members; this member's own"),
+    row!(Pki "etc/etcd/pki/peer.key", "etcd, for other members; this member's own"),
+    row!(Pki "etc/etcd/pki/server.crt", "etcd, for clients; this member's own"),
+    row!(Pki "etc/etcd/pki/server.key", "etcd, for clients; this member's own"),
+    row!(lab "etc/haproxy/haproxy.cfg", 0o644, BALANCER, "HAProxy: the API of all masters behind one port"),
+    row!(Pki "etc/haproxy/k8s-ca.crt", "HAProxy and check-api: the CA that a healthy API server has its certificate from"),
+    row!(machine "etc/keepalived/keepalived.conf", 0o644, BALANCER, "Keepalived: who holds the shared address"),
+    row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, On::Nodes, "kubeadm: the whole cluster's settings, and this machine's"),
+    row!(lab "etc/kubernetes/caravan/pod-network.yaml" from "etc/kubernetes/caravan/flannel.yaml", 0o644, FLANNEL_MASTERS, POD_NETWORK),
+    row!(CalicoManifest "etc/kubernetes/caravan/pod-network.yaml", POD_NETWORK),
+    row!(machine "etc/kubernetes/kubelet.conf", 0o600, On::Nodes, "the kubelet: how it reaches the API"),
+    row!(fixed "etc/kubernetes/kubelet.conf.d/20-master.conf", 0o644, MASTER, "a master's kubelet, on top of the cluster's configuration: short pauses between restarts"),
+    row!(lab "etc/kubernetes/patches/corednsdeployment0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to CoreDNS's deployment"),
+    row!(lab "etc/kubernetes/patches/kube-apiserver0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to the API server's static pod"),
+    row!(lab "etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to the controller manager's static pod"),
+    row!(lab "etc/kubernetes/patches/kube-scheduler0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to the scheduler's static pod"),
+    row!(Pki "etc/kubernetes/pki/apiserver-etcd-client.crt", "API servers, as etcd's clients; the same on all masters"),
+    row!(Pki "etc/kubernetes/pki/apiserver-etcd-client.key", "API servers, as etcd's clients; the same on all masters"),
+    row!(Pki "etc/kubernetes/pki/ca.crt", "everybody who talks to the API"),
+    row!(Pki "etc/kubernetes/pki/ca.key", "kubeadm and the controller manager sign with it; on masters alone"),
+    row!(Pki "etc/kubernetes/pki/etcd/ca.crt", "API servers: the CA that etcd's members have their certificates from"),
+    row!(Pki "etc/kubernetes/pki/front-proxy-ca.crt", "API servers: the CA of aggregated APIs' proxy"),
+    row!(Pki "etc/kubernetes/pki/front-proxy-ca.key", "kubeadm signs front-proxy-client with it; on masters alone"),
+    row!(Pki "etc/kubernetes/pki/sa.key", "API servers and the controller manager: signs service accounts' tokens"),
+    row!(Pki "etc/kubernetes/pki/sa.pub", "API servers: checks service accounts' tokens"),
+    row!(lab "etc/kubernetes/resolv.conf", 0o644, On::Nodes, "the kubelet: the resolver that CoreDNS asks for names outside"),
+    row!(fixed "etc/modules-load.d/caravan.conf", 0o644, On::Nodes, "systemd-modules-load, on virtual machines"),
+    row!(fixed "etc/sysctl.d/90-caravan.conf", 0o644, On::Nodes, "systemd-sysctl on virtual machines, caravan-network elsewhere"),
+    row!(fixed "etc/systemd/system/caravan-bootstrap.service", 0o644, On::Every, "systemd: makes the machine what the lab says"),
+    row!(fixed "etc/systemd/system/caravan-cni.path", 0o644, FLANNEL_NODES, "systemd: waits for flannel's word on the machine's pod subnet"),
+    row!(fixed "etc/systemd/system/caravan-cni.service", 0o644, FLANNEL_NODES, "systemd: how pods get their addresses, once flannel has said its word"),
+    row!(fixed "etc/systemd/system/caravan-network.service", 0o644, On::Every, "systemd: names, routes and packet filters on every boot"),
+    row!(fixed "etc/systemd/system/container-compat.service", 0o644, On::Nodes, "systemd: workarounds for containers"),
+    row!(fixed "etc/systemd/system/containerd.service", 0o644, On::Nodes, "systemd: containerd, with the preloaded images linked in"),
+    row!(machine "etc/systemd/system/etcd.service", 0o644, ETCD, "systemd: etcd and all its flags"),
+    row!(fixed "etc/systemd/system/haproxy.service", 0o644, BALANCER, "systemd: HAProxy"),
+    row!(fixed "etc/systemd/system/keepalived.service", 0o644, BALANCER, "systemd: Keepalived"),
+    row!(fixed "etc/systemd/system/kubelet.service", 0o644, On::Nodes, "systemd: the kubelet"),
+    row!(fixed "etc/systemd/system/kubelet.service.d/10-kubeadm.conf", 0o644, On::Nodes, "systemd: the kubelet's flags, as kubeadm expects them"),
+    row!(script "usr/lib/caravan/bootstrap", 0o755, On::Every, "caravan-bootstrap.service: chooses the role's phases"),
+    row!(script "usr/lib/caravan/bootstrap-control-plane", 0o644, MASTER, "bootstrap: a master's phases"),
+    row!(script "usr/lib/caravan/bootstrap-etcd", 0o644, ETCD, "bootstrap: an etcd member's phases"),
+    row!(script "usr/lib/caravan/bootstrap-load-balancer", 0o644, BALANCER, "bootstrap: a load balancer's phases"),
+    row!(script "usr/lib/caravan/bootstrap-worker", 0o644, WORKER, "bootstrap: a worker's phases"),
+    row!(script "usr/lib/caravan/check-api", 0o755, BALANCER, "Keepalived: does this load balancer lead to a ready API server?"),
+    row!(script "usr/lib/caravan/cni", 0o755, FLANNEL_NODES, "caravan-cni.service: writes containerd's network configuration from flannel's subnet"),
+    row!(script "usr/lib/caravan/container-compat", 0o755, On::Nodes, "container-compat.service: everything needed only in containers or on weak hosts"),
+    row!(script "usr/lib/caravan/filtered", 0o755, On::Every, "systemd, before each daemon that others can reach: are the packet filters in force?"),
+    row!(script "usr/lib/caravan/lib.sh", 0o644, On::Every, "the other scripts: progress lines and waits"),
+    row!(script "usr/lib/caravan/member.sh", 0o644, ETCD, "bootstrap and network: what an etcd member knows of the others, and who may dial it"),
+    row!(script "usr/lib/caravan/network", 0o755, On::Every, "caravan-network.service: names, routes and packet filters"),
+    row!(script "usr/lib/caravan/node.sh", 0o644, On::Nodes, "bootstrap: what masters and workers share"),
+    row!(Pki "var/lib/kubelet/pki/kubelet-client-caravan.pem", "the kubelet: its first certificate, which it renews by itself"),
 ];
+
+/// All templates of the table.
+pub(crate) fn templates() -> impl Iterator<Item = &'static Template> {
+    FILES.iter().filter_map(FileRow::template)
+}
 
 /// Units that start by themselves on every boot of a machine of this role, sorted.
 pub(crate) fn enabled_units(role: Role, pod_network: PodNetwork) -> Vec<&'static str> {

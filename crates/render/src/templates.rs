@@ -8,7 +8,7 @@ use handlebars::{Context, Handlebars};
 use crate::error::Error;
 use crate::group;
 use crate::quote::{Quotes, UNFIT};
-use crate::table::{self, Source};
+use crate::table::{self, Scope};
 
 /// The template of the head of a machine's archive.
 pub(crate) const MACHINE: &str = "machine.sh.hbs";
@@ -38,10 +38,9 @@ fn all() -> &'static HashMap<&'static str, Handlebars<'static>> {
 
 /// Returns the name and the text of each template of this crate.
 fn sources() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let of_machines = table::FILES.iter().filter_map(|entry| match entry.source {
-        Source::Lab(text) | Source::Machine(text) => Some((entry.template, text)),
-        Source::Fixed(_) => None,
-    });
+    let of_machines = table::templates()
+        .filter(|template| template.scope != Scope::Fixed)
+        .map(|template| (template.name, template.text));
     of_machines.chain([
         (MACHINE, include_str!("../templates/machine.sh.hbs")),
         (group::TEMPLATE_NAME, group::VAGRANTFILE_TEMPLATE),

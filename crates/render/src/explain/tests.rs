@@ -4,32 +4,38 @@ use std::collections::BTreeSet;
 
 use super::{marked, origin, why};
 use crate::group;
-use crate::table::{self, Source};
+use crate::table;
 
 /// All templates with reasons: their names and texts.
 fn templates() -> Vec<(&'static str, &'static str)> {
     let mut templates = vec![(group::TEMPLATE_NAME, group::VAGRANTFILE_TEMPLATE)];
-    for entry in table::FILES {
-        let (Source::Fixed(text) | Source::Lab(text) | Source::Machine(text)) = entry.source;
-        if !entry.path.starts_with("/usr/lib/caravan/") {
-            templates.push((entry.template, text));
-        }
-    }
+    let with_reasons = table::templates().filter(|template| template.why.is_some());
+    templates.extend(with_reasons.map(|template| (template.name, template.text)));
     templates
 }
 
 #[test]
-fn every_template_has_its_file_of_reasons() {
-    let found: Vec<_> = templates().into_iter().map(|(name, _)| name).collect();
-    let found: BTreeSet<_> = found.into_iter().map(key).collect();
-    let known: BTreeSet<_> = why::WHY.iter().map(|(name, _)| key(name)).collect();
-    let missing: Vec<_> = found.symmetric_difference(&known).collect();
-    assert!(missing.is_empty(), "in one list only: {missing:?}");
-}
-
-fn key(template: &str) -> &str {
-    let name = template.strip_suffix(".hbs").unwrap_or(template);
-    name.trim_start_matches('/')
+fn rows_are_in_the_order_of_their_paths_and_only_scripts_lack_reasons() {
+    let order: Vec<_> = table::FILES.iter().map(|row| row.path).collect();
+    assert!(order.is_sorted());
+    for pair in table::FILES.windows(2) {
+        // What is known of a path is asked without a machine.
+        let same_path = pair[0].path == pair[1].path;
+        assert!(!same_path || pair[0].purpose == pair[1].purpose);
+    }
+    for row in table::FILES {
+        let Some(template) = row.template() else {
+            continue;
+        };
+        let is_script = row.path.starts_with("/usr/lib/caravan/");
+        assert_eq!(template.why.is_none(), is_script, "{}", row.path);
+        let mut named = table::templates().filter(|other| other.name == template.name);
+        assert!(
+            named.next().is_some() && named.next().is_none(),
+            "{}",
+            row.path
+        );
+    }
 }
 
 #[test]
