@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use caravan_lab::{Lab, Machine, Role};
+use caravan_lab::{Lab, Machine, Role, ports};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ureq::http::Method;
@@ -17,9 +17,6 @@ use crate::{Access, Error};
 pub mod alarm;
 
 pub use alarm::Alarm;
-
-/// The port for clients.
-pub const CLIENT_PORT: u16 = 2379;
 
 /// Where a member says whether a majority confirms a read, alarms apart; with one it says so of the alarm instead.
 pub(crate) const HEALTH_WITHOUT_ALARMS: &str = "/health?exclude=NOSPACE&exclude=CORRUPT";
@@ -83,7 +80,7 @@ impl Member {
     ///
     /// [`Error::Credentials`].
     pub fn of(machine: &Machine, access: &Access) -> Result<Self, Error> {
-        let address = SocketAddrV4::new(machine.ip, CLIENT_PORT);
+        let address = SocketAddrV4::new(machine.ip, ports::ETCD_CLIENT);
         Self::at(&machine.name, address, access, access.patience)
     }
 

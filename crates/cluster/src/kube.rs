@@ -3,15 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use caravan_lab::{Lab, Machine};
+use caravan_lab::{Lab, Machine, ports};
 use serde_json::Value;
 use ureq::http::Method;
 
 use crate::web::Server;
 use crate::{Access, Error};
-
-/// The port of API servers.
-pub const PORT: u16 = 6443;
 
 /// An API server, or the endpoint that leads to one.
 #[derive(Debug, Clone)]
@@ -76,7 +73,7 @@ impl Api {
     ///
     /// [`Error::Credentials`].
     pub fn master(machine: &Machine, access: &Access) -> Result<Self, Error> {
-        let at = SocketAddrV4::new(machine.ip, PORT);
+        let at = SocketAddrV4::new(machine.ip, ports::API);
         Self::at(
             &format!("the API server of `{}`", machine.name),
             at,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use caravan_lab::{Lab, Machine, Role};
+use caravan_lab::{Lab, Machine, Role, ports};
 use caravan_vagrant::MachineState;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Client, End};
 use crate::etcd::Alarm;
-use crate::kube::{self, Api, Node};
+use crate::kube::{Api, Node};
 use crate::{Access, Error, etcd, facts, parallel};
 
 mod judge;
@@ -203,7 +203,7 @@ pub fn ask(
             parallel::each(running(Role::Etcd), |machine| {
                 let served = served(
                     machine,
-                    etcd::CLIENT_PORT,
+                    ports::ETCD_CLIENT,
                     &etcd_client,
                     etcd::HEALTH_WITHOUT_ALARMS,
                 );
@@ -217,7 +217,7 @@ pub fn ask(
         });
         let masters = scope.spawn(|| {
             parallel::each(running(Role::ControlPlane), |machine| {
-                served(machine, kube::PORT, &api_client, "/readyz")
+                served(machine, ports::API, &api_client, "/readyz")
             })
         });
         let balancers = scope.spawn(|| {

@@ -7,10 +7,8 @@ use ipnet::Ipv4Net;
 use crate::lab::Lab;
 use crate::machine::{Machine, Role};
 use crate::network::nth_address;
+use crate::ports;
 use crate::versions::{EtcdRefused, EtcdVersion};
-
-/// The port of the API, on masters and on the endpoint: kubeadm's default.
-pub(crate) const API_PORT: u16 = 6443;
 
 /// The first label of the endpoint's name where load balancers share a virtual address.
 pub(crate) const API_LABEL: &str = "api";
@@ -46,7 +44,7 @@ impl Lab {
     /// Returns where everybody reaches the API: the virtual address, or the one master.
     pub fn api_endpoint(&self) -> SocketAddrV4 {
         let address = self.vip.unwrap_or_else(|| self.first_master().ip);
-        SocketAddrV4::new(address, API_PORT)
+        SocketAddrV4::new(address, ports::API)
     }
 
     /// Returns the endpoint's full name: `api.<domain>` for a virtual address, or the one master's.
@@ -120,14 +118,14 @@ impl Lab {
 
     /// Returns the client URL of one etcd member.
     pub fn etcd_endpoint(&self, member: &Machine) -> String {
-        format!("https://{}:2379", member.ip)
+        format!("https://{}:{}", member.ip, ports::ETCD_CLIENT)
     }
 
     /// Returns etcd's `--initial-cluster`: `name=https://address:2380`, joined by commas.
     pub fn etcd_initial_cluster(&self) -> String {
         let members: Vec<_> = self
             .of_role(Role::Etcd)
-            .map(|member| format!("{}=https://{}:2380", member.name, member.ip))
+            .map(|member| format!("{}=https://{}:{}", member.name, member.ip, ports::ETCD_PEER))
             .collect();
         members.join(",")
     }

@@ -18,6 +18,7 @@ mod name;
 mod network;
 mod parse;
 mod place;
+pub mod ports;
 mod rule;
 mod server;
 pub mod state;

@@ -5,7 +5,7 @@ mod machine_list;
 
 use std::net::Ipv4Addr;
 
-use caravan_lab::{Lab, Machine, PodNetwork, Provider, Role};
+use caravan_lab::{Lab, Machine, PodNetwork, Provider, Role, ports};
 use serde::Serialize;
 
 use self::etcd::{EtcdFlags, EtcdTimers};
@@ -92,6 +92,30 @@ struct Etcd {
     progress_notify: &'static str,
 }
 
+/// The ports that templates name.
+#[derive(Clone, Serialize)]
+struct Ports {
+    api: u16,
+    etcd_client: u16,
+    etcd_peer: u16,
+    etcd_health: u16,
+    haproxy_health: u16,
+    ssh: u16,
+    vxlan: u16,
+    vxlan_flannel: u16,
+}
+
+const PORTS: Ports = Ports {
+    api: ports::API,
+    etcd_client: ports::ETCD_CLIENT,
+    etcd_peer: ports::ETCD_PEER,
+    etcd_health: ports::ETCD_HEALTH,
+    haproxy_health: ports::HAPROXY_HEALTH,
+    ssh: ports::SSH,
+    vxlan: ports::VXLAN,
+    vxlan_flannel: ports::VXLAN_FLANNEL,
+};
+
 /// What all machines of a lab have in common.
 #[derive(Clone, Serialize)]
 pub(crate) struct LabContext {
@@ -133,6 +157,7 @@ pub(crate) struct LabContext {
     virtual_router_id: u8,
     haproxy_ca: &'static str,
     node_names: String,
+    ports: Ports,
 }
 
 impl LabContext {
@@ -209,6 +234,7 @@ impl LabContext {
             virtual_router_id: lab.virtual_router_id(),
             haproxy_ca: key_files::BALANCERS_CA_FILE,
             node_names: node_names.join(" "),
+            ports: PORTS,
         })
     }
 }

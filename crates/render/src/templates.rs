@@ -113,6 +113,10 @@ mod tests {
 
     /// True if a tag, in the loop over `list`, gives a number or a boolean, which mean the same with and without quotes.
     fn is_plain(contexts: &[Value], list: Option<&str>, tag: &str) -> bool {
+        let (list, tag) = match tag.strip_prefix("@root.") {
+            Some(tag) => (None, tag),
+            None => (list, tag),
+        };
         let mut path: Vec<&str> = list.iter().flat_map(|list| list.split('.')).collect();
         let in_item = usize::from(list.is_some());
         path.extend(["0"].iter().take(in_item));

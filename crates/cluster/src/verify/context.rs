@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use caravan_lab::{Lab, Machine, Role};
+use caravan_lab::{Lab, Machine, Role, ports};
 use caravan_process::interrupt;
 use caravan_vagrant::ssh::Remote;
 
@@ -20,12 +20,6 @@ use crate::{Access, Certificate, Error, access, parallel};
 
 /// An address that no lab has and no route should lead to; it is looked up and never dialled (RFC 5737, TEST-NET-3).
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
-
-/// The client port of etcd.
-pub(super) const ETCD_PORT: u16 = 2379;
-
-/// The port of API servers.
-pub(super) const API_PORT: u16 = 6443;
 
 /// How long the questions to one machine may take.
 const SURVEY_LIMIT: Duration = Duration::from_secs(45);
@@ -199,12 +193,12 @@ pub(super) fn told(error: Error) -> String {
 
 /// Where a machine's API server listens.
 pub(super) fn api_address(machine: &Machine) -> SocketAddrV4 {
-    SocketAddrV4::new(machine.ip, API_PORT)
+    SocketAddrV4::new(machine.ip, ports::API)
 }
 
 /// Where a member serves clients.
 pub(super) fn etcd_address(machine: &Machine) -> SocketAddrV4 {
-    SocketAddrV4::new(machine.ip, ETCD_PORT)
+    SocketAddrV4::new(machine.ip, ports::ETCD_CLIENT)
 }
 
 /// Whether machines of this role have no business with etcd.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use caravan_lab::{Machine, Role};
+use caravan_lab::{Machine, Role, ports};
 
 use super::context::{Context, client, told};
 use super::findings::Findings;
@@ -14,9 +14,6 @@ use crate::parallel;
 
 /// How long the throw-away server and its clients may take.
 const IMPOSTOR_LIMIT: Duration = Duration::from_secs(45);
-
-/// The port of etcd's peers.
-const PEER_PORT: u16 = 2380;
 
 /// Serves a throw-away etcd with that certificate on a master's loopback; real clients must refuse it.
 pub(super) fn as_server(context: &Context) -> Result<Findings, String> {
@@ -105,7 +102,7 @@ pub(super) fn as_peer(context: &Context) -> Result<Findings, String> {
     let next = members.iter().cycle().skip(1);
     let hops: Vec<(&Machine, &Machine)> = members.iter().copied().zip(next.copied()).collect();
     let attempt = |from: &Machine, to: &Machine| {
-        let target = format!("{}:{PEER_PORT}", to.ip);
+        let target = format!("{}:{}", to.ip, ports::ETCD_PEER);
         let remote = context.remote(from);
         // A busy machine may need a second try.
         let way = remote

@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use caravan_lab::{Lab, Machine, Role};
+use caravan_lab::{Lab, Machine, Role, ports};
 
-use super::context::{Context, ETCD_PORT, etcd_address};
+use super::context::{Context, etcd_address};
 use super::etcd_pairs;
 use super::findings::Findings;
 use crate::Certificate;
@@ -12,13 +12,13 @@ use crate::attempt::End;
 use crate::facts::Facts;
 
 /// Ports of etcd machines: clients, peers, ssh.
-const PORTS: [u16; 3] = [ETCD_PORT, 2380, 22];
+const PORTS: [u16; 3] = [ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH];
 
 /// Whether a machine of this role may connect to this port of an etcd machine.
 fn may(role: Role, port: u16) -> bool {
     match role {
-        Role::Etcd => port != 22,
-        Role::ControlPlane => port == ETCD_PORT,
+        Role::Etcd => port != ports::SSH,
+        Role::ControlPlane => port == ports::ETCD_CLIENT,
         Role::LoadBalancer | Role::Worker => false,
     }
 }
@@ -45,7 +45,10 @@ pub(super) fn packet_filter(context: &Context) -> Result<Findings, String> {
         }
     }
     // We are the operator: nobody else may use this port.
-    opened.extend(lab.of_role(Role::Etcd).map(|member| (member.ip, 22)));
+    opened.extend(
+        lab.of_role(Role::Etcd)
+            .map(|member| (member.ip, ports::SSH)),
+    );
     findings.extend(judge_alive(lab, &opened));
     Ok(findings)
 }
@@ -106,7 +109,10 @@ fn judge_alive(lab: &Lab, open: &[(Ipv4Addr, u16)]) -> Findings {
     let several = lab.of_role(Role::Etcd).count() > 1;
     for member in lab.of_role(Role::Etcd) {
         // A single member has no peer to open its port to.
-        for port in PORTS.into_iter().filter(|port| several || *port != 2380) {
+        for port in PORTS
+            .into_iter()
+            .filter(|port| several || *port != ports::ETCD_PEER)
+        {
             if !open.contains(&(member.ip, port)) {
                 findings.wrong(
                     &member.name,

@@ -9,6 +9,9 @@ use handlebars::Context;
 use crate::error::Error;
 use crate::templates;
 
+/// Before a value inside of a loop that is not the entry's.
+const ROOT: &str = "@root.";
+
 // No configuration file has these characters.
 const LINE: char = '\u{1}';
 const VALUE: char = '\u{2}';
@@ -87,10 +90,11 @@ fn mark_line(line: &str, loops: &mut Vec<String>, marked: &mut String) {
             loops.pop();
             *marked += &whole;
         } else {
-            let (name, index) = match loops.iter().rev().find(|list| !list.is_empty()) {
+            let list = loops.iter().rev().find(|list| !list.is_empty());
+            let (name, index) = match list.filter(|_| !tag.starts_with(ROOT)) {
                 Some(list) if tag == "this" => (format!("{list}[]"), "{{@index}}"),
                 Some(list) => (format!("{list}[].{tag}"), "{{@index}}"),
-                None => (tag.to_owned(), "0"),
+                None => (tag.trim_start_matches(ROOT).to_owned(), "0"),
             };
             *marked += &format!("{VALUE}{name} {index}{HEAD_END}{whole}{VALUE_END}");
         }

@@ -1,6 +1,9 @@
 //! What the machines' scripts decide, with answers put before them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+
+use caravan_lab::ports;
 
 use crate::checkers::checker;
 
@@ -156,4 +159,52 @@ fn pods_get_the_subnet_that_flannel_says() {
         let own = lab.pod_subnet(lab.first_master()).unwrap().to_string();
         assert_eq!(text, mesh.replace(&own, expected));
     }
+}
+
+/// Returns the numbers of a script that stand where ports do: after an address, a flag or a command that takes one.
+fn ports_of(script: &str) -> BTreeSet<u16> {
+    let mut found = BTreeSet::new();
+    for line in script.lines() {
+        for before in [
+            ":",
+            "/127.0.0.1/",
+            "dport ",
+            "dstport ",
+            "answers ",
+            "$host/",
+        ] {
+            for (at, _) in line.match_indices(before) {
+                let rest = &line[at + before.len()..];
+                let digits = rest.split(|char: char| !char.is_ascii_digit()).next();
+                // Bash takes parts of texts with a colon too: `${text:2}`.
+                let digits = digits.filter(|digits| digits.len() > 2 || before != ":");
+                found.extend(digits.and_then(|digits| digits.parse::<u16>().ok()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn scripts_name_no_port_but_those_of_labs() {
+    assert_eq!(
+        ports_of("a 10.0.0.1:8080/x ${a:2}\nudp dport 53 accept\nanswers 7 /x\n"),
+        BTreeSet::from([8080, 53, 7])
+    );
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/usr/lib/caravan");
+    let mut all = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let found = ports_of(&std::fs::read_to_string(&path).unwrap());
+        for port in &found {
+            let known = ports::ALL.contains(port);
+            assert!(
+                known,
+                "{}: port {port} is none of `lab::ports`",
+                path.display()
+            );
+        }
+        all.extend(found);
+    }
+    assert!(all.len() >= 6, "{all:?}");
 }

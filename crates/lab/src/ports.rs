@@ -1,0 +1,44 @@
+//! The ports that a lab's machines listen on, each named once.
+//!
+//! Scripts on machines say the numbers themselves, since they are read without a renderer; a test of `render` holds them
+//! against this list.
+
+/// The API, on masters and on the endpoint: kubeadm's default.
+pub const API: u16 = 6443;
+
+/// etcd, for clients.
+pub const ETCD_CLIENT: u16 = 2379;
+
+/// etcd, for other members.
+pub const ETCD_PEER: u16 = 2380;
+
+/// etcd's health, on its own machine alone.
+pub const ETCD_HEALTH: u16 = 2381;
+
+/// HAProxy's answer about itself, on its own machine alone.
+pub const HAPROXY_HEALTH: u16 = 6444;
+
+/// kube-proxy's health.
+pub const KUBE_PROXY_HEALTH: u16 = 10256;
+
+/// ssh.
+pub const SSH: u16 = 22;
+
+/// VXLAN as it is assigned: the static mesh's, and Calico's.
+pub const VXLAN: u16 = 4789;
+
+/// VXLAN as Linux had it before, and flannel has it still.
+pub const VXLAN_FLANNEL: u16 = 8472;
+
+/// All of them.
+pub const ALL: [u16; 9] = [
+    API,
+    ETCD_CLIENT,
+    ETCD_PEER,
+    ETCD_HEALTH,
+    HAPROXY_HEALTH,
+    KUBE_PROXY_HEALTH,
+    SSH,
+    VXLAN,
+    VXLAN_FLANNEL,
+];
