@@ -1,4 +1,4 @@
-//! Golden files through the programs that will read them.
+//! Every machine's files, and the golden Vagrantfiles, through the programs that will read them.
 //!
 //! A checker that is not installed is skipped with a note, unless `CARAVAN_REQUIRE_CHECKERS=1`, which CI sets. kubeadm is
 //! found on the search path or in `$CARAVAN_BUNDLE_BIN`.
@@ -13,9 +13,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use caravan_lab::{Lab, Provider, Role};
+use caravan_lab::{Lab, Machine, Provider, Role};
 use caravan_process::Program;
 use caravan_render::{Material, Software, guest_files};
+use tempfile::TempDir;
 
 /// Finds a checker, or says why the test is skipped.
 pub(crate) fn checker(name: &str) -> Option<Program> {
@@ -47,17 +48,28 @@ fn templates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
 }
 
-fn machines(lab: &Lab, role: Role) -> impl Iterator<Item = PathBuf> {
-    lab.of_role(role)
-        .map(|machine| labs::golden(&format!("{}/{}", lab.name(), machine.name)))
+/// Writes the files of a machine as they lie on it, below a folder of their own; `golden.rs` holds what they say.
+fn written(lab: &Lab, machine: &Machine) -> TempDir {
+    let material = Material::placeholder(lab).unwrap();
+    let settings = labs::settings(Provider::Docker);
+    let files = guest_files(lab, machine, &Software::example(), &settings, &material).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    for file in files {
+        let path = home.path().join(file.path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, file.content.as_bytes()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(file.mode)).unwrap();
+    }
+    home
 }
 
-/// Calls `check` for the golden folder of each machine of a role, in all labs.
+/// Calls `check` with the files of each machine of a role, in all labs.
 fn each(role: Role, mut check: impl FnMut(&Path)) {
     let mut count = 0;
     for name in ["ha", "external-etcd", "flannel"] {
-        for folder in machines(&labs::lab(name), role) {
-            check(&folder);
+        let lab = labs::lab(name);
+        for machine in lab.of_role(role) {
+            check(written(&lab, machine).path());
             count += 1;
         }
     }
@@ -168,11 +180,13 @@ fn network_interface() -> String {
         .expect("a network interface")
 }
 
-fn each_balancer(check: impl FnMut(&Path)) {
-    let lab = labs::lab("ha");
-    let folders: Vec<_> = machines(&lab, Role::LoadBalancer).collect();
-    assert_eq!(folders.len(), 2);
-    folders.iter().map(PathBuf::as_path).for_each(check);
+fn each_balancer(mut check: impl FnMut(&Path)) {
+    let mut count = 0;
+    each(Role::LoadBalancer, |folder| {
+        check(folder);
+        count += 1;
+    });
+    assert_eq!(count, 2);
 }
 
 #[test]
@@ -266,22 +280,16 @@ fn systemd_verifies_units() {
         .chain(flannel)
     {
         let lab = labs::lab(name);
-        let material = Material::placeholder(&lab).unwrap();
-        let machine = lab.of_role(role).next().unwrap();
-        let settings = labs::settings(Provider::Docker);
-        let files = guest_files(&lab, machine, &Software::example(), &settings, &material).unwrap();
-        let home = tempfile::tempdir().unwrap();
+        let home = written(&lab, lab.of_role(role).next().unwrap());
         let mut units = Vec::new();
-        for file in &files {
-            let path = home.path().join(file.path.trim_start_matches('/'));
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, file.content.as_bytes()).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(file.mode)).unwrap();
-            let name = path.file_name().unwrap().to_str().unwrap();
-            if file.path.starts_with("/etc/systemd/system/") && !name.ends_with(".conf") {
-                units.push(name.to_string());
+        for entry in fs::read_dir(home.path().join("etc/systemd/system")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                units.push(entry.file_name().into_string().unwrap());
             }
         }
+        units.sort();
+        assert!(units.len() > 2, "{units:?}");
         for program in [
             "bin/kill",
             "bin/rm",

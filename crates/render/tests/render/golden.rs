@@ -1,18 +1,20 @@
-//! Every rendered file of both labs, compared with `tests/golden/`. `UPDATE_EXPECT=1 cargo test -p caravan-render` writes
-//! them anew.
+//! Every rendered file of all machines, compared with `tests/golden/`. `UPDATE_EXPECT=1 cargo test -p caravan-render`
+//! writes them anew.
 //!
-//! Files lie there as on a machine, so that native tools read them (`checkers.rs`). Files that are the same on every
-//! machine are not repeated: `files.txt` names them, and they are below `templates/`. Keys are words.
+//! Of the first machine of each role all files lie there as on the machine; those that are the same on every machine are
+//! not repeated: `files.txt` names them, and they are below `templates/`. Of each other machine `differences.txt` says in
+//! which lines its files differ from those of its role's first: what it does not say is the same. Keys are words.
 
 use crate::labs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use caravan_lab::{Lab, Provider};
+use caravan_lab::{Lab, Provider, Role};
 use caravan_render::{GuestFile, HostFile, Material, Settings, Software, group_files, guest_files};
 use expect_test::expect_file;
+use similar::TextDiff;
 
 /// Compares with the golden file `path`.
 fn check(path: &str, actual: &str) {
@@ -36,17 +38,49 @@ fn list(files: &[GuestFile]) -> String {
     list
 }
 
+/// Returns the lines in which a machine's files differ from those of `first`, file by file; lines have their numbers.
+fn differences(first: &[GuestFile], files: &[GuestFile]) -> String {
+    // What only one of them has differs from nothing.
+    let texts = |files: &[GuestFile]| {
+        let contents = files
+            .iter()
+            .map(|file| (file.path.to_string(), file.content.to_string()));
+        let list = ("files.txt".to_owned(), list(files));
+        contents.chain([list]).collect::<BTreeMap<_, _>>()
+    };
+    let (first, files) = (texts(first), texts(files));
+    let paths: BTreeSet<_> = first.keys().chain(files.keys()).collect();
+    let mut told = String::new();
+    for path in paths {
+        let text = |of: &BTreeMap<String, String>| of.get(path).cloned().unwrap_or_default();
+        let (before, after) = (text(&first), text(&files));
+        let diff = TextDiff::from_lines(&before, &after);
+        let diff = diff.unified_diff().context_radius(0).to_string();
+        if !diff.is_empty() {
+            write!(told, "\n{path}\n{diff}").unwrap();
+        }
+    }
+    told
+}
+
 #[test]
 fn machines_files() {
-    let mut expected = BTreeSet::new();
     for name in ["ha", "external-etcd", "flannel"] {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab).unwrap();
-        for machine in lab.machines() {
-            let settings = labs::settings(Provider::Docker);
-            let files =
-                guest_files(&lab, machine, &Software::example(), &settings, &material).unwrap();
-            let folder = format!("{name}/{}", machine.name);
+        let settings = labs::settings(Provider::Docker);
+        let software = Software::example();
+        let rendered_for =
+            |machine| guest_files(&lab, machine, &software, &settings, &material).unwrap();
+        let mut expected = BTreeSet::new();
+        let mut table = String::new();
+        for role in Role::ALL {
+            let mut machines = lab.of_role(role);
+            let Some(first) = machines.next() else {
+                continue;
+            };
+            let files = rendered_for(first);
+            let folder = format!("{name}/{}", first.name);
             check(&format!("{folder}/files.txt"), &list(&files));
             expected.insert(labs::golden(&format!("{folder}/files.txt")));
             for file in files.iter().filter(|file| rendered(file)) {
@@ -54,16 +88,64 @@ fn machines_files() {
                 check(&path, &file.content);
                 expected.insert(labs::golden(&path));
             }
-            let stray: Vec<_> = below(&labs::golden(&folder))
-                .into_iter()
-                .filter(|path| !expected.contains(path))
-                .collect();
-            assert_eq!(
-                stray,
-                Vec::<PathBuf>::new(),
-                "golden files that nothing renders"
-            );
+            for machine in machines {
+                let differences = differences(&files, &rendered_for(machine));
+                let (name, first) = (&machine.name, &first.name);
+                writeln!(
+                    table,
+                    "== {name}, where it is not like {first}\n{differences}"
+                )
+                .unwrap();
+            }
         }
+        check(&format!("{name}/differences.txt"), &table);
+        expected.insert(labs::golden(&format!("{name}/differences.txt")));
+        let of_servers = |path: &PathBuf| {
+            let mut servers = lab.servers().iter();
+            servers.any(|server| path.starts_with(labs::golden(&format!("{name}/{}", server.name))))
+        };
+        let stray: Vec<_> = below(&labs::golden(name))
+            .into_iter()
+            .filter(|path| !expected.contains(path) && !of_servers(path))
+            .collect();
+        assert_eq!(
+            stray,
+            Vec::<PathBuf>::new(),
+            "golden files that nothing renders"
+        );
+    }
+}
+
+/// What the table does not say is the same: a change of any file of any machine shows in it.
+#[test]
+fn no_difference_is_left_out() {
+    let lab = labs::lab("ha");
+    let material = Material::placeholder(&lab).unwrap();
+    let settings = labs::settings(Provider::Docker);
+    let files = |name: &str| {
+        let machine = lab.machine(name).unwrap();
+        guest_files(&lab, machine, &Software::example(), &settings, &material).unwrap()
+    };
+    let first = files("lbone");
+    assert_eq!(differences(&first, &first), "");
+    let usual = differences(&first, &files("lbtwo"));
+    assert!(
+        usual.contains("\n/etc/caravan/hostname\n@@ -1 +1 @@\n-lbone\n+lbtwo\n"),
+        "{usual}"
+    );
+    for place in 0..first.len() {
+        let changed = |change: fn(&mut GuestFile)| {
+            let mut files = files("lbtwo");
+            change(&mut files[place]);
+            differences(&first, &files)
+        };
+        let path = &first[place].path;
+        let by_content = changed(|file| file.content = format!("{}more\n", file.content).into());
+        assert_ne!(by_content, usual, "{path}");
+        assert_ne!(changed(|file| file.mode = 0o777), usual, "{path}");
+        let mut fewer = files("lbtwo");
+        fewer.remove(place);
+        assert_ne!(differences(&first, &fewer), usual, "{path}");
     }
 }
 
