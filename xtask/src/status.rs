@@ -6,7 +6,7 @@ use caravan_cluster::status::{self, LabStatus};
 use caravan_lifecycle::{Keys, LabTarget, Workspace, reach};
 use caravan_vagrant::MachineState;
 
-use crate::error::Error;
+use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::table;
@@ -24,7 +24,7 @@ pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, 
     if states.values().any(|state| *state == MachineState::Running) {
         reach::check(lab)?;
     }
-    let found = status::ask(lab, &keys.access(&target.dir)?, &states)?;
+    let found = status::ask(lab, &keys.access(&target.dir)?, TOOL, &states)?;
     if flags.json {
         println!(
             "{}",

@@ -12,7 +12,7 @@ use caravan_lifecycle::{
 };
 use caravan_process::interrupt;
 
-use crate::error::Error;
+use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::show::report;
 use crate::show::screen::{self, Screen};
@@ -44,6 +44,7 @@ pub(crate) fn run(
         asked: flags.making.request(),
         resolvers: ranges::usable(&lab, &resolvers::nameservers()),
         new_cluster: flags.new_cluster,
+        tool: TOOL,
     };
     let up = Up::new(&request, &run);
     let ended = bring_up(flags, &request, &up, &run, screen);

@@ -9,7 +9,7 @@ use caravan_cluster::{Access, ready};
 use caravan_lab::Lab;
 use caravan_lifecycle::{Keys, LabDir, LabLock, LabTarget, Workspace, reach};
 
-use crate::error::Error;
+use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::screen::Screen;
@@ -38,7 +38,7 @@ pub(crate) fn run(
                 screen.detail(&news.machine, &format!("{} {}", line.phase, line.text));
             }
         })?;
-        ready::wait(lab, &access, WAIT_LIMIT, &mut |readiness| {
+        ready::wait(lab, &access, TOOL, WAIT_LIMIT, &mut |readiness| {
             if let Some(first) = readiness.missing.first() {
                 screen.detail(RUN, &first.to_string());
             }
@@ -83,6 +83,7 @@ pub(crate) fn checked(
         depth,
         airgap,
         probe_image: Some(software::probe_image(lab)?),
+        tool: TOOL.to_owned(),
     };
     screen.now(RUN, "tests the lab's promises");
     let report = verify::run(access, lab, &options, &mut |event| match event {

@@ -34,10 +34,16 @@ fn main() -> Result<(), Fault> {
     let began = Instant::now();
     match what.as_str() {
         "watch" => watch(&lab, &access),
-        "ready" => ready::wait(&lab, &access, Duration::from_secs(120), &mut |readiness| {
-            let missing = readiness.missing.iter().map(ToString::to_string);
-            println!("{:?} {:?}", began.elapsed(), missing.collect::<Vec<_>>());
-        })?,
+        "ready" => ready::wait(
+            &lab,
+            &access,
+            TOOL,
+            Duration::from_secs(120),
+            &mut |readiness| {
+                let missing = readiness.missing.iter().map(ToString::to_string);
+                println!("{:?} {:?}", began.elapsed(), missing.collect::<Vec<_>>());
+            },
+        )?,
         // `claim`: as if every machine ran, to see how long the dead ones take.
         "status" | "claim" => {
             let machines = Engine::find()?.machines(Some(lab.name()))?;
@@ -52,7 +58,7 @@ fn main() -> Result<(), Fault> {
                     .collect();
             }
             let engine = began.elapsed();
-            let status = status::ask(&lab, &access, &states)?;
+            let status = status::ask(&lab, &access, TOOL, &states)?;
             println!("{status:#?}");
             println!("engine {engine:?}, all {:?}", began.elapsed());
         }
@@ -63,6 +69,9 @@ fn main() -> Result<(), Fault> {
     }
     Ok(())
 }
+
+/// What people type for the verbs that advice names.
+const TOOL: &str = "cargo xtask";
 
 fn watch(lab: &Lab, access: &Access) {
     let names: Vec<&str> = lab.machines().iter().map(|it| it.name.as_str()).collect();
@@ -104,6 +113,7 @@ fn verify(lab: &Lab, access: &Access, depth: Depth) {
         depth,
         airgap: true,
         probe_image: std::env::var("PROBE_IMAGE").ok(),
+        tool: TOOL.to_owned(),
     };
     let report = verify::run(access, lab, &options, &mut |event| {
         if let VerifyEvent::Ends(check) = event {

@@ -12,12 +12,12 @@ use crate::watch::{JournalEvent, JournalNews};
 /// How far the machines of a lab have come.
 #[derive(Debug, Clone, Default)]
 pub struct Convergence {
-    machines: BTreeMap<String, Machine>,
+    machines: BTreeMap<String, MachineProgress>,
 }
 
 /// How far one machine has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Machine {
+pub struct MachineProgress {
     /// What it is about.
     pub stage: Stage,
     /// The phase that it is in, or was in when it stopped; none before it was heard.
@@ -48,7 +48,7 @@ impl Convergence {
     /// Nothing heard yet from `machines`, at `now_ms`, milliseconds since 1970.
     pub fn new<'a>(machines: impl IntoIterator<Item = &'a str>, now_ms: u64) -> Self {
         let unheard = |name: &str| {
-            let machine = Machine {
+            let machine = MachineProgress {
                 stage: Stage::Unreached,
                 phase: None,
                 since_ms: now_ms,
@@ -87,14 +87,14 @@ impl Convergence {
     }
 
     /// The machines by name.
-    pub fn machines(&self) -> impl Iterator<Item = (&str, &Machine)> {
+    pub fn machines(&self) -> impl Iterator<Item = (&str, &MachineProgress)> {
         self.machines
             .iter()
             .map(|(name, machine)| (name.as_str(), machine))
     }
 
     /// The machine called `name`.
-    pub fn machine(&self, name: &str) -> Option<&Machine> {
+    pub fn machine(&self, name: &str) -> Option<&MachineProgress> {
         self.machines.get(name)
     }
 
@@ -106,19 +106,19 @@ impl Convergence {
     }
 
     /// The machines whose phase failed, by name.
-    pub fn failed(&self) -> impl Iterator<Item = (&str, &Machine)> {
+    pub fn failed(&self) -> impl Iterator<Item = (&str, &MachineProgress)> {
         self.machines()
             .filter(|(_, machine)| machine.stage == Stage::Failed)
     }
 
     /// The machines that are not ready, by name.
-    pub fn unfinished(&self) -> impl Iterator<Item = (&str, &Machine)> {
+    pub fn unfinished(&self) -> impl Iterator<Item = (&str, &MachineProgress)> {
         self.machines()
             .filter(|(_, machine)| machine.stage != Stage::Ready)
     }
 }
 
-impl Machine {
+impl MachineProgress {
     fn hear(&mut self, line: &PhaseLine) {
         if line.event == PhaseEvent::Start || self.phase.as_ref() != Some(&line.phase) {
             // A machine that begins again, after a failure or a reboot, walks through its phases once more.

@@ -98,17 +98,16 @@ fn listed(missing: &[Missing]) -> String {
 }
 
 impl Error {
-    /// The next thing to do about it.
-    pub fn hint(&self) -> Option<String> {
+    /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
+    pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::Credentials { .. } => {
-                Some("`cargo xtask up` makes what is missing in the lab's store".to_owned())
+                Some(format!("`{tool} up` makes what is missing in the lab's store"))
             }
             Self::Machine(error) => error.hint(),
-            Self::NotReady { .. } => Some(
-                "`cargo xtask status` shows the lab, `cargo xtask logs` what its machines say; `up` again goes on"
-                    .to_owned(),
-            ),
+            Self::NotReady { .. } => Some(format!(
+                "`{tool} status` shows the lab, `{tool} logs` what its machines say; `up` again goes on"
+            )),
             Self::Unreachable { source, .. }
                 if source.to_string().contains("invalid peer certificate") =>
             {
@@ -118,7 +117,7 @@ impl Error {
                 )
             }
             Self::Unreachable { .. } => {
-                Some("`cargo xtask status` shows which machines run".to_owned())
+                Some(format!("`{tool} status` shows which machines run"))
             }
             Self::Answered { status: 401 | 403, .. } => Some(
                 "the lab's certificates are not those of the cluster that answers: was it made with another store?"

@@ -119,15 +119,17 @@ impl fmt::Display for Missing {
 /// to greet us.
 struct Inquiry<'a> {
     lab: &'a Lab,
+    tool: &'a str,
     api: Api,
     masters: Vec<(String, Api)>,
     members: Vec<Member>,
 }
 
 impl<'a> Inquiry<'a> {
-    fn new(lab: &'a Lab, access: &Access) -> Result<Self, Error> {
+    fn new(lab: &'a Lab, access: &Access, tool: &'a str) -> Result<Self, Error> {
         Ok(Self {
             lab,
+            tool,
             api: Api::endpoint(lab, access)?,
             masters: lab
                 .of_role(Role::ControlPlane)
@@ -148,7 +150,7 @@ impl<'a> Inquiry<'a> {
             .into_iter()
             .map(|alarm| Missing::Alarm {
                 alarm: alarm.to_string(),
-                advice: alarm.advice(self.lab, revision.unwrap_or_default()),
+                advice: alarm.advice(self.lab, revision.unwrap_or_default(), self.tool),
             })
             .collect()
     }
@@ -199,8 +201,10 @@ impl<'a> Inquiry<'a> {
 }
 
 /// Asks once; keys that cannot be used count as an API that does not answer.
-pub fn ask(lab: &Lab, access: &Access) -> Readiness {
-    match Inquiry::new(lab, access) {
+///
+/// `tool` is how the program that calls this is started, such as `cargo xtask`: what is missing may say what to do.
+pub fn ask(lab: &Lab, access: &Access, tool: &str) -> Readiness {
+    match Inquiry::new(lab, access, tool) {
         Ok(inquiry) => inquiry.ask(),
         Err(error) => Readiness {
             missing: vec![Missing::Endpoint { why: error.chain() }],
@@ -209,6 +213,7 @@ pub fn ask(lab: &Lab, access: &Access) -> Readiness {
 }
 
 /// Asks until nothing is missing or `limit` is over; `on_change` hears each answer that differs from the one before.
+/// `tool` is as in [`ask`].
 ///
 /// # Errors
 ///
@@ -216,10 +221,11 @@ pub fn ask(lab: &Lab, access: &Access) -> Readiness {
 pub fn wait(
     lab: &Lab,
     access: &Access,
+    tool: &str,
     limit: Duration,
     on_change: &mut dyn FnMut(&Readiness),
 ) -> Result<(), Error> {
-    let inquiry = Inquiry::new(lab, access)?;
+    let inquiry = Inquiry::new(lab, access, tool)?;
     let began = Instant::now();
     let mut last = None;
     loop {

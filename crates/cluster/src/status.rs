@@ -168,7 +168,8 @@ struct Served {
 /// Asks everything at once; takes less than three seconds, whatever is dead.
 ///
 /// `states` are the machines' states by name, from whoever runs them; a machine that is not among them is absent.
-/// Machines that do not run are not asked.
+/// Machines that do not run are not asked. `tool` is how the program that calls this is started, such as `cargo xtask`:
+/// problems say what to do.
 ///
 /// # Errors
 ///
@@ -176,6 +177,7 @@ struct Served {
 pub fn ask(
     lab: &Lab,
     access: &Access,
+    tool: &str,
     states: &BTreeMap<String, MachineState>,
 ) -> Result<LabStatus, Error> {
     let etcd_client = Client::new(&access.etcd_ca, Some(&access.etcd_client))?.with_limit(LIMIT);
@@ -226,17 +228,22 @@ pub fn ask(
             })
         });
         let (endpoint, nodes) = endpoint(lab, access, states);
-        let found = judge::Found {
+        let found = judge::StatusAnswers {
             endpoint,
             nodes,
             members: joined(members),
             masters: joined(masters),
             balancers: joined(balancers),
         };
-        let now = SystemTime::now()
+        let now_s = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs().cast_signed());
-        Ok(judge::report(lab, states, found, access.inspect, now))
+        let terms = judge::Terms {
+            inspect: access.inspect,
+            now_s,
+            tool,
+        };
+        Ok(judge::report(lab, states, found, &terms))
     })
 }
 

@@ -57,6 +57,8 @@ pub struct Options {
     pub airgap: bool,
     /// The image that machines hold for test pods, such as `caravan.local/probe:0123456789ab`; it is never pulled.
     pub probe_image: Option<String>,
+    /// How the program that calls this is started, such as `cargo xtask`: evidence may say what to do.
+    pub tool: String,
 }
 
 /// The checks of a run at `depth`: id and promise, in the order of the report.

@@ -258,18 +258,19 @@ pub fn until_ready(
             return Err(Error::Interrupted);
         }
         if began.elapsed() >= limit {
-            let missing = |(name, machine): (&str, &convergence::Machine)| Missing::Machine {
-                name: name.to_owned(),
-                why: [
-                    machine.phase.as_ref().map_or("", Phase::name),
-                    &machine.text,
-                ]
-                .map(str::trim)
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join(": "),
-            };
+            let missing =
+                |(name, machine): (&str, &convergence::MachineProgress)| Missing::Machine {
+                    name: name.to_owned(),
+                    why: [
+                        machine.phase.as_ref().map_or("", Phase::name),
+                        &machine.text,
+                    ]
+                    .map(str::trim)
+                    .into_iter()
+                    .filter(|part| !part.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(": "),
+                };
             return Err(Error::NotReady {
                 seconds: began.elapsed().as_secs(),
                 missing: convergence.unfinished().map(missing).collect(),
@@ -294,8 +295,9 @@ pub struct Explanation {
     pub unit: String,
     /// The last lines of that log.
     pub tail: Vec<String>,
-    /// The command that shows all of it.
-    pub command: String,
+    /// What shows all of it: a verb and its arguments, to be put behind how the caller's program is started, such as
+    /// `cargo xtask`.
+    pub verb: String,
 }
 
 /// Reads the tail of the log that tells more about `text`, which `machine` said in `phase`.
@@ -309,8 +311,8 @@ pub fn explain(
     text: &str,
 ) -> Explanation {
     let unit = unit_of(phase, text);
-    let command = format!(
-        "cargo xtask ssh {} {machine} -- sudo journalctl -u {unit} --no-pager",
+    let verb = format!(
+        "ssh {} {machine} -- sudo journalctl -u {unit} --no-pager",
         lab.name()
     );
     let script = format!("journalctl -u {unit} -o cat -n {TAIL_LINES} --no-pager");
@@ -328,7 +330,7 @@ pub fn explain(
         text: text.to_owned(),
         unit: unit.to_owned(),
         tail,
-        command,
+        verb,
     }
 }
 

@@ -178,7 +178,7 @@ fn a_failure_is_explained_by_its_log() {
     assert_eq!(found.unit, "kubelet");
     assert_eq!(found.tail, ["first", "last words"]);
     assert_eq!(
-        found.command,
-        "cargo xtask ssh external-etcd masterone -- sudo journalctl -u kubelet --no-pager"
+        found.verb,
+        "ssh external-etcd masterone -- sudo journalctl -u kubelet --no-pager"
     );
 }

@@ -52,6 +52,8 @@ pub struct UpRequest<'a> {
     pub resolvers: Vec<Ipv4Addr>,
     /// Whether a new cluster may take the place of one whose data is lost.
     pub new_cluster: bool,
+    /// How the program that calls this is started, such as `cargo xtask`: errors may say what to do.
+    pub tool: &'a str,
 }
 
 /// What was found, and what there is to do about it.
@@ -172,13 +174,13 @@ impl<'a> Up<'a> {
         keys: &Keys,
         sources: &RenderSources<'_>,
     ) -> Result<UpOutcome, Error> {
-        let UpRequest { lab, dir, .. } = *self.request;
+        let UpRequest { lab, dir, tool, .. } = *self.request;
         stale::warn(self, &plan.todo, sources)?;
         let access = keys.access(dir)?;
         let all_run = plan.todo.is_empty() && plan.found.len() == lab.machines().len();
         if all_run && reach::is_near(lab) {
             let readiness = self.run.step("look", || {
-                Ok::<_, Error>(caravan_cluster::ready::ask(lab, &access))
+                Ok::<_, Error>(caravan_cluster::ready::ask(lab, &access, tool))
             })?;
             if readiness.is_ready() && !self.write_kubeconfig(keys)? {
                 self.same_cluster(&access)?;

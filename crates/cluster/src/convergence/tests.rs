@@ -26,7 +26,7 @@ fn after(lines: &[&str]) -> Convergence {
     convergence
 }
 
-fn one(convergence: &Convergence) -> Machine {
+fn one(convergence: &Convergence) -> MachineProgress {
     convergence
         .machine("masterone")
         .expect("it is there")

@@ -56,11 +56,12 @@ pub fn of<'a>(said: impl IntoIterator<Item = (&'a str, &'a Status)> + Clone) -> 
 }
 
 impl Alarm {
-    /// What the alarm forbids, and the commands that end it, for people. `revision` is that of the newest data.
-    pub fn advice(&self, lab: &Lab, revision: u64) -> String {
+    /// What the alarm forbids, and the commands that end it, for people. `revision` is that of the newest data, and `tool`
+    /// how the program that calls this is started, such as `cargo xtask`.
+    pub fn advice(&self, lab: &Lab, revision: u64, tool: &str) -> String {
         let lab = lab.name();
         let member = &self.member;
-        let on = |what: &str| format!("`cargo xtask ssh {lab} {member} -- {ETCDCTL} {what}`");
+        let on = |what: &str| format!("`{tool} ssh {lab} {member} -- {ETCDCTL} {what}`");
         match self.name.as_str() {
             "NOSPACE" => format!(
                 "all writes are refused, because the data has reached etcd's quota; forget old revisions: {}; give the space back: {}; allow writes again: {}",
@@ -69,7 +70,7 @@ impl Alarm {
                 on("alarm disarm"),
             ),
             "CORRUPT" => format!(
-                "everything is refused, because its data is not that of the others; make the machine anew: `cargo xtask destroy {lab} {member}` and `cargo xtask up {lab}`; then, on another member: `cargo xtask ssh {lab} MEMBER -- {ETCDCTL} alarm disarm`"
+                "everything is refused, because its data is not that of the others; make the machine anew: `{tool} destroy {lab} {member}` and `{tool} up {lab}`; then, on another member: `{tool} ssh {lab} MEMBER -- {ETCDCTL} alarm disarm`"
             ),
             _ => format!("when its cause is gone: {}", on("alarm disarm")),
         }
@@ -129,7 +130,7 @@ mod tests {
             member: "etcdone".to_owned(),
             name: name.to_owned(),
         };
-        let advice = alarm("NOSPACE").advice(&lab, 4711);
+        let advice = alarm("NOSPACE").advice(&lab, 4711, "cargo xtask");
         let places: Vec<_> = ["compaction 4711`", "defrag --cluster`", "alarm disarm`"]
             .iter()
             .map(|what| advice.find(what).expect("told"))
@@ -138,10 +139,14 @@ mod tests {
         assert!(advice.contains("`cargo xtask ssh ha etcdone -- sudo etcdctl --cacert "));
         assert!(
             alarm("CORRUPT")
-                .advice(&lab, 1)
-                .contains("cargo xtask destroy ha etcdone")
+                .advice(&lab, 1, "caravan")
+                .contains("`caravan destroy ha etcdone` and `caravan up ha`; then, on another member: `caravan ssh ha MEMBER")
         );
-        assert!(alarm("NEW").advice(&lab, 1).contains("alarm disarm"));
+        assert!(
+            alarm("NEW")
+                .advice(&lab, 1, "caravan")
+                .contains("alarm disarm")
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::facts::Facts;
 use crate::kube::Node;
 
 /// What was found, of running machines only.
-pub(super) struct Found {
+pub(super) struct StatusAnswers {
     pub(super) endpoint: EndpointReport,
     pub(super) nodes: Vec<Node>,
     pub(super) members: Vec<(Served, Option<Status>)>,
@@ -23,13 +23,21 @@ pub(super) struct Found {
     pub(super) balancers: Vec<(String, Result<Facts, String>)>,
 }
 
-/// Everything that is known of the lab at `now`, in seconds since 1970.
+/// What else the judgement depends on.
+pub(super) struct Terms<'a> {
+    pub(super) inspect: Inspect,
+    /// Now, in seconds since 1970.
+    pub(super) now_s: i64,
+    /// How the program is started, for what is to be done.
+    pub(super) tool: &'a str,
+}
+
+/// Everything that is known of the lab.
 pub(super) fn report(
     lab: &Lab,
     states: &BTreeMap<String, MachineState>,
-    found: Found,
-    inspect: Inspect,
-    now: i64,
+    found: StatusAnswers,
+    terms: &Terms<'_>,
 ) -> LabStatus {
     let mut certificates: Vec<CertificateReport> = found
         .members
@@ -37,13 +45,13 @@ pub(super) fn report(
         .map(|(served, _)| served)
         .chain(&found.masters)
         .filter_map(|served| {
-            let certificate = inspect(served.shown.as_deref()?)?;
+            let certificate = (terms.inspect)(served.shown.as_deref()?)?;
             Some(CertificateReport {
                 machine: served.machine.clone(),
                 at: served.at,
                 subject: certificate.subject,
                 not_after: certificate.not_after,
-                days_left: (certificate.not_after - now).div_euclid(86_400),
+                days_left: (certificate.not_after - terms.now_s).div_euclid(86_400),
             })
         })
         .collect();
@@ -62,14 +70,14 @@ pub(super) fn report(
         certificates,
         problems: Vec::new(),
     };
-    status.problems = problems(lab, &status);
+    status.problems = problems(lab, &status, terms.tool);
     status
 }
 
 fn machine_report(
     machine: &Machine,
     states: &BTreeMap<String, MachineState>,
-    found: &Found,
+    found: &StatusAnswers,
 ) -> MachineReport {
     let node = found.nodes.iter().find(|node| node.name == machine.name);
     let mut versions = BTreeMap::new();
@@ -137,7 +145,7 @@ fn machine_report(
     }
 }
 
-fn vip(lab: &Lab, found: &Found) -> Option<VipReport> {
+fn vip(lab: &Lab, found: &StatusAnswers) -> Option<VipReport> {
     let address = lab.vip()?;
     let mut report = VipReport {
         address,
@@ -161,7 +169,7 @@ fn vip(lab: &Lab, found: &Found) -> Option<VipReport> {
     Some(report)
 }
 
-fn etcd(lab: &Lab, found: &Found) -> EtcdReport {
+fn etcd(lab: &Lab, found: &StatusAnswers) -> EtcdReport {
     let members: Vec<MemberReport> = lab
         .of_role(Role::Etcd)
         .map(|machine| {
@@ -211,7 +219,7 @@ fn etcd(lab: &Lab, found: &Found) -> EtcdReport {
     }
 }
 
-fn problems(lab: &Lab, status: &LabStatus) -> Vec<String> {
+fn problems(lab: &Lab, status: &LabStatus, tool: &str) -> Vec<String> {
     let mut problems = Vec::new();
     for machine in &status.machines {
         let MachineReport {
@@ -260,7 +268,7 @@ fn problems(lab: &Lab, status: &LabStatus) -> Vec<String> {
         .map(|it| it.revision)
         .max();
     for alarm in &status.etcd.alarms {
-        let advice = alarm.advice(lab, revision.unwrap_or_default());
+        let advice = alarm.advice(lab, revision.unwrap_or_default(), tool);
         problems.push(format!("{alarm}: {advice}"));
     }
     if status.etcd.clusters > 1 {

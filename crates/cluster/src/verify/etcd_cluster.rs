@@ -51,7 +51,8 @@ pub(super) fn alarms(context: &Context) -> Vec<String> {
     alarm::of(known)
         .iter()
         .map(|it| {
-            let advice = it.advice(&context.lab, revision.unwrap_or_default());
+            let tool = &context.options.tool;
+            let advice = it.advice(&context.lab, revision.unwrap_or_default(), tool);
             format!("{it}: {advice}")
         })
         .collect()

@@ -248,6 +248,7 @@ mod tests {
             depth: Depth::Quick,
             airgap: true,
             probe_image: None,
+            tool: "cargo xtask".to_owned(),
         };
         Arc::new(Context::new(&access(), &lab("ha"), &options))
     }

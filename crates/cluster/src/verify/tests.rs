@@ -74,6 +74,7 @@ fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
         depth: Depth::Disrupt,
         airgap,
         probe_image: image.map(ToOwned::to_owned),
+        tool: "cargo xtask".to_owned(),
     };
     let skipped = |lab: &Lab, options: &Options| -> Vec<&str> {
         table::ROWS

@@ -20,7 +20,7 @@ impl Error {
                 ),
                 None => "wait for it to end".to_owned(),
             }),
-            Self::Cluster(error) => error.hint(),
+            Self::Cluster(error) => error.hint(tool),
             Self::ClusterLost { lab, kept, .. } => Some(format!(
                 "`{tool} up {lab} --new-cluster` removes what is left and makes a new, empty cluster{}",
                 if kept.is_empty() {
@@ -59,7 +59,7 @@ impl Error {
             Self::Strangers { lab, .. } => Some(format!(
                 "`{tool} destroy {lab}` removes them; nobody has their keys any more"
             )),
-            Self::Stuck(stuck) => Some(format!("`{}` shows more; correct the cause, then run `{tool} up` again", stuck.command)),
+            Self::Stuck(stuck) => Some(format!("`{tool} {}` shows more; correct the cause, then run `{tool} up` again", stuck.verb)),
             Self::NotNear { lab, .. } => Some(format!("`{tool} up {lab}` starts them")),
             Self::NotMade { lab } => Some(format!("`{tool} up {lab}` makes it")),
             Self::ChosenOtherwise { lab, .. } => Some(format!(

@@ -17,8 +17,8 @@ pub struct StuckMachine {
     pub unit: String,
     /// The last lines of that log.
     pub tail: Vec<String>,
-    /// The command that shows all of it.
-    pub command: String,
+    /// What shows all of it: a verb and its arguments, to be put behind how the program is started.
+    pub verb: String,
 }
 
 impl fmt::Display for StuckMachine {

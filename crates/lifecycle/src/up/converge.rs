@@ -64,7 +64,8 @@ pub(super) fn until_ready(
     }
     up.run.step("cluster", || {
         up.run.tell_begin(RUN, "waits for nodes and pods");
-        ready::wait(up.request.lab, access, READY_LIMIT, &mut |readiness| {
+        let (lab, tool) = (up.request.lab, up.request.tool);
+        ready::wait(lab, access, tool, READY_LIMIT, &mut |readiness| {
             if let Some(first) = readiness.missing.first() {
                 let more = readiness.missing.len() - 1;
                 up.run

@@ -267,7 +267,7 @@ impl<'a> Listener<'a> {
             text: text.to_owned(),
             unit: explained.unit,
             tail: explained.tail,
-            command: explained.command,
+            verb: explained.verb,
         }))
     }
 }

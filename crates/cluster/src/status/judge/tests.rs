@@ -22,6 +22,12 @@ fn inspect(der: &[u8]) -> Option<Certificate> {
     })
 }
 
+const TERMS: Terms<'_> = Terms {
+    inspect,
+    now_s: NOW,
+    tool: "cargo xtask",
+};
+
 fn served(machine: &Machine) -> Served {
     Served {
         machine: machine.name.clone(),
@@ -45,14 +51,14 @@ fn member_status(member_id: u64) -> Status {
     }
 }
 
-fn all_well(lab: &Lab) -> (BTreeMap<String, MachineState>, Found) {
+fn all_well(lab: &Lab) -> (BTreeMap<String, MachineState>, StatusAnswers) {
     let states = lab
         .machines()
         .iter()
         .map(|machine| (machine.name.clone(), MachineState::Running))
         .collect();
     let nodes = lab.machines().iter().filter(|it| it.role.is_node());
-    let found = Found {
+    let found = StatusAnswers {
         endpoint: EndpointReport {
             address: lab.api_endpoint(),
             version: Some("v1.36.3".to_owned()),
@@ -88,11 +94,13 @@ fn all_well(lab: &Lab) -> (BTreeMap<String, MachineState>, Found) {
 }
 
 /// The problems after something was changed.
-fn after(change: impl FnOnce(&mut BTreeMap<String, MachineState>, &mut Found)) -> Vec<String> {
+fn after(
+    change: impl FnOnce(&mut BTreeMap<String, MachineState>, &mut StatusAnswers),
+) -> Vec<String> {
     let lab = lab();
     let (mut states, mut found) = all_well(&lab);
     change(&mut states, &mut found);
-    report(&lab, &states, found, inspect, NOW).problems
+    report(&lab, &states, found, &TERMS).problems
 }
 
 #[test]
@@ -100,7 +108,7 @@ fn a_lab_that_is_well_has_no_problem() {
     assert_eq!(after(|_, _| {}), [""; 0]);
     let lab = lab();
     let (states, found) = all_well(&lab);
-    let status = report(&lab, &states, found, inspect, NOW);
+    let status = report(&lab, &states, found, &TERMS);
     assert_eq!(status.etcd.leader.as_deref(), Some("etcdone"));
     assert!(status.etcd.quorum);
     let vip = status.vip.expect("ha has one");
@@ -129,7 +137,7 @@ fn a_status_is_read_as_it_was_written() {
         "workerone".to_owned(),
         MachineState::Other("paused".to_owned()),
     );
-    let status = report(&lab, &states, found, inspect, NOW);
+    let status = report(&lab, &states, found, &TERMS);
     let text = serde_json::to_string(&status).expect("plain data");
     for word in [
         r#""state":"paused""#,
@@ -231,6 +239,10 @@ fn an_alarm_is_no_lost_quorum() {
 fn a_certificate_that_has_ended_has_negative_days() {
     let lab = lab();
     let (states, found) = all_well(&lab);
-    let status = report(&lab, &states, found, inspect, NOW + 201 * 86_400);
+    let later = Terms {
+        now_s: NOW + 201 * 86_400,
+        ..TERMS
+    };
+    let status = report(&lab, &states, found, &later);
     assert_eq!(status.certificates[0].days_left, -1);
 }
