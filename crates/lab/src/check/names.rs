@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::derived::CLUSTER_DOMAIN;
+use crate::derived::{API_LABEL, CLUSTER_DOMAIN};
 use crate::draft::Draft;
 use crate::fault::FaultSink;
 use crate::name::{
@@ -70,7 +70,7 @@ fn domain(draft: &Draft, sink: &mut FaultSink) {
     }
 }
 
-/// Notes a domain that the longest machine's name does not fit before.
+/// Notes a domain that the longest name does not fit before.
 fn full_names(draft: &Draft, sink: &mut FaultSink) {
     let names = draft.machines().filter_map(|machine| machine.name.as_ref());
     let longest = names.max_by_key(|name| name.value.len());
@@ -88,6 +88,18 @@ fn full_names(draft: &Draft, sink: &mut FaultSink) {
                 "expected at most {LONGEST_NAME} characters for both"
             ))
             .related(&name.span, "the longest name");
+        return;
+    }
+    // The endpoint's name is one more, where there is a virtual address.
+    let length = API_LABEL.len() + 1 + domain.value.len();
+    if draft.has_vip && domain.value.len() <= LONGEST_NAME && length > LONGEST_NAME {
+        let message =
+            format!("domain is too long for `{API_LABEL}`: together they have {length} characters");
+        sink.refuse(Rule::FullNameTooLong, &domain.span, message)
+            .label(format!(
+                "expected at most {LONGEST_NAME} characters for both"
+            ))
+            .help(format!("`{API_LABEL}` is the name of the virtual address"));
     }
 }
 
