@@ -12,7 +12,7 @@ use caravan_vagrant::ssh::Remote;
 use super::Options;
 use super::findings::Findings;
 use super::pods::{Field, Space};
-use super::units;
+use super::{strangers, units};
 use crate::attempt::{self, Client};
 use crate::facts::{self, Facts};
 use crate::kube::Api;
@@ -236,6 +236,13 @@ fn survey_script(lab: &Lab, machine: &Machine) -> String {
         ("SECRET_PLACES", SECRET_PLACES.to_owned()),
         ("ENDPOINT", lab.api_endpoint().to_string()),
         ("UNUSED", unused_service(lab).to_string()),
+        ("API_PORT", ports::API.to_string()),
+        ("ETCD_PORT", ports::ETCD_CLIENT.to_string()),
+        ("ETCD_PEER_PORT", ports::ETCD_PEER.to_string()),
+        (
+            "ETCD_PORTS",
+            strangers::PORTS.map(|port| port.to_string()).join(" "),
+        ),
         ("API_SERVICE", lab.kubernetes_service_ip().to_string()),
     ] {
         script.push_str(&assignment(name, &value));
@@ -286,6 +293,26 @@ mod tests {
                     asked(machine, section),
                     machines.contains(&machine),
                     "{section} on {machine}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn scripts_take_ports_from_the_lab() {
+        let lab = lab("ha");
+        for machine in lab.machines() {
+            let script = survey_script(&lab, machine);
+            let (assignments, questions) = script.split_at(script.find("@@").expect("a section"));
+            assert!(
+                assignments.contains("ETCD_PORTS='2379 2380 22'\n"),
+                "{assignments}"
+            );
+            for port in ports::ALL.into_iter().filter(|port| *port != ports::SSH) {
+                assert!(
+                    !questions.contains(&port.to_string()),
+                    "{port} on {}",
+                    machine.name
                 );
             }
         }

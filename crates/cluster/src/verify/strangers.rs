@@ -12,7 +12,7 @@ use crate::attempt::End;
 use crate::facts::Facts;
 
 /// Ports of etcd machines: clients, peers, ssh.
-const PORTS: [u16; 3] = [ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH];
+pub(super) const PORTS: [u16; 3] = [ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH];
 
 /// Whether a machine of this role may connect to this port of an etcd machine.
 fn may(role: Role, port: u16) -> bool {

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # What etcd members are asked too.
+# Set before this: MEMBERS (addresses of the other members), ETCD_PEER_PORT.
 
 echo '@@ data-modes'
 stat --format '%a %U %n' /var/lib/etcd /var/lib/etcd/member
@@ -15,6 +16,6 @@ echo '@@ peer-answers'
 for member in $MEMBERS; do
     code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 3 --http1.1 \
         --retry 3 --retry-delay 1 --retry-connrefused --retry-max-time 9 \
-        --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/peer.crt --key /etc/etcd/pki/peer.key "https://$member:2380/version")
+        --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/peer.crt --key /etc/etcd/pki/peer.key "https://$member:$ETCD_PEER_PORT/version")
     echo "$member $code"
 done

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # What every machine is asked, as root, in one ssh connection. Sections begin with `@@ name`; nothing secret is printed:
 # secrets are named by file and counted.
-# Set before this: MEMBERS (addresses of the other etcd members), OUTSIDE (an address that no lab has), SECRET_PLACES.
+# Set before this: MEMBERS (addresses of the other etcd members), OUTSIDE (an address that no lab has), SECRET_PLACES,
+# ETCD_PORTS (what etcd machines listen on).
 
 as_nobody() {
     setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
@@ -86,7 +87,7 @@ nproc --all
 
 echo '@@ etcd-ports'
 for member in $MEMBERS; do
-    for port in 2379 2380 22; do
+    for port in $ETCD_PORTS; do
         dial "$member" "$port" &
     done
 done

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # What masters and workers are asked too.
 # Set before this: ENDPOINT (host:port of the API), UNUSED (an address of the service network that no service has),
-# API_SERVICE.
+# API_SERVICE, API_PORT.
 
 echo '@@ kubeconfig-servers'
 # YAML may have quotes there.
 grep --with-filename --only-matching 'server: .*' /etc/kubernetes/*.conf | tr --delete '"'
 echo '@@ api-sockets'
 api_sockets() {
-    ss --no-header --tcp --numeric --processes state established '( dport = :6443 )'
+    ss --no-header --tcp --numeric --processes state established "( dport = :$API_PORT )"
 }
 # Of lines of `ss`, a kubelet's that lead past the endpoint; without the queues' lengths, which change.
 kubelet_elsewhere() {

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What machines are asked too that have no business with etcd: workers and load balancers.
-# Set before this: ALL_MEMBERS (addresses of all etcd members).
+# Set before this: ALL_MEMBERS (addresses of all etcd members), ETCD_PORT (for clients).
 
 # Every certificate on the machine, those inside kubeconfigs too. Certificates are no secrets; keys are not printed.
 echo '@@ certificates'
@@ -21,6 +21,6 @@ identity=()
 [[ -e $pair ]] && identity=(--cert "$pair" --key "$pair")
 for member in $ALL_MEMBERS; do
     code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 2 --insecure "${identity[@]}" \
-        "https://$member:2379/version") && status=0 || status=$?
+        "https://$member:$ETCD_PORT/version") && status=0 || status=$?
     echo "$member $status $code"
 done
