@@ -14,5 +14,7 @@ pub use balancers::{assert_a_removed_address_comes_back, assert_forged_adverts_a
 pub use fresh::{Bare, Fresh, Site};
 pub use host::{Host, Settings};
 pub use leaks::LeakWatch;
-pub use story::{assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long};
+pub use story::{
+    assert_recorded, assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long,
+};
 pub use tool::{Ended, Tool};

@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use caravan_cluster::phase::Phase;
+use caravan_cluster::timeline::{PhaseOutcome, Timeline, critical, newest_file};
 use caravan_cluster::verify::{Check, Report, VerifyOutcome};
 use caravan_process::Program;
 
@@ -79,6 +81,33 @@ pub fn assert_verified(tool: &Tool, lab: &str, more: &[&str]) {
             assert_eq!(outages.count(), 5, "{:?}", check.findings);
         }
     }
+}
+
+/// Holds that the newest run brought up each of the lab's machines from nothing, and that its timeline tells so.
+///
+/// # Panics
+///
+/// When it did not, or the timeline lacks a machine's phases.
+pub fn assert_recorded(tool: &Tool, lab: &str) {
+    let path = newest_file(&tool.state(lab).join("timeline")).expect("a run is kept");
+    let text = std::fs::read_to_string(&path).expect("readable");
+    let timeline: Timeline = serde_json::from_str(&text).expect("it is a timeline");
+    assert_eq!((timeline.verb.as_str(), timeline.lab.as_str()), ("up", lab));
+    assert_eq!(timeline.outcome, PhaseOutcome::Done);
+    let list = tool.ok(&["list", lab, "--json"]).json();
+    let machines = list.as_array().expect("a list of machines");
+    assert!(!machines.is_empty());
+    for machine in machines {
+        let name = machine["name"].as_str().expect("a name");
+        for phase in [Phase::Create, Phase::Prepare, Phase::Ready] {
+            let done = timeline.spans.iter().any(|span| {
+                let it = span.subject == name && span.phase == phase;
+                it && span.outcome == PhaseOutcome::Done
+            });
+            assert!(done, "no `{phase}` of {name} in {}", path.display());
+        }
+    }
+    assert!(!critical::path(&timeline.spans).is_empty());
 }
 
 /// What `kubectl` prints, through the lab's endpoint.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use caravan_e2e::{
     Settings, Tool, assert_a_removed_address_comes_back, assert_forged_adverts_are_refused,
-    assert_verified, kubectl, on_a_clean_host, runs_long,
+    assert_recorded, assert_verified, kubectl, on_a_clean_host, runs_long,
 };
 use caravan_process::Program;
 
@@ -48,6 +48,7 @@ fn ha_lives_its_whole_life() {
         let settings = Settings::now();
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
         Settings::now().assert_only_watchers_raised_since(&settings);
+        assert_recorded(tool, "ha");
         assert_verified(tool, "ha", &["--disrupt"]);
 
         assert_forged_adverts_are_refused(tool, "ha");

@@ -6,6 +6,9 @@
 pub mod critical;
 pub mod recorder;
 
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
 use crate::phase::{Phase, PhaseEvent, PhaseLine};
@@ -209,6 +212,21 @@ impl Timeline {
             .filter_map(|span| span.to_ms)
             .max()
     }
+}
+
+/// The file of the newest run of those in `folder`, which are called by the time at which each began.
+///
+/// # Errors
+///
+/// That of reading the folder; [`ErrorKind::NotFound`] too where no run is in it.
+pub fn newest_file(folder: &Path) -> io::Result<PathBuf> {
+    let files = std::fs::read_dir(folder)?
+        .flatten()
+        .map(|entry| entry.path());
+    files
+        .filter(|path| path.extension().is_some_and(|it| it == "json"))
+        .max()
+        .ok_or_else(|| io::Error::from(ErrorKind::NotFound))
 }
 
 /// `ms` as seconds with one decimal, such as `12.3 s`.

@@ -210,7 +210,7 @@ impl Follower {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            if let Some(clock) = line.strip_prefix(GREETING) {
+            if !reached && let Some(clock) = line.strip_prefix(GREETING) {
                 reached = true;
                 let said_ms = clock.trim().parse();
                 self.ahead_ms = said_ms.map_or(0, |said_ms| {

@@ -1,10 +1,9 @@
 //! What the timeline of a run tells: when each thing was reached, and what decided how long it took.
 
-use std::io::{self, ErrorKind};
 use std::time::SystemTime;
 
 use caravan_cluster::phase::Phase;
-use caravan_cluster::timeline::Timeline;
+use caravan_cluster::timeline::{Timeline, newest_file};
 use caravan_lab::Lab;
 use caravan_lifecycle::{LabDir, read_text};
 use serde::Serialize;
@@ -55,14 +54,7 @@ pub(super) fn newest(dir: &LabDir) -> Result<Timeline, Error> {
         path: folder.clone(),
         source,
     };
-    // Their names are their times, so the last by name is the newest.
-    let newest = std::fs::read_dir(&folder)
-        .map_err(failed)?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|it| it == "json"))
-        .max();
-    let path = newest.ok_or_else(|| failed(io::Error::from(ErrorKind::NotFound)))?;
+    let path = newest_file(&folder).map_err(failed)?;
     let text = read_text(&path)?;
     serde_json::from_str(&text).map_err(|error| Error::Read {
         path,
