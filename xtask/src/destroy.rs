@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use caravan_cluster::timeline::{PhaseOutcome, RUN};
-use caravan_lab::{Provider, Role};
+use caravan_lab::Role;
 use caravan_lifecycle::destroy::{
     forget, look, put_host_back, remove, remove_leftovers, remove_state, remove_volumes_of,
     tell_the_left,
@@ -29,9 +29,7 @@ pub(crate) fn run(
     screen: &Screen,
 ) -> Result<Exit, Error> {
     let target = target(flags, workspace)?;
-    if target.provider_kind() == Provider::Docker
-        && let Some(how) = caravan_host::engine::start()?
-    {
+    if let Some(how) = caravan_host::engine::start_for(target.provider_kind())? {
         screen.done(RUN, &format!("started the container engine: {how}"));
     }
     let (found, volumes) = look(&target)?;

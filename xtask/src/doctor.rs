@@ -2,7 +2,6 @@
 
 use caravan_host::Purpose;
 use caravan_host::findings::{self, Finding, LabInQuestion, RemedyCommands, Verdict};
-use caravan_lab::Provider;
 use caravan_lifecycle::{LabChoices, Workspace};
 
 use crate::error::{self, Error};
@@ -31,7 +30,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
         let chosen = chosen.map(|choices| choices.provider);
         LabInQuestion {
             lab,
-            provider: chosen.or(lab.provider()).unwrap_or(Provider::Docker),
+            provider: chosen.or(lab.provider()).unwrap_or_default(),
             was_made: dir.choices().is_file(),
         }
     });

@@ -152,7 +152,7 @@ fn write(
     dir.make()?;
     let _lock = LabLock::take(dir, lab.name(), "plan --write")?;
     let mut choices = plan::choices_to_write(lab, dir, &flags.making.request(), &resolvers(lab))?;
-    if choices.provider == Provider::Docker && choices.image.is_none() {
+    if choices.needs_image() {
         let made = software::image_for(lab, &flags.origin, false, screen)?;
         choices.image = Some(made);
     }

@@ -15,7 +15,7 @@ use caravan_process::Output;
 use self::answer::{EngineVerdict, Here, Network};
 pub use self::start::Starter;
 pub(crate) use self::start::make_state_folder;
-pub use self::start::{start, state_folder};
+pub use self::start::{start, start_for, state_folder};
 use crate::probe::{self, Cure, NeedState};
 
 /// How long the engine may take to answer a question.

@@ -17,10 +17,11 @@ pub struct Server {
 }
 
 /// The Vagrant provider that makes the machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
-    /// Containers that run systemd.
+    /// Containers that run systemd: what a lab has that says nothing, because they need no hypervisor.
+    #[default]
     Docker,
     /// Virtual machines by KVM, or emulated by QEMU where there is no KVM.
     Libvirt,

@@ -7,7 +7,7 @@ use caravan_lab::{Lab, Provider};
 use caravan_render::Settings;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LabDir};
+use crate::{Error, LabDir, machines};
 
 /// The image that files name before one was made.
 const NO_IMAGE: &str = "caravan-machine:not-made-yet";
@@ -86,8 +86,7 @@ impl LabChoices {
         let wanted = asked.provider;
         let Some(before) = before.filter(|_| machines_exist) else {
             return Ok(Self {
-                // Where neither the user nor the lab says, containers: the one kind of machine that needs no hypervisor.
-                provider: wanted.or(lab.provider()).unwrap_or(Provider::Docker),
+                provider: wanted.or(lab.provider()).unwrap_or_default(),
                 airgap: asked.airgap || lab.airgap(),
                 image: asked.image.clone(),
                 nameservers: Vec::new(),
@@ -121,6 +120,11 @@ impl LabChoices {
         if !self.airgap {
             self.nameservers = usable.to_vec();
         }
+    }
+
+    /// Whether an image has to be baked before machines can be made. Of a provider without baked images, the user names one.
+    pub fn needs_image(&self) -> bool {
+        self.image.is_none() && machines::provider(self.provider).runs_baked_images()
     }
 
     /// The settings that follow from the choices, as `render` takes them.

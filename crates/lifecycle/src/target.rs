@@ -89,7 +89,7 @@ impl LabTarget {
             .as_ref()
             .map(|choices| choices.provider)
             .or(asked)
-            .unwrap_or(Provider::Docker)
+            .unwrap_or_default()
     }
 
     /// The same, to be asked.

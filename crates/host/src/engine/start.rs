@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use caravan_lab::Provider;
 use caravan_process::{Program, interrupt};
 
 use super::{Engine, QUESTION, look};
@@ -93,6 +94,20 @@ fn unit_state() -> String {
         })
         .map(|output| output.stdout.trim().to_owned())
         .unwrap_or_default()
+}
+
+/// Starts what machines of this provider need at any time, also to be asked for or removed: for containers, the engine.
+///
+/// Returns how it was started, or `None` if there was nothing to do.
+///
+/// # Errors
+///
+/// As [`start`].
+pub fn start_for(provider: Provider) -> Result<Option<String>, Error> {
+    match provider {
+        Provider::Docker => start(),
+        Provider::Libvirt | Provider::VirtualBox => Ok(None),
+    }
 }
 
 /// Starts the engine if it does not run: by systemd where that knows it, else in the background by itself.

@@ -21,7 +21,7 @@ impl Up<'_> {
         let before = LabChoices::read(dir)?;
         let kind = before
             .as_ref()
-            .map_or(Provider::Docker, |choices| choices.provider);
+            .map_or_else(Provider::default, |choices| choices.provider);
         let provider = machines::provider(kind);
         let found = provider.machines(lab.name(), &dir.projects())?;
         let volumes = provider.volumes(lab.name())?;
@@ -35,16 +35,17 @@ impl Up<'_> {
         let mut choices = LabChoices::settle(lab, &self.request.asked, before, made)?;
         let resolvers = choices.nameservers.clone();
         choices.take_resolvers(&self.request.resolvers);
-        if choices.provider != Provider::Docker && choices.image.is_none() {
-            return Err(Error::NoBox {
-                provider: choices.provider,
-            });
-        }
-        if choices.provider == Provider::Docker
-            && let Some(image) = &choices.image
-            && image::is_lost(&caravan_bundle::docker::find()?, image)?
-        {
-            choices.image = None;
+        let is_baked = machines::provider(choices.provider).runs_baked_images();
+        match &choices.image {
+            None if !is_baked => {
+                return Err(Error::NoBox {
+                    provider: choices.provider,
+                });
+            }
+            Some(image) if is_baked && image::is_lost(&caravan_bundle::docker::find()?, image)? => {
+                choices.image = None;
+            }
+            _ => {}
         }
         let todo: Vec<String> = self
             .request

@@ -22,6 +22,10 @@ impl MachineProvider for VirtualMachines {
         self.word
     }
 
+    fn runs_baked_images(&self) -> bool {
+        false
+    }
+
     /// Its plugins and boxes are the user's.
     fn vagrant(&self, _projects: &LabProjects) -> Result<Vagrant, Error> {
         Vagrant::find()
