@@ -326,7 +326,7 @@ fn program_hint(error: &caravan_process::Error, tool: &str) -> Option<String> {
             );
         }
     }
-    error.hint()
+    error.hint(tool)
 }
 
 #[cfg(test)]

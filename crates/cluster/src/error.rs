@@ -104,7 +104,7 @@ impl Error {
             Self::Credentials { .. } => {
                 Some(format!("`{tool} up` makes what is missing in the lab's store"))
             }
-            Self::Machine(error) => error.hint(),
+            Self::Machine(error) => error.hint(tool),
             Self::NotReady { .. } => Some(format!(
                 "`{tool} status` shows the lab, `{tool} logs` what its machines say; `up` again goes on"
             )),

@@ -198,7 +198,7 @@ impl Follower {
         let (lines, received) = channel();
         let following = self
             .remote
-            .follow(&["sh", "-c", &format!("'{script}'")], move |line| {
+            .follow(&["sh", "-c", &script], move |line| {
                 drop(lines.send(line.to_owned()));
             })
             .map_err(|error| error.to_string())?;

@@ -43,14 +43,14 @@ impl From<caravan_process::Error> for Error {
 }
 
 impl Error {
-    /// The next thing to do about it; `tool` is the command whose verb `setup` starts the engine, such as `cargo xtask`.
+    /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::Answer { command, .. } => Some(format!("`{command}` shows it")),
             Self::Down { .. } => Some(format!(
                 "`docker info` shows more; `{tool} setup` starts it where nothing else does"
             )),
-            Self::Process(error) => error.hint(),
+            Self::Process(error) => error.hint(tool),
         }
     }
 }

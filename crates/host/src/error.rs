@@ -119,7 +119,7 @@ impl Error {
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::Bundle(error) => error.hint(tool),
-            Self::Process(error) => error.hint(),
+            Self::Process(error) => error.hint(tool),
             Self::CannotInstall { command, .. } => {
                 Some(format!("as an administrator: `{command}`"))
             }

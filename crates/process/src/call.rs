@@ -20,8 +20,15 @@ pub struct Call {
     args: Vec<OsString>,
     dir: Option<PathBuf>,
     env: Vec<(OsString, Option<OsString>)>,
-    stdin: Vec<u8>,
+    stdin: Input,
     timeout: Option<Duration>,
+}
+
+/// What a program reads on its standard input.
+#[derive(Clone)]
+enum Input {
+    Bytes(Vec<u8>),
+    File(PathBuf),
 }
 
 /// What a captured call printed, and how it ended.
@@ -33,6 +40,27 @@ pub struct Output {
     pub stderr: String,
     /// The exit status; `None` when a signal ended the program.
     pub status: Option<i32>,
+}
+
+/// What a captured call printed, byte by byte, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BinaryOutput {
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error, with invalid UTF-8 replaced.
+    pub stderr: String,
+    /// The exit status; `None` when a signal ended the program.
+    pub status: Option<i32>,
+}
+
+impl From<BinaryOutput> for Output {
+    fn from(output: BinaryOutput) -> Self {
+        Self {
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: output.stderr,
+            status: output.status,
+        }
+    }
 }
 
 impl Output {
@@ -50,7 +78,7 @@ impl Call {
             dir: None,
             // Messages are parsed and shown beside ours: one language, whatever the user's.
             env: vec![("LC_ALL".into(), Some("C.UTF-8".into()))],
-            stdin: Vec::new(),
+            stdin: Input::Bytes(Vec::new()),
             timeout: None,
         }
     }
@@ -89,11 +117,17 @@ impl Call {
 
     /// Gives the program `bytes` as its standard input; without this, the input is empty.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.stdin = bytes.into();
+        self.stdin = Input::Bytes(bytes.into());
         self
     }
 
-    /// Ends the program after `limit` and reports [`Error::TimedOut`]. Holds for [`Call::run`] and [`Call::output`].
+    /// Gives the program the content of the file `path` as its standard input, which is not read into memory.
+    pub fn stdin_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.stdin = Input::File(path.into());
+        self
+    }
+
+    /// Ends the program after `limit` and reports [`Error::TimedOut`]. Holds for what captures the output.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
@@ -140,6 +174,15 @@ impl Call {
     ///
     /// [`Error::NotStarted`] and [`Error::TimedOut`].
     pub fn output(self) -> Result<Output, Error> {
+        self.binary_output().map(Output::from)
+    }
+
+    /// Runs the program to its end and returns what it printed, byte by byte, whatever its exit status.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotStarted`] and [`Error::TimedOut`].
+    pub fn binary_output(self) -> Result<BinaryOutput, Error> {
         let handle = self
             .expression()
             .stdout_capture()
@@ -158,8 +201,8 @@ impl Call {
                 .map_err(|source| Error::not_started(&self, source))?,
         };
         match ended {
-            Some(output) => Ok(Output {
-                stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            Some(output) => Ok(BinaryOutput {
+                stdout: output.stdout.clone(),
                 stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
                 status: output.status.code(),
             }),
@@ -191,8 +234,11 @@ impl Call {
 
     /// The call as duct sees it, with the input given and the outputs inherited.
     pub(crate) fn expression(&self) -> Expression {
-        let expression = duct::cmd(self.program.path(), &self.args).stdin_bytes(self.stdin.clone());
-        self.settle(expression)
+        let expression = duct::cmd(self.program.path(), &self.args);
+        self.settle(match &self.stdin {
+            Input::Bytes(bytes) => expression.stdin_bytes(bytes.clone()),
+            Input::File(path) => expression.stdin_path(path),
+        })
     }
 
     fn settle(&self, mut expression: Expression) -> Expression {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::Call;
+use crate::ssh::listed_host;
+use crate::{Call, shell};
 
 /// How many lines of a program's last words an error keeps.
 const TAIL_LINES: usize = 20;
@@ -16,6 +17,30 @@ pub enum Error {
     /// It ran and ended with another status than 0.
     #[error("{0}")]
     Failed(Box<Failure>),
+    /// A way to a port behind a computer could not be made here.
+    #[error("cannot reach `{target}` through `{host}`")]
+    Forward {
+        /// The computer that dials, as ssh takes it.
+        host: String,
+        /// The address and port behind it.
+        target: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A computer's host key is not the one it had before, or is not known: nothing was sent to it.
+    #[error(
+        "the host key of `{host}` {}: nothing was sent to it",
+        if *changed { "is another one than before" } else { "is not known" }
+    )]
+    HostKey {
+        /// The computer, as ssh takes it.
+        host: String,
+        /// The list of the keys that are known.
+        known_hosts: PathBuf,
+        /// Whether another key was known.
+        changed: bool,
+    },
     /// The user interrupted the run (Ctrl-C).
     #[error("interrupted while `{command}` ran")]
     Interrupted {
@@ -41,6 +66,14 @@ pub enum Error {
         /// The search path.
         searched: String,
     },
+    /// ssh did not get in.
+    #[error("cannot get into `{host}` by ssh: {said}")]
+    NotReached {
+        /// The computer, as ssh takes it.
+        host: String,
+        /// What ssh says.
+        said: String,
+    },
     /// The operating system would not start it, or lost it.
     #[error("cannot start `{command}`")]
     NotStarted {
@@ -49,6 +82,26 @@ pub enum Error {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A file did not arrive whole on the computer that it was sent to; what was there before still is.
+    #[error("cannot write `{path}` on {computer}: {said}")]
+    Put {
+        /// Which computer, such as `this computer`.
+        computer: String,
+        /// Where.
+        path: String,
+        /// What its shell says.
+        said: String,
+    },
+    /// A file could not be read on the computer that has it.
+    #[error("cannot read `{path}` on {computer}: {said}")]
+    Get {
+        /// Which computer, such as `this computer`.
+        computer: String,
+        /// Where.
+        path: String,
+        /// What it says there.
+        said: String,
     },
     /// It took longer than its limit and was ended.
     #[error("`{command}` did not end within {seconds} s and was stopped")]
@@ -120,17 +173,31 @@ impl Error {
         }))
     }
 
-    /// The next thing to do about it.
-    pub fn hint(&self) -> Option<String> {
+    /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
+    pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::Failed(failure) => failure
                 .log
                 .as_ref()
                 .map(|log| format!("all of its output is in `{}`", log.display())),
-            Self::NotFound { .. } => Some(
-                "`cargo xtask doctor` lists what is missing, `cargo xtask setup` installs it"
-                    .to_owned(),
-            ),
+            Self::HostKey {
+                host,
+                known_hosts,
+                changed,
+            } => {
+                let host = shell::word(&listed_host(host));
+                let list = shell::path(known_hosts);
+                Some(if *changed {
+                    format!("if you have made it anew: `ssh-keygen -R {host} -f {list}`")
+                } else {
+                    format!(
+                        "compare `ssh-keyscan` of it with what its administrator says, and add that line to {list}"
+                    )
+                })
+            }
+            Self::NotFound { .. } => Some(format!(
+                "`{tool} doctor` lists what is missing, `{tool} setup` installs it"
+            )),
             _ => None,
         }
     }

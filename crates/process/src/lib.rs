@@ -1,4 +1,4 @@
-//! The one door through which any program is started.
+//! How is a program started, and where? The one door through which any is.
 //!
 //! A [`Program`] is found once, by name on the search path or by an explicit path; a [`Call`] is one start of it.
 //! Whatever ends badly is an [`Error`] that holds the pasteable command line, the folder, the exit status and the tail
@@ -8,20 +8,27 @@
 //!
 //! | method | output | for |
 //! |---|---|---|
-//! | [`Call::run`], [`Call::output`] | captured | short questions: `docker ps`, `go version` |
+//! | [`Call::run`], [`Call::output`], [`Call::binary_output`] | captured | short questions: `docker ps`, `go version` |
 //! | [`Call::logged`] | a log file, and each line to a callback | long work whose grandchildren may outlive it: `vagrant up` |
 //! | [`Call::follow`] | each line to a callback, in the background | endless output: a journal over ssh |
 //! | [`Call::interactive`] | the terminal | a shell for the user |
+//!
+//! A [`Computer`] is where programs run and files lie: this one, or one that ssh reaches ([`SshComputer`]). What is done on it
+//! is written once, whichever it is.
 
 mod call;
+mod computer;
 mod error;
 mod follow;
 pub mod interrupt;
 mod logged;
 mod program;
 pub mod shell;
+mod ssh;
 
-pub use call::{Call, Output};
+pub use call::{BinaryOutput, Call, Output};
+pub use computer::Computer;
 pub use error::{Error, Failure};
 pub use follow::Following;
 pub use program::Program;
+pub use ssh::{SshAccess, SshComputer, SshForward, UnknownHost, forget_host_key};

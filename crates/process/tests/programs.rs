@@ -93,7 +93,7 @@ fn a_missing_program_is_named_with_the_next_command() {
             .to_string()
             .contains("`caravan-no-such-program` is not installed")
     );
-    assert!(error.hint().unwrap().contains("cargo xtask setup"));
+    assert!(error.hint("the tool").unwrap().contains("the tool setup"));
 }
 
 #[test]

@@ -119,8 +119,8 @@ impl From<caravan_docker::Error> for Error {
 }
 
 impl Error {
-    /// The next thing to do about it.
-    pub fn hint(&self) -> Option<String> {
+    /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
+    pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::HostKeyChanged {
                 address,
@@ -140,9 +140,9 @@ impl Error {
                 "`docker network disconnect --force {network} {}`, then run the same command again",
                 containers.first()?
             )),
-            Self::Docker(error) => error.hint("cargo xtask"),
+            Self::Docker(error) => error.hint(tool),
             Self::NoVersion { .. } => Some("`vagrant --version` shows more".to_owned()),
-            Self::Process(error) => error.hint(),
+            Self::Process(error) => error.hint(tool),
             Self::Refused { log: Some(log), .. } => {
                 Some(format!("all of its output is in `{}`", log.display()))
             }
@@ -150,9 +150,9 @@ impl Error {
                 "see for yourself: `cd {} && {command}`",
                 shell::path(dir)
             )),
-            Self::TooOld { .. } => {
-                Some("`cargo xtask setup` installs what is missing or too old".to_owned())
-            }
+            Self::TooOld { .. } => Some(format!(
+                "`{tool} setup` installs what is missing or too old"
+            )),
             Self::File { .. }
             | Self::NotReached { .. }
             | Self::Forward { .. }

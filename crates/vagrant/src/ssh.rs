@@ -1,20 +1,17 @@
-//! The way into a machine: one place where an `ssh` command is put together.
+//! The way into a machine: as root for what Caravan does there, as the user `vagrant` for people.
 
+use std::io;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use caravan_process::{Call, Following, Output, Program};
+use caravan_process::{
+    Computer, Following, Output, Program, SshAccess, SshComputer, UnknownHost, forget_host_key,
+};
+
+pub use caravan_process::SshForward as Forward;
 
 use crate::Error;
-
-mod forward;
-mod known_hosts;
-
-pub use forward::Forward;
-
-/// How long a connection may take to be made, in seconds.
-const CONNECT_SECONDS: u8 = 4;
 
 /// What a lab's machines are reached with.
 #[derive(Debug, Clone)]
@@ -27,10 +24,8 @@ pub struct Ssh {
 /// One machine, to be reached.
 #[derive(Debug, Clone)]
 pub struct Remote {
-    ssh: Ssh,
+    ssh: SshComputer,
     address: Ipv4Addr,
-    /// `ssh://user@host` of the computer that the machine runs on, when it is another.
-    through: Option<String>,
 }
 
 impl Ssh {
@@ -70,11 +65,31 @@ impl Ssh {
 
     /// The machine at `address`, through `through` (`ssh://user@host`) when it runs on another computer.
     pub fn to(&self, address: Ipv4Addr, through: Option<&str>) -> Remote {
-        Remote {
-            ssh: self.clone(),
-            address,
+        let access = SshAccess {
+            identity: Some(self.identity.clone()),
+            known_hosts: self.known_hosts.clone(),
+            // A machine is new, so nobody knows its key yet.
+            unknown_host: UnknownHost::Accept,
             through: through.map(ToOwned::to_owned),
+        };
+        Remote {
+            ssh: SshComputer::new(self.program.clone(), format!("vagrant@{address}"), access),
+            address,
         }
+    }
+
+    /// Forgets the host key of `address`, as after its machine was destroyed. It need not have one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::File`].
+    pub fn forget(&self, address: Ipv4Addr) -> Result<(), Error> {
+        forget_host_key(&self.known_hosts, &address.to_string()).map_err(|source: io::Error| {
+            Error::File {
+                path: self.known_hosts.clone(),
+                source,
+            }
+        })
     }
 }
 
@@ -86,59 +101,7 @@ impl Remote {
 
     /// The computer to go through, if any.
     pub fn through(&self) -> Option<&str> {
-        self.through.as_deref()
-    }
-
-    /// The options that every way of calling has.
-    fn options(&self) -> Vec<String> {
-        let mut options = vec![
-            // The user's own settings are for the user's own machines.
-            "-F".to_owned(),
-            "none".to_owned(),
-        ];
-        let mut set = |option: String| options.extend(["-o".to_owned(), option]);
-        // Not `-i`, which looks for a file named with the percent signs doubled.
-        set(format!("IdentityFile={}", as_value(&self.ssh.identity)));
-        // Neither the agent's keys nor the default ones: too many wrong keys and the server hangs up.
-        set("IdentitiesOnly=yes".to_owned());
-        set("IdentityAgent=none".to_owned());
-        set(format!(
-            "UserKnownHostsFile={}",
-            as_value(&self.ssh.known_hosts)
-        ));
-        set("GlobalKnownHostsFile=none".to_owned());
-        // Machines are new, so nobody knows their keys yet; from the first time on they may not change.
-        set("StrictHostKeyChecking=accept-new".to_owned());
-        // Hashed, an address could not be found again to be forgotten.
-        set("HashKnownHosts=no".to_owned());
-        set("UpdateHostKeys=no".to_owned());
-        set(format!("ConnectTimeout={CONNECT_SECONDS}"));
-        set("ServerAliveInterval=2".to_owned());
-        set("ServerAliveCountMax=3".to_owned());
-        set("LogLevel=ERROR".to_owned());
-        if let Some(through) = &self.through {
-            // Not ProxyJump: that would inherit `-F none`, and the user reaches that computer with the user's own settings.
-            set(format!(
-                "ProxyCommand={} -o BatchMode=yes -W %h:%p {through}",
-                self.ssh.program.path().display()
-            ));
-        }
-        options
-    }
-
-    fn destination(&self) -> String {
-        format!("vagrant@{}", self.address)
-    }
-
-    /// A call of `ssh` that runs `command` there, without a terminal and without questions.
-    fn call(&self, command: &[&str]) -> Call {
-        self.ssh
-            .program
-            .call(self.options())
-            .args(["-o", "BatchMode=yes", "-T"])
-            .arg(self.destination())
-            .arg("--")
-            .args(command)
+        self.ssh.access().through.as_deref()
     }
 
     /// Runs a Bash script there as root and returns what it printed, whatever its exit status.
@@ -152,64 +115,83 @@ impl Remote {
     pub fn script(&self, script: &str, limit: Duration) -> Result<Output, Error> {
         // Bash reads a group as a whole before it runs it, so nothing in it can swallow the rest of the script.
         let input = format!("{{\n{script}\n}} </dev/null\n");
-        self.finished(self.call(&["sudo", "-n", "bash", "-s"]).stdin(input), limit)
+        self.finished(&["sudo", "-n", "bash", "-s"], input, limit)
     }
 
-    /// Runs a program there as the user `vagrant` and returns what it printed, whatever its exit status.
+    /// Runs a program there as the user `vagrant` and returns what it printed, whatever its exit status. Each of `words` is
+    /// one word there, whatever is in it.
     ///
     /// # Errors
     ///
     /// As [`Remote::script`].
-    pub fn run(&self, command: &[&str], limit: Duration) -> Result<Output, Error> {
-        self.finished(self.call(command), limit)
+    pub fn run(&self, words: &[&str], limit: Duration) -> Result<Output, Error> {
+        self.finished(words, "", limit)
     }
 
-    fn finished(&self, call: Call, limit: Duration) -> Result<Output, Error> {
-        let output = call.timeout(limit).output()?;
-        match self.refusal(&output) {
-            Some(error) => Err(error),
-            None => Ok(output),
-        }
+    fn finished(
+        &self,
+        words: &[&str],
+        input: impl Into<Vec<u8>>,
+        limit: Duration,
+    ) -> Result<Output, Error> {
+        self.computer()
+            .run(words, input, limit)
+            .map_err(|error| self.as_machines(error))
     }
 
-    /// Status 255 is ssh's own, about not getting in.
-    fn refusal(&self, output: &Output) -> Option<Error> {
-        if output.status != Some(255) {
-            return None;
-        }
-        Some(self.not_reached(&output.stderr))
+    fn computer(&self) -> Computer {
+        Computer::Ssh(self.ssh.clone())
     }
 
     /// The error that ssh's last words mean.
     pub fn not_reached(&self, said: &str) -> Error {
-        if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
-            || said.contains("Host key verification failed")
-        {
-            return Error::HostKeyChanged {
-                address: self.address,
-                known_hosts: self.ssh.known_hosts.clone(),
-            };
-        }
-        let said: Vec<&str> = said.lines().map(str::trim).collect();
-        Error::NotReached {
-            address: self.address,
-            said: said.join("; "),
+        self.as_machines(self.ssh.not_reached(said))
+    }
+
+    /// What is wrong with a computer, told of a machine.
+    fn as_machines(&self, error: caravan_process::Error) -> Error {
+        let address = self.address;
+        match error {
+            caravan_process::Error::HostKey { known_hosts, .. } => Error::HostKeyChanged {
+                address,
+                known_hosts,
+            },
+            caravan_process::Error::NotReached { said, .. } => Error::NotReached { address, said },
+            caravan_process::Error::Forward { target, source, .. } => Error::Forward {
+                address,
+                target,
+                source,
+            },
+            error => Error::Process(error),
         }
     }
 
-    /// Runs a program there as root and hands on each line that it prints, until it ends or the result is dropped.
+    /// Runs a program there as root and hands on each line that it prints, until it ends or the result is dropped. Each of
+    /// `words` is one word there, whatever is in it.
     ///
     /// # Errors
     ///
     /// [`Error::Process`] when ssh does not start.
     pub fn follow(
         &self,
-        command: &[&str],
+        words: &[&str],
         on_line: impl FnMut(&str) + Send + 'static,
     ) -> Result<Following, Error> {
-        let mut words = vec!["sudo", "-n"];
-        words.extend(command);
-        Ok(self.call(&words).follow(on_line)?)
+        let words = [&["sudo", "-n"], words].concat();
+        Ok(self.computer().follow(&words, on_line)?)
+    }
+
+    /// Opens a way to `target` (`address:port`) as the machine itself reaches it.
+    ///
+    /// What goes through it is sealed end to end by its users: a TLS key of this computer stays here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forward`], those of [`Remote::script`].
+    pub fn forward(&self, target: &str) -> Result<Forward, Error> {
+        self.ssh
+            .forward(target)
+            .map_err(|error| self.as_machines(error))
     }
 
     /// Gives the user's terminal to the machine: a shell, or `command`, whose words its shell reads.
@@ -220,34 +202,11 @@ impl Remote {
     ///
     /// [`Error::Process`] when ssh does not start.
     pub fn interactive(&self, command: &[String]) -> Result<Option<i32>, Error> {
-        let call = self
-            .ssh
-            .program
-            .call(self.options())
-            .arg(self.destination())
-            .args(command);
-        Ok(call.interactive()?)
+        Ok(self.ssh.shell(command).interactive()?)
     }
 
     /// The command that a person types for the same.
     pub fn shown(&self) -> String {
-        self.ssh
-            .program
-            .call(self.options())
-            .arg(self.destination())
-            .to_string()
+        self.ssh.shown()
     }
 }
-
-/// A path as the value of one of ssh's options: a space would begin another file, and a percent sign a token.
-fn as_value(path: &Path) -> String {
-    let text = path.display().to_string().replace('%', "%%");
-    if text.contains(char::is_whitespace) {
-        format!("\"{text}\"")
-    } else {
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests;

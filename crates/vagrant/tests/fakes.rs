@@ -152,7 +152,7 @@ fn a_refusal_has_its_class_and_the_last_words() {
         "{said:?}"
     );
     assert_eq!(log.as_deref(), Some(fake.path("log").as_path()));
-    assert!(error.hint().expect("a hint").contains("log"));
+    assert!(error.hint("the tool").expect("a hint").contains("log"));
 }
 
 #[test]
@@ -165,7 +165,12 @@ fn a_failure_without_a_word_of_vagrants_own_keeps_what_was_said() {
         "{error}"
     );
     let log = fake.path("log").display().to_string();
-    assert!(error.hint().expect("a hint").contains(&format!("`{log}`")));
+    assert!(
+        error
+            .hint("the tool")
+            .expect("a hint")
+            .contains(&format!("`{log}`"))
+    );
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::io;
 use std::path::Path;
 
 use caravan_process::shell;
-use caravan_vagrant::engine::Conflict;
 
 use super::{Error, listed};
 
@@ -29,7 +28,7 @@ impl Error {
                     "; docs/troubleshooting.md says how to save the copy first"
                 }
             )),
-            Self::Conflicts { conflicts } => conflicts.iter().find_map(Conflict::hint),
+            Self::Conflicts { conflicts } => conflicts.iter().find_map(|it| it.hint(tool)),
             Self::Died { lab, machine, .. } => Some(format!(
                 "`{tool} up {lab}` starts `{machine}` again, and it goes on"
             )),
@@ -90,9 +89,9 @@ impl Error {
                 "`{tool} up {lab} --new-cluster` goes on with this one; `{tool} destroy {lab}` ends it"
             )),
             Self::Pki(error) => error.hint(),
-            Self::Process(error) => error.hint(),
+            Self::Process(error) => error.hint(tool),
             Self::Render(error) => error.hint(tool),
-            Self::Vagrant(error) => error.hint(),
+            Self::Vagrant(error) => error.hint(tool),
             Self::VagrantAtWork { pid, .. } => Some(format!(
                 "`kill -INT {pid}` ends it in its own way; then run the same command again"
             )),

@@ -93,19 +93,17 @@ impl fmt::Display for Conflict {
 }
 
 impl Conflict {
-    /// The next thing to do about it.
-    pub fn hint(&self) -> Option<String> {
+    /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
+    pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::Address { owner, .. } => Some(format!("`docker rm -f {owner}`, if it is yours")),
             Self::Network { lab: Some(lab), .. } => Some(format!(
-                "`cargo xtask destroy {lab}`, or give one of the labs another `subnet`"
+                "`{tool} destroy {lab}`, or give one of the labs another `subnet`"
             )),
             Self::Network { name, .. } => Some(format!(
                 "`docker network rm {name}`, if nobody needs it, or give the lab another `subnet`"
             )),
-            Self::Moved { .. } => {
-                Some("`cargo xtask destroy` the lab first, then `up` again".to_owned())
-            }
+            Self::Moved { .. } => Some(format!("`{tool} destroy` the lab first, then `up` again")),
             Self::Route { route, .. } => Some(format!(
                 "give the lab another `subnet`; `{}` shows what is taken here",
                 route.command()

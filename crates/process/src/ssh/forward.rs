@@ -1,31 +1,30 @@
-//! Ways to what only a machine itself reaches.
+//! Ways to what only another computer itself reaches.
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use caravan_process::Following;
 use tempfile::TempDir;
 
-use super::Remote;
-use crate::Error;
+use super::SshComputer;
+use crate::{Error, Following};
 
 /// How long it may take until the way is open: the connection, and a login, which on a busy computer takes ten seconds and
 /// more.
 const LIMIT: Duration = Duration::from_secs(45);
 
-impl Remote {
-    /// Opens a way to `target` (`address:port`) as the machine itself reaches it.
+impl SshComputer {
+    /// Opens a way to `target` (`address:port`) as that computer itself reaches it.
     ///
     /// What goes through it is sealed end to end by its users: a TLS key of this computer stays here.
     ///
     /// # Errors
     ///
-    /// [`Error::Forward`] and [`Error::Process`].
-    pub fn forward(&self, target: &str) -> Result<Forward, Error> {
+    /// [`Error::Forward`], [`Error::NotReached`], [`Error::HostKey`], and [`Error::NotStarted`] when there is no ssh.
+    pub fn forward(&self, target: &str) -> Result<SshForward, Error> {
         let failed = |source| Error::Forward {
-            address: self.address,
+            host: self.destination.clone(),
             target: target.to_owned(),
             source,
         };
@@ -37,19 +36,9 @@ impl Remote {
         let socket = folder.path().join("s");
         let said = Arc::new(Mutex::new(String::new()));
         let call = self
-            .ssh
-            .program
-            .call(self.options())
-            .args([
-                "-o",
-                "BatchMode=yes",
-                "-o",
-                "ExitOnForwardFailure=yes",
-                "-N",
-                "-L",
-            ])
+            .quiet(["-o", "ExitOnForwardFailure=yes", "-N", "-L"])
             .arg(format!("{}:{target}", socket.display()))
-            .arg(self.destination());
+            .arg(&self.destination);
         let following = call.follow({
             let said = Arc::clone(&said);
             move |line| {
@@ -71,7 +60,7 @@ impl Remote {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(Forward {
+        Ok(SshForward {
             socket,
             _following: following,
             _folder: folder,
@@ -79,15 +68,15 @@ impl Remote {
     }
 }
 
-/// A way to an address and port behind a machine, open until this is dropped.
-pub struct Forward {
+/// A way to an address and port behind another computer, open until this is dropped.
+pub struct SshForward {
     socket: PathBuf,
     // Dropped in this order: the program that holds the socket, then the folder that holds it.
     _following: Following,
     _folder: TempDir,
 }
 
-impl Forward {
+impl SshForward {
     /// Connects. That nobody listens at the other end shows only when the first bytes are read.
     ///
     /// # Errors

@@ -1,0 +1,179 @@
+//! Where programs run and files lie: this computer, or one that ssh reaches.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::{BinaryOutput, Call, Error, Following, Output, Program, SshComputer};
+
+/// Writes its input beside `$1` and gives it that name once all `$3` bytes are there, with the mode `$2`: a connection that
+/// ends early looks like the end of the input.
+const PUT: &str = r#"set -e
+umask 077
+part=$1.part
+trap 'rm -f -- "$part"' EXIT
+cat >"$part"
+size=$(wc -c <"$part")
+if [ "$size" -ne "$3" ]; then echo "$((size)) of $3 bytes arrived" >&2; exit 1; fi
+chmod -- "$2" "$part"
+mv -f -- "$part" "$1"
+"#;
+
+/// A computer on which programs are run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Computer {
+    /// This one.
+    Here,
+    /// One that ssh reaches.
+    Ssh(SshComputer),
+}
+
+impl Computer {
+    /// Runs a program there to its end, without a terminal, and returns what it printed, whatever its exit status.
+    ///
+    /// The first of `words` is the program, found on the search path there; the others are its arguments, each as it is. What
+    /// others must not see goes into `input`. It is ended after `limit`, at least here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::NotStarted`], [`Error::TimedOut`], [`Error::NotReached`], [`Error::HostKey`].
+    pub fn run(
+        &self,
+        words: &[&str],
+        input: impl Into<Vec<u8>>,
+        limit: Duration,
+    ) -> Result<Output, Error> {
+        let call = self.call(words)?.stdin(input).timeout(limit);
+        self.binary(call).map(Output::from)
+    }
+
+    /// Starts a program there and hands each line of both its outputs to `on_line`, until it ends or the result is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] and [`Error::NotStarted`]; that a computer was not reached shows in the lines alone.
+    pub fn follow(
+        &self,
+        words: &[&str],
+        on_line: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Following, Error> {
+        self.call(words)?.follow(on_line)
+    }
+
+    /// Writes `content` to the file `path` there, with the permission bits `mode`, such as `0o600`. It is there whole or not
+    /// at all, and never readable by others meanwhile. Its folder must exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Put`], and those of [`Computer::run`].
+    pub fn put(
+        &self,
+        path: &str,
+        mode: u32,
+        content: impl Into<Vec<u8>>,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let content = content.into();
+        let size = content.len() as u64;
+        self.write(path, mode, size, limit, |call| call.stdin(content))
+    }
+
+    /// Copies the file `from` of this computer to the file `path` there, as [`Computer::put`]; it is not read into memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Computer::put`], and [`Error::Get`] when `from` cannot be read.
+    pub fn put_file(
+        &self,
+        from: &Path,
+        path: &str,
+        mode: u32,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let metadata = std::fs::metadata(from).map_err(|source| Error::Get {
+            computer: Self::Here.to_string(),
+            path: from.display().to_string(),
+            said: source.to_string(),
+        })?;
+        self.write(path, mode, metadata.len(), limit, |call| {
+            call.stdin_file(from)
+        })
+    }
+
+    /// The content of the file `path` there, byte by byte.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Get`], and those of [`Computer::run`].
+    pub fn get(&self, path: &str, limit: Duration) -> Result<Vec<u8>, Error> {
+        let call = self.call(&["cat", "--", path])?.timeout(limit);
+        let output = self.binary(call)?;
+        if output.status == Some(0) {
+            return Ok(output.stdout);
+        }
+        Err(Error::Get {
+            computer: self.to_string(),
+            path: path.to_owned(),
+            said: last_words(&output.stderr),
+        })
+    }
+
+    fn write(
+        &self,
+        path: &str,
+        mode: u32,
+        size: u64,
+        limit: Duration,
+        give: impl FnOnce(Call) -> Call,
+    ) -> Result<(), Error> {
+        let (mode, size) = (format!("{mode:o}"), size.to_string());
+        let call = self.call(&["sh", "-c", PUT, "put", path, &mode, &size])?;
+        let output = self.binary(give(call).timeout(limit))?;
+        if output.status == Some(0) {
+            return Ok(());
+        }
+        Err(Error::Put {
+            computer: self.to_string(),
+            path: path.to_owned(),
+            said: last_words(&output.stderr),
+        })
+    }
+
+    fn call(&self, words: &[&str]) -> Result<Call, Error> {
+        match self {
+            Self::Ssh(computer) => Ok(computer.call(words)),
+            Self::Here => {
+                let (program, args) = words.split_first().unwrap_or((&"", &[]));
+                Ok(Program::find(program)?.call(args))
+            }
+        }
+    }
+
+    fn binary(&self, call: Call) -> Result<BinaryOutput, Error> {
+        let output = call.binary_output()?;
+        match self {
+            Self::Ssh(computer) if output.status == Some(255) => {
+                Err(computer.not_reached(&output.stderr))
+            }
+            _ => Ok(output),
+        }
+    }
+}
+
+impl fmt::Display for Computer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here => f.write_str("this computer"),
+            Self::Ssh(computer) => write!(f, "`{}`", computer.destination()),
+        }
+    }
+}
+
+fn last_words(said: &str) -> String {
+    let lines: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|it| !it.is_empty())
+        .collect();
+    lines.join("; ")
+}

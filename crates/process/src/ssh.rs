@@ -1,0 +1,177 @@
+//! Computers that are reached over ssh: one place where an `ssh` command is put together.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Call, Error, Program, shell};
+
+mod forward;
+mod known_hosts;
+
+pub use forward::SshForward;
+pub use known_hosts::forget_host_key;
+pub(crate) use known_hosts::listed_host;
+
+/// How long a connection may take to be made, in seconds.
+const CONNECT_SECONDS: u8 = 4;
+
+/// What becomes of a computer whose host key is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownHost {
+    /// Its key is kept, and may not change from then on.
+    Accept,
+    /// Nothing is sent to it.
+    Refuse,
+}
+
+/// How ssh gets into a computer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshAccess {
+    /// The only private key that is tried, with nothing of the user's own settings; `None` for what the user's own settings
+    /// and agent have.
+    pub identity: Option<PathBuf>,
+    /// The list of host keys, which is read and written in the place of the user's own.
+    pub known_hosts: PathBuf,
+    /// What becomes of a computer that is not in it.
+    pub unknown_host: UnknownHost,
+    /// The computer to go through, as `ssh` takes it (`ssh://user@host`), if any. It is reached with the user's own settings.
+    pub through: Option<String>,
+}
+
+/// A computer that ssh reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshComputer {
+    program: Program,
+    destination: String,
+    access: SshAccess,
+}
+
+impl SshComputer {
+    /// The computer at `destination`, which is `user@host` or `ssh://user@host:port`, reached by the `ssh` at `program`.
+    pub fn new(program: Program, destination: impl Into<String>, access: SshAccess) -> Self {
+        Self {
+            program,
+            destination: destination.into(),
+            access,
+        }
+    }
+
+    /// Where it is, as `ssh` takes it.
+    pub fn destination(&self) -> &str {
+        &self.destination
+    }
+
+    /// How it is reached.
+    pub fn access(&self) -> &SshAccess {
+        &self.access
+    }
+
+    /// Prepares one start of a program there, without a terminal and without questions.
+    ///
+    /// The first of `words` is the program, the others are its arguments, each as it is: no shell there sees more in them.
+    pub fn call<W: AsRef<str>>(&self, words: impl IntoIterator<Item = W>) -> Call {
+        self.quiet(["-T"])
+            .arg(&self.destination)
+            .arg("--")
+            .args(words.into_iter().map(|word| shell::word(word.as_ref())))
+    }
+
+    /// Prepares a shell there on the user's terminal, or `command`, whose words that shell reads.
+    pub fn shell<W: AsRef<str>>(&self, command: impl IntoIterator<Item = W>) -> Call {
+        self.program
+            .call(self.options())
+            .arg(&self.destination)
+            .args(command.into_iter().map(|word| word.as_ref().to_owned()))
+    }
+
+    /// The command that a person types for a shell there.
+    pub fn shown(&self) -> String {
+        self.shell([""; 0]).to_string()
+    }
+
+    /// The error that ssh's last words mean.
+    pub fn not_reached(&self, said: &str) -> Error {
+        let changed = said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED");
+        if changed || said.contains("Host key verification failed") {
+            return Error::HostKey {
+                host: self.destination.clone(),
+                known_hosts: self.access.known_hosts.clone(),
+                // Who accepts unknown keys is only ever refused one that has changed.
+                changed: changed || self.access.unknown_host == UnknownHost::Accept,
+            };
+        }
+        let said: Vec<&str> = said.lines().map(str::trim).collect();
+        Error::NotReached {
+            host: self.destination.clone(),
+            said: said.join("; "),
+        }
+    }
+
+    fn quiet<'a>(&self, more: impl IntoIterator<Item = &'a str>) -> Call {
+        self.program
+            .call(self.options())
+            .args(["-o", "BatchMode=yes"])
+            .args(more)
+    }
+
+    /// The options that every way of calling has.
+    fn options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        if let Some(identity) = &self.access.identity {
+            // The user's own settings are for the user's own computers.
+            options.extend(["-F".to_owned(), "none".to_owned()]);
+            // Not `-i`, which looks for a file named with the percent signs doubled.
+            set(&mut options, format!("IdentityFile={}", as_value(identity)));
+            // Neither the agent's keys nor the default ones: too many wrong keys and the server hangs up.
+            set(&mut options, "IdentitiesOnly=yes".to_owned());
+            set(&mut options, "IdentityAgent=none".to_owned());
+        }
+        let known_hosts = as_value(&self.access.known_hosts);
+        let unknown = match self.access.unknown_host {
+            // A machine is new, so nobody knows its key yet; from the first time on it may not change.
+            UnknownHost::Accept => "accept-new",
+            UnknownHost::Refuse => "yes",
+        };
+        for option in [
+            format!("UserKnownHostsFile={known_hosts}"),
+            "GlobalKnownHostsFile=none".to_owned(),
+            format!("StrictHostKeyChecking={unknown}"),
+            // Hashed, an address could not be found again to be forgotten.
+            "HashKnownHosts=no".to_owned(),
+            "UpdateHostKeys=no".to_owned(),
+            format!("ConnectTimeout={CONNECT_SECONDS}"),
+            "ServerAliveInterval=2".to_owned(),
+            "ServerAliveCountMax=3".to_owned(),
+            "LogLevel=ERROR".to_owned(),
+        ] {
+            set(&mut options, option);
+        }
+        if let Some(through) = &self.access.through {
+            // Not ProxyJump: that would inherit `-F none`, and the user reaches that computer with the user's own settings.
+            set(
+                &mut options,
+                format!(
+                    "ProxyCommand={} -o BatchMode=yes -W %h:%p {through}",
+                    self.program.path().display()
+                ),
+            );
+        }
+        options
+    }
+}
+
+fn set(options: &mut Vec<String>, option: String) {
+    options.extend(["-o".to_owned(), option]);
+}
+
+/// A path as the value of one of ssh's options: a space would begin another file, and a percent sign a token.
+fn as_value(path: &Path) -> String {
+    let text = path.display().to_string().replace('%', "%%");
+    if text.contains(char::is_whitespace) {
+        format!("\"{text}\"")
+    } else {
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;
