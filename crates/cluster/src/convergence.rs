@@ -24,8 +24,11 @@ pub struct MachineProgress {
     pub phase: Option<Phase>,
     /// Since when it is in this phase, in milliseconds since 1970, by its own clock.
     pub since_ms: u64,
-    /// What it said last: what it waits for, or why it failed.
+    /// What it said last: what it waits for, or why it failed; while it is out of reach, why.
     pub text: String,
+    /// What it was about, and what it had said, when it was lost: its journal says nothing twice.
+    #[serde(skip)]
+    lost: Option<(Stage, String)>,
 }
 
 /// What a machine is about.
@@ -53,6 +56,7 @@ impl Convergence {
                 phase: None,
                 since_ms: now_ms,
                 text: String::new(),
+                lost: None,
             };
             (name.to_owned(), machine)
         };
@@ -73,13 +77,19 @@ impl Convergence {
             JournalEvent::Reached => {
                 if machine.stage == Stage::Unreached {
                     machine.stage = Stage::Working;
+                    if let Some((stage, text)) = machine.lost.take() {
+                        (machine.stage, machine.text) = (stage, text);
+                    }
                 }
             }
             JournalEvent::Said(line) => machine.hear(line),
             JournalEvent::Lost(why) | JournalEvent::GaveUp(why) => {
-                if machine.stage != Stage::Ready {
-                    machine.stage = Stage::Unreached;
+                if machine.stage == Stage::Unreached {
                     machine.text.clone_from(why);
+                } else if machine.stage != Stage::Ready {
+                    let text = std::mem::replace(&mut machine.text, why.clone());
+                    machine.lost = Some((machine.stage, text));
+                    machine.stage = Stage::Unreached;
                 }
             }
         }
@@ -120,6 +130,7 @@ impl Convergence {
 
 impl MachineProgress {
     fn hear(&mut self, line: &PhaseLine) {
+        self.lost = None;
         if line.event == PhaseEvent::Start || self.phase.as_ref() != Some(&line.phase) {
             // A machine that begins again, after a failure or a reboot, walks through its phases once more.
             self.since_ms = line.at_ms;

@@ -83,8 +83,15 @@ fn what_was_heard_before_changes_nothing_and_a_lost_machine_is_unfinished() {
     assert!(convergence.hear(&news(JournalEvent::Lost("ended".into()))));
     assert_eq!(one(&convergence).stage, Stage::Unreached);
     assert_eq!(convergence.unfinished().count(), 1);
+    assert_eq!(one(&convergence).text, "ended");
+    convergence.hear(&news(JournalEvent::Lost("again".into())));
     assert!(convergence.hear(&news(JournalEvent::Reached)));
-    assert_eq!(one(&convergence).stage, Stage::Working);
+    // Nothing is said twice, so it is about what it was about.
+    let again = one(&convergence);
+    assert_eq!(
+        (again.stage, again.text.as_str()),
+        (Stage::Waiting, "etcd's quorum (0s)")
+    );
 }
 
 #[test]
