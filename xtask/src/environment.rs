@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use caravan_bundle::{Cache, DownloadSettings, Proxy};
 
-use crate::error::Error;
-
-/// The cache at `$CARAVAN_CACHE`, `$XDG_CACHE_HOME/caravan` or `~/.cache/caravan`.
+/// The cache at [`cache_folder`].
 ///
 /// # Errors
 ///
-/// [`Error::Bundle`] when its folder cannot be made.
-pub(crate) fn cache() -> Result<Cache, Error> {
-    let variable = |name: &str| env::var_os(name).map(PathBuf::from);
-    Ok(Cache::open(&cache_folder(variable))?)
+/// Where its folder cannot be made.
+pub(crate) fn cache() -> Result<Cache, caravan_bundle::Error> {
+    Cache::open(&cache_folder())
+}
+
+/// `$CARAVAN_CACHE`, `$XDG_CACHE_HOME/caravan` or `~/.cache/caravan`.
+pub(crate) fn cache_folder() -> PathBuf {
+    cache_folder_by(|name| env::var_os(name).map(PathBuf::from))
 }
 
 /// How published files are reached: `$CARAVAN_MIRROR`, `$CARAVAN_REGISTRY`, and the variables that other programs take a
@@ -32,7 +34,7 @@ fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
+fn cache_folder_by(variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
     let set = |name: &str| variable(name).filter(|path| !path.as_os_str().is_empty());
     set("CARAVAN_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|caches| caches.join("caravan")))
@@ -49,7 +51,7 @@ mod tests {
     #[test]
     fn the_environment_says_where_the_cache_is() {
         let of = |set: &[(&str, &str)]| {
-            cache_folder(|name| {
+            cache_folder_by(|name| {
                 set.iter()
                     .find(|(known, _)| *known == name)
                     .map(|(_, value)| PathBuf::from(value))

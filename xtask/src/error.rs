@@ -40,9 +40,6 @@ pub(crate) enum Error {
     /// No folder with lab files is near.
     #[error("no folder `labs` in `{}` or above it", from.display())]
     NoWorkspace { from: PathBuf },
-    /// The lab has machines, and what is measured needs it without.
-    #[error("lab `{lab}` has machines, and the measurement must start without any")]
-    Occupied { lab: String },
     /// A file cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -117,7 +114,6 @@ impl Error {
             Self::NoWorkspace { .. } => {
                 Some("go to the folder that holds `labs/`, or set `CARAVAN_ROOT` to it".to_owned())
             }
-            Self::Occupied { lab } => Some(format!("`{TOOL} destroy {lab}`")),
             Self::Read { path, source } => hint_of_file(TOOL, path, source),
         }
     }

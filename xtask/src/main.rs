@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: Flags) -> Result<Exit, Error> {
-    let screen = show::screen::Screen::new(flags.quiet);
+    let screen = show::screen::Screen::new(flags.quiet, error::TOOL);
     let workspace = workspace()?;
     match flags.verb {
         Verb::Doctor(doctor) => doctor::run(&doctor, &workspace),
@@ -71,7 +71,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Bake(bake) => bake::run(&bake, &screen),
         Verb::Explain(explain) => explain::run(&explain, &workspace),
         Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
-        Verb::Bench(bench) => bench::run(&bench, &workspace, &screen),
+        Verb::Bench(bench) => bench::run(&bench, &workspace, flags.quiet),
     }
 }
 

@@ -1,12 +1,12 @@
 //! `cargo xtask setup`: installs what this computer lacks.
 
-use caravan_cluster::timeline::RUN;
-use caravan_host::{Purpose, SetupObserver, setup};
+use caravan_host::{Purpose, setup};
+use caravan_screen::SetupOnScreen;
 
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::show::screen::{self, Screen};
+use crate::show::screen::Screen;
 use crate::software;
 
 /// The verb, as people type it.
@@ -28,37 +28,5 @@ pub(crate) fn run(flags: &flags::Setup, screen: &Screen) -> Result<Exit, Error> 
 ///
 /// [`Error::Host`].
 pub(crate) fn ensure(purpose: Purpose, yes: bool, screen: &Screen) -> Result<(), Error> {
-    Ok(setup::ensure(purpose, &OnScreen { screen, yes })?)
-}
-
-/// Shows what happens, and asks on the terminal unless the user has said yes to all.
-struct OnScreen<'a> {
-    screen: &'a Screen,
-    yes: bool,
-}
-
-impl SetupObserver for OnScreen<'_> {
-    fn note(&self, text: &str) {
-        self.screen.say(text);
-    }
-
-    fn warning(&self, text: &str) {
-        self.screen.warn(text);
-    }
-
-    fn began(&self, step: &str) {
-        self.screen.now(RUN, step);
-    }
-
-    fn line(&self, line: &str) {
-        self.screen.detail(RUN, line);
-    }
-
-    fn done(&self, text: &str) {
-        self.screen.done(RUN, text);
-    }
-
-    fn confirms(&self, question: &str) -> bool {
-        self.yes || screen::ask(question)
-    }
+    Ok(setup::ensure(purpose, &SetupOnScreen { screen, yes })?)
 }

@@ -1,7 +1,6 @@
 //! What the user sees, and what is kept of it.
 
-pub(crate) mod pipe;
 pub(crate) mod report;
-pub(crate) mod screen;
 pub(crate) mod table;
-pub(crate) mod terminal;
+
+pub(crate) use caravan_screen::{self as screen, pipe};

@@ -3,7 +3,8 @@
 use caravan_bundle::{Base, Cache, Event, Network, Progress, Source, add_on, image};
 use caravan_cluster::timeline::RUN;
 use caravan_host::Purpose;
-use caravan_lab::{Lab, PodNetwork};
+use caravan_lab::Lab;
+use caravan_lifecycle::software::{self, network};
 use caravan_render::Software;
 
 use crate::environment;
@@ -18,36 +19,8 @@ use crate::show::screen::Screen;
 ///
 /// [`Error::Bundle`] where nothing is pinned for this Kubernetes, or the cache cannot be read.
 pub(crate) fn versions(lab: &Lab) -> Result<Software, Error> {
-    let minor = lab.kubernetes().to_string();
-    let software = caravan_bundle::software_of(&minor)?;
-    Ok(Software {
-        kubernetes: software.kubernetes,
-        etcd: software.etcd,
-        containerd: software.containerd,
-        coredns_repository: software.coredns_repository,
-        coredns_tag: software.coredns_tag,
-        pause_image: software.pause_image,
-        flannel_image: add_on::flannel_image(&minor)?,
-        calico_manifest: calico_manifest(lab, &minor)?,
-    })
-}
-
-/// What Calico's project publishes, where the lab wants it and the cache has it.
-fn calico_manifest(lab: &Lab, minor: &str) -> Result<Option<String>, Error> {
-    if lab.pod_network() != PodNetwork::Calico {
-        return Ok(None);
-    }
-    let found = add_on::find(&environment::cache()?, minor, Network::Calico)?;
-    found.map_or(Ok(None), |calico| Ok(calico.published_manifest()?))
-}
-
-/// The add-on that a pod network needs.
-pub(crate) fn network(pod_network: PodNetwork) -> Option<Network> {
-    match pod_network {
-        PodNetwork::Vxlan => None,
-        PodNetwork::Flannel => Some(Network::Flannel),
-        PodNetwork::Calico => Some(Network::Calico),
-    }
+    let calico = software::calico_manifest(lab, environment::cache)?;
+    Ok(software::versions(lab, calico)?)
 }
 
 /// The image that machines hold for test pods.

@@ -8,7 +8,23 @@ use caravan_process::Program;
 use serde_json::Value;
 
 /// Which of our packages each package may use, tests included.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 17] = [
+    (
+        "caravan-bench",
+        &[
+            "caravan-bundle",
+            "caravan-cluster",
+            "caravan-docker",
+            "caravan-files",
+            "caravan-host",
+            "caravan-lab",
+            "caravan-lifecycle",
+            "caravan-process",
+            "caravan-render",
+            "caravan-screen",
+            "caravan-vagrant",
+        ],
+    ),
     ("caravan-bundle", &["caravan-docker", "caravan-process"]),
     (
         "caravan-cluster",
@@ -55,6 +71,15 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("caravan-pki-cli", &["caravan-pki"]),
     ("caravan-process", &[]),
     ("caravan-render", &["caravan-lab", "caravan-pki"]),
+    (
+        "caravan-screen",
+        &[
+            "caravan-cluster",
+            "caravan-host",
+            "caravan-lifecycle",
+            "caravan-process",
+        ],
+    ),
     ("caravan-vagrant", &["caravan-docker", "caravan-process"]),
     (
         "xtask",
@@ -70,6 +95,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "caravan-pki",
             "caravan-process",
             "caravan-render",
+            "caravan-screen",
             "caravan-vagrant",
         ],
     ),

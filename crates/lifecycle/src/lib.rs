@@ -36,6 +36,7 @@ pub mod halt;
 pub mod machines;
 pub mod plan;
 pub mod reach;
+pub mod software;
 pub mod up;
 pub mod vagrant_at_work;
 

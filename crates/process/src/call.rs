@@ -223,13 +223,17 @@ impl Call {
     ///
     /// [`Error::NotStarted`].
     pub fn interactive(self) -> Result<Option<i32>, Error> {
-        let mut expression = duct::cmd(self.program.path(), &self.args);
-        expression = self.settle(expression);
-        let output = expression
+        let output = self
+            .on_terminal()
             .unchecked()
             .run()
             .map_err(|source| Error::not_started(&self, source))?;
         Ok(output.status.code())
+    }
+
+    /// The call as duct sees it, with input and outputs inherited.
+    pub(crate) fn on_terminal(&self) -> Expression {
+        self.settle(duct::cmd(self.program.path(), &self.args))
     }
 
     /// The call as duct sees it, with the input given and the outputs inherited.

@@ -11,11 +11,13 @@
 //! | [`Call::run`], [`Call::output`], [`Call::binary_output`] | captured | short questions: `docker ps`, `go version` |
 //! | [`Call::logged`] | a log file, and each line to a callback | long work whose grandchildren may outlive it: `vagrant up` |
 //! | [`Call::follow`] | each line to a callback, in the background | endless output: a journal over ssh |
+//! | [`Call::attended`] | the terminal, interrupts handed on | long work of another program of ours |
 //! | [`Call::interactive`] | the terminal | a shell for the user |
 //!
 //! A [`Computer`] is where programs run and files lie: this one, or one that ssh reaches ([`SshComputer`]). What is done on it
 //! is written once, whichever it is.
 
+mod attended;
 mod call;
 mod computer;
 mod error;

@@ -100,7 +100,28 @@ pub(crate) struct Making {
     pub(crate) image: Option<String>,
 }
 
+/// The word for a choice on the command line.
+pub(crate) fn word(choice: &impl ValueEnum) -> String {
+    let value = choice.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
 impl Making {
+    /// The flags that say the same.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let provider = self.provider.as_ref().map(word);
+        for (flag, value) in [("--provider", &provider), ("--image", &self.image)] {
+            words.extend(
+                value
+                    .iter()
+                    .flat_map(|value| [flag.to_owned(), value.clone()]),
+            );
+        }
+        words.extend(self.airgap.then(|| "--airgap".to_owned()));
+        words
+    }
+
     /// What is asked for, as the lab's choices are settled by.
     pub(crate) fn request(&self) -> ChoiceRequest {
         ChoiceRequest {

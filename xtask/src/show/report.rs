@@ -1,15 +1,14 @@
 //! Prints errors: the one place that does.
 
-use std::error::Error as _;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use caravan_lab::Fault;
 use caravan_lifecycle::{Error as LabError, Interruptible, RefusedLabFile};
+use caravan_screen::{failure_text, to_stderr};
 
-use crate::error::Error;
-use crate::show::screen::to_stderr;
+use crate::error::{Error, TOOL};
 
 /// Prints `error` to stderr: `error:`, its causes, a blank line, `hint:`.
 pub(crate) fn error(error: &Error) {
@@ -40,42 +39,8 @@ pub(crate) fn warnings(path: &Path, source: &str, warnings: &[Fault]) {
     }
 }
 
-/// What is said somewhere in an error, in lower case, and what to do about it.
-const SYMPTOMS: [(&str, &str); 2] = [
-    (
-        "no space left on device",
-        "the disk is full: free some space (`cargo xtask bundle prune`), then run the same command again; it goes on from here",
-    ),
-    (
-        "cannot connect to the docker daemon",
-        "the container engine has stopped: `cargo xtask setup` starts it where nothing else does; then run the same command \
-         again, which goes on from here",
-    ),
-];
-
 fn chain(error: &Error) -> String {
-    let red = anstyle::AnsiColor::Red.on_default().bold();
-    let cyan = anstyle::AnsiColor::Cyan.on_default().bold();
-    let mut text = format!("{red}error:{red:#} {error}\n");
-    let hint = error.hint();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // A cause may have several lines; all of them stand under their error.
-        let said = error.to_string().replace('\n', "\n  ");
-        writeln!(text, "  {said}").expect("a string takes it");
-        cause = error.source();
-    }
-    // Whoever met it (Vagrant, the engine, a machine's script), the remedy is the same.
-    let said = text.to_lowercase();
-    let known = SYMPTOMS
-        .iter()
-        .find(|(symptom, _)| said.contains(symptom))
-        .map(|(_, remedy)| (*remedy).to_owned());
-    let hint = known.or(hint);
-    if let Some(hint) = hint {
-        write!(text, "\n{cyan}hint:{cyan:#} {hint}\n").expect("a string takes it");
-    }
-    text
+    failure_text(error, error.hint(), TOOL)
 }
 
 fn faults(file: &RefusedLabFile) -> String {

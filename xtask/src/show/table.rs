@@ -2,7 +2,8 @@
 
 use caravan_cluster::timeline::critical::Link;
 use caravan_cluster::timeline::{PhaseOutcome, RUN, Timeline, seconds};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+pub(crate) use caravan_screen::table::{plain, text};
+use comfy_table::{Cell, CellAlignment};
 
 /// What the run did for the whole lab, one row per step, then each machine's phases in one row.
 pub(crate) fn steps(timeline: &Timeline) -> String {
@@ -61,28 +62,6 @@ pub(crate) fn critical(links: &[Link]) -> String {
         ]);
     }
     text(&table)
-}
-
-/// A table without lines, which reads the same in a log and can be cut by columns.
-pub(crate) fn plain(head: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(head);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 3));
-    }
-    table
-}
-
-/// The table's lines, without the blanks that pad the last column.
-pub(crate) fn text(table: &Table) -> String {
-    let lines: Vec<String> = table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect();
-    lines.join("\n")
 }
 
 fn left(text: &str) -> Cell {

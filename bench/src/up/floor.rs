@@ -7,20 +7,20 @@
 use std::time::Instant;
 
 use caravan_cluster::timeline::RUN;
-use caravan_host::{Purpose, resolvers};
+use caravan_host::{Purpose, resolvers, setup};
 use caravan_lab::{Lab, Provider, Server};
+use caravan_lifecycle::files::RenderSources;
 use caravan_lifecycle::{
-    Keys, LabChoices, LabDir, LabLock, Workspace, files::RenderSources, machines, read_lab,
+    Error as LabError, Keys, LabChoices, LabDir, LabLock, machines, read_lab, software,
 };
+use caravan_screen::SetupOnScreen;
 use caravan_vagrant::Up;
 use caravan_vagrant::engine::Engine;
 
 use super::usage::Cpu;
-use super::{Asked, Leg, ids, remove};
+use super::{Flags, Leg, ids, remove};
+use crate::Bench;
 use crate::error::Error;
-use crate::setup;
-use crate::show::screen::Screen;
-use crate::software;
 
 /// What takes the place of each machine's archive.
 const NOTHING: &[u8] = b"#!/bin/sh\n";
@@ -35,20 +35,16 @@ fn name_for(lab: &str) -> String {
 /// # Errors
 ///
 /// [`Error::Occupied`] where the lab has machines, [`Error::Conflicts`], [`Error::Vagrant`], [`Error::Interrupted`].
-pub(super) fn measure(
-    asked: &Asked<'_>,
-    lab: &Lab,
-    workspace: &Workspace,
-    screen: &Screen,
-) -> Result<Leg, Error> {
-    setup::ensure(Purpose::RUNNING, false, screen)?;
+pub(super) fn measure(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<Leg, Error> {
+    let (workspace, screen) = (&bench.workspace, &bench.screen);
+    setup::ensure(Purpose::RUNNING, &SetupOnScreen { screen, yes: false })?;
     let name = name_for(lab.name());
     let (bare, source) = read_lab(&name, &workspace.lab_file(lab.name()))?;
     let dir = workspace.state(&name);
-    let choices = choices(asked, &bare, screen)?;
+    let choices = choices(flags, &bare, bench)?;
     // One that was killed left its machines, or its state.
     if dir.exists() || !machines::of(&name, choices.provider, &dir)?.is_empty() {
-        remove(&name, workspace, screen)?;
+        remove(&name, bench)?;
     }
     let real = workspace.state(lab.name());
     if !machines::of(lab.name(), choices.provider, &real)?.is_empty() {
@@ -62,38 +58,41 @@ pub(super) fn measure(
     dir.make()?;
     let lock = LabLock::take(&dir, &name, "bench")?;
     let template = workspace.vagrantfile_template()?;
-    prepare(&bare, &source, &dir, &choices, template)?;
+    let calico = software::calico_manifest(&bare, || bench.cache())?;
+    prepare(&bare, &source, &dir, &choices, template, calico)?;
     screen.now(RUN, "brings bare machines up, for the floor");
-    let measured = up(&bare, &dir, choices.provider, workspace);
+    let measured = up(&bare, &dir, choices.provider, bench);
     drop(lock);
     screen.now(RUN, "removes them");
-    remove(&name, workspace, screen)?;
-    measured
+    remove(&name, bench)?;
+    Ok(measured?)
 }
 
 /// As `up` settles them, with the image made.
-fn choices(asked: &Asked<'_>, bare: &Lab, screen: &Screen) -> Result<LabChoices, Error> {
-    let mut choices = LabChoices::settle(bare, &asked.making.request(), None, false)?;
+fn choices(flags: &Flags, bare: &Lab, bench: &Bench) -> Result<LabChoices, Error> {
+    let mut choices = LabChoices::settle(bare, &flags.request(), None, false)?;
     if !choices.airgap {
         choices.nameservers = resolvers::nameservers();
     }
     if choices.image.is_none() {
         if choices.provider != Provider::Docker {
-            return Err(caravan_lifecycle::Error::NoBox {
+            return Err(LabError::NoBox {
                 provider: choices.provider,
             }
             .into());
         }
         let minor = bare.kubernetes().to_string();
         let network = software::network(bare.pod_network());
-        let made = software::image(&minor, network, asked.origin, false, screen)?;
-        choices.image = Some(made);
+        let mut words = vec!["bake", "--kubernetes", minor.as_str()];
+        words.extend(network.iter().flat_map(|it| ["--pod-network", it.as_str()]));
+        words.extend(flags.origin());
+        choices.image = Some(bench.tool.answer(bench.tool.call(words))?);
     }
     Ok(choices)
 }
 
 /// The addresses are those of the lab itself, which nobody else may have.
-fn free(bare: &Lab) -> Result<(), Error> {
+fn free(bare: &Lab) -> Result<(), LabError> {
     let addresses: Vec<_> = bare
         .machines()
         .iter()
@@ -103,7 +102,7 @@ fn free(bare: &Lab) -> Result<(), Error> {
     if conflicts.is_empty() {
         Ok(())
     } else {
-        Err(caravan_lifecycle::Error::Conflicts { conflicts }.into())
+        Err(LabError::Conflicts { conflicts })
     }
 }
 
@@ -114,10 +113,11 @@ fn prepare(
     dir: &LabDir,
     choices: &LabChoices,
     template: Option<String>,
-) -> Result<(), Error> {
+    calico: Option<String>,
+) -> Result<(), LabError> {
     let sources = RenderSources {
         lab: bare,
-        software: software::versions(bare)?,
+        software: software::versions(bare, calico)?,
         settings: choices.settings(),
         // Vagrant reads the ssh key, so there must be one.
         material: Keys::ensure(bare, dir)?.material(bare)?,
@@ -131,11 +131,11 @@ fn prepare(
     }
     caravan_files::make_private_folder(&dir.deployed())?;
     caravan_files::write_if_changed(&dir.deployed_lab(), 0o600, source.as_bytes())?;
-    Ok(choices.write(dir)?)
+    choices.write(dir)
 }
 
 /// `vagrant up` of all groups at the same time, from the start of the first to the end of the last.
-fn up(bare: &Lab, dir: &LabDir, provider: Provider, workspace: &Workspace) -> Result<Leg, Error> {
+fn up(bare: &Lab, dir: &LabDir, provider: Provider, bench: &Bench) -> Result<Leg, LabError> {
     let vagrant = machines::provider(provider).vagrant(&dir.projects())?;
     let asked = Up {
         provider: Some(provider.word()),
@@ -169,7 +169,7 @@ fn up(bare: &Lab, dir: &LabDir, provider: Provider, workspace: &Workspace) -> Re
         ended
     })?;
     let seconds = began.elapsed().as_secs_f64();
-    let cpu = Cpu::now(&ids(bare, workspace)?).since(&before);
+    let cpu = Cpu::now(&ids(bare, bench)?).since(&before);
     Ok(Leg { seconds, cpu })
 }
 
@@ -183,7 +183,7 @@ mod tests {
         let labs = root.path().join("labs");
         std::fs::create_dir(&labs).expect("made");
         let file = labs.join("ha.toml");
-        std::fs::write(&file, include_str!("../../../../labs/ha.toml")).expect("written");
+        std::fs::write(&file, include_str!("../../../labs/ha.toml")).expect("written");
         let (bare, source) = read_lab(&name_for("ha"), &file).expect("valid");
         assert_eq!(bare.name(), "ha-bench");
         let dir = LabDir::new(root.path(), bare.name());
@@ -194,7 +194,7 @@ mod tests {
             image: Some("caravan-machine:example".to_owned()),
             nameservers: Vec::new(),
         };
-        prepare(&bare, &source, &dir, &choices, None).expect("written");
+        prepare(&bare, &source, &dir, &choices, None, None).expect("written");
         for machine in bare.machines() {
             let script = dir.archive(&machine.server, &machine.name);
             assert_eq!(std::fs::read(script).expect("there"), NOTHING);

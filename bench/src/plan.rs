@@ -6,17 +6,16 @@ use std::time::Instant;
 use caravan_cluster::timeline::RUN;
 use caravan_lab::generate::{Shape, lab_file};
 use caravan_lab::{Lab, Server, failure};
-use caravan_lifecycle::plan as lifecycle_plan;
-use caravan_lifecycle::{ChoiceRequest, Keys, LabChoices, Workspace, files, read_lab, read_text};
-use caravan_process::Program;
+use caravan_lifecycle::Error;
+use caravan_lifecycle::plan::sources;
+use caravan_lifecycle::{
+    ChoiceRequest, Keys, LabChoices, LabDir, files, read_lab, read_text, software,
+};
 use caravan_render::group_files;
+use caravan_screen::table;
 use serde::Serialize;
 
-use crate::error::Error;
-use crate::exit::Exit;
-use crate::show::screen::Screen;
-use crate::show::table;
-use crate::software;
+use crate::Bench;
 use caravan_files::WriteError;
 
 /// The lab of people.
@@ -65,20 +64,21 @@ struct Took {
 /// # Errors
 ///
 /// Those of the verb, and [`Error::Write`] where there is no room for a temporary folder.
-pub(super) fn run(json: bool, workspace: &Workspace, screen: &Screen) -> Result<Exit, Error> {
+pub(crate) fn run(bench: &Bench) -> Result<(), Error> {
+    let (workspace, screen) = (&bench.workspace, &bench.screen);
     let small = read_text(&workspace.lab_file(SMALL)).map_err(|_| workspace.no_such_lab(SMALL))?;
     let large = lab_file(&Shape::of_machines(MACHINES));
     let mut figures = Vec::new();
     for (name, source) in [(SMALL, &small), (LARGE, &large)] {
         screen.now(RUN, &format!("plans {name}"));
-        figures.push(measure(name, source, workspace)?);
+        figures.push(measure(name, source, bench)?);
     }
     screen.clear();
-    super::print(json, &figures, text);
-    Ok(Exit::Done)
+    bench.print(&figures, text);
+    Ok(())
 }
 
-fn measure(name: &str, source: &str, workspace: &Workspace) -> Result<Figures, Error> {
+fn measure(name: &str, source: &str, bench: &Bench) -> Result<Figures, Error> {
     let root = tempfile::tempdir().map_err(|source| WriteError {
         path: std::env::temp_dir(),
         source,
@@ -86,24 +86,20 @@ fn measure(name: &str, source: &str, workspace: &Workspace) -> Result<Figures, E
     let path = root.path().join("labs").join(format!("{name}.toml"));
     write(&path, source)?;
     let lab = read_lab(name, &path)?.0;
-    let dir = caravan_lifecycle::LabDir::new(root.path(), name);
+    let dir = LabDir::new(root.path(), name);
     let choices = LabChoices::settle(&lab, &ChoiceRequest::default(), None, false)?;
     let sources = || {
-        Ok::<_, Error>(lifecycle_plan::sources(
-            workspace,
-            &lab,
-            &dir,
-            &choices,
-            software::versions(&lab)?,
-        )?)
+        let calico = software::calico_manifest(&lab, || bench.cache())?;
+        let versions = software::versions(&lab, calico)?;
+        sources(&bench.workspace, &lab, &dir, &choices, versions)
     };
     let servers: Vec<&Server> = lab.servers().iter().collect();
     let mut files = 0;
     Ok(Figures {
         lab: name.to_owned(),
         machines: lab.machines().len(),
-        verb: took(|| verb(name, root.path()))?,
-        check: took(|| Ok(read_lab(name, &path)?))?,
+        verb: took(|| verb(name, root.path(), bench))?,
+        check: took(|| read_lab(name, &path))?,
         failures: took(|| Ok(failure::analyse(&lab)))?,
         render: took(|| {
             files = render(&lab, &dir, &sources()?)?;
@@ -134,23 +130,13 @@ fn measure(name: &str, source: &str, workspace: &Workspace) -> Result<Figures, E
 }
 
 /// The verb itself, as a user starts it.
-fn verb(name: &str, root: &Path) -> Result<(), Error> {
-    let this = std::env::current_exe().map_err(|source| Error::Read {
-        path: "/proc/self/exe".into(),
-        source,
-    })?;
-    let call = Program::at(this)
-        .call(["plan", name])
-        .env("CARAVAN_ROOT", root);
+fn verb(name: &str, root: &Path, bench: &Bench) -> Result<(), Error> {
+    let call = bench.tool.call(["plan", name]).env("CARAVAN_ROOT", root);
     Ok(call.run().map(drop)?)
 }
 
 /// Renders and compares as the verb does; returns how many files there are.
-fn render(
-    lab: &Lab,
-    dir: &caravan_lifecycle::LabDir,
-    sources: &files::RenderSources<'_>,
-) -> Result<usize, Error> {
+fn render(lab: &Lab, dir: &LabDir, sources: &files::RenderSources<'_>) -> Result<usize, Error> {
     let renderer = sources.renderer()?;
     let mut count = 0;
     for machine in lab.machines() {

@@ -5,12 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use caravan_cluster::timeline::RUN;
+use caravan_lifecycle::Error;
 use caravan_process::{Call, Program};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
-use crate::exit::Exit;
-use crate::show::screen::Screen;
+use crate::Bench;
 use caravan_files::WriteError;
 
 /// What was measured.
@@ -40,8 +39,9 @@ struct Message {
 ///
 /// # Errors
 ///
-/// [`Error::Process`] where Cargo is not here or does not build, [`Error::Write`].
-pub(super) fn run(json: bool, screen: &Screen) -> Result<Exit, Error> {
+/// Where Cargo is not here or does not build, or there is no room for a temporary folder.
+pub(crate) fn run(bench: &Bench) -> Result<(), Error> {
+    let screen = &bench.screen;
     let cargo = cargo()?;
     // What must be downloaded first is no part of compiling.
     screen.now(RUN, "fetches sources");
@@ -67,8 +67,8 @@ pub(super) fn run(json: bool, screen: &Screen) -> Result<Exit, Error> {
         own_crates,
         cpus: std::thread::available_parallelism().map_or(1, usize::from),
     };
-    super::print(json, &figures, text);
-    Ok(Exit::Done)
+    bench.print(&figures, text);
+    Ok(())
 }
 
 /// The Cargo that started this, else the one of the search path.

@@ -14,16 +14,17 @@ use caravan_lifecycle::events::{LifecycleEvent, LifecycleObserver};
 use caravan_process::interrupt;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::error::TOOL;
-use crate::show::terminal::Unechoed;
+use crate::terminal::Unechoed;
 
 /// Where progress goes.
 #[derive(Debug)]
-pub(crate) struct Screen {
+pub struct Screen {
     began: Instant,
     kind: Kind,
     lines: Mutex<BTreeMap<String, ProgressBar>>,
     stopping: AtomicBool,
+    /// The command whose verbs warnings name, such as `cargo xtask`.
+    tool: &'static str,
     _unechoed: Option<Unechoed>,
 }
 
@@ -38,8 +39,8 @@ enum Kind {
 }
 
 impl Screen {
-    /// The screen for this run; `quiet` shows warnings only.
-    pub(crate) fn new(quiet: bool) -> Self {
+    /// The screen for this run; `quiet` shows warnings only. `tool` is the command whose verbs warnings name.
+    pub fn new(quiet: bool, tool: &'static str) -> Self {
         let dumb = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let kind = if quiet {
@@ -58,12 +59,13 @@ impl Screen {
             kind,
             lines: Mutex::default(),
             stopping: AtomicBool::new(false),
+            tool,
             _unechoed: unechoed,
         }
     }
 
     /// Shows what `subject` (a machine, or the run) does now.
-    pub(crate) fn now(&self, subject: &str, text: &str) {
+    pub fn now(&self, subject: &str, text: &str) {
         match &self.kind {
             Kind::Quiet => {}
             Kind::Plain => self.print(subject, text),
@@ -84,14 +86,14 @@ impl Screen {
     }
 
     /// Changes the text about `subject` without beginning anything; plain output leaves it out.
-    pub(crate) fn detail(&self, subject: &str, text: &str) {
+    pub fn detail(&self, subject: &str, text: &str) {
         if let Some(line) = self.lines().get(subject) {
             line.set_message(text.to_owned());
         }
     }
 
     /// Ends the line of `subject`; `text` stays on the screen.
-    pub(crate) fn done(&self, subject: &str, text: &str) {
+    pub fn done(&self, subject: &str, text: &str) {
         if let Some(line) = self.lines().remove(subject) {
             line.finish_and_clear();
         }
@@ -99,21 +101,21 @@ impl Screen {
     }
 
     /// Says, once, that the user was heard: Vagrant takes its time to end.
-    pub(crate) fn stopping(&self) {
+    pub fn stopping(&self) {
         if !self.stopping.swap(true, Ordering::Relaxed) {
             self.say("stopping: waiting until Vagrant has finished its current step; Ctrl-C again stops it at once");
         }
     }
 
     /// Ends all live lines.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         for line in std::mem::take(&mut *self.lines()).into_values() {
             line.finish_and_clear();
         }
     }
 
     /// Prints a line that stays.
-    pub(crate) fn say(&self, text: &str) {
+    pub fn say(&self, text: &str) {
         match &self.kind {
             Kind::Quiet => {}
             Kind::Plain => to_stderr(&format!("{text}\n")),
@@ -122,7 +124,7 @@ impl Screen {
     }
 
     /// Prints a warning, even if quiet.
-    pub(crate) fn warn(&self, text: &str) {
+    pub fn warn(&self, text: &str) {
         let yellow = AnsiColor::Yellow.on_default().bold();
         let print = || to_stderr(&format!("{yellow}warning:{yellow:#} {text}\n"));
         match &self.kind {
@@ -157,7 +159,7 @@ impl LifecycleObserver for Screen {
             LifecycleEvent::Detail { subject, text } => self.detail(subject, text),
             LifecycleEvent::Ended { subject, text } => self.done(subject, text),
             LifecycleEvent::Noted(text) => self.say(text),
-            LifecycleEvent::Warned(warning) => self.warn(&warning.text(TOOL)),
+            LifecycleEvent::Warned(warning) => self.warn(&warning.text(self.tool)),
             LifecycleEvent::Stopping => self.stopping(),
             _ => {}
         }
@@ -172,12 +174,12 @@ fn style() -> ProgressStyle {
 /// Prints `text` to stderr, without its colours where they are not wanted.
 ///
 /// A terminal that was closed, or a full disk, is no reason to leave the work in the middle.
-pub(crate) fn to_stderr(text: &str) {
+pub fn to_stderr(text: &str) {
     drop(anstream::stderr().write_all(text.as_bytes()));
 }
 
 /// Asks on the terminal; without one, or on Ctrl-C, the answer is no.
-pub(crate) fn ask(question: &str) -> bool {
+pub fn ask(question: &str) -> bool {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return false;
     }

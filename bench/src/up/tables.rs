@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use caravan_cluster::timeline::RUN;
 use caravan_lab::Role;
+use caravan_screen::table;
 
 use super::{Figures, Leg, Memory};
-use crate::show::table;
 
 /// All tables.
 pub(super) fn text(figures: &Figures) -> String {

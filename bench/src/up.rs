@@ -10,28 +10,70 @@ use std::time::{Duration, Instant};
 use caravan_cluster::timeline::RUN;
 use caravan_cluster::timeline::critical::{self, Link};
 use caravan_lab::{Lab, Provider, Role};
-use caravan_lifecycle::{Workspace, machines};
+use caravan_lifecycle::{ChoiceRequest, machines};
 use caravan_process::interrupt;
+use clap::Args;
 use serde::Serialize;
 
 use self::recorded::Mark;
 use self::usage::Cpu;
-use crate::destroy;
+use crate::Bench;
 use crate::error::Error;
-use crate::exit::Exit;
-use crate::flags::{self, Making, Origin};
-use crate::show::screen::Screen;
 
 /// How long the lab is left alone before its memory is read: what starting it took is given back by then.
 const SETTLE: Duration = Duration::from_secs(15);
 
-/// What was asked for.
-pub(super) struct Asked<'a> {
-    pub(super) lab: &'a str,
-    pub(super) making: &'a Making,
-    pub(super) origin: &'a Origin,
-    pub(super) keep: bool,
-    pub(super) json: bool,
+/// What is measured, and how the lab is made. The tool has read and checked it.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// The lab; it must have no machines
+    lab: String,
+    /// Leave the lab up afterwards
+    #[arg(long)]
+    keep: bool,
+    /// What runs the machines, where that is said
+    #[arg(long)]
+    provider: Option<String>,
+    /// Give the machines no way out of the lab
+    #[arg(long)]
+    airgap: bool,
+    /// Use this machine image instead of baking one
+    #[arg(long)]
+    image: Option<String>,
+    /// Where software comes from
+    #[arg(long)]
+    source: String,
+    /// The operating system of machines
+    #[arg(long)]
+    base: String,
+}
+
+impl Flags {
+    /// What is asked for, as the lab's choices are settled by.
+    fn request(&self) -> ChoiceRequest {
+        let word = self.provider.as_deref();
+        ChoiceRequest {
+            provider: word.and_then(|word| Provider::ALL.into_iter().find(|it| it.word() == word)),
+            airgap: self.airgap,
+            image: self.image.clone(),
+        }
+    }
+
+    /// The flags of `up` that say the same.
+    fn as_words(&self) -> Vec<&str> {
+        let mut words = Vec::new();
+        for (flag, value) in [("--provider", &self.provider), ("--image", &self.image)] {
+            words.extend(value.iter().flat_map(|value| [flag, value.as_str()]));
+        }
+        words.extend(self.airgap.then_some("--airgap"));
+        words.extend(self.origin());
+        words
+    }
+
+    /// The flags that say where software comes from.
+    fn origin(&self) -> [&str; 4] {
+        ["--source", &self.source, "--base", &self.base]
+    }
 }
 
 /// What was measured.
@@ -81,27 +123,24 @@ struct Memory {
 /// # Errors
 ///
 /// [`Error::Occupied`] where the lab has machines, and all those of `up` and `destroy`.
-pub(super) fn run(
-    asked: &Asked<'_>,
-    workspace: &Workspace,
-    screen: &Screen,
-) -> Result<Exit, Error> {
-    let (lab, _) = workspace.lab(asked.lab)?;
-    let floor = floor::measure(asked, &lab, workspace, screen)?;
+pub(crate) fn run(flags: &Flags, bench: &Bench) -> Result<u8, Error> {
+    let (workspace, screen) = (&bench.workspace, &bench.screen);
+    let (lab, _) = workspace.lab(&flags.lab)?;
+    let floor = floor::measure(flags, &lab, bench)?;
     screen.done(RUN, &format!("the floor is {:.1} s", floor.seconds));
-    let (full, exit) = full(asked, &lab, workspace, screen)?;
+    let (full, status) = full(flags, &lab, bench)?;
     let dir = workspace.state(lab.name());
     let timeline = recorded::newest(&dir)?;
     let back_unix_ms = recorded::last_said_unix_ms(&lab, &dir);
-    let memory = memory(&lab, workspace, screen)?;
+    let memory = memory(&lab, bench)?;
     let began = Instant::now();
-    crate::up::run(&up_flags(asked, &lab), workspace, screen)?;
+    up(flags, &lab, bench)?;
     let again_seconds = began.elapsed().as_secs_f64();
-    let destroy_seconds = if asked.keep {
+    let destroy_seconds = if flags.keep {
         None
     } else {
         let began = Instant::now();
-        remove(lab.name(), workspace, screen)?;
+        remove(lab.name(), bench)?;
         Some(began.elapsed().as_secs_f64())
     };
     screen.clear();
@@ -114,46 +153,34 @@ pub(super) fn run(
         full,
         again_seconds,
         destroy_seconds,
-        verified: exit == Exit::Done,
+        verified: status == 0,
         marks: recorded::marks(&timeline, back_unix_ms),
         critical_path: critical::path(&timeline.spans),
         memory,
     };
-    super::print(asked.json, &figures, tables::text);
-    Ok(exit)
+    bench.print(&figures, tables::text);
+    Ok(status)
 }
 
-/// All of `up`, by its own entry.
-fn full(
-    asked: &Asked<'_>,
-    lab: &Lab,
-    workspace: &Workspace,
-    screen: &Screen,
-) -> Result<(Leg, Exit), Error> {
-    let flags = up_flags(asked, lab);
+/// All of `up`, as a user starts it; 0 where every promise held.
+fn full(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<(Leg, u8), Error> {
     let before = Cpu::now(&[]);
     let began = Instant::now();
-    let exit = crate::up::run(&flags, workspace, screen)?;
+    let status = up(flags, lab, bench)?;
     let seconds = began.elapsed().as_secs_f64();
-    let cpu = Cpu::now(&ids(lab, workspace)?).since(&before);
-    Ok((Leg { seconds, cpu }, exit))
+    let cpu = Cpu::now(&ids(lab, bench)?).since(&before);
+    Ok((Leg { seconds, cpu }, status))
 }
 
-fn up_flags(asked: &Asked<'_>, lab: &Lab) -> flags::Up {
-    flags::Up {
-        lab: lab.name().to_owned(),
-        machines: Vec::new(),
-        server: None,
-        new_cluster: false,
-        yes: false,
-        making: asked.making.clone(),
-        origin: asked.origin.clone(),
-    }
+fn up(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<u8, Error> {
+    let words = ["up", lab.name()].into_iter().chain(flags.as_words());
+    bench.tool.run(bench.tool.call(words))
 }
 
 /// The engine's ids of the lab's machines, by their names; none where they are no containers.
-fn ids(lab: &Lab, workspace: &Workspace) -> Result<Vec<(String, String)>, Error> {
-    let found = machines::of(lab.name(), Provider::Docker, &workspace.state(lab.name()))?;
+fn ids(lab: &Lab, bench: &Bench) -> Result<Vec<(String, String)>, caravan_lifecycle::Error> {
+    let dir = bench.workspace.state(lab.name());
+    let found = machines::of(lab.name(), Provider::Docker, &dir)?;
     Ok(found
         .into_iter()
         .filter_map(|machine| Some((machine.name, machine.id?)))
@@ -161,16 +188,19 @@ fn ids(lab: &Lab, workspace: &Workspace) -> Result<Vec<(String, String)>, Error>
 }
 
 /// The memory of the lab when nobody asks it for anything.
-fn memory(lab: &Lab, workspace: &Workspace, screen: &Screen) -> Result<Option<Vec<Memory>>, Error> {
-    screen.now(RUN, "lets the lab settle, to see its idle memory");
+fn memory(lab: &Lab, bench: &Bench) -> Result<Option<Vec<Memory>>, Error> {
+    bench
+        .screen
+        .now(RUN, "lets the lab settle, to see its idle memory");
     let began = Instant::now();
     while began.elapsed() < SETTLE {
         if interrupt::raised() {
-            return Err(Error::interrupted());
+            return Err(caravan_lifecycle::Error::Interrupted.into());
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    let ids = ids(lab, workspace)?;
+    bench.screen.clear();
+    let ids = ids(lab, bench)?;
     Ok(lab
         .machines()
         .iter()
@@ -186,11 +216,8 @@ fn memory(lab: &Lab, workspace: &Workspace, screen: &Screen) -> Result<Option<Ve
 }
 
 /// Removes a lab's machines, network and state.
-fn remove(lab: &str, workspace: &Workspace, screen: &Screen) -> Result<(), Error> {
-    let flags = flags::Destroy {
-        lab: lab.to_owned(),
-        machines: Vec::new(),
-        yes: true,
-    };
-    destroy::run(&flags, workspace, screen).map(drop)
+fn remove(lab: &str, bench: &Bench) -> Result<(), Error> {
+    bench.screen.clear();
+    let call = bench.tool.call(["destroy", lab, "--yes"]);
+    bench.tool.run(call).map(drop)
 }

@@ -9,7 +9,7 @@ const NOBODY_READS: i32 = 141;
 ///
 /// Rust ignores SIGPIPE, as this program must: a child that does not read its input may not end it. What prints then
 /// panics. Whatever was begun is left as by a kill, which the next `up` or `destroy` accepts.
-pub(crate) fn end_when_nobody_reads() {
+pub fn end_when_nobody_reads() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| match status_of(panic) {
         Some(status) => std::process::exit(status),
@@ -29,6 +29,6 @@ fn status_of(panic: &PanicHookInfo<'_>) -> Option<i32> {
         return Some(NOBODY_READS);
     }
     // A full disk, or a terminal that is gone: if it was stdout, stderr can still say so.
-    super::screen::to_stderr(&format!("error: {said}\n"));
+    crate::screen::to_stderr(&format!("error: {said}\n"));
     Some(1)
 }
