@@ -67,7 +67,7 @@ impl LabChoices {
     /// [`Error::Write`].
     pub fn write(&self, dir: &LabDir) -> Result<(), Error> {
         let text = toml::to_string(self).expect("three plain fields are TOML");
-        let text = format!("# What `cargo xtask up` was asked for; `destroy` removes it.\n{text}");
+        let text = format!("# What `up` was asked for; `destroy` removes it.\n{text}");
         caravan_files::write_if_changed(&dir.choices(), 0o600, text.as_bytes())?;
         Ok(())
     }

@@ -55,7 +55,7 @@ impl ClusterRecord {
     pub fn write(&self, dir: &LabDir) -> Result<(), Error> {
         let text = toml::to_string(self).expect("two plain fields are TOML");
         let text = format!(
-            "# The cluster that `cargo xtask up` made. `up` makes no other one in its place unless it is told to.\n{text}"
+            "# The cluster that `up` made. It makes no other one in its place unless it is told to.\n{text}"
         );
         caravan_files::write_if_changed(&dir.cluster(), 0o600, text.as_bytes())?;
         Ok(())
