@@ -33,4 +33,4 @@ pub use computer::Computer;
 pub use error::{Error, Failure};
 pub use follow::Following;
 pub use program::Program;
-pub use ssh::{SshAccess, SshComputer, SshForward, UnknownHost, forget_host_key};
+pub use ssh::{CONNECT_SECONDS, SshAccess, SshComputer, SshForward, UnknownHost, forget_host_key};

@@ -11,8 +11,9 @@ pub use forward::SshForward;
 pub use known_hosts::forget_host_key;
 pub(crate) use known_hosts::listed_host;
 
-/// How long a connection may take to be made, in seconds.
-const CONNECT_SECONDS: u8 = 4;
+/// How long a connection and its key exchange may take, in seconds, where whoever asks wants to know soon whether anybody is
+/// there.
+pub const CONNECT_SECONDS: u8 = 4;
 
 /// What becomes of a computer whose host key is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub struct SshAccess {
     pub unknown_host: UnknownHost,
     /// The computer to go through, as `ssh` takes it (`ssh://user@host`), if any. It is reached with the user's own settings.
     pub through: Option<String>,
+    /// How long a connection and its key exchange may take, in seconds: [`CONNECT_SECONDS`], or more for a computer that is
+    /// known to be there and may be busy.
+    pub connect_seconds: u8,
 }
 
 /// A computer that ssh reaches.
@@ -138,7 +142,7 @@ impl SshComputer {
             // Hashed, an address could not be found again to be forgotten.
             "HashKnownHosts=no".to_owned(),
             "UpdateHostKeys=no".to_owned(),
-            format!("ConnectTimeout={CONNECT_SECONDS}"),
+            format!("ConnectTimeout={}", self.access.connect_seconds),
             "ServerAliveInterval=2".to_owned(),
             "ServerAliveCountMax=3".to_owned(),
             "LogLevel=ERROR".to_owned(),

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use caravan_process::{Computer, Error, Program, SshAccess, SshComputer, UnknownHost};
+use caravan_process::{
+    CONNECT_SECONDS, Computer, Error, Program, SshAccess, SshComputer, UnknownHost,
+};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,6 +24,7 @@ fn over_ssh() -> (TempDir, Computer) {
         known_hosts: folder.path().join("known hosts"),
         unknown_host: UnknownHost::Refuse,
         through: None,
+        connect_seconds: CONNECT_SECONDS,
     };
     let program = Program::at(folder.path().join("ssh"));
     let computer = SshComputer::new(program, "ssh://me@server2:2222", access);

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_process::{
-    Computer, Following, Output, Program, SshAccess, SshComputer, UnknownHost, forget_host_key,
+    CONNECT_SECONDS, Computer, Following, Output, Program, SshAccess, SshComputer, UnknownHost,
+    forget_host_key,
 };
 
 pub use caravan_process::SshForward as Forward;
@@ -19,6 +20,7 @@ pub struct Ssh {
     program: Program,
     identity: PathBuf,
     known_hosts: PathBuf,
+    connect_seconds: u8,
 }
 
 /// One machine, to be reached.
@@ -51,6 +53,16 @@ impl Ssh {
             program,
             identity: identity.into(),
             known_hosts: known_hosts.into(),
+            connect_seconds: CONNECT_SECONDS,
+        }
+    }
+
+    /// The same, for machines that are known to run and may be busy: a connection and its key exchange may take that long.
+    #[must_use]
+    pub fn with_connect_seconds(&self, connect_seconds: u8) -> Self {
+        Self {
+            connect_seconds,
+            ..self.clone()
         }
     }
 
@@ -71,6 +83,7 @@ impl Ssh {
             // A machine is new, so nobody knows its key yet.
             unknown_host: UnknownHost::Accept,
             through: through.map(ToOwned::to_owned),
+            connect_seconds: self.connect_seconds,
         };
         Remote {
             ssh: SshComputer::new(self.program.clone(), format!("vagrant@{address}"), access),

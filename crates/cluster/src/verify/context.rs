@@ -28,6 +28,9 @@ const SURVEY_LIMIT: Duration = Duration::from_secs(45);
 /// connection was once not made within five seconds.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// The same for the beginning of a login.
+const CONNECT_SECONDS: u8 = 20;
+
 /// Where secrets may lie on a machine. What the base system and the engine's image store hold is nobody's secret.
 const SECRET_PLACES: &str = "/etc /home /root /tmp /var/tmp /run/caravan /var/lib/caravan /var/lib/etcd /var/lib/kubelet /usr/lib/caravan";
 
@@ -53,6 +56,7 @@ impl Context {
             lab: lab.clone(),
             access: Access {
                 patience: PATIENCE,
+                ssh: access.ssh.with_connect_seconds(CONNECT_SECONDS),
                 ..access.clone()
             },
             options: options.clone(),

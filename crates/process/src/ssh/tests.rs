@@ -13,6 +13,7 @@ fn computer(
             known_hosts: "/lab/known".into(),
             unknown_host,
             through: through.map(str::to_owned),
+            connect_seconds: CONNECT_SECONDS,
         },
     )
 }
