@@ -15,7 +15,7 @@ use caravan_lifecycle::{
 };
 use caravan_screen::SetupOnScreen;
 use caravan_vagrant::Up;
-use caravan_vagrant::engine::Engine;
+use caravan_vagrant::engine::DockerMachines;
 
 use super::usage::Cpu;
 use super::{Flags, Leg, ids, remove};
@@ -98,7 +98,7 @@ fn free(bare: &Lab) -> Result<(), LabError> {
         .iter()
         .map(|machine| (machine.name.clone(), machine.ip))
         .collect();
-    let conflicts = Engine::find()?.conflicts(bare.name(), bare.subnet(), &addresses)?;
+    let conflicts = DockerMachines::find()?.conflicts(bare.name(), bare.subnet(), &addresses)?;
     if conflicts.is_empty() {
         Ok(())
     } else {

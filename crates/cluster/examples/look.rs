@@ -14,7 +14,7 @@ use caravan_cluster::{Access, Certificate, Foreign, PATIENCE, Pair, ready, statu
 use caravan_lab::Lab;
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Usage};
 use caravan_vagrant::MachineState;
-use caravan_vagrant::engine::Engine;
+use caravan_vagrant::engine::DockerMachines;
 use caravan_vagrant::ssh::Ssh;
 
 type Fault = Box<dyn std::error::Error>;
@@ -46,7 +46,7 @@ fn main() -> Result<(), Fault> {
         )?,
         // `claim`: as if every machine ran, to see how long the dead ones take.
         "status" | "claim" => {
-            let machines = Engine::find()?.machines(Some(lab.name()))?;
+            let machines = DockerMachines::find()?.machines(Some(lab.name()))?;
             let mut states: BTreeMap<_, _> = machines
                 .into_iter()
                 .map(|machine| (machine.machine, machine.state))

@@ -23,7 +23,7 @@ const QUESTION: Duration = Duration::from_secs(10);
 
 /// How the engine is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Engine {
+pub enum EngineState {
     /// It answers, and machines can run on it; its version.
     Running(String),
     /// It does not answer, and can be started by this.
@@ -41,39 +41,39 @@ pub enum Engine {
     },
 }
 
-impl From<Engine> for NeedState {
-    fn from(engine: Engine) -> Self {
+impl From<EngineState> for NeedState {
+    fn from(engine: EngineState) -> Self {
         match engine {
-            Engine::Running(version) => Self::Met(format!("answers, version {version}")),
-            Engine::Stopped(starter) => {
+            EngineState::Running(version) => Self::Met(format!("answers, version {version}")),
+            EngineState::Stopped(starter) => {
                 Self::Asleep(format!("does not run; can be started by {starter}"))
             }
-            Engine::Forbidden => Self::by_hand(
+            EngineState::Forbidden => Self::by_hand(
                 "does not let you in",
                 "`sudo usermod --append --groups docker $USER`, then log in again; or go on at once with the same command \
                  in `sg docker -c '...'`",
             ),
-            Engine::Absent(found) => Self::Lacking {
+            EngineState::Absent(found) => Self::Lacking {
                 found,
                 cure: Cure::Package,
             },
-            Engine::Unfit { found, cure } => Self::Lacking { found, cure },
+            EngineState::Unfit { found, cure } => Self::Lacking { found, cure },
         }
     }
 }
 
 /// Asks the engine.
-pub fn look() -> Engine {
+pub fn look() -> EngineState {
     match DockerCli::find() {
         Ok(docker) => ask(&docker),
-        Err(_) => Engine::Absent("no `docker` command".to_owned()),
+        Err(_) => EngineState::Absent("no `docker` command".to_owned()),
     }
 }
 
-fn ask(docker: &DockerCli) -> Engine {
+fn ask(docker: &DockerCli) -> EngineState {
     let place = docker.program().path().display().to_string();
     if is_snap(docker) {
-        return Engine::Unfit {
+        return EngineState::Unfit {
             found: format!(
                 "`{place}` is of a snap, which may not read hidden folders such as `~/.cache` and `.lab`"
             ),
@@ -115,7 +115,7 @@ fn ask(docker: &DockerCli) -> Engine {
         Ok(output) => output,
         // Such as a program of another processor, or an engine that takes the question and never answers.
         Err(error) => {
-            return Engine::Unfit {
+            return EngineState::Unfit {
                 found: format!("`{place}` does not work: {error}"),
                 cure: Cure::Replace("repair or remove it".to_owned()),
             };
@@ -123,7 +123,7 @@ fn ask(docker: &DockerCli) -> Engine {
     };
     let Some(told) = DockerVersion::parse(&version.stdout) else {
         return match &context {
-            Ok(output) if output.stderr.contains("context") => Engine::Unfit {
+            Ok(output) if output.stderr.contains("context") => EngineState::Unfit {
                 found: format!("`docker` cannot tell which engine to ask: {}", last(output)),
                 cure: Cure::Hand(
                     "`docker context use default`, with `DOCKER_CONTEXT` unset".to_owned(),
@@ -139,13 +139,13 @@ fn ask(docker: &DockerCli) -> Engine {
     let info: EngineInfo = serde_json::from_str(&text(info)).unwrap_or_default();
     let network: Option<Network> = serde_json::from_str(&text(network)).ok();
     match answer::judge(&endpoint, &told, &info, network.as_ref(), &Here::now()) {
-        EngineVerdict::Fit { version } => Engine::Running(version),
+        EngineVerdict::Fit { version } => EngineState::Running(version),
         EngineVerdict::Unfit(found) => unfit(&endpoint, found),
     }
 }
 
-fn unfit(endpoint: &Endpoint, found: String) -> Engine {
-    Engine::Unfit {
+fn unfit(endpoint: &Endpoint, found: String) -> EngineState {
+    EngineState::Unfit {
         cure: if endpoint.is_own() {
             Cure::Replace("use the engine of this distribution: remove that one".to_owned())
         } else {
@@ -167,7 +167,7 @@ fn is_snap(docker: &DockerCli) -> bool {
 }
 
 /// `docker` is a name that others have too.
-fn another_program(docker: &DockerCli, place: &str) -> Engine {
+fn another_program(docker: &DockerCli, place: &str) -> EngineState {
     let said = docker
         .call(["--version"])
         .timeout(QUESTION)
@@ -175,7 +175,7 @@ fn another_program(docker: &DockerCli, place: &str) -> Engine {
         .map(|output| format!("{}{}", output.stdout, output.stderr))
         .unwrap_or_default();
     if said.to_lowercase().contains("podman") {
-        return Engine::Unfit {
+        return EngineState::Unfit {
             found: format!(
                 "`{place}` is Podman, with which Vagrant's docker provider does not work"
             ),
@@ -183,7 +183,7 @@ fn another_program(docker: &DockerCli, place: &str) -> Engine {
         };
     }
     let line = said.lines().find(|line| !line.trim().is_empty());
-    Engine::Unfit {
+    EngineState::Unfit {
         found: format!(
             "`{place}` is not Docker's command: it says `{}`",
             line.unwrap_or("nothing").trim()
@@ -193,10 +193,10 @@ fn another_program(docker: &DockerCli, place: &str) -> Engine {
 }
 
 /// Why nothing answers, and whether something can be started.
-fn silent(endpoint: &Endpoint, version: &Output) -> Engine {
+fn silent(endpoint: &Endpoint, version: &Output) -> EngineState {
     let said = last(version);
     if said.contains("is too new") || said.contains("is too old") {
-        return Engine::Unfit {
+        return EngineState::Unfit {
             found: format!(
                 "the `docker` command and the engine do not understand each other: {said}"
             ),
@@ -207,7 +207,7 @@ fn silent(endpoint: &Endpoint, version: &Output) -> Engine {
         };
     }
     if !endpoint.is_own() {
-        return Engine::Unfit {
+        return EngineState::Unfit {
             found: format!("`docker` asks {endpoint}, where no engine answers: {said}"),
             cure: Cure::Hand(format!(
                 "start that one, or use this computer's own engine: {}",
@@ -216,7 +216,7 @@ fn silent(endpoint: &Endpoint, version: &Output) -> Engine {
         };
     }
     if said.contains("permission denied") {
-        return Engine::Forbidden;
+        return EngineState::Forbidden;
     }
     start::starter()
 }

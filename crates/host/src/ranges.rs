@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use caravan_lab::{Ipv4Net, Lab, Provider};
-use caravan_vagrant::engine::Engine;
+use caravan_vagrant::engine::DockerMachines;
 use caravan_vagrant::routes::{self, Route};
 use serde::Serialize;
 
@@ -20,11 +20,11 @@ pub struct Collision {
     pub key: &'static str,
     /// Its range.
     pub range: Ipv4Net,
-    /// CollidingThing lies there.
+    /// What lies there.
     pub what: CollidingThing,
 }
 
-/// CollidingThing lies in a range.
+/// What lies in a range.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CollidingThing {
@@ -52,7 +52,7 @@ impl fmt::Display for Collision {
 }
 
 impl Collision {
-    /// CollidingThing to do about it.
+    /// What to do about it.
     pub fn hint(&self) -> String {
         let shows = match &self.what {
             CollidingThing::Resolver(_) => {
@@ -126,7 +126,7 @@ fn compare(
     found
 }
 
-/// CollidingThing of this computer lies in the lab's ranges. `was_made` tells whether the lab may have a network here.
+/// What of this computer lies in the lab's ranges. `was_made` tells whether the lab may have a network here.
 ///
 /// # Errors
 ///
@@ -141,7 +141,7 @@ pub fn collisions(
         return Ok(Vec::new());
     }
     let bridges: Option<Vec<String>> = match provider {
-        Provider::Docker => Engine::find()
+        Provider::Docker => DockerMachines::find()
             .and_then(|engine| engine.networks_of(lab.name()))
             .ok()
             .map(|networks| networks.into_iter().filter_map(|it| it.bridge).collect()),

@@ -67,7 +67,7 @@ pub(crate) fn together(
         run.start(&machine.name, phase, false, "");
         run.tell_begin(&machine.name, phase);
     }
-    let heard = |line: &caravan_vagrant::output::Line| {
+    let heard = |line: &caravan_vagrant::output::VagrantOutputLine| {
         if let (Some(machine), Some(text)) = (&line.machine, line.shown()) {
             run.tell_detail(machine, &text);
         }

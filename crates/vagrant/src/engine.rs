@@ -19,7 +19,7 @@ mod conflict;
 mod host;
 mod remove;
 
-pub use conflict::{Conflict, Wish, conflicts};
+pub use conflict::{Conflict, NetworkWish, conflicts};
 pub use host::HOST_VOLUME;
 pub use remove::Removed;
 
@@ -40,7 +40,7 @@ pub const VOLUME_LABEL: &str = "caravan.volume";
 
 /// The machines of labs, as the engine has them.
 #[derive(Debug, Clone)]
-pub struct Engine {
+pub struct DockerMachines {
     docker: DockerCli,
 }
 
@@ -121,7 +121,7 @@ impl From<caravan_docker::Volume> for Volume {
     }
 }
 
-impl Engine {
+impl DockerMachines {
     /// Finds the engine's client on the search path.
     ///
     /// # Errors
@@ -156,7 +156,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`Engine::machines`].
+    /// As [`DockerMachines::machines`].
     pub fn networks(&self) -> Result<Vec<Network>, Error> {
         let mut found = self.docker.networks()?;
         found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -167,7 +167,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`Engine::machines`].
+    /// As [`DockerMachines::machines`].
     pub fn networks_of(&self, lab: &str) -> Result<Vec<Network>, Error> {
         let mut all = self.networks()?;
         all.retain(|network| lab_of(network) == Some(lab));
@@ -178,7 +178,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`Engine::machines`].
+    /// As [`DockerMachines::machines`].
     pub fn volumes(&self, lab: Option<&str>) -> Result<Vec<Volume>, Error> {
         let found = self.docker.volumes(&filter(lab))?;
         let mut found: Vec<Volume> = found.into_iter().map(Volume::from).collect();
@@ -190,7 +190,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`Engine::machines`].
+    /// As [`DockerMachines::machines`].
     pub fn stop<'a>(
         &self,
         ids: impl IntoIterator<Item = &'a str>,
@@ -203,7 +203,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// As [`Engine::machines`], and [`Error::Routes`].
+    /// As [`DockerMachines::machines`], and [`Error::Routes`].
     pub fn conflicts(
         &self,
         lab: &str,
@@ -211,7 +211,7 @@ impl Engine {
         addresses: &[(String, Ipv4Addr)],
     ) -> Result<Vec<Conflict>, Error> {
         let own = self.machines(Some(lab))?;
-        let wish = Wish {
+        let wish = NetworkWish {
             lab,
             subnet,
             addresses,

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use caravan_process::interrupt;
 
-use crate::output::{self, Line};
+use crate::output::{self, VagrantOutputLine};
 use crate::{Error, Vagrant};
 
 mod run;
 mod state;
 
-use run::{Told, is_race};
+use run::{LastWords, is_race};
 use state::statuses;
 pub use state::{MachineState, MachineStatus};
 
@@ -70,7 +70,12 @@ impl Group {
     /// # Errors
     ///
     /// [`Error::Refused`] when Vagrant gives up, [`Error::Locked`], [`Error::Process`].
-    pub fn up(&self, up: &Up<'_>, log: &Path, on_line: &mut dyn FnMut(&Line)) -> Result<(), Error> {
+    pub fn up(
+        &self,
+        up: &Up<'_>,
+        log: &Path,
+        on_line: &mut dyn FnMut(&VagrantOutputLine),
+    ) -> Result<(), Error> {
         let mut args = vec!["up", "--machine-readable", "--no-destroy-on-error"];
         if let Some(provider) = up.provider {
             args.extend(["--provider", provider]);
@@ -97,7 +102,7 @@ impl Group {
         &self,
         machines: &[&str],
         log: &Path,
-        on_line: &mut dyn FnMut(&Line),
+        on_line: &mut dyn FnMut(&VagrantOutputLine),
     ) -> Result<(), Error> {
         let mut args = vec!["halt", "--machine-readable"];
         args.extend(machines);
@@ -113,7 +118,7 @@ impl Group {
         &self,
         machines: &[&str],
         log: &Path,
-        on_line: &mut dyn FnMut(&Line),
+        on_line: &mut dyn FnMut(&VagrantOutputLine),
     ) -> Result<(), Error> {
         let mut args = vec!["destroy", "--machine-readable", "--force", "--parallel"];
         args.extend(machines);
@@ -129,7 +134,7 @@ impl Group {
         &self,
         machines: &[&str],
         log: &Path,
-        on_line: &mut dyn FnMut(&Line),
+        on_line: &mut dyn FnMut(&VagrantOutputLine),
     ) -> Result<(), Error> {
         let mut args = vec!["provision", "--machine-readable"];
         args.extend(machines);
@@ -165,7 +170,7 @@ impl Group {
         if output.success() {
             return Ok(output.stdout);
         }
-        let mut told = Told::default();
+        let mut told = LastWords::default();
         for line in output.stdout.lines().filter_map(output::parse) {
             told.hear(&line);
         }

@@ -10,19 +10,19 @@
 
 /// One line, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct VagrantOutputLine {
     /// When it was printed, in seconds since 1970.
     pub at: u64,
     /// The machine it is about.
     pub machine: Option<String>,
     /// What it says.
-    pub what: What,
+    pub what: VagrantEvent,
 }
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum What {
+pub enum VagrantEvent {
     /// An action of the machine, such as `up` or `halt`, starts.
     Starts(String),
     /// An action of the machine ends.
@@ -46,7 +46,7 @@ pub enum What {
 }
 
 /// Takes one line apart; `None` when it is not of the machine-readable form, as Ruby's own warnings are not.
-pub fn parse(line: &str) -> Option<Line> {
+pub fn parse(line: &str) -> Option<VagrantOutputLine> {
     let mut fields = line.splitn(4, ',');
     let at = fields.next()?.parse().ok()?;
     let machine = fields.next().filter(|name| {
@@ -59,25 +59,25 @@ pub fn parse(line: &str) -> Option<Line> {
     let (first, more) = rest.split_once(',').unwrap_or((rest, ""));
     let what = match kind {
         "action" => match more {
-            "start" => What::Starts(decoded(first)),
-            "end" => What::Ends(decoded(first)),
+            "start" => VagrantEvent::Starts(decoded(first)),
+            "end" => VagrantEvent::Ends(decoded(first)),
             _ => return None,
         },
-        "ui" => What::Says(undecorated(machine.as_deref(), &decoded(more))),
-        "error-exit" => What::GivesUp {
+        "ui" => VagrantEvent::Says(undecorated(machine.as_deref(), &decoded(more))),
+        "error-exit" => VagrantEvent::GivesUp {
             class: decoded(first),
             text: decoded(more),
         },
-        "metadata" => What::Tells {
+        "metadata" => VagrantEvent::Tells {
             key: decoded(first),
             value: decoded(more),
         },
-        key => What::Tells {
+        key => VagrantEvent::Tells {
             key: key.to_owned(),
             value: decoded(rest),
         },
     };
-    Some(Line { at, machine, what })
+    Some(VagrantOutputLine { at, machine, what })
 }
 
 /// Vagrant's escapes, undone. A backslash itself is not escaped, so `\n` may also stand for those two characters.
@@ -109,17 +109,17 @@ fn undecorated(machine: Option<&str>, text: &str) -> String {
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
-impl Line {
+impl VagrantOutputLine {
     /// The line as people read it, for a log file; `None` for what only programs read.
     pub fn shown(&self) -> Option<String> {
         let machine = self.machine.as_deref().unwrap_or("vagrant");
         let text = match &self.what {
-            What::Says(text) => text.clone(),
-            What::Starts(action) => format!("[{action}]"),
-            What::Ends(action) => format!("[{action} ended]"),
+            VagrantEvent::Says(text) => text.clone(),
+            VagrantEvent::Starts(action) => format!("[{action}]"),
+            VagrantEvent::Ends(action) => format!("[{action} ended]"),
             // Said before, as text.
-            What::GivesUp { class, .. } => format!("[gave up: {class}]"),
-            What::Tells { .. } => return None,
+            VagrantEvent::GivesUp { class, .. } => format!("[gave up: {class}]"),
+            VagrantEvent::Tells { .. } => return None,
         };
         let lines: Vec<String> = text
             .lines()
@@ -138,7 +138,7 @@ mod tests {
     const NO_SUCH: &str = include_str!("../tests/samples/nosuch-mr.txt");
     const AGAIN: &str = include_str!("../tests/samples/up-again-mr.txt");
 
-    fn said_by<'a>(sample: &'a str, machine: &'a str) -> impl Iterator<Item = What> + 'a {
+    fn said_by<'a>(sample: &'a str, machine: &'a str) -> impl Iterator<Item = VagrantEvent> + 'a {
         sample
             .lines()
             .map(|line| parse(line).expect("a line of the machine-readable form"))
@@ -149,16 +149,18 @@ mod tests {
     #[test]
     fn a_real_up_is_understood_line_by_line() {
         let one: Vec<_> = said_by(UP, "one").collect();
-        assert_eq!(one[1], What::Starts("up".into()));
-        assert_eq!(one.last(), Some(&What::Ends("up".into())));
-        assert!(one.contains(&What::Says("hello, world".into())));
-        assert!(one.contains(&What::Says("Machine booted and ready!".into())));
+        assert_eq!(one[1], VagrantEvent::Starts("up".into()));
+        assert_eq!(one.last(), Some(&VagrantEvent::Ends("up".into())));
+        assert!(one.contains(&VagrantEvent::Says("hello, world".into())));
+        assert!(one.contains(&VagrantEvent::Says("Machine booted and ready!".into())));
         assert!(
-            one.contains(&What::Says("Container created: 654982bee9828b62".into())),
+            one.contains(&VagrantEvent::Says(
+                "Container created: 654982bee9828b62".into()
+            )),
             "{one:#?}"
         );
         for what in &one {
-            if let What::Says(text) = what {
+            if let VagrantEvent::Says(text) = what {
                 assert!(
                     !text.contains("one:") && !text.contains("VAGRANT_COMMA"),
                     "{text}"
@@ -171,14 +173,14 @@ mod tests {
     fn each_line_of_a_long_text_is_bare() {
         assert!(said_by(AGAIN, "two").any(|what| matches!(
             what,
-            What::Says(text) if text.starts_with("Machine already provisioned.") && text.contains("\nflag to force")
+            VagrantEvent::Says(text) if text.starts_with("Machine already provisioned.") && text.contains("\nflag to force")
         )));
     }
 
     #[test]
     fn the_class_of_an_error_is_named() {
         let last = NO_SUCH.lines().last().and_then(parse).map(|line| line.what);
-        let Some(What::GivesUp { class, text }) = last else {
+        let Some(VagrantEvent::GivesUp { class, text }) = last else {
             panic!("{last:?}")
         };
         assert_eq!(class, "Vagrant::Errors::MachineNotFound");

@@ -13,7 +13,7 @@ use ipnet::Ipv4Net;
 use serde::Serialize;
 
 use crate::engine::{Conflict, Removed, Volume};
-use crate::output::Line;
+use crate::output::VagrantOutputLine;
 use crate::{Error, MachineState, Up, Vagrant};
 
 mod containers;
@@ -85,7 +85,7 @@ impl LabProjects {
 }
 
 /// Hears each line that Vagrant says while it works; several projects may be worked on at the same time.
-pub type LineListener<'a> = dyn Fn(&Line) + Sync + 'a;
+pub type LineListener<'a> = dyn Fn(&VagrantOutputLine) + Sync + 'a;
 
 /// What runs the machines of labs.
 ///

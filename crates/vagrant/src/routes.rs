@@ -96,11 +96,11 @@ impl fmt::Display for Route {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     to: Ipv4Net,
-    asks: Asks,
+    asks: RuleTarget,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Asks {
+enum RuleTarget {
     Table(u32),
     /// The table of whichever device the packet belongs to.
     AnyTable,
@@ -159,7 +159,7 @@ fn read() -> io::Result<Vec<Route>> {
         rules = USUAL_TABLES
             .map(|table| Rule {
                 to: everything(),
-                asks: Asks::Table(table),
+                asks: RuleTarget::Table(table),
             })
             .to_vec();
     }
@@ -264,9 +264,11 @@ fn policy(message: &RuleMessage) -> Option<Rule> {
     }
     let to = Ipv4Net::new(to, message.header.dst_len).ok()?.trunc();
     let asks = match message.header.action {
-        RuleAction::ToTable if any => Asks::AnyTable,
-        RuleAction::ToTable => Asks::Table(table),
-        RuleAction::Blackhole | RuleAction::Unreachable | RuleAction::Prohibit => Asks::Refuses,
+        RuleAction::ToTable if any => RuleTarget::AnyTable,
+        RuleAction::ToTable => RuleTarget::Table(table),
+        RuleAction::Blackhole | RuleAction::Unreachable | RuleAction::Prohibit => {
+            RuleTarget::Refuses
+        }
         _ => return None,
     };
     Some(Rule { to, asks })
@@ -277,7 +279,7 @@ fn policy(message: &RuleMessage) -> Option<Rule> {
 fn effective(entries: &[Route], rules: &[Rule]) -> Vec<Route> {
     let mut found = Vec::new();
     for rule in rules {
-        if rule.asks == Asks::Refuses {
+        if rule.asks == RuleTarget::Refuses {
             found.push(Route {
                 to: rule.to,
                 device: None,
@@ -287,9 +289,9 @@ fn effective(entries: &[Route], rules: &[Rule]) -> Vec<Route> {
         }
         for entry in entries {
             let asked = match rule.asks {
-                Asks::Table(table) => entry.table == table,
-                Asks::AnyTable => true,
-                Asks::Refuses => false,
+                RuleTarget::Table(table) => entry.table == table,
+                RuleTarget::AnyTable => true,
+                RuleTarget::Refuses => false,
             };
             if asked && let Some(to) = common(entry.to, rule.to) {
                 found.push(Route {
@@ -344,7 +346,7 @@ mod tests {
         }
     }
 
-    fn rule(to: &str, asks: Asks) -> Rule {
+    fn rule(to: &str, asks: RuleTarget) -> Rule {
         Rule { to: net(to), asks }
     }
 
@@ -356,7 +358,7 @@ mod tests {
             route("10.0.0.0/8", "tun0", 52),
             route("172.16.0.0/12", "old0", 77),
         ];
-        let main = rule("0.0.0.0/0", Asks::Table(254));
+        let main = rule("0.0.0.0/0", RuleTarget::Table(254));
         let shown = |rules: &[Rule]| {
             let found = effective(&entries, rules);
             found.iter().map(ToString::to_string).collect::<Vec<_>>()
@@ -367,7 +369,7 @@ mod tests {
         ];
         assert_eq!(shown(std::slice::from_ref(&main)), usual);
         assert_eq!(
-            shown(&[main.clone(), rule("0.0.0.0/0", Asks::Table(52))]),
+            shown(&[main.clone(), rule("0.0.0.0/0", RuleTarget::Table(52))]),
             [
                 usual[0],
                 "reaches `10.0.0.0/8` through `tun0` (routing table 52)",
@@ -376,16 +378,16 @@ mod tests {
         );
         // By a rule for one destination, the table's routes lead there and nowhere else.
         assert_eq!(
-            shown(&[rule("10.244.0.0/16", Asks::Table(52))]),
+            shown(&[rule("10.244.0.0/16", RuleTarget::Table(52))]),
             ["reaches `10.244.0.0/16` through `tun0` (routing table 52)"]
         );
         assert_eq!(
-            shown(&[rule("10.96.0.0/12", Asks::Table(254))]),
+            shown(&[rule("10.96.0.0/12", RuleTarget::Table(254))]),
             ["reaches `10.96.0.0/12` through `eth0`"]
         );
-        assert_eq!(shown(&[rule("0.0.0.0/0", Asks::AnyTable)]).len(), 4);
+        assert_eq!(shown(&[rule("0.0.0.0/0", RuleTarget::AnyTable)]).len(), 4);
         assert_eq!(
-            effective(&entries, &[rule("10.0.0.0/9", Asks::Refuses)])[0].device,
+            effective(&entries, &[rule("10.0.0.0/9", RuleTarget::Refuses)])[0].device,
             None
         );
     }
@@ -457,7 +459,10 @@ mod tests {
             direct,
             ..route("192.0.2.0/24", "eth0", MAIN_TABLE)
         });
-        let found = effective(&entries, &[rule("0.0.0.0/0", Asks::Table(MAIN_TABLE))]);
+        let found = effective(
+            &entries,
+            &[rule("0.0.0.0/0", RuleTarget::Table(MAIN_TABLE))],
+        );
         assert_eq!(found, [entries[1].clone()]);
     }
 

@@ -9,11 +9,11 @@ use std::net::Ipv4Addr;
 
 use caravan_process::Program;
 use caravan_vagrant::Error;
-use caravan_vagrant::engine::{Conflict, Engine};
+use caravan_vagrant::engine::{Conflict, DockerMachines};
 use programs::Fake;
 
-fn engine(fake: &Fake) -> Engine {
-    Engine::with(Program::at(fake.program()))
+fn engine(fake: &Fake) -> DockerMachines {
+    DockerMachines::with(Program::at(fake.program()))
 }
 
 /// An engine with one running and one stopped machine of the lab `sample`, and a stranger on its network.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_process::Program;
-use caravan_vagrant::output::What;
+use caravan_vagrant::output::VagrantEvent;
 use caravan_vagrant::ssh::{Remote, Ssh};
 use caravan_vagrant::{Error, Up, Vagrant, Version};
 use programs::Fake;
@@ -34,8 +34,8 @@ fn up_runs_in_the_groups_folder_and_tells_what_happens() {
             provision: true,
         })
         .expect("it succeeds");
-    assert_eq!(told[1], What::Starts("up".to_owned()));
-    assert_eq!(told.last(), Some(&What::Ends("up".to_owned())));
+    assert_eq!(told[1], VagrantEvent::Starts("up".to_owned()));
+    assert_eq!(told.last(), Some(&VagrantEvent::Ends("up".to_owned())));
     assert_eq!(
         fake.args(0),
         [

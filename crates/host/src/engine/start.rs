@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use caravan_lab::Provider;
 use caravan_process::{Program, interrupt};
 
-use super::{Engine, QUESTION, look};
+use super::{EngineState, QUESTION, look};
 use crate::error::{Error, UnfitNeed};
 use crate::packages;
 use crate::probe::{Cure, NeedState, SBIN};
@@ -40,12 +40,12 @@ impl fmt::Display for Starter {
 }
 
 /// What can start an engine here, on the socket where nothing answers.
-pub(super) fn starter() -> Engine {
+pub(super) fn starter() -> EngineState {
     if systemd_runs() {
         match unit_state().as_str() {
-            "loaded" => return Engine::Stopped(Starter::Systemd),
+            "loaded" => return EngineState::Stopped(Starter::Systemd),
             "masked" => {
-                return Engine::Unfit {
+                return EngineState::Unfit {
                     found: "does not run, and its unit `docker.service` is masked".to_owned(),
                     cure: Cure::Hand("`sudo systemctl unmask docker`".to_owned()),
                 };
@@ -54,12 +54,12 @@ pub(super) fn starter() -> Engine {
         }
     }
     let Ok(dockerd) = Program::find_also_in("dockerd", &SBIN) else {
-        return Engine::Absent("the command `docker` is here, an engine is not".to_owned());
+        return EngineState::Absent("the command `docker` is here, an engine is not".to_owned());
     };
     // What it starts: it ends at once without the first two, and no machine gets far without the third.
     for helper in ["containerd", "iptables", "runc"] {
         if Program::find_also_in(helper, &SBIN).is_err() {
-            return Engine::Absent(format!(
+            return EngineState::Absent(format!(
                 "`{}` is here, and `{helper}`, which it needs, is not",
                 dockerd.path().display()
             ));
@@ -71,10 +71,10 @@ pub(super) fn starter() -> Engine {
         .output()
         .is_ok_and(|output| output.success() && output.stdout.contains("Docker"));
     if works {
-        Engine::Stopped(Starter::Daemon(dockerd))
+        EngineState::Stopped(Starter::Daemon(dockerd))
     } else {
         let place = dockerd.path().display().to_string();
-        Engine::Unfit {
+        EngineState::Unfit {
             found: format!("does not run, and `{place}` does not work"),
             cure: Cure::Replace(format!(
                 "`{place} --version` shows why; repair or remove it"
@@ -120,8 +120,8 @@ pub fn start_for(provider: Provider) -> Result<Option<String>, Error> {
 /// user may not start it, [`Error::Unfit`] for one that must not be started or used, [`Error::Process`].
 pub fn start() -> Result<Option<String>, Error> {
     let starter = match look() {
-        Engine::Running(_) => return Ok(None),
-        Engine::Stopped(starter) => starter,
+        EngineState::Running(_) => return Ok(None),
+        EngineState::Stopped(starter) => starter,
         other => return Err(refused(other)),
     };
     packages::admit()?;
@@ -138,8 +138,8 @@ pub fn start() -> Result<Option<String>, Error> {
     let began = Instant::now();
     loop {
         match look() {
-            Engine::Running(_) => return Ok(Some(how)),
-            Engine::Stopped(_) => {}
+            EngineState::Running(_) => return Ok(Some(how)),
+            EngineState::Stopped(_) => {}
             other => return Err(refused(other)),
         }
         if interrupt::raised() {
@@ -158,7 +158,7 @@ pub fn start() -> Result<Option<String>, Error> {
 }
 
 /// Why there is nothing to start.
-fn refused(engine: Engine) -> Error {
+fn refused(engine: EngineState) -> Error {
     let (found, cure) = match NeedState::from(engine) {
         NeedState::Lacking { found, cure } => (found, cure),
         NeedState::Met(found) | NeedState::Asleep(found) => (found, Cure::Package),

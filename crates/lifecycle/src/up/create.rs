@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use caravan_cluster::phase::Phase;
 use caravan_cluster::timeline::PhaseOutcome;
 use caravan_vagrant::Vagrant;
-use caravan_vagrant::output::What;
+use caravan_vagrant::output::VagrantEvent;
 use caravan_vagrant::provider::{LabProjects, MachineProvider};
 
 use super::Up;
@@ -65,7 +65,7 @@ pub(super) fn group(
             };
             match &line.what {
                 // The provisioner is the last that Vagrant does to a machine; from then on it makes itself.
-                What::Ends(action) if action == "up" => {
+                VagrantEvent::Ends(action) if action == "up" => {
                     up.run.end(machine, Phase::Create, PhaseOutcome::Done, "");
                     tell(told, GroupEvent::Made(machine.to_owned()));
                 }

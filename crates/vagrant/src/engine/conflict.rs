@@ -114,7 +114,7 @@ impl Conflict {
 
 /// What a lab wants.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish<'a> {
+pub struct NetworkWish<'a> {
     /// Its name.
     pub lab: &'a str,
     /// Its subnet.
@@ -125,7 +125,7 @@ pub struct Wish<'a> {
 
 /// Compares what a lab wants with its own containers, the engine's networks and this computer's routes.
 pub fn conflicts(
-    wish: &Wish<'_>,
+    wish: &NetworkWish<'_>,
     own: &[Container],
     networks: &[Network],
     routes: &[Route],

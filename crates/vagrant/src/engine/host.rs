@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use caravan_docker::is_gone;
 
-use super::Engine;
+use super::DockerMachines;
 use crate::Error;
 
 /// The volume in which the nodes of all labs keep what they changed on their host; `container-compat` on a machine writes
@@ -17,7 +17,7 @@ const IMAGE_LABEL: &str = "label=caravan.image";
 /// How long it may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
-impl Engine {
+impl DockerMachines {
     /// Puts back what machines changed on the engine's computer, once no lab has a machine there any more, and removes the
     /// note of it. The script decides itself what may be put back, and a second call finds nothing to do.
     ///

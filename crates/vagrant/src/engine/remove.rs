@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Engine, filter};
+use super::{DockerMachines, filter};
 use crate::Error;
 
 /// What was removed, by name.
@@ -23,7 +23,7 @@ impl Removed {
     }
 }
 
-impl Engine {
+impl DockerMachines {
     /// Removes what carries the label of `lab`: containers with their anonymous volumes, networks, volumes. Containers
     /// that run are killed; it all is thrown away, so nothing in it has to end in peace.
     ///

@@ -5,8 +5,8 @@ fn networks() -> Vec<Network> {
     Network::read(include_str!("../../../docker/samples/networks.json")).expect("a sample")
 }
 
-fn wish<'a>(lab: &'a str, subnet: &str) -> Wish<'a> {
-    Wish {
+fn wish<'a>(lab: &'a str, subnet: &str) -> NetworkWish<'a> {
+    NetworkWish {
         lab,
         subnet: subnet.parse().expect("a subnet"),
         addresses: &[],

@@ -9,7 +9,7 @@ use caravan_process::interrupt;
 
 use super::Group;
 use crate::Error;
-use crate::output::{self, Line, What};
+use crate::output::{self, VagrantEvent, VagrantOutputLine};
 
 /// How long a command waits for another Vagrant on the same machine: one that a killed runner left behind ends by itself.
 const LOCK_WAIT: Duration = Duration::from_secs(180);
@@ -26,7 +26,7 @@ impl Group {
         &self,
         args: &[&str],
         log: &Path,
-        on_line: &mut dyn FnMut(&Line),
+        on_line: &mut dyn FnMut(&VagrantOutputLine),
     ) -> Result<(), Error> {
         let began = Instant::now();
         loop {
@@ -49,7 +49,7 @@ impl Group {
         &self,
         args: &[&str],
         log: &Path,
-        on_line: &mut dyn FnMut(&Line),
+        on_line: &mut dyn FnMut(&VagrantOutputLine),
     ) -> Result<(), Error> {
         let file_error = |source| Error::File {
             path: log.to_owned(),
@@ -68,7 +68,7 @@ impl Group {
             .into_temp_path();
         let call = self.vagrant.create_call(self, args);
         let command = call.to_string();
-        let mut told = Told::default();
+        let mut told = LastWords::default();
         let mut trouble = None;
         let ended = call.logged(&raw, &mut |text| {
             let parsed = output::parse(text);
@@ -108,14 +108,14 @@ impl Group {
 
 /// What a run has said that an error wants to repeat.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct LastWords {
     pub(super) refusal: Option<(String, String)>,
     said: Vec<String>,
 }
 
-impl Told {
-    pub(super) fn hear(&mut self, line: &Line) {
-        if let What::GivesUp { class, text } = &line.what {
+impl LastWords {
+    pub(super) fn hear(&mut self, line: &VagrantOutputLine) {
+        if let VagrantEvent::GivesUp { class, text } = &line.what {
             self.refusal = Some((class.clone(), text.clone()));
         }
     }

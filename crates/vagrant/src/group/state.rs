@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::output::{self, What};
+use crate::output::{self, VagrantEvent};
 
 /// What Vagrant knows of one machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,7 +57,7 @@ impl MachineState {
 pub(super) fn statuses(said: &str) -> Vec<MachineStatus> {
     let mut found: Vec<MachineStatus> = Vec::new();
     for line in said.lines().filter_map(output::parse) {
-        let (Some(name), What::Tells { key, value }) = (line.machine, line.what) else {
+        let (Some(name), VagrantEvent::Tells { key, value }) = (line.machine, line.what) else {
             continue;
         };
         let place = match found.iter().position(|machine| machine.name == name) {

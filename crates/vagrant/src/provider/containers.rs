@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 
 use super::{FoundMachine, LabProjects, LineListener, MachineProvider, in_projects};
-use crate::engine::{Conflict, Container, Engine, Removed, Volume};
+use crate::engine::{Conflict, Container, DockerMachines, Removed, Volume};
 use crate::{Error, MachineState, Vagrant, notes};
 
 /// Machines that a container engine runs.
@@ -42,12 +42,12 @@ impl MachineProvider for Containers {
     }
 
     fn machines(&self, lab: &str, _projects: &LabProjects) -> Result<Vec<FoundMachine>, Error> {
-        let containers = Engine::find()?.machines(Some(lab))?;
+        let containers = DockerMachines::find()?.machines(Some(lab))?;
         Ok(containers.into_iter().map(FoundMachine::from).collect())
     }
 
     fn volumes(&self, lab: &str) -> Result<Vec<Volume>, Error> {
-        Engine::find()?.volumes(Some(lab))
+        DockerMachines::find()?.volumes(Some(lab))
     }
 
     fn labs(&self) -> Result<Vec<String>, Error> {
@@ -66,7 +66,7 @@ impl MachineProvider for Containers {
         subnet: Ipv4Net,
         addresses: &[(String, Ipv4Addr)],
     ) -> Result<Vec<Conflict>, Error> {
-        Engine::find()?.conflicts(lab, subnet, addresses)
+        DockerMachines::find()?.conflicts(lab, subnet, addresses)
     }
 
     fn stop(
@@ -76,7 +76,7 @@ impl MachineProvider for Containers {
         grace: Duration,
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        Engine::find()?.stop(ids(machines), grace)
+        DockerMachines::find()?.stop(ids(machines), grace)
     }
 
     fn remove(
@@ -86,7 +86,7 @@ impl MachineProvider for Containers {
         goodbye: Option<Duration>,
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        let engine = Engine::find()?;
+        let engine = DockerMachines::find()?;
         if let Some(goodbye) = goodbye {
             engine.stop(ids(machines), goodbye)?;
         }
@@ -112,15 +112,15 @@ impl MachineProvider for Containers {
     }
 
     fn remove_volumes(&self, names: &[&str]) -> Result<(), Error> {
-        Engine::find()?.remove_volumes(names.iter().copied())
+        DockerMachines::find()?.remove_volumes(names.iter().copied())
     }
 
     fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
-        Engine::find()?.remove_leftovers(lab)
+        DockerMachines::find()?.remove_leftovers(lab)
     }
 
     fn put_host_back(&self) -> Result<(), Error> {
-        Engine::find()?.put_host_back().map(drop)
+        DockerMachines::find()?.put_host_back().map(drop)
     }
 }
 
@@ -133,8 +133,10 @@ fn ids<'a>(machines: &[&'a FoundMachine]) -> impl Iterator<Item = &'a str> {
 }
 
 /// What the engine has; nothing where none was ever installed.
-fn if_installed<T>(ask: impl FnOnce(&Engine) -> Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
-    match Engine::find() {
+fn if_installed<T>(
+    ask: impl FnOnce(&DockerMachines) -> Result<Vec<T>, Error>,
+) -> Result<Vec<T>, Error> {
+    match DockerMachines::find() {
         Ok(engine) => ask(&engine),
         Err(Error::Process(caravan_process::Error::NotFound { .. })) => Ok(Vec::new()),
         Err(error) => Err(error),

@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 
 use super::{FoundMachine, LabProjects, LineListener, MachineProvider, by_server};
 use crate::engine::{Conflict, Removed, Volume};
-use crate::output::Line;
+use crate::output::VagrantOutputLine;
 use crate::{Error, Group, MachineState, Vagrant};
 
 /// Machines that a hypervisor runs, by a provider of Vagrant's.
@@ -140,7 +140,7 @@ impl MachineProvider for VirtualMachines {
 
 /// What is done with some machines of a project.
 type GroupAction =
-    dyn Fn(&Group, &[&str], &Path, &mut dyn FnMut(&Line)) -> Result<(), Error> + Sync;
+    dyn Fn(&Group, &[&str], &Path, &mut dyn FnMut(&VagrantOutputLine)) -> Result<(), Error> + Sync;
 
 /// Does `action` to the machines of each project, in threads side by side; the first project's error, after the others
 /// have ended.

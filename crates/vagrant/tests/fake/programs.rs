@@ -1,6 +1,6 @@
 //! A stand-in for a program, in a folder of its own, with what it is to say and what it was asked.
 
-use caravan_vagrant::output::What;
+use caravan_vagrant::output::VagrantEvent;
 use caravan_vagrant::{Error, Group, Up, Vagrant};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -62,7 +62,7 @@ impl Fake {
     }
 
     /// Runs `up` of everything and returns what was told of the machine `one`.
-    pub(crate) fn up(&self, up: &Up<'_>) -> Result<Vec<What>, Error> {
+    pub(crate) fn up(&self, up: &Up<'_>) -> Result<Vec<VagrantEvent>, Error> {
         let mut told = Vec::new();
         self.group().up(up, &self.path("log"), &mut |line| {
             if line.machine.as_deref() == Some("one") {
