@@ -1,6 +1,6 @@
 //! `cargo xtask bundle`: the software that machines run.
 
-use caravan_bundle::{AddOn, Bundle, Cache, Source, add_on};
+use caravan_bundle::{AddOn, Bundle, Cache, SoftwareSource, add_on};
 use caravan_bundle::{docker, image};
 use caravan_host::Purpose;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::setup;
 use crate::show::report;
 use crate::show::screen::Screen;
 use crate::show::table;
-use crate::software::{Told, source};
+use crate::software::{BundleProgress, source};
 
 /// A bundle, for programs.
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ struct Line<'a> {
     kubernetes: &'a str,
     etcd: &'a str,
     containerd: &'a str,
-    source: Source,
+    source: SoftwareSource,
     arch: String,
     bytes: u64,
     dir: String,
@@ -31,7 +31,7 @@ struct Line<'a> {
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error> {
     let cache = environment::cache()?;
-    let told = Told(screen);
+    let told = BundleProgress(screen);
     match &flags.action {
         BundleAction::Build {
             source: from,
@@ -91,10 +91,17 @@ fn build(
     purpose.running = false;
     setup::ensure(purpose, yes, screen)?;
     let (from, settings) = (source(from), environment::download_settings());
-    let bundle = caravan_bundle::ensure(cache, minor, from, &settings, &Told(screen))?;
+    let bundle = caravan_bundle::ensure(cache, minor, from, &settings, &BundleProgress(screen))?;
     println!("{}", bundle.dir.display());
     if let Some(network) = pod_network {
-        let made = add_on::ensure(cache, minor, network.into(), from, &settings, &Told(screen))?;
+        let made = add_on::ensure(
+            cache,
+            minor,
+            network.into(),
+            from,
+            &settings,
+            &BundleProgress(screen),
+        )?;
         println!("{}", made.dir.display());
     }
     Ok(())

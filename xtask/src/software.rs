@@ -1,6 +1,6 @@
 //! The bridge between `bundle` and the rest: which software machines run, and the image that has it.
 
-use caravan_bundle::{Base, Cache, Event, Network, Progress, Source, add_on, image};
+use caravan_bundle::{Base, BundleEvent, Cache, Network, Progress, SoftwareSource, add_on, image};
 use caravan_cluster::timeline::RUN;
 use caravan_host::Purpose;
 use caravan_lab::Lab;
@@ -47,7 +47,7 @@ pub(crate) fn image(
     screen: &Screen,
 ) -> Result<String, Error> {
     let cache = environment::cache()?;
-    let told = Told(screen);
+    let told = BundleProgress(screen);
     setup::ensure(lacking(&cache, minor, network, origin)?, yes, screen)?;
     let from = source(origin.source);
     let docker = caravan_bundle::docker::find()?;
@@ -112,11 +112,11 @@ fn lacking(
 }
 
 /// The source, as `bundle` names it.
-pub(crate) fn source(source: flags::Source) -> Source {
+pub(crate) fn source(source: flags::Source) -> SoftwareSource {
     match source {
-        flags::Source::Auto => Source::Auto,
-        flags::Source::Download => Source::Download,
-        flags::Source::Go => Source::Go,
+        flags::Source::Auto => SoftwareSource::Auto,
+        flags::Source::Download => SoftwareSource::Download,
+        flags::Source::Go => SoftwareSource::Go,
     }
 }
 
@@ -130,15 +130,15 @@ pub(crate) fn base(base: flags::Base) -> Base {
 }
 
 /// Shows on the screen what `bundle` tells.
-pub(crate) struct Told<'a>(pub(crate) &'a Screen);
+pub(crate) struct BundleProgress<'a>(pub(crate) &'a Screen);
 
-impl Progress for Told<'_> {
-    fn event(&self, event: &Event<'_>) {
+impl Progress for BundleProgress<'_> {
+    fn event(&self, event: &BundleEvent<'_>) {
         let screen = self.0;
         match event {
-            Event::Started { text } => screen.now(text, ""),
-            Event::Ended { text, seconds } => screen.done(text, &format!("{seconds:.1} s")),
-            Event::Bytes { item, done, total } => {
+            BundleEvent::Started { text } => screen.now(text, ""),
+            BundleEvent::Ended { text, seconds } => screen.done(text, &format!("{seconds:.1} s")),
+            BundleEvent::Bytes { item, done, total } => {
                 let mib = |bytes: u64| bytes / (1024 * 1024);
                 let text = match total {
                     Some(total) => format!("{item}: {} of {} MiB", mib(*done), mib(*total)),
@@ -146,8 +146,8 @@ impl Progress for Told<'_> {
                 };
                 screen.detail(RUN, &text);
             }
-            Event::Line { text } => screen.detail(RUN, text),
-            Event::Note { text } => screen.say(text),
+            BundleEvent::Line { text } => screen.detail(RUN, text),
+            BundleEvent::Note { text } => screen.say(text),
             _ => {}
         }
     }

@@ -24,7 +24,7 @@ use crate::entry::{self, Manifest};
 use crate::pins::{Arch, Pins};
 use crate::progress::{Progress, Silent, step};
 use crate::registry::{Reference, Registry};
-use crate::source::{DownloadSettings, Source, published_or_go};
+use crate::source::{DownloadSettings, SoftwareSource, published_or_go};
 use crate::{Error, compile};
 
 /// Where the published manifest is in an add-on.
@@ -42,7 +42,7 @@ pub struct AddOn {
     /// Its version, without a `v`.
     pub version: String,
     /// Which of the two sources it was made from.
-    pub source: Source,
+    pub source: SoftwareSource,
     /// For which processors.
     pub arch: Arch,
     /// Its images, as machines know them; with digests where they came from a registry.
@@ -67,7 +67,7 @@ pub struct NetworkImage {
 struct About {
     network: Network,
     version: String,
-    source: Source,
+    source: SoftwareSource,
     arch: Arch,
     images: Vec<NetworkImage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ struct About {
 
 /// Makes sure that there is `network` for Kubernetes `minor` and this computer's processor.
 ///
-/// One that is in the cache, from the asked source or for [`Source::Auto`] from either, is checked and returned.
+/// One that is in the cache, from the asked source or for [`SoftwareSource::Auto`] from either, is checked and returned.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub fn ensure(
     cache: &Cache,
     minor: &str,
     network: Network,
-    source: Source,
+    source: SoftwareSource,
     settings: &DownloadSettings,
     progress: &dyn Progress,
 ) -> Result<AddOn, Error> {
@@ -110,7 +110,7 @@ pub fn is_made(
     cache: &Cache,
     minor: &str,
     network: Network,
-    source: Source,
+    source: SoftwareSource,
 ) -> Result<bool, Error> {
     let pins = Pins::of(minor, Arch::host()?)?;
     for &source in sources(network, source)? {
@@ -123,11 +123,13 @@ pub fn is_made(
 }
 
 /// The sources whose add-ons will do for `source`.
-fn sources(network: Network, source: Source) -> Result<&'static [Source], Error> {
+fn sources(network: Network, source: SoftwareSource) -> Result<&'static [SoftwareSource], Error> {
     match (network, source) {
         (Network::Flannel, _) => Ok(source.choices()),
-        (Network::Calico, Source::Auto | Source::Download) => Ok(&[Source::Download]),
-        (Network::Calico, Source::Go) => Err(Error::NotBuilt {
+        (Network::Calico, SoftwareSource::Auto | SoftwareSource::Download) => {
+            Ok(&[SoftwareSource::Download])
+        }
+        (Network::Calico, SoftwareSource::Go) => Err(Error::NotBuilt {
             network: network.as_str(),
         }),
     }
@@ -140,7 +142,7 @@ fn sources(network: Network, source: Source) -> Result<&'static [Source], Error>
 /// [`Error::UnknownMinor`], [`Error::UnknownProcessor`], and what reading the cache meets.
 pub fn find(cache: &Cache, minor: &str, network: Network) -> Result<Option<AddOn>, Error> {
     let pins = Pins::of(minor, Arch::host()?)?;
-    for source in [Source::Download, Source::Go] {
+    for source in [SoftwareSource::Download, SoftwareSource::Go] {
         let place = cache.add_ons()?.join(id(&pins, network, source));
         if let Some(manifest) = entry::read(&place)? {
             return AddOn::of(place, &manifest).map(Some);
@@ -172,7 +174,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn ensure(&self, source: Source) -> Result<AddOn, Error> {
+    fn ensure(&self, source: SoftwareSource) -> Result<AddOn, Error> {
         let sources = sources(self.network, source)?;
         for &source in sources {
             if let Some(found) = self.cached(source)? {
@@ -192,14 +194,14 @@ impl Maker<'_> {
     }
 
     /// The add-on of `source` if it is there and whole. A damaged one is told of and treated as absent.
-    fn cached(&self, source: Source) -> Result<Option<AddOn>, Error> {
+    fn cached(&self, source: SoftwareSource) -> Result<Option<AddOn>, Error> {
         let place = self.place(source)?;
         entry::usable(&place, self.network, self.progress)?
             .map(|manifest| AddOn::of(place, &manifest))
             .transpose()
     }
 
-    fn place(&self, source: Source) -> Result<PathBuf, Error> {
+    fn place(&self, source: SoftwareSource) -> Result<PathBuf, Error> {
         let id = id(&self.pins, self.network, source);
         Ok(self.cache.add_ons()?.join(id))
     }
@@ -214,7 +216,7 @@ impl Maker<'_> {
         self.registry().resolve(&image).map(drop)
     }
 
-    fn make(&self, source: Source) -> Result<AddOn, Error> {
+    fn make(&self, source: SoftwareSource) -> Result<AddOn, Error> {
         let place = self.place(source)?;
         let name = format!("add-on-{}", id(&self.pins, self.network, source));
         let _lock = self.cache.lock(&name, self.progress)?;
@@ -224,11 +226,11 @@ impl Maker<'_> {
         }
         let workshop = self.cache.workshop(&name)?;
         let (images, toolchain) = match source {
-            Source::Go => {
+            SoftwareSource::Go => {
                 let (images, toolchain) = self.build(&name, &workshop)?;
                 (images, Some(toolchain))
             }
-            Source::Download | Source::Auto => {
+            SoftwareSource::Download | SoftwareSource::Auto => {
                 let text = format!("download {}", self.network);
                 let images = step(self.progress, &text, || self.download(&workshop))?;
                 (images, None)

@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::digest::Recipe;
 use crate::entry;
 use crate::pins::Arch;
-use crate::progress::{Event, Progress, Silent, step};
+use crate::progress::{BundleEvent, Progress, Silent, step};
 use crate::{Error, debian};
 
 const PACKAGES: &str = include_str!("../image/packages.txt");
@@ -138,7 +138,7 @@ pub(crate) fn ensure(
             let text = format!(
                 "the registry's base image cannot be had ({registry}); making one from Debian packages"
             );
-            progress.event(&Event::Note { text: &text });
+            progress.event(&BundleEvent::Note { text: &text });
             make(cache, Base::Debian, docker, progress).map_err(|packages| match packages {
                 Error::Interrupted => Error::Interrupted,
                 packages => Error::Base {

@@ -13,9 +13,9 @@ use crate::download::Downloader;
 use crate::entry::{self, Manifest};
 use crate::oci::{self, Image};
 use crate::pins::{Arch, Pins};
-use crate::progress::{Event, Progress, Silent, step};
+use crate::progress::{BundleEvent, Progress, Silent, step};
 use crate::software::{KUBE_PROXY, Software, images, software};
-use crate::source::{DownloadSettings, Source, published_or_go};
+use crate::source::{DownloadSettings, SoftwareSource, published_or_go};
 use crate::{Error, compile, download};
 
 /// Goes into every bundle's name: a change of how bundles are laid out or images are written gives other bundles.
@@ -31,7 +31,7 @@ pub struct Bundle {
     /// What is in it.
     pub software: Software,
     /// Which of the two sources it was made from.
-    pub source: Source,
+    pub source: SoftwareSource,
     /// For which processors.
     pub arch: Arch,
     /// The sum over all of its files.
@@ -42,7 +42,7 @@ pub struct Bundle {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct About {
-    source: Source,
+    source: SoftwareSource,
     arch: Arch,
     software: Software,
     /// What compiled it, where something was compiled from Go modules.
@@ -52,7 +52,7 @@ struct About {
 
 /// Makes sure that there is a bundle for Kubernetes `minor` (`1.36`) and this computer's processor.
 ///
-/// A bundle that is in the cache, from the asked source or for [`Source::Auto`] from either, is checked and returned.
+/// A bundle that is in the cache, from the asked source or for [`SoftwareSource::Auto`] from either, is checked and returned.
 /// A damaged one is made again.
 ///
 /// # Errors
@@ -61,7 +61,7 @@ struct About {
 pub fn ensure(
     cache: &Cache,
     minor: &str,
-    source: Source,
+    source: SoftwareSource,
     settings: &DownloadSettings,
     progress: &dyn Progress,
 ) -> Result<Bundle, Error> {
@@ -80,7 +80,7 @@ pub fn ensure(
 /// # Errors
 ///
 /// [`Error`] when nothing is pinned for `minor`, or the cache cannot be read.
-pub fn is_made(cache: &Cache, minor: &str, source: Source) -> Result<bool, Error> {
+pub fn is_made(cache: &Cache, minor: &str, source: SoftwareSource) -> Result<bool, Error> {
     let pins = Pins::of(minor, Arch::host()?)?;
     for &source in source.choices() {
         if find(cache, &id(&pins, source), &Silent)?.is_some() {
@@ -100,15 +100,15 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn ensure(&self, source: Source) -> Result<Bundle, Error> {
+    fn ensure(&self, source: SoftwareSource) -> Result<Bundle, Error> {
         for &source in source.choices() {
             if let Some(bundle) = find(self.cache, &id(&self.pins, source), self.progress)? {
                 return Ok(bundle);
             }
         }
         let source = match source {
-            Source::Download | Source::Go => source,
-            Source::Auto => published_or_go(self.reach(), self.progress, |why| {
+            SoftwareSource::Download | SoftwareSource::Go => source,
+            SoftwareSource::Auto => published_or_go(self.reach(), self.progress, |why| {
                 format!(
                     "the published files cannot be had ({why}); building the same versions from Go modules"
                 )
@@ -131,7 +131,7 @@ impl Maker<'_> {
         })
     }
 
-    fn make(&self, source: Source) -> Result<Bundle, Error> {
+    fn make(&self, source: SoftwareSource) -> Result<Bundle, Error> {
         let (cache, pins, progress) = (self.cache, &self.pins, self.progress);
         let id = id(pins, source);
         let name = format!("bundle-{id}");
@@ -149,14 +149,14 @@ impl Maker<'_> {
             progress,
         };
         let toolchain = match source {
-            Source::Go => {
+            SoftwareSource::Go => {
                 // Measured with every cache empty; nobody should take the first of these steps for one that hangs.
-                progress.event(&Event::Note {
+                progress.event(&BundleEvent::Note {
                     text: "software is built from Go modules, once: about ten minutes on two cores",
                 });
                 Some(compile::go(&COMPONENTS, pins, &self.tools, &site)?)
             }
-            Source::Download | Source::Auto => {
+            SoftwareSource::Download | SoftwareSource::Auto => {
                 step(progress, "download the published files", || {
                     self.download(&workshop)
                 })?;
@@ -182,7 +182,7 @@ impl Maker<'_> {
             toolchain,
         };
         let manifest = entry::finish(&workshop, &place, about)?;
-        if source == Source::Download {
+        if source == SoftwareSource::Download {
             let sums = pins
                 .artifacts
                 .iter()
@@ -236,12 +236,12 @@ fn write_images(pins: &Pins, bundle: &Path) -> Result<(), Error> {
 }
 
 /// The name of the bundle that `source` gives for `pins`.
-fn id(pins: &Pins, source: Source) -> String {
+fn id(pins: &Pins, source: SoftwareSource) -> String {
     let mut recipe = Recipe::new(FORMAT);
     recipe.add(&pins.minor);
     recipe.add(pins.arch.as_str());
     match source {
-        Source::Go => {
+        SoftwareSource::Go => {
             recipe.add("go");
             for component in &COMPONENTS {
                 component
@@ -250,7 +250,7 @@ fn id(pins: &Pins, source: Source) -> String {
                     .for_each(|part| recipe.add(part));
             }
         }
-        Source::Download | Source::Auto => {
+        SoftwareSource::Download | SoftwareSource::Auto => {
             recipe.add("download");
             for artifact in &pins.artifacts {
                 recipe.add(&artifact.sha256);

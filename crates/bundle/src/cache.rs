@@ -19,7 +19,7 @@ use std::time::Duration;
 use caravan_process::interrupt;
 
 use crate::Error;
-use crate::progress::{Event, Progress};
+use crate::progress::{BundleEvent, Progress};
 
 /// Held while files come: two runners would write the same parts.
 pub(crate) const DOWNLOADS: &str = "downloads";
@@ -132,7 +132,7 @@ impl Cache {
                     "waiting for {held_by}, which works on the same (lock `{}`)",
                     path.display()
                 );
-                progress.event(&Event::Note { text: &text });
+                progress.event(&BundleEvent::Note { text: &text });
             }
             if interrupt::raised() {
                 return Err(Error::Interrupted);

@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::cache::Cache;
 use crate::digest::{self, CopyError, Hashing};
 use crate::entry::{self, MANIFEST, Manifest};
-use crate::progress::{Event, Progress, step};
+use crate::progress::{BundleEvent, Progress, step};
 use crate::shelf::{entries, name, resolve};
 use crate::{Error, oci};
 
@@ -90,7 +90,7 @@ fn pack(
                 )
                 .map_err(write())?;
             done += file.size;
-            progress.event(&Event::Bytes {
+            progress.event(&BundleEvent::Bytes {
                 item: "export",
                 done,
                 total: Some(total),

@@ -9,7 +9,7 @@ use caravan_process::Program;
 use crate::components::Component;
 use crate::needs::{self, Go};
 use crate::pins::{Arch, Pins};
-use crate::progress::{Event, Progress, step};
+use crate::progress::{BundleEvent, Progress, step};
 use crate::{Error, cache};
 
 /// A program of our own.
@@ -146,7 +146,7 @@ fn build(component: &Component, pins: &Pins, go: &Program, site: &Site<'_>) -> R
             call = call.env_remove(name);
         }
         call.logged(site.log, &mut |text| {
-            site.progress.event(&Event::Line { text })
+            site.progress.event(&BundleEvent::Line { text })
         })
         .map_err(Error::program(format!(
             "build {} from Go modules",
@@ -224,7 +224,7 @@ pub(crate) fn own(
         .env_remove("RUSTFLAGS")
         .dir(&folder)
         .logged(site.log, &mut |text| {
-            site.progress.event(&Event::Line { text })
+            site.progress.event(&BundleEvent::Line { text })
         })
         .map_err(Error::program(format!("compile {}", program.name)))?;
     take(&folder.join(program.name), to)

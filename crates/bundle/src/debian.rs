@@ -11,7 +11,7 @@ use caravan_process::Program;
 
 use crate::Error;
 use crate::error::Remedy;
-use crate::progress::{Event, Progress};
+use crate::progress::{BundleEvent, Progress};
 
 /// The release: the one that the packages of `image/packages.txt` were chosen for.
 pub const SUITE: &str = "bookworm";
@@ -94,7 +94,7 @@ pub(crate) fn make(
         .args(&sources)
         .env("SOURCE_DATE_EPOCH", "0")
         .env("DEBIAN_FRONTEND", "noninteractive");
-    call.logged(log, &mut |text| progress.event(&Event::Line { text }))
+    call.logged(log, &mut |text| progress.event(&BundleEvent::Line { text }))
         .map_err(Error::program("make the base system from Debian packages"))
 }
 

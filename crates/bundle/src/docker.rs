@@ -5,7 +5,7 @@ use std::path::Path;
 use caravan_docker::DockerCli;
 
 use crate::Error;
-use crate::progress::{Event, Progress};
+use crate::progress::{BundleEvent, Progress};
 
 const ASKING: &str = "ask the container engine for its images";
 
@@ -41,7 +41,7 @@ pub(crate) fn build(
 ) -> Result<(), Error> {
     docker
         .build(name, context, args, log, &mut |text| {
-            progress.event(&Event::Line { text });
+            progress.event(&BundleEvent::Line { text });
         })
         .map_err(Error::program(format!("build the image `{name}`")))
 }

@@ -18,7 +18,7 @@ use ureq::{Agent, ResponseExt as _};
 use crate::cache::Cache;
 use crate::digest::CopyError;
 use crate::pins::Artifact;
-use crate::progress::{Event, Progress};
+use crate::progress::{BundleEvent, Progress};
 use crate::source::{DownloadSettings, Proxy};
 use crate::transport::StallConnector;
 use crate::{Error, digest};
@@ -194,7 +194,7 @@ impl Downloader {
             let (sum, length) = digest::of_file(&whole).map_err(Error::file("read", &whole))?;
             if sum == wanted.sha256 {
                 let total = Some(length);
-                progress.event(&Event::Bytes {
+                progress.event(&BundleEvent::Bytes {
                     item: wanted.name,
                     done: length,
                     total,
@@ -278,7 +278,7 @@ impl Downloader {
             file.write_all(&buffer[..read])
                 .map_err(Error::file("write", part))?;
             done += read as u64;
-            progress.event(&Event::Bytes {
+            progress.event(&BundleEvent::Bytes {
                 item: wanted.name,
                 done,
                 total,

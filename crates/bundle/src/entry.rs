@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::progress::{Event, Progress};
+use crate::progress::{BundleEvent, Progress};
 use crate::{Error, cache, digest};
 
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -215,7 +215,7 @@ pub(crate) fn usable(
     match open(place) {
         Err(error @ (Error::Damaged { .. } | Error::Malformed { .. })) => {
             let text = format!("{error}; {what} is made again");
-            progress.event(&Event::Note { text: &text });
+            progress.event(&BundleEvent::Note { text: &text });
             Ok(None)
         }
         other => other,

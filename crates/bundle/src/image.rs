@@ -27,7 +27,7 @@ use crate::cache::Cache;
 use crate::digest::Recipe;
 use crate::docker::{build, has_image, images_labelled};
 use crate::oci::{self, Image};
-use crate::progress::{Event, Progress, step};
+use crate::progress::{BundleEvent, Progress, step};
 use crate::software::KUBE_PROXY;
 use crate::{Error, proxy_root};
 
@@ -234,7 +234,7 @@ impl Baking<'_> {
         self.docker
             .call(["start", "--attach", &container])
             .logged(self.log, &mut |text| {
-                self.progress.event(&Event::Line { text })
+                self.progress.event(&BundleEvent::Line { text })
             })
             .map_err(Error::program(doing))?;
         let software = &self.bundle.software;

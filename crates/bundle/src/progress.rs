@@ -5,16 +5,16 @@ use std::time::Instant;
 /// Hears what happens while a bundle or an image is made. Called from several threads.
 pub trait Progress: Sync {
     /// Takes note of `event`.
-    fn event(&self, event: &Event<'_>);
+    fn event(&self, event: &BundleEvent<'_>);
 }
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum BundleEvent<'a> {
     /// A step begins. `text` says what it does: `build etcd 3.6.14`.
     Started {
-        /// What it does; also its name in [`Event::Ended`].
+        /// What it does; also its name in [`BundleEvent::Ended`].
         text: &'a str,
     },
     /// A step ended well.
@@ -50,7 +50,7 @@ pub enum Event<'a> {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn event(&self, _: &Event<'_>) {}
+    fn event(&self, _: &BundleEvent<'_>) {}
 }
 
 /// Does `work` as one step named `text`; a step that fails has no end, its error says how.
@@ -60,9 +60,9 @@ pub(crate) fn step<T, E>(
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     let since = Instant::now();
-    progress.event(&Event::Started { text });
+    progress.event(&BundleEvent::Started { text });
     let done = work()?;
-    progress.event(&Event::Ended {
+    progress.event(&BundleEvent::Ended {
         text,
         seconds: since.elapsed().as_secs_f64(),
     });
@@ -80,8 +80,8 @@ pub(crate) mod tests {
     pub(crate) struct Notes(pub(crate) Mutex<Vec<String>>);
 
     impl Progress for Notes {
-        fn event(&self, event: &Event<'_>) {
-            if let Event::Note { text } = event {
+        fn event(&self, event: &BundleEvent<'_>) {
+            if let BundleEvent::Note { text } = event {
                 self.0.lock().unwrap().push((*text).to_owned());
             }
         }

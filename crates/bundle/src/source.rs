@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::progress::{Event, Progress};
+use crate::progress::{BundleEvent, Progress};
 
 pub use ureq::Proxy;
 
 /// Where software comes from. The versions are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum SoftwareSource {
     /// Published files if their servers can be reached, else Go modules.
     Auto,
     /// Published files, by pin and sha256.
@@ -19,13 +19,13 @@ pub enum Source {
     Go,
 }
 
-impl Source {
+impl SoftwareSource {
     /// The sources whose results will do for this one.
-    pub(crate) fn choices(self) -> &'static [Source] {
+    pub(crate) fn choices(self) -> &'static [SoftwareSource] {
         match self {
-            Source::Auto => &[Source::Download, Source::Go],
-            Source::Download => &[Source::Download],
-            Source::Go => &[Source::Go],
+            SoftwareSource::Auto => &[SoftwareSource::Download, SoftwareSource::Go],
+            SoftwareSource::Download => &[SoftwareSource::Download],
+            SoftwareSource::Go => &[SoftwareSource::Go],
         }
     }
 }
@@ -41,19 +41,19 @@ pub struct DownloadSettings {
     pub proxy: Option<Proxy>,
 }
 
-/// The source that [`Source::Auto`] stands for, once the published files were asked for: Go modules where their servers
+/// The source that [`SoftwareSource::Auto`] stands for, once the published files were asked for: Go modules where their servers
 /// cannot be reached, which is told with what `tell` makes of the reason.
 pub(crate) fn published_or_go(
     reached: Result<(), Error>,
     progress: &dyn Progress,
     tell: impl FnOnce(&str) -> String,
-) -> Result<Source, Error> {
+) -> Result<SoftwareSource, Error> {
     match reached {
-        Ok(()) => Ok(Source::Download),
+        Ok(()) => Ok(SoftwareSource::Download),
         Err(error) if error.is_unreachable() => {
             let text = tell(&error.in_one_line());
-            progress.event(&Event::Note { text: &text });
-            Ok(Source::Go)
+            progress.event(&BundleEvent::Note { text: &text });
+            Ok(SoftwareSource::Go)
         }
         Err(error) => Err(error),
     }

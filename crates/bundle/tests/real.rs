@@ -9,16 +9,18 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use caravan_bundle::docker;
-use caravan_bundle::{Base, Bundle, Cache, DownloadSettings, Event, Progress, Silent, Source};
+use caravan_bundle::{
+    Base, Bundle, BundleEvent, Cache, DownloadSettings, Progress, Silent, SoftwareSource,
+};
 
 /// Prints steps and notes with times, for people who run this by hand.
 struct Loud;
 
 impl Progress for Loud {
-    fn event(&self, event: &Event<'_>) {
+    fn event(&self, event: &BundleEvent<'_>) {
         match event {
-            Event::Ended { text, seconds } => println!("{seconds:7.1} s  {text}"),
-            Event::Note { text } => println!("           {text}"),
+            BundleEvent::Ended { text, seconds } => println!("{seconds:7.1} s  {text}"),
+            BundleEvent::Note { text } => println!("           {text}"),
             _ => {}
         }
     }
@@ -33,7 +35,7 @@ fn users_cache() -> Cache {
 
 fn built(cache: &Cache, progress: &dyn Progress) -> Bundle {
     let settings = DownloadSettings::default();
-    caravan_bundle::ensure(cache, "1.36", Source::Go, &settings, progress).unwrap()
+    caravan_bundle::ensure(cache, "1.36", SoftwareSource::Go, &settings, progress).unwrap()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What this computer must have: one table, read by `doctor`, `setup` and `up`.
 
-use caravan_bundle::{Base, Source};
+use caravan_bundle::{Base, SoftwareSource};
 
 use crate::probe::{NeedState, Probe};
 
@@ -280,12 +280,12 @@ pub struct Purpose {
 
 impl Purpose {
     /// What making software and image needs, by the sources asked for; `auto` may come to need all.
-    pub fn making(source: Source, base: Base) -> Self {
+    pub fn making(source: SoftwareSource, base: Base) -> Self {
         Self {
             running: true,
             first: true,
             compiled: true,
-            built: source != Source::Download,
+            built: source != SoftwareSource::Download,
             debian: base != Base::Ubuntu,
             checked: false,
         }
@@ -378,16 +378,16 @@ mod tests {
             "ssh client",
         ];
         assert_eq!(
-            names(Purpose::making(Source::Download, Base::Ubuntu)),
+            names(Purpose::making(SoftwareSource::Download, Base::Ubuntu)),
             [&first[..], &["C compiler", "static C library"]].concat()
         );
         assert_eq!(names(Purpose::RUNNING), always);
-        let debian = names(Purpose::making(Source::Download, Base::Debian));
+        let debian = names(Purpose::making(SoftwareSource::Download, Base::Debian));
         assert!(debian.contains(&"mmdebstrap") && !debian.contains(&"Go"));
-        let auto = names(Purpose::making(Source::Auto, Base::Auto));
+        let auto = names(Purpose::making(SoftwareSource::Auto, Base::Auto));
         assert!(auto.contains(&"Go") && auto.contains(&"mmdebstrap"));
         assert!(!auto.contains(&"haproxy"));
-        let made = Purpose::making(Source::Go, Base::Debian);
+        let made = Purpose::making(SoftwareSource::Go, Base::Debian);
         let system = ["mmdebstrap", "user namespaces", "Debian's archive keys"];
         assert_eq!(
             names(made.less(true, false)),

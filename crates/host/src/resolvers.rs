@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 /// The resolvers of this computer that machines can ask too: not those that listen on its own loopback.
 ///
-/// Source: `/etc/resolv.conf`, or where systemd-resolved shows its own stub there, `/run/systemd/resolve/resolv.conf`.
+/// SoftwareSource: `/etc/resolv.conf`, or where systemd-resolved shows its own stub there, `/run/systemd/resolve/resolv.conf`.
 pub fn nameservers() -> Vec<Ipv4Addr> {
     ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]
         .iter()

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use crate::cache::Cache;
-use crate::progress::{Event, Progress};
+use crate::progress::{BundleEvent, Progress};
 use crate::registry::{Reference, Registry};
 use crate::{Error, entry};
 
@@ -43,7 +43,7 @@ pub(super) fn of(
         image.name,
         path.display()
     );
-    progress.event(&Event::Note { text: &text });
+    progress.event(&BundleEvent::Note { text: &text });
     noted.insert(image.name.clone(), digest.clone());
     entry::write_json(&path, &noted)?;
     Ok(digest)

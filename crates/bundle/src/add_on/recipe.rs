@@ -4,13 +4,13 @@ use super::network::Network;
 use crate::components::FLANNEL;
 use crate::digest::Recipe;
 use crate::pins::{Arch, Pins};
-use crate::source::Source;
+use crate::source::SoftwareSource;
 
 /// Goes into every add-on's name: a change of how they are laid out gives other add-ons.
 const FORMAT: &str = "add-on 1";
 
 /// The name of the add-on that `source` gives.
-pub(super) fn id(pins: &Pins, network: Network, source: Source) -> String {
+pub(super) fn id(pins: &Pins, network: Network, source: SoftwareSource) -> String {
     let mut recipe = Recipe::new(FORMAT);
     recipe.add(network.as_str());
     recipe.add(pins.arch.as_str());
@@ -19,13 +19,13 @@ pub(super) fn id(pins: &Pins, network: Network, source: Source) -> String {
         recipe.add(image.digest.as_deref().unwrap_or_default());
     }
     match source {
-        Source::Go => {
+        SoftwareSource::Go => {
             recipe.add("go");
             for part in FLANNEL.ingredients(&pins.versions) {
                 recipe.add(part);
             }
         }
-        Source::Download | Source::Auto => {
+        SoftwareSource::Download | SoftwareSource::Auto => {
             recipe.add("download");
             if let Some(manifest) = pins.manifest_of(network.as_str()) {
                 recipe.add(&manifest.sha256);
@@ -44,7 +44,7 @@ pub(crate) fn current_ids() -> Vec<String> {
                 continue;
             };
             for network in Network::ALL {
-                for source in [Source::Download, Source::Go] {
+                for source in [SoftwareSource::Download, SoftwareSource::Go] {
                     ids.push(id(&pins, network, source));
                 }
             }

@@ -27,7 +27,12 @@ impl Computer {
         }
     }
 
-    fn ensure(&self, network: Network, source: Source, server: &Server) -> Result<AddOn, Error> {
+    fn ensure(
+        &self,
+        network: Network,
+        source: SoftwareSource,
+        server: &Server,
+    ) -> Result<AddOn, Error> {
         let address = format!("http://{}", server.address);
         Maker {
             cache: &self.cache,
@@ -71,9 +76,9 @@ fn flannel_is_built_where_its_registry_is_silent() {
     let computer = Computer::new();
     let nothing = Server::start(&[]);
     let built = computer
-        .ensure(Network::Flannel, Source::Auto, &nothing)
+        .ensure(Network::Flannel, SoftwareSource::Auto, &nothing)
         .unwrap();
-    assert_eq!(built.source, Source::Go);
+    assert_eq!(built.source, SoftwareSource::Go);
     assert_eq!(files(&built), ["image/flanneld"]);
     let (name, program, file) = built.program().unwrap();
     assert_eq!((name, program), (NAME, "flanneld"));
@@ -89,7 +94,7 @@ fn flannel_is_built_where_its_registry_is_silent() {
     // Found again without asking anybody, by the one who wants it and by the one who only looks.
     let asked = nothing.requests().len();
     let again = computer
-        .ensure(Network::Flannel, Source::Auto, &nothing)
+        .ensure(Network::Flannel, SoftwareSource::Auto, &nothing)
         .unwrap();
     assert_eq!((again.id, again.content), (built.id.clone(), built.content));
     assert_eq!(nothing.requests().len(), asked);
@@ -104,7 +109,7 @@ fn a_tag_is_asked_for_once() {
     let served = Served::new();
     let server = serve(&served.files(Way::Guarded));
     let first = computer
-        .ensure(Network::Flannel, Source::Download, &server)
+        .ensure(Network::Flannel, SoftwareSource::Download, &server)
         .unwrap();
     assert_eq!(files(&first), ["images/flannel-flannel.tar"]);
     served.assert_is(&first.dir.join("images/flannel-flannel.tar"));
@@ -130,7 +135,7 @@ fn a_tag_is_asked_for_once() {
     }
     let moved = serve(&moved);
     let again = computer
-        .ensure(Network::Flannel, Source::Download, &moved)
+        .ensure(Network::Flannel, SoftwareSource::Download, &moved)
         .unwrap();
     assert_eq!(again.content, first.content);
     let asked = moved.requests();
@@ -145,19 +150,19 @@ fn calico_comes_from_downloads_alone() {
     let computer = Computer::new();
     let nothing = Server::start(&[]);
     let error = computer
-        .ensure(Network::Calico, Source::Go, &nothing)
+        .ensure(Network::Calico, SoftwareSource::Go, &nothing)
         .unwrap_err();
     assert_eq!(
         error.to_string(),
         "the pod network `calico` cannot be built from Go modules"
     );
     assert!(error.hint("tool").unwrap().contains("--source download"));
-    let error = is_made(&computer.cache, "1.36", Network::Calico, Source::Go).unwrap_err();
+    let error = is_made(&computer.cache, "1.36", Network::Calico, SoftwareSource::Go).unwrap_err();
     assert!(matches!(error, Error::NotBuilt { .. }));
     assert!(nothing.requests().is_empty());
     // And `auto` says what it could not have, rather than turn to Go.
     let error = computer
-        .ensure(Network::Calico, Source::Auto, &nothing)
+        .ensure(Network::Calico, SoftwareSource::Auto, &nothing)
         .unwrap_err();
     assert!(error.is_unreachable(), "{error}");
 }
@@ -169,7 +174,7 @@ fn another_manifest_than_the_pinned_one_is_not_used() {
     let path = "/raw.githubusercontent.com/projectcalico/calico/v3.31.7/manifests/calico.yaml";
     let server = Server::start(&[(path, Way::Well, manifest)]);
     let error = computer
-        .ensure(Network::Calico, Source::Download, &server)
+        .ensure(Network::Calico, SoftwareSource::Download, &server)
         .unwrap_err();
     assert!(
         matches!(&error, Error::WrongSum { found, .. } if *found == digest::of_bytes(manifest)),
@@ -186,7 +191,7 @@ fn calico_carries_what_its_project_publishes() {
     let about = About {
         network: Network::Calico,
         version: "3.31.7".to_owned(),
-        source: Source::Download,
+        source: SoftwareSource::Download,
         arch: Arch::Amd64,
         images: Vec::new(),
         toolchain: None,
@@ -204,7 +209,7 @@ fn networks_sources_and_processors_have_add_ons_of_their_own() {
     for arch in [Arch::Amd64, Arch::Arm64] {
         let pins = Pins::of("1.36", arch).unwrap();
         for network in Network::ALL {
-            for source in [Source::Download, Source::Go] {
+            for source in [SoftwareSource::Download, SoftwareSource::Go] {
                 ids.insert(id(&pins, network, source), (arch, network, source));
             }
         }

@@ -14,17 +14,20 @@ fn sources_pins_and_processors_have_bundles_of_their_own() {
     let mut newer = pins.clone();
     newer.artifacts[0].sha256 = "0".repeat(64);
     let ids = [
-        id(&pins, Source::Download),
-        id(&pins, Source::Go),
-        id(&newer, Source::Download),
-        id(&Pins::of("1.36", Arch::Arm64).unwrap(), Source::Download),
+        id(&pins, SoftwareSource::Download),
+        id(&pins, SoftwareSource::Go),
+        id(&newer, SoftwareSource::Download),
+        id(
+            &Pins::of("1.36", Arch::Arm64).unwrap(),
+            SoftwareSource::Download,
+        ),
     ];
     for (place, one) in ids.iter().enumerate() {
         assert!(!ids[..place].contains(one), "{place}");
     }
     assert_eq!(
-        id(&pins, Source::Go),
-        id(&newer, Source::Go),
+        id(&pins, SoftwareSource::Go),
+        id(&newer, SoftwareSource::Go),
         "sums of downloads do not touch Go builds"
     );
 }
@@ -93,7 +96,7 @@ impl Computer {
         }
     }
 
-    fn ensure(&self, source: Source) -> Result<Bundle, Error> {
+    fn ensure(&self, source: SoftwareSource) -> Result<Bundle, Error> {
         let program = |name: &str| Some(Program::at(self.folder.path().join(name)));
         let mirror = format!("http://{}", self.server.address);
         Maker {
@@ -141,8 +144,8 @@ fn files(bundle: &Bundle) -> Vec<String> {
 #[test]
 fn both_sources_give_the_same_bundle_but_for_the_bytes() {
     let computer = Computer::new(Way::Well);
-    let downloaded = computer.ensure(Source::Download).unwrap();
-    let built = computer.ensure(Source::Go).unwrap();
+    let downloaded = computer.ensure(SoftwareSource::Download).unwrap();
+    let built = computer.ensure(SoftwareSource::Go).unwrap();
     assert_eq!(downloaded.software, built.software);
     assert_eq!(files(&downloaded), files(&built));
     assert_ne!(downloaded.id, built.id);
@@ -183,8 +186,8 @@ fn both_sources_give_the_same_bundle_but_for_the_bytes() {
 #[test]
 fn a_second_ensure_makes_nothing() {
     let computer = Computer::new(Way::Well);
-    let first = computer.ensure(Source::Go).unwrap();
-    let second = computer.ensure(Source::Go).unwrap();
+    let first = computer.ensure(SoftwareSource::Go).unwrap();
+    let second = computer.ensure(SoftwareSource::Go).unwrap();
     assert_eq!((first.id, first.content), (second.id, second.content));
     assert_eq!(computer.builds(), BUILDS);
     assert!(computer.server.requests().is_empty());
@@ -194,8 +197,8 @@ fn a_second_ensure_makes_nothing() {
 fn auto_downloads_where_it_can() {
     let computer = Computer::new(Way::Well);
     assert_eq!(
-        computer.ensure(Source::Auto).unwrap().source,
-        Source::Download
+        computer.ensure(SoftwareSource::Auto).unwrap().source,
+        SoftwareSource::Download
     );
     assert_eq!(computer.builds(), 0);
     assert_eq!(
@@ -208,7 +211,10 @@ fn auto_downloads_where_it_can() {
 #[test]
 fn auto_turns_to_go_and_says_why() {
     let computer = Computer::new(Way::Status(403));
-    assert_eq!(computer.ensure(Source::Auto).unwrap().source, Source::Go);
+    assert_eq!(
+        computer.ensure(SoftwareSource::Auto).unwrap().source,
+        SoftwareSource::Go
+    );
     let notes = computer.notes();
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(
@@ -223,8 +229,11 @@ fn auto_turns_to_go_and_says_why() {
 #[test]
 fn auto_takes_what_is_there() {
     let computer = Computer::new(Way::Well);
-    computer.ensure(Source::Go).unwrap();
-    assert_eq!(computer.ensure(Source::Auto).unwrap().source, Source::Go);
+    computer.ensure(SoftwareSource::Go).unwrap();
+    assert_eq!(
+        computer.ensure(SoftwareSource::Auto).unwrap().source,
+        SoftwareSource::Go
+    );
     assert!(computer.server.requests().is_empty());
 }
 
@@ -234,7 +243,7 @@ fn auto_does_not_go_around_a_wrong_file() {
     for artifact in &mut computer.pins.artifacts {
         artifact.sha256 = digest::of_bytes(b"what was published");
     }
-    let error = computer.ensure(Source::Auto).unwrap_err();
+    let error = computer.ensure(SoftwareSource::Auto).unwrap_err();
     assert!(matches!(error, Error::WrongSum { .. }), "{error}");
     assert_eq!(computer.builds(), 0);
 }
@@ -242,9 +251,9 @@ fn auto_does_not_go_around_a_wrong_file() {
 #[test]
 fn a_damaged_bundle_is_made_again() {
     let computer = Computer::new(Way::Well);
-    let bundle = computer.ensure(Source::Go).unwrap();
+    let bundle = computer.ensure(SoftwareSource::Go).unwrap();
     fs::write(bundle.dir.join("bin/kubeadm"), "cut").unwrap();
-    let again = computer.ensure(Source::Go).unwrap();
+    let again = computer.ensure(SoftwareSource::Go).unwrap();
     assert_eq!(again.content, bundle.content);
     assert_eq!(computer.builds(), 2 * BUILDS);
     let notes = computer.notes();
@@ -260,7 +269,8 @@ fn a_damaged_bundle_is_made_again() {
 fn two_runners_make_one() {
     let computer = Computer::new(Way::Well);
     std::thread::scope(|scope| {
-        let runners = [0, 1].map(|_| scope.spawn(|| computer.ensure(Source::Go).unwrap().content));
+        let runners =
+            [0, 1].map(|_| scope.spawn(|| computer.ensure(SoftwareSource::Go).unwrap().content));
         let [one, other] = runners.map(|runner| runner.join().unwrap());
         assert_eq!(one, other);
     });
@@ -276,7 +286,7 @@ fn a_failed_build_leaves_no_bundle_and_names_its_log() {
         "case $PWD in */etcd) echo 'undefined: x' >&2; exit 1 ;; esac\nwhile",
     );
     script::write(&go, &broken);
-    let error = computer.ensure(Source::Go).unwrap_err();
+    let error = computer.ensure(SoftwareSource::Go).unwrap_err();
     assert_eq!(error.to_string(), "cannot build etcd from Go modules");
     assert!(
         error.in_one_line().contains("ended with status 1"),
@@ -287,7 +297,7 @@ fn a_failed_build_leaves_no_bundle_and_names_its_log() {
     assert!(computer.left_in("bundles").is_empty());
     // And the next run starts from a clean table.
     script::write(&go, GO);
-    computer.ensure(Source::Go).unwrap();
+    computer.ensure(SoftwareSource::Go).unwrap();
     assert!(computer.left_in("tmp").is_empty());
 }
 
@@ -296,7 +306,7 @@ fn an_old_go_is_refused_before_anything_is_built() {
     let computer = Computer::new(Way::Well);
     let old = GO.replace("go1.26.8", "go1.19.8");
     script::write(&computer.folder.path().join("go"), &old);
-    let error = computer.ensure(Source::Go).unwrap_err();
+    let error = computer.ensure(SoftwareSource::Go).unwrap_err();
     assert!(
         error.to_string().contains("newer Go than go1.19.8"),
         "{error}"

@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 use crate::progress::Silent;
-use crate::{Arch, Source, software_of};
+use crate::{Arch, SoftwareSource, software_of};
 
 pub(crate) const ID: &str = "0123456789abcdef0123456789abcdef";
 
@@ -22,7 +22,7 @@ pub(crate) fn put_bundle(cache: &Cache, id: &str) -> PathBuf {
     fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(workshop.join("data"), vec![7; 3 << 20]).unwrap();
     let about = serde_json::json!({
-        "source": Source::Go,
+        "source": SoftwareSource::Go,
         "arch": Arch::Amd64,
         "software": software_of("1.36").unwrap(),
     });
