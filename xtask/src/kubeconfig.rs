@@ -77,7 +77,7 @@ pub(crate) fn run(
 ///
 /// # Errors
 ///
-/// [`Error::Kubeconfig`] and [`Error::Write`]: the first of them, when every file has been looked at.
+/// [`Error::Kubeconfig`] and [`Error::Lifecycle`]: the first of them, when every file has been looked at.
 pub(crate) fn forget(target: &LabTarget) -> Result<(), Error> {
     take_out(target).error.map_or(Ok(()), Err)
 }

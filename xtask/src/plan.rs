@@ -97,7 +97,7 @@ pub(crate) fn run(
 ///
 /// # Errors
 ///
-/// [`Error::Render`], [`Error::Read`].
+/// [`Error::Lifecycle`].
 pub(crate) fn text(
     lab: &Lab,
     dir: &LabDir,

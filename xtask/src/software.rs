@@ -69,7 +69,7 @@ pub(crate) fn image(
 ///
 /// # Errors
 ///
-/// As [`image`].
+/// As [`image()`].
 pub(crate) fn image_for(
     lab: &Lab,
     origin: &Origin,

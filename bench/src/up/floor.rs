@@ -34,7 +34,7 @@ fn name_for(lab: &str) -> String {
 ///
 /// # Errors
 ///
-/// [`Error::Occupied`] where the lab has machines, [`Error::Conflicts`], [`Error::Vagrant`], [`Error::Interrupted`].
+/// [`Error::Occupied`] where the lab has machines, [`LabError::Conflicts`], [`LabError::Vagrant`], [`LabError::Interrupted`].
 pub(super) fn measure(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<Leg, Error> {
     let (workspace, screen) = (&bench.workspace, &bench.screen);
     setup::ensure(Purpose::RUNNING, &SetupOnScreen { screen, yes: false })?;
