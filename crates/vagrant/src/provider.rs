@@ -110,7 +110,7 @@ pub trait MachineProvider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::EngineDown`], [`Error::EngineAnswer`], [`Error::Refused`], [`Error::Process`] when nobody answers.
+    /// [`Error::Docker`], [`Error::Refused`], [`Error::Process`] when nobody answers.
     fn machines(&self, lab: &str, projects: &LabProjects) -> Result<Vec<FoundMachine>, Error>;
 
     /// What outlives machines of the lab that are removed by others, by name; none where a machine's data is its own disk.
@@ -173,7 +173,7 @@ pub trait MachineProvider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`crate::Group::halt`], [`Error::EngineDown`].
+    /// As [`crate::Group::halt`], [`Error::Docker`].
     fn stop(
         &self,
         projects: &LabProjects,
@@ -187,7 +187,7 @@ pub trait MachineProvider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`crate::Group::destroy`], [`Error::EngineDown`].
+    /// As [`crate::Group::destroy`], [`Error::Docker`].
     fn remove(
         &self,
         projects: &LabProjects,
@@ -216,21 +216,21 @@ pub trait MachineProvider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::EngineDown`] and [`Error::Process`].
+    /// [`Error::Docker`] and [`Error::Process`].
     fn remove_volumes(&self, names: &[&str]) -> Result<(), Error>;
 
     /// Removes whatever carries the lab's label, also of machines that are gone.
     ///
     /// # Errors
     ///
-    /// [`Error::EngineDown`], [`Error::NetworkInUse`] and [`Error::Process`]: what was removed until then is gone.
+    /// [`Error::Docker`], [`Error::NetworkInUse`] and [`Error::Process`]: what was removed until then is gone.
     fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error>;
 
     /// Puts back what machines changed on the computer that runs them, once no lab has a machine there any more.
     ///
     /// # Errors
     ///
-    /// [`Error::EngineDown`], [`Error::EngineAnswer`], [`Error::Process`].
+    /// [`Error::Docker`], [`Error::Process`].
     fn put_host_back(&self) -> Result<(), Error>;
 }
 
