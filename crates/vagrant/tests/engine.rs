@@ -58,7 +58,7 @@ fn machines_are_found_by_label() {
     assert_eq!(machines[0].volumes.len(), 1);
     assert_eq!(machines[0].image, "caravan-machine:dev");
     assert!(
-        fake.read("calls")
+        fake.read("docker-calls")
             .contains("--filter label=caravan.lab=sample")
     );
 }
@@ -67,14 +67,14 @@ fn machines_are_found_by_label() {
 fn an_engine_without_machines_is_asked_no_more() {
     let fake = Fake::of("docker");
     assert_eq!(engine(&fake).machines(None).expect("it answers"), []);
-    assert!(!fake.read("calls").contains("inspect"));
+    assert!(!fake.read("docker-calls").contains("inspect"));
     assert!(
         engine(&fake)
             .remove_leftovers("sample")
             .expect("nothing")
             .is_empty()
     );
-    assert!(!fake.read("calls").contains("rm"));
+    assert!(!fake.read("docker-calls").contains("rm"));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn only_what_is_labelled_is_removed() {
     assert_eq!(removed.containers, ["one", "two"]);
     assert_eq!(removed.networks, ["caravan-sample"]);
     assert_eq!(removed.volumes, ["kept-data"]);
-    let calls = fake.read("calls");
+    let calls = fake.read("docker-calls");
     let removals: Vec<Vec<&str>> = calls
         .lines()
         .filter(|call| call.contains("rm "))
@@ -142,7 +142,7 @@ fn volumes_say_whose_they_are_without_their_container() {
     );
     assert_eq!(volumes[1].folder.to_str(), Some("/a, \"b\"/.lab/a/server1"));
     assert!(
-        fake.read("calls")
+        fake.read("docker-calls")
             .contains("volume ls -q --filter label=caravan.lab=a\n")
     );
 }
@@ -154,7 +154,7 @@ fn a_removal_that_is_under_way_is_waited_for() {
     engine(&fake)
         .remove_containers(["d1200f", "b0336f"])
         .expect("removed in the end");
-    let removals = |fake: &Fake| fake.read("calls").matches("rm --force").count();
+    let removals = |fake: &Fake| fake.read("docker-calls").matches("rm --force").count();
     assert_eq!(removals(&fake), 3);
     // What is gone meanwhile is not asked for again.
     let fake = sample();
@@ -172,7 +172,7 @@ fn machines_are_stopped_by_one_command() {
     engine(&fake)
         .stop(["d1200f", "b0336f"], std::time::Duration::from_secs(30))
         .expect("stopped");
-    assert_eq!(fake.read("calls"), "stop -t 30 d1200f b0336f\n");
+    assert_eq!(fake.read("docker-calls"), "stop -t 30 d1200f b0336f\n");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_network_that_others_use_stays_and_they_are_named() {
             && error.to_string().contains("stranger"),
         "{error}"
     );
-    assert!(!fake.read("calls").contains("network rm"));
+    assert!(!fake.read("docker-calls").contains("network rm"));
 }
 
 #[test]

@@ -267,7 +267,7 @@ fn no_secret_is_shown_or_listed() {
         let said = ended.stdout
             + &ended.stderr
             + &world.read("state/calls")
-            + &world.read("state/engine-calls");
+            + &world.read("state/docker-calls");
         for secret in &secrets {
             assert!(!said.contains(secret.as_str()), "{args:?} tells a secret");
         }

@@ -87,9 +87,13 @@ impl World {
 
     /// Puts a fake on the search path.
     pub(crate) fn install(&self, fake: &str) {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fakes")
-            .join(fake);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = [root.join("tests/fakes"), root.join("../fakes")];
+        let from = folders
+            .iter()
+            .map(|folder| folder.join(fake))
+            .find(|path| path.exists())
+            .unwrap_or_else(|| panic!("no fake `{fake}`"));
         self.executable(fake, fs::read(from).expect("read"));
     }
 
@@ -154,10 +158,10 @@ impl World {
 
     /// What the engine was asked by `docker VERB`, oldest first, one a line.
     pub(crate) fn engine_calls(&self, verb: &str) -> String {
-        let begin = format!("docker {verb} ");
-        let calls = self.filtered(&self.read("state/engine-calls"));
+        let begin = format!("{verb} ");
+        let calls = self.filtered(&self.read("state/docker-calls"));
         let lines = calls.lines().filter(|line| line.starts_with(&begin));
-        lines.map(|line| format!("{line}\n")).collect()
+        lines.map(|line| format!("docker {line}\n")).collect()
     }
 
     /// A machine that another workspace, the one at `folder`, made of a lab with the same name.

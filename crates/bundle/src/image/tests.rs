@@ -4,32 +4,7 @@ use caravan_process::Program;
 
 use super::*;
 use crate::progress::Silent;
-use crate::{entry, script, shelf};
-
-/// An engine that writes down what it is called for and answers as its folder says: an image is there when a file of
-/// that name is in `images/`, and a call fails when its first word is in `broken`.
-const ENGINE: &str = r#"#!/bin/sh
-set -eu
-here=$(dirname "$0")
-echo "$*" >>"$here/calls"
-[ "$1" != "$(cat "$here/broken" 2>/dev/null)" ] || { echo "broken: $1" >&2; exit 1; }
-case "$1 $2" in
-    "buildx version") exit 1 ;;
-    "image ls")
-        case $* in
-            *--format*) ls "$here/images" | tr _ : ;;
-            *) name=$(echo "${5#reference=}" | tr : _); if [ -e "$here/images/$name" ]; then echo 0123; fi ;;
-        esac ;;
-    "image rm") rm "$here/images/$(echo "$3" | tr : _)" ;;
-    "import "*) touch "$here/images/$(echo "$5" | tr : _)" ;;
-    "build "*)
-        [ "$DOCKER_BUILDKIT" = 0 ]
-        for last; do :; done
-        (cd "$last" && find . -type f -printf '%m %p\n' | sort -k 2) >"$here/context" ;;
-    "cp "*) ls "$2" >>"$here/archives" ;;
-    "commit "*) for last; do :; done; touch "$here/images/$(echo "$last" | tr : _)" ;;
-esac
-"#;
+use crate::{entry, shelf};
 
 struct Computer {
     folder: tempfile::TempDir,
@@ -64,7 +39,8 @@ impl Computer {
         entry::finish(&workshop, &cache.bases().unwrap().join(id), "test").unwrap();
 
         let program = folder.path().join("docker");
-        script::write(&program, ENGINE);
+        let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fakes/docker");
+        std::os::unix::fs::symlink(fake, &program).unwrap();
         fs::create_dir(folder.path().join("images")).unwrap();
         Self {
             docker: DockerCli::with(Program::at(program)),
@@ -96,8 +72,8 @@ impl Computer {
 
     /// The calls since the last time.
     fn calls(&self) -> Vec<String> {
-        let calls = self.told("calls").lines().map(str::to_owned).collect();
-        fs::write(self.path("calls"), "").unwrap();
+        let calls = self.told("docker-calls").lines().map(str::to_owned).collect();
+        fs::write(self.path("docker-calls"), "").unwrap();
         calls
     }
 }
@@ -166,7 +142,7 @@ fn an_image_is_made_once() {
 fn the_build_sees_software_and_settings_with_their_modes() {
     let computer = Computer::new();
     computer.bake().unwrap();
-    let context = computer.told("context");
+    let context = computer.told("context-files");
     for line in [
         "755 ./files/usr/local/bin/kubeadm",
         "755 ./files/opt/cni/bin/bridge",
@@ -220,7 +196,7 @@ fn other_software_gives_another_image() {
 fn a_bake_that_fails_leaves_nothing_and_the_next_one_works() {
     let computer = Computer::new();
     for verb in ["build", "create", "start", "commit"] {
-        fs::write(computer.path("broken"), verb).unwrap();
+        fs::write(computer.path("broken-docker"), verb).unwrap();
         let error = computer.bake().unwrap_err();
         assert!(matches!(error, Error::Program { .. }), "{verb}: {error}");
         let calls = computer.calls();
@@ -242,7 +218,7 @@ fn a_bake_that_fails_leaves_nothing_and_the_next_one_works() {
             "{verb}"
         );
     }
-    fs::write(computer.path("broken"), "").unwrap();
+    fs::write(computer.path("broken-docker"), "").unwrap();
     computer.bake().unwrap();
 }
 

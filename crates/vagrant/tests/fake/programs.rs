@@ -16,9 +16,13 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn of(name: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let real = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/fake")
-            .join(name);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = [root.join("tests/fake"), root.join("../../fakes")];
+        let real = folders
+            .iter()
+            .map(|folder| folder.join(name))
+            .find(|path| path.exists())
+            .unwrap_or_else(|| panic!("no fake `{name}`"));
         symlink(real, folder.path().join(name)).expect("a link");
         fs::create_dir(folder.path().join("play")).expect("a folder");
         let fake = Self { folder, name };
