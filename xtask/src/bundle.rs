@@ -13,7 +13,7 @@ use crate::setup;
 use crate::show::report;
 use crate::show::screen::Screen;
 use crate::show::table;
-use crate::software::{BundleProgress, source};
+use crate::software::BundleProgress;
 
 /// A bundle, for programs.
 #[derive(Serialize)]
@@ -87,10 +87,10 @@ fn build(
     yes: bool,
     screen: &Screen,
 ) -> Result<(), Error> {
-    let mut purpose = Purpose::making(source(from), caravan_bundle::Base::Ubuntu);
+    let mut purpose = Purpose::making(from.into(), caravan_bundle::Base::Ubuntu);
     purpose.running = false;
     setup::ensure(purpose, yes, screen)?;
-    let (from, settings) = (source(from), environment::download_settings());
+    let (from, settings) = (from.into(), environment::download_settings());
     let bundle = caravan_bundle::ensure(cache, minor, from, &settings, &BundleProgress(screen))?;
     println!("{}", bundle.dir.display());
     if let Some(network) = pod_network {

@@ -9,7 +9,6 @@ use crate::exit::Exit;
 use crate::flags;
 use crate::kubeconfig;
 use crate::setup;
-use crate::software;
 
 /// What remedies name.
 pub(crate) const COMMANDS: RemedyCommands = RemedyCommands {
@@ -35,7 +34,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
         }
     });
     let (source, base) = (flags.origin.source, flags.origin.base);
-    let purpose = Purpose::making(software::source(source), software::base(base));
+    let purpose = Purpose::making(source.into(), base.into());
     let mut findings = findings::findings(purpose, asked, workspace.root(), COMMANDS);
     findings.extend(folder(workspace));
 

@@ -4,7 +4,7 @@ pub(crate) mod making;
 
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use self::making::{Base, Making, Origin, PodNetwork, Source, word};
+pub(crate) use self::making::{Making, Origin, PodNetwork, Source, word};
 
 /// What a newcomer types, below the list of verbs.
 const BEGIN: &str = "\

@@ -7,7 +7,6 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::screen::Screen;
-use crate::software;
 
 /// The verb, as people type it.
 pub(crate) const COMMAND: &str = "cargo xtask setup";
@@ -15,7 +14,7 @@ pub(crate) const COMMAND: &str = "cargo xtask setup";
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Setup, screen: &Screen) -> Result<Exit, Error> {
     let (source, base) = (flags.origin.source, flags.origin.base);
-    let mut purpose = Purpose::making(software::source(source), software::base(base));
+    let mut purpose = Purpose::making(source.into(), base.into());
     purpose.checked = flags.checkers;
     ensure(purpose, flags.yes, screen)?;
     screen.say("everything is here; `cargo xtask up ha` makes a lab");

@@ -1,6 +1,6 @@
 //! The bridge between `bundle` and the rest: which software machines run, and the image that has it.
 
-use caravan_bundle::{Base, BundleEvent, Cache, Network, Progress, SoftwareSource, add_on, image};
+use caravan_bundle::{BundleEvent, Cache, Network, Progress, SoftwareSource, add_on, image};
 use caravan_cluster::timeline::RUN;
 use caravan_host::Purpose;
 use caravan_lab::Lab;
@@ -9,7 +9,7 @@ use caravan_render::Software;
 
 use crate::environment;
 use crate::error::Error;
-use crate::flags::{self, Origin};
+use crate::flags::Origin;
 use crate::setup;
 use crate::show::screen::Screen;
 
@@ -49,7 +49,7 @@ pub(crate) fn image(
     let cache = environment::cache()?;
     let told = BundleProgress(screen);
     setup::ensure(lacking(&cache, minor, network, origin)?, yes, screen)?;
-    let from = source(origin.source);
+    let from = SoftwareSource::from(origin.source);
     let docker = caravan_bundle::docker::find()?;
     let settings = environment::download_settings();
     let bundle = caravan_bundle::ensure(&cache, minor, from, &settings, &told)?;
@@ -59,7 +59,7 @@ pub(crate) fn image(
         &cache,
         &bundle,
         add_on.transpose()?.as_ref(),
-        base(origin.base),
+        origin.base.into(),
         &docker,
         &told,
     )?)
@@ -102,31 +102,13 @@ fn lacking(
     network: Option<Network>,
     origin: &Origin,
 ) -> Result<Purpose, Error> {
-    let from = source(origin.source);
+    let from = SoftwareSource::from(origin.source);
     let mut made = caravan_bundle::has_bundle(cache, minor, from)?;
     if let Some(network) = network {
         made &= add_on::is_made(cache, minor, network, from)?;
     }
-    let system = caravan_bundle::has_base(cache, base(origin.base))?;
-    Ok(Purpose::making(from, base(origin.base)).less(made, system))
-}
-
-/// The source, as `bundle` names it.
-pub(crate) fn source(source: flags::Source) -> SoftwareSource {
-    match source {
-        flags::Source::Auto => SoftwareSource::Auto,
-        flags::Source::Download => SoftwareSource::Download,
-        flags::Source::Go => SoftwareSource::Go,
-    }
-}
-
-/// The base system, as `bundle` names it.
-pub(crate) fn base(base: flags::Base) -> Base {
-    match base {
-        flags::Base::Auto => Base::Auto,
-        flags::Base::Ubuntu => Base::Ubuntu,
-        flags::Base::Debian => Base::Debian,
-    }
+    let system = caravan_bundle::has_base(cache, origin.base.into())?;
+    Ok(Purpose::making(from, origin.base.into()).less(made, system))
 }
 
 /// Shows on the screen what `bundle` tells.

@@ -46,6 +46,26 @@ pub(crate) enum PodNetwork {
     Calico,
 }
 
+impl From<Source> for caravan_bundle::SoftwareSource {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Auto => Self::Auto,
+            Source::Download => Self::Download,
+            Source::Go => Self::Go,
+        }
+    }
+}
+
+impl From<Base> for caravan_bundle::Base {
+    fn from(base: Base) -> Self {
+        match base {
+            Base::Auto => Self::Auto,
+            Base::Ubuntu => Self::Ubuntu,
+            Base::Debian => Self::Debian,
+        }
+    }
+}
+
 impl From<PodNetwork> for caravan_bundle::Network {
     fn from(pod_network: PodNetwork) -> Self {
         match pod_network {

@@ -72,7 +72,11 @@ impl Computer {
 
     /// The calls since the last time.
     fn calls(&self) -> Vec<String> {
-        let calls = self.told("docker-calls").lines().map(str::to_owned).collect();
+        let calls = self
+            .told("docker-calls")
+            .lines()
+            .map(str::to_owned)
+            .collect();
         fs::write(self.path("docker-calls"), "").unwrap();
         calls
     }
