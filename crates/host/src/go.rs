@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use crate::Error;
 use crate::engine;
+use crate::observer::SetupObserver;
 use crate::packages;
-use crate::setup::SetupObserver;
 
 /// The name that the search path finds it by, before the distribution's own.
 const LINK: &str = "/usr/local/bin/go";

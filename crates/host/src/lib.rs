@@ -12,6 +12,7 @@ mod error;
 pub mod findings;
 mod go;
 pub mod needs;
+mod observer;
 mod packages;
 mod probe;
 pub mod ranges;
@@ -21,5 +22,5 @@ pub mod setup;
 
 pub use error::{Error, UnfitNeed};
 pub use needs::{NEEDS, Need, Purpose, When};
+pub use observer::SetupObserver;
 pub use probe::{Cure, NeedState, Probe};
-pub use setup::SetupObserver;

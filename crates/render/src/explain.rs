@@ -70,7 +70,7 @@ pub const SECRET: &str = "<secret>";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum Kind {
+pub enum LineKind {
     /// It tells its reader something, and has a reason.
     Said,
     /// Nothing is in it.
@@ -90,7 +90,7 @@ pub struct Line {
     /// Without the line's end.
     pub text: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: LineKind,
     /// Of a comment the line below it, of a closing line the one that it closes.
     pub about: Option<usize>,
     /// What breaks without it, or what its number trades off.

@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
 use caravan_cluster::verify::{self, Depth};
 use caravan_lifecycle::listed;
-use caravan_render::explain::{Explained, Kind, LabKey, Line};
+use caravan_render::explain::{Explained, LabKey, Line, LineKind};
 
 use super::view::View;
 
@@ -58,10 +58,10 @@ pub(super) fn whole(view: &View<'_>, width: usize) -> String {
     for line in &file.lines {
         // A comment stays with the line that it is about: the reason of that line comes before both.
         let about = match (line.kind, line.about) {
-            (Kind::Comment, Some(about)) if last.is_some() => &file.lines[about - 1],
+            (LineKind::Comment, Some(about)) if last.is_some() => &file.lines[about - 1],
             _ => line,
         };
-        let reason = about.reason.filter(|_| about.kind == Kind::Said);
+        let reason = about.reason.filter(|_| about.kind == LineKind::Said);
         if let Some(reason) = reason.filter(|_| file.template.is_some())
             && last != Some(Some(reason))
         {
@@ -77,8 +77,8 @@ pub(super) fn whole(view: &View<'_>, width: usize) -> String {
         last = match (line.kind, reason) {
             (_, Some(_)) => Some(reason),
             // A closing brace does not interrupt what is said of the lines round it, nor does the file's first comment.
-            (Kind::Closing, None) => last,
-            (Kind::Comment, None) if last.is_none() => None,
+            (LineKind::Closing, None) => last,
+            (LineKind::Comment, None) if last.is_none() => None,
             (_, None) => Some(None),
         };
         writeln!(text, "{:>digits$} | {}", line.number, line.text).expect("text");
@@ -102,7 +102,7 @@ pub(super) fn lines(view: &View<'_>, chosen: &[usize], width: usize) -> String {
     }
     // Lines without words of their own are worth an answer only to whoever asks for them alone.
     if groups.len() > 1 {
-        groups.retain(|group| group[0].kind == Kind::Said);
+        groups.retain(|group| group[0].kind == LineKind::Said);
     }
     let told: Vec<String> = groups
         .iter()
@@ -117,18 +117,18 @@ fn lines_of_one_reason(view: &View<'_>, group: &[&Line], width: usize) -> String
     let first = group[0];
     let about = first.about.map(|number| &file.lines[number - 1]);
     let (explained, introduction) = match (first.kind, about) {
-        (Kind::Empty, _) => return text + &field("why", "An empty line.", width),
-        (Kind::Closing, Some(line)) => (line, format!("It ends {}. ", quoted(line))),
-        (Kind::Comment, Some(line)) => (
+        (LineKind::Empty, _) => return text + &field("why", "An empty line.", width),
+        (LineKind::Closing, Some(line)) => (line, format!("It ends {}. ", quoted(line))),
+        (LineKind::Comment, Some(line)) => (
             line,
             format!("The template's own words about {}. ", quoted(line)),
         ),
-        (Kind::Comment, None) => (first, "The template's own words. ".to_owned()),
+        (LineKind::Comment, None) => (first, "The template's own words. ".to_owned()),
         _ => (first, String::new()),
     };
     let why = match (&explained.why, first.kind) {
         (Some(why), _) => introduction + why,
-        (None, Kind::Comment) => introduction,
+        (None, LineKind::Comment) => introduction,
         (None, _) => introduction + "Nobody has written down why: the template was edited here.",
     };
     text += &field("why", &why, width);

@@ -3,7 +3,7 @@
 use super::marked::Marked;
 use super::origin::FileOwner;
 use super::reasons::{Reason, Reasons, goes_on, indentation};
-use super::{Kind, Line, SECRET, Value, script, why};
+use super::{Line, LineKind, SECRET, Value, script, why};
 use crate::context::MachineLists;
 
 /// A template and the reasons beside it.
@@ -82,16 +82,16 @@ impl TemplateReasons {
         self.reasons.as_ref()?.reasons.get(because)
     }
 
-    fn kind(&self, text: &str, has_reason: bool) -> Kind {
+    fn kind(&self, text: &str, has_reason: bool) -> LineKind {
         let text = text.trim();
         if text.is_empty() {
-            Kind::Empty
+            LineKind::Empty
         } else if text.starts_with('#') {
-            Kind::Comment
+            LineKind::Comment
         } else if !has_reason && closes(text, self.is_ruby) {
-            Kind::Closing
+            LineKind::Closing
         } else {
-            Kind::Said
+            LineKind::Said
         }
     }
 }
@@ -132,13 +132,15 @@ fn point(lines: &mut [Line]) {
         let (before, after) = (&lines[..index], &lines[index + 1..]);
         let indent = indentation(&lines[index].text);
         let about = match lines[index].kind {
-            Kind::Said | Kind::Empty => None,
-            Kind::Comment => after
+            LineKind::Said | LineKind::Empty => None,
+            LineKind::Comment => after
                 .iter()
-                .take_while(|line| line.kind != Kind::Empty)
-                .find(|line| line.kind == Kind::Said),
-            Kind::Closing => before.iter().rev().find(|line| {
-                line.kind == Kind::Said && indentation(&line.text) <= indent && !goes_on(&line.text)
+                .take_while(|line| line.kind != LineKind::Empty)
+                .find(|line| line.kind == LineKind::Said),
+            LineKind::Closing => before.iter().rev().find(|line| {
+                line.kind == LineKind::Said
+                    && indentation(&line.text) <= indent
+                    && !goes_on(&line.text)
             }),
         };
         lines[index].about = about.map(|line| line.number);
@@ -164,7 +166,7 @@ pub(super) fn plain(text: &str, why: &str) -> Vec<Line> {
         .map(|(index, line)| Line {
             number: index + 1,
             text: line.to_owned(),
-            kind: Kind::Said,
+            kind: LineKind::Said,
             about: None,
             why: Some(why.to_owned()),
             docs: None,

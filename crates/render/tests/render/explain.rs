@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use caravan_lab::{Lab, Provider};
-use caravan_render::explain::{self, Explained, Kind, Line};
+use caravan_render::explain::{self, Explained, Line, LineKind};
 use caravan_render::{
     GuestFile, Material, Renderer, Secret, Settings, Software, VAGRANTFILE_TEMPLATE,
 };
@@ -67,8 +67,8 @@ fn text(explained: &Explained) -> String {
 /// Returns lines that a reader would ask about in vain.
 fn unexplained(explained: &Explained) -> Vec<String> {
     let is_bare = |line: &&Line| match line.kind {
-        Kind::Said => line.why.is_none(),
-        Kind::Closing => line.about.is_none(),
+        LineKind::Said => line.why.is_none(),
+        LineKind::Closing => line.about.is_none(),
         _ => false,
     };
     let template = explained.template.as_deref().unwrap_or_default();
@@ -288,10 +288,10 @@ fn comments_and_closing_lines_lead_to_what_they_are_about() {
             };
             let table = find("table inet caravan_filter {");
             let closing = explained.lines.last().unwrap();
-            assert_eq!(closing.kind, Kind::Closing);
+            assert_eq!(closing.kind, LineKind::Closing);
             assert_eq!(closing.about, Some(table.number));
             let comment = find("# A management interface");
-            assert_eq!(comment.kind, Kind::Comment);
+            assert_eq!(comment.kind, LineKind::Comment);
             assert_eq!(comment.about, Some(find("ip daddr != ").number));
         },
     );
