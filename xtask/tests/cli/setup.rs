@@ -142,6 +142,35 @@ fn all_refuse(world: &World, need: &str, words: &[&str]) {
 }
 
 #[test]
+fn an_engine_that_begins_to_listen_is_given_time() {
+    let world = World::new();
+    world.is_up();
+    world.write("state/engine-down", "");
+    // As an older engine does between its first answer and its second.
+    world.write("state/engine-settling", "\n\n\n");
+    for helper in ["containerd", "iptables", "runc"] {
+        world.script(helper, "exit 0");
+    }
+    world.script(
+        "dockerd",
+        "if [ \"$1\" = --version ]; then echo 'Docker version 28.0.0'; else /bin/rm \"$FAKE_STATE/engine-down\"; fi",
+    );
+    // An engine by itself, also where the test's own computer has systemd: its unit is not known.
+    world.script("systemctl", "echo not-found");
+    world.script("setsid", "shift; exec \"$@\"");
+    world.install("sudo");
+    // It needs nothing else of this computer.
+    let ended = world.run(&["destroy", "small", "--yes"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("started the container engine"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(world.read("state/engine-settling"), "");
+}
+
+#[test]
 fn an_engine_on_another_computer() {
     let world = without_vagrant();
     // 192.0.2.0/24 is for documents. Nothing is dialled: the name is enough.

@@ -96,6 +96,10 @@ fn unit_state() -> String {
         .unwrap_or_default()
 }
 
+/// How long an engine that was just started may answer like one that cannot be used. Its client asks first which version
+/// both speak; where that question comes too early and the next one does not, the client is refused for its own version.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// Starts what machines of this provider need at any time, also to be asked for or removed: for containers, the engine.
 ///
 /// Returns how it was started, or `None` if there was nothing to do.
@@ -136,11 +140,15 @@ pub fn start() -> Result<Option<String>, Error> {
         }
     };
     let began = Instant::now();
+    let mut unfit_since: Option<Instant> = None;
     loop {
         match look() {
             EngineState::Running(_) => return Ok(Some(how)),
-            EngineState::Stopped(_) => {}
-            other => return Err(refused(other)),
+            EngineState::Stopped(_) => unfit_since = None,
+            other if unfit_since.get_or_insert_with(Instant::now).elapsed() > SETTLING => {
+                return Err(refused(other));
+            }
+            _ => {}
         }
         if interrupt::raised() {
             return Err(Error::Interrupted);
