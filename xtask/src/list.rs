@@ -138,7 +138,11 @@ fn machines_of(target: &LabTarget, json: bool) -> Result<Exit, Error> {
                 .map_or("absent", |found| found.state.word())
                 .to_owned(),
             id: there.and_then(|found| found.id.clone()),
-            made_from: MachineRecord::read(&target.dir, &machine.name)?.filter(|_| there.is_some()),
+            // The table for people does not show it.
+            made_from: match there {
+                Some(_) if json => MachineRecord::read(&target.dir, &machine.name)?,
+                _ => None,
+            },
             volumes: volumes(&machine.name),
         });
     }

@@ -51,31 +51,26 @@ pub(crate) fn run(
     screen.clear();
     let timeline = run.finish(ended.as_ref().err().map_or(PhaseOutcome::Done, outcome_of));
     match &ended {
-        Ok(None) => screen.say(&format!(
+        Ok((UpOutcome::NothingToDo, _)) => screen.say(&format!(
             "nothing to do: lab `{}` is up and well",
             lab.name()
         )),
-        Ok(Some(report)) => closing::tables(&request, &run, &timeline, report.as_ref(), screen),
+        Ok((_, report)) => closing::tables(&request, &run, &timeline, report.as_ref(), screen),
         // Before that, nothing was touched, and the error says all.
         Err(_) if up.has_begun() => closing::what_is_left(&lab, &dir, screen),
         Err(_) => {}
     }
-    ended.map(|report| {
-        report
-            .flatten()
-            .map_or(Exit::Done, |it| verify::verdict(&it))
-    })
+    ended.map(|(_, report)| report.map_or(Exit::Done, |it| verify::verdict(&it)))
 }
 
-/// Brings it up, step by step; returns nothing where there was nothing to do, else what the quick verification found, if all
-/// machines were wanted.
+/// Brings it up, step by step; returns what the quick verification found, if all machines are ready that were not before.
 fn bring_up(
     flags: &flags::Up,
     request: &UpRequest<'_>,
     up: &Up<'_>,
     run: &LabRun<'_>,
     screen: &Screen,
-) -> Result<Option<Option<Report>>, Error> {
+) -> Result<(UpOutcome, Option<Report>), Error> {
     let lab = request.lab;
     let mut plan = run.step("preflight", || preflight(flags, request, up, screen))?;
     if plan.lost.is_some() {
@@ -92,16 +87,15 @@ fn bring_up(
     let sources = run.step("files", || {
         Ok::<_, Error>(up.write_files(&plan, &keys, software::versions(lab)?)?)
     })?;
-    match up.converge(&plan, &keys, &sources)? {
-        UpOutcome::NothingToDo => return Ok(None),
-        UpOutcome::SomeMachines => return Ok(Some(None)),
-        UpOutcome::Ready => {}
+    let outcome = up.converge(&plan, &keys, &sources)?;
+    if outcome != UpOutcome::Ready {
+        return Ok((outcome, None));
     }
     let report = run.step("verify", || {
         let (access, airgap) = (keys.access(request.dir)?, plan.choices.airgap);
         verify::checked(lab, &access, request.dir, airgap, Depth::Quick, screen)
     })?;
-    Ok(Some(Some(report)))
+    Ok((outcome, Some(report)))
 }
 
 /// What must be true before anything is made, and what there is to do.

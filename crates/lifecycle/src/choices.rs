@@ -1,13 +1,12 @@
 //! What `up` was asked for when a lab's machines were made, so that later verbs need no flags.
 
-use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 
 use caravan_lab::{Lab, Provider};
 use caravan_render::Settings;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LabDir, machines};
+use crate::{Error, LabDir, machines, state_file};
 
 /// The image that files name before one was made.
 const NO_IMAGE: &str = "caravan-machine:not-made-yet";
@@ -46,18 +45,7 @@ impl LabChoices {
     ///
     /// [`Error::Read`], also where the file makes no sense.
     pub fn read(dir: &LabDir) -> Result<Option<Self>, Error> {
-        let path = dir.choices();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Read { path, source }),
-        };
-        toml::from_str(&text)
-            .map(Some)
-            .map_err(|error| Error::Read {
-                path,
-                source: std::io::Error::new(ErrorKind::InvalidData, error.message().to_owned()),
-            })
+        state_file::read(dir.choices())
     }
 
     /// Keeps the choices; the lab's folder must exist.
@@ -66,10 +54,8 @@ impl LabChoices {
     ///
     /// [`Error::Write`].
     pub fn write(&self, dir: &LabDir) -> Result<(), Error> {
-        let text = toml::to_string(self).expect("three plain fields are TOML");
-        let text = format!("# What `up` was asked for; `destroy` removes it.\n{text}");
-        caravan_files::write_if_changed(&dir.choices(), 0o600, text.as_bytes())?;
-        Ok(())
+        let comment = "# What `up` was asked for; `destroy` removes it.\n";
+        state_file::write(&dir.choices(), comment, self)
     }
 
     /// What holds for a lab: what was chosen when its machines were made, else what is asked for now.

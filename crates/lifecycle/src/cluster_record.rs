@@ -1,11 +1,9 @@
 //! Which cluster was made of a lab: what was made, not what is. Without it, a new and empty cluster in the place of one
 //! whose data was lost would look like the old one.
 
-use std::io::ErrorKind;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LabDir};
+use crate::{Error, LabDir, state_file};
 
 /// The cluster that `up` has made and seen ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,18 +31,7 @@ impl ClusterRecord {
     ///
     /// [`Error::Read`], also where the file makes no sense.
     pub fn read(dir: &LabDir) -> Result<Option<Self>, Error> {
-        let path = dir.cluster();
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Read { path, source }),
-        };
-        toml::from_str(&text)
-            .map(Some)
-            .map_err(|error| Error::Read {
-                path,
-                source: std::io::Error::new(ErrorKind::InvalidData, error.message().to_owned()),
-            })
+        state_file::read(dir.cluster())
     }
 
     /// Keeps it; the lab's folder must exist.
@@ -53,12 +40,8 @@ impl ClusterRecord {
     ///
     /// [`Error::Write`].
     pub fn write(&self, dir: &LabDir) -> Result<(), Error> {
-        let text = toml::to_string(self).expect("two plain fields are TOML");
-        let text = format!(
-            "# The cluster that `up` made. It makes no other one in its place unless it is told to.\n{text}"
-        );
-        caravan_files::write_if_changed(&dir.cluster(), 0o600, text.as_bytes())?;
-        Ok(())
+        let comment = "# The cluster that `up` made. It makes no other one in its place unless it is told to.\n";
+        state_file::write(&dir.cluster(), comment, self)
     }
 
     /// Forgets it, before another one is made; it need not be there.

@@ -24,15 +24,8 @@ pub(crate) fn stopping<'a>(
     machines: &[&'a FoundMachine],
     roles: &BTreeMap<String, Role>,
 ) -> Vec<Level<'a>> {
-    let is_etcd = |machine: &&&FoundMachine| roles.get(&machine.name) == Some(&Role::Etcd);
-    let (etcd, others): (Level<'a>, Level<'a>) = {
-        let (etcd, others): (Vec<_>, Vec<_>) = machines.iter().partition(is_etcd);
-        (etcd, others)
-    };
-    [others, etcd]
-        .into_iter()
-        .filter(|level| !level.is_empty())
-        .collect()
+    let (others, etcd) = others_and_etcd(machines, roles);
+    not_empty([others, etcd])
 }
 
 /// As [`stopping`], with etcd's machines one after the other: a leader that stops hands over to the member it has known
@@ -41,14 +34,25 @@ pub(crate) fn stopping_in_peace<'a>(
     machines: &[&'a FoundMachine],
     roles: &BTreeMap<String, Role>,
 ) -> Vec<Level<'a>> {
-    stopping(machines, roles)
+    let (others, etcd) = others_and_etcd(machines, roles);
+    let members = etcd.into_iter().map(|member| vec![member]);
+    not_empty([others].into_iter().chain(members))
+}
+
+fn others_and_etcd<'a>(
+    machines: &[&'a FoundMachine],
+    roles: &BTreeMap<String, Role>,
+) -> (Level<'a>, Level<'a>) {
+    machines
+        .iter()
+        .copied()
+        .partition(|machine| roles.get(&machine.name) != Some(&Role::Etcd))
+}
+
+fn not_empty<'a>(levels: impl IntoIterator<Item = Level<'a>>) -> Vec<Level<'a>> {
+    levels
         .into_iter()
-        .flat_map(
-            |level| match level.first().map(|first| roles.get(&first.name)) {
-                Some(Some(Role::Etcd)) => level.into_iter().map(|member| vec![member]).collect(),
-                _ => vec![level],
-            },
-        )
+        .filter(|level| !level.is_empty())
         .collect()
 }
 

@@ -25,6 +25,7 @@ mod lock;
 mod machine_record;
 mod merges;
 mod run;
+mod state_file;
 mod target;
 mod workspace;
 

@@ -1,11 +1,9 @@
 //! What each machine was made from: an upgrade, or a lab whose machines were made at different times, has several.
 
-use std::io::ErrorKind;
-
 use caravan_render::{Settings, Software};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, LabDir};
+use crate::{Error, LabDir, state_file};
 
 /// What a machine was given when it was last made or provisioned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,18 +40,7 @@ impl MachineRecord {
     ///
     /// [`Error::Read`], also where the file makes no sense.
     pub fn read(dir: &LabDir, machine: &str) -> Result<Option<Self>, Error> {
-        let path = dir.deployed_record(machine);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Read { path, source }),
-        };
-        toml::from_str(&text)
-            .map(Some)
-            .map_err(|error| Error::Read {
-                path,
-                source: std::io::Error::new(ErrorKind::InvalidData, error.message().to_owned()),
-            })
+        state_file::read(dir.deployed_record(machine))
     }
 
     /// Keeps it for `machine`.
@@ -66,9 +53,7 @@ impl MachineRecord {
         if let Some(folder) = path.parent() {
             caravan_files::make_private_folder(folder)?;
         }
-        let text = toml::to_string(self).expect("plain fields are TOML");
-        caravan_files::write_if_changed(&path, 0o600, text.as_bytes())?;
-        Ok(())
+        state_file::write(&path, "", self)
     }
 
     /// Forgets what `machine` was given; nothing need be kept.

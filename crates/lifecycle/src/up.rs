@@ -65,20 +65,18 @@ pub struct UpPlan {
     pub found: Vec<FoundMachine>,
     /// The names of the wanted machines that Vagrant is needed for.
     pub todo: Vec<String>,
-    /// What is lost of the cluster that was made, where it cannot come back: a new one takes its place only if the user has
-    /// agreed to that.
-    pub lost: Option<ClusterLoss>,
-    /// When that one was first seen, RFC 3339.
-    pub lost_seen: Option<String>,
+    /// What is lost of the cluster that was made, where it cannot come back, and when that was first seen, RFC 3339: a new
+    /// one takes its place only if the user has agreed to that.
+    pub lost: Option<(ClusterLoss, String)>,
 }
 
 impl UpPlan {
     /// The error that tells what is lost; none while the cluster can come back.
     pub fn cluster_lost(&self, lab: &str) -> Option<Error> {
-        let loss = self.lost.as_ref()?;
+        let (loss, seen) = self.lost.as_ref()?;
         Some(Error::ClusterLost {
             lab: lab.to_owned(),
-            seen: self.lost_seen.clone().unwrap_or_default(),
+            seen: seen.clone(),
             gone: loss.gone.clone(),
             kept: loss.kept.clone(),
             machines: self.found.len(),

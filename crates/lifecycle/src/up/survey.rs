@@ -29,9 +29,9 @@ impl Up<'_> {
         let holders = data::holders(&found, &volumes);
         self.hold_unedited(&holders)?;
         let cluster = ClusterRecord::read(dir)?;
-        let lost = cluster.as_ref().and_then(|_| data::loss(lab, &holders));
         // A lab whose machines were lost is still the one that was made.
         let made = !holders.is_empty() || cluster.is_some();
+        let lost = cluster.and_then(|made| Some((data::loss(lab, &holders)?, made.seen)));
         let mut choices = LabChoices::settle(lab, &self.request.asked, before, made)?;
         let resolvers = choices.nameservers.clone();
         choices.take_resolvers(&self.request.resolvers);
@@ -72,7 +72,6 @@ impl Up<'_> {
             found,
             todo,
             lost,
-            lost_seen: cluster.map(|cluster| cluster.seen),
         })
     }
 

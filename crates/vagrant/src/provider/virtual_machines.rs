@@ -81,13 +81,12 @@ impl MachineProvider for VirtualMachines {
         _grace: Duration,
         heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        let vagrant = self.vagrant(projects)?;
         side_by_side(
-            &vagrant,
+            &self.vagrant(projects)?,
             projects,
             machines,
             heard,
-            &|group, names, log, heard| group.halt(names, log, heard),
+            &Group::halt,
         )
     }
 
@@ -98,13 +97,12 @@ impl MachineProvider for VirtualMachines {
         _goodbye: Option<Duration>,
         heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        let vagrant = self.vagrant(projects)?;
         side_by_side(
-            &vagrant,
+            &self.vagrant(projects)?,
             projects,
             machines,
             heard,
-            &|group, names, log, heard| group.destroy(names, log, heard),
+            &Group::destroy,
         )
     }
 
