@@ -53,9 +53,10 @@ fn tell(lab: &Lab) -> String {
     for machine in lab.machines() {
         let pods = lab.pod_subnet(machine);
         let facts = format!(
-            "{} {} {} pods {} vrrp {}",
+            "{} {} {} {} pods {} vrrp {}",
             machine.role,
             machine.ip,
+            lab.mac(machine),
             lab.fqdn(machine),
             pods.map_or("none".to_owned(), |net| net.to_string()),
             lab.vrrp_priority(machine),
@@ -83,6 +84,25 @@ fn lookups_find_by_name() {
     assert_eq!(lab.machine("lbfour"), None);
     assert_eq!(lab.server("server2").unwrap().name, "server2");
     assert_eq!(lab.server("server3"), None);
+}
+
+#[test]
+fn hardware_addresses_are_spelled_for_libvirt_and_for_virtualbox() {
+    let lab = lab("ha");
+    let mac = lab.mac(lab.machine("lbone").unwrap());
+    let [first, ..] = mac.octets();
+    assert_eq!(first & 0b11, 0b10, "locally administered, of one receiver");
+    assert!(mac.to_string().starts_with("52:54:00:"), "{mac}");
+    let capitals = mac.to_string().replace(':', "").to_uppercase();
+    assert_eq!(mac.without_colons(), capitals);
+}
+
+#[test]
+fn labs_with_the_same_addresses_have_other_hardware_addresses() {
+    let source = std::fs::read_to_string(folder().join("../../labs/ha.toml")).unwrap();
+    let [one, other] = ["ha", "hb"].map(|name| Lab::parse(name, &source).unwrap());
+    let macs = |lab: &Lab| -> Vec<_> { lab.machines().iter().map(|it| lab.mac(it)).collect() };
+    assert!(macs(&one).iter().all(|mac| !macs(&other).contains(mac)));
 }
 
 #[test]

@@ -50,6 +50,8 @@ proptest! {
         prop_assert!(pods.iter().all(|net| net.prefix_len() == 24 && lab.pod_cidr().contains(net)));
         prop_assert!(machines.iter().all(|it| it.role.is_node() == lab.pod_subnet(it).is_some()));
 
+        prop_assert!(distinct(machines.iter().map(|it| lab.mac(it))));
+
         let balancers = lab.of_role(Role::LoadBalancer);
         let priorities: Vec<_> = balancers.map(|it| lab.vrrp_priority(it)).collect();
         prop_assert!(distinct(&priorities));
@@ -76,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn pod_subnets_stay_when_the_file_is_reordered_or_extended(shape in shape(), turn in any::<Index>()) {
+    fn pod_subnets_and_hardware_addresses_stay_when_the_file_is_reordered_or_extended(shape in shape(), turn in any::<Index>()) {
         let text = lab_file(&shape);
         let (head, machines) = text.split_once("[[machines]]").unwrap();
         let mut blocks: Vec<_> = machines.split("[[machines]]").collect();
@@ -89,6 +91,7 @@ proptest! {
         for machine in before.machines() {
             let same = after.machine(&machine.name).unwrap();
             prop_assert_eq!(before.pod_subnet(machine), after.pod_subnet(same));
+            prop_assert_eq!(before.mac(machine), after.mac(same));
         }
     }
 }
