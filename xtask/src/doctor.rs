@@ -26,7 +26,7 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
     let asked = lab.as_ref().map(|lab| {
         let dir = workspace.state(lab.name());
         let chosen = LabChoices::read(&dir).ok().flatten();
-        let chosen = chosen.map(|choices| choices.provider);
+        let chosen = chosen.map(|choices| choices.kind());
         LabInQuestion {
             lab,
             provider: chosen.or(lab.provider()).unwrap_or_default(),

@@ -12,6 +12,7 @@ use caravan_lab::failure::Analysis;
 use caravan_lab::{Lab, LabChange, Provider};
 use caravan_lifecycle::{Keys, LabDir, LabLock, Workspace, files::RenderSources, machines, plan};
 use caravan_process::shell;
+use caravan_render::MachineImage;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -54,12 +55,12 @@ pub(crate) fn run(
     }
     let choices = plan::choices(&lab, &dir, &flags.making.request(), &resolvers(&lab))?;
     let sources = plan::sources(workspace, &lab, &dir, &choices, software::versions(&lab)?)?;
-    let collisions = ranges::collisions(&lab, choices.provider, dir.choices().is_file())?;
+    let collisions = ranges::collisions(&lab, choices.kind(), dir.choices().is_file())?;
     for collision in &collisions {
         let hint = collision.hint();
         screen.warn(&format!("{collision}\n  hint: {hint}"));
     }
-    let there = there(&lab, &dir, choices.provider, screen)?;
+    let there = there(&lab, &dir, choices.kind(), screen)?;
     let edits = machines::deployed_lab(lab.name(), &dir)
         .map(|then| lab.changes_since(&then))
         .unwrap_or_default();
@@ -152,9 +153,10 @@ fn write(
     dir.make()?;
     let _lock = LabLock::take(dir, lab.name(), "plan --write")?;
     let mut choices = plan::choices_to_write(lab, dir, &flags.making.request(), &resolvers(lab))?;
-    if choices.needs_image() {
+    for provider in choices.without_image() {
         let made = software::image_for(lab, &flags.origin, false, screen)?;
-        choices.image = Some(made);
+        let image = MachineImage::named(made);
+        choices.images.insert(provider, image);
     }
     Keys::ensure(lab, dir)?;
     let written = plan::sources(workspace, lab, dir, &choices, software::versions(lab)?)?

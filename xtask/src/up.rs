@@ -11,6 +11,7 @@ use caravan_lifecycle::{
     Keys, LabChoices, LabLock, LabRun, Workspace, outcome_of, vagrant_at_work,
 };
 use caravan_process::interrupt;
+use caravan_render::MachineImage;
 
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
@@ -77,12 +78,13 @@ fn bring_up(
         run.step("remove", || up.remove_what_is_left(&mut plan))?;
     }
     let keys = run.step("keys", || Keys::ensure(lab, request.dir))?;
-    if plan.choices.image.is_none() {
+    for provider in plan.choices.without_image() {
         let made = run.step("software", || {
             let (origin, yes) = (&flags.origin, flags.yes);
             software::image_for(lab, origin, yes, screen)
         })?;
-        plan.choices.image = Some(made);
+        let image = MachineImage::named(made);
+        plan.choices.images.insert(provider, image);
     }
     let sources = run.step("files", || {
         Ok::<_, Error>(up.write_files(&plan, &keys, software::versions(lab)?)?)
@@ -108,7 +110,8 @@ fn preflight(
     let UpRequest { lab, dir, .. } = *request;
     up::hold_here(lab, request.wanted)?;
     let before = LabChoices::read(dir)?;
-    let has_image = request.asked.image.is_some() || before.is_some_and(|it| it.image.is_some());
+    let is_made = |choices: LabChoices| choices.without_image().is_empty();
+    let has_image = request.asked.image.is_some() || before.is_some_and(is_made);
     // Where no machine can be yet, all that this run will need, so that it asks once.
     let purpose = match has_image || needs::all_met(Purpose::RUNNING) {
         true => Purpose::RUNNING,
@@ -120,7 +123,7 @@ fn preflight(
         agree_to_loss(flags, lost, screen)?;
     }
     if !plan.todo.is_empty() {
-        for scarce in room::check(lab, plan.choices.provider, dir.root())? {
+        for scarce in room::check(lab, plan.choices.kind(), dir.root())? {
             screen.warn(&scarce.text(doctor::COMMANDS));
         }
     }
@@ -153,7 +156,7 @@ fn agree_to_loss(
 /// Tells of this computer's resolvers and routes in the lab's ranges.
 fn tell_ranges(lab: &Lab, plan: &UpPlan, screen: &Screen) -> Result<(), Error> {
     let was_made = !plan.found.is_empty();
-    for collision in ranges::collisions(lab, plan.choices.provider, was_made)? {
+    for collision in ranges::collisions(lab, plan.choices.kind(), was_made)? {
         let hint = collision.hint();
         screen.warn(&format!("{collision}\n  hint: {hint}"));
     }

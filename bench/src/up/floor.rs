@@ -4,6 +4,7 @@
 //! are provisioned with a script that does nothing. What `destroy` needs is beside them, so that a floor whose runner was
 //! killed is removed like any lab.
 
+use std::collections::btree_map::Entry;
 use std::time::Instant;
 
 use caravan_cluster::timeline::RUN;
@@ -13,6 +14,7 @@ use caravan_lifecycle::files::RenderSources;
 use caravan_lifecycle::{
     Error as LabError, Keys, LabChoices, LabDir, LabLock, machines, read_lab, software,
 };
+use caravan_render::MachineImage;
 use caravan_screen::SetupOnScreen;
 use caravan_vagrant::Up;
 use caravan_vagrant::engine::DockerMachines;
@@ -43,16 +45,16 @@ pub(super) fn measure(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<Leg, Er
     let dir = workspace.state(&name);
     let choices = choices(flags, &bare, bench)?;
     // One that was killed left its machines, or its state.
-    if dir.exists() || !machines::of(&name, choices.provider, &dir)?.is_empty() {
+    if dir.exists() || !machines::of(&name, choices.kind(), &dir)?.is_empty() {
         remove(&name, bench)?;
     }
     let real = workspace.state(lab.name());
-    if !machines::of(lab.name(), choices.provider, &real)?.is_empty() {
+    if !machines::of(lab.name(), choices.kind(), &real)?.is_empty() {
         return Err(Error::Occupied {
             lab: lab.name().to_owned(),
         });
     }
-    if choices.provider == Provider::Docker {
+    if choices.kind() == Provider::Docker {
         free(&bare)?;
     }
     dir.make()?;
@@ -61,7 +63,7 @@ pub(super) fn measure(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<Leg, Er
     let calico = software::calico_manifest(&bare, || bench.cache())?;
     prepare(&bare, &source, &dir, &choices, template, calico)?;
     screen.now(RUN, "brings bare machines up, for the floor");
-    let measured = up(&bare, &dir, choices.provider, bench);
+    let measured = up(&bare, &dir, choices.kind(), bench);
     drop(lock);
     screen.now(RUN, "removes them");
     remove(&name, bench)?;
@@ -74,19 +76,18 @@ fn choices(flags: &Flags, bare: &Lab, bench: &Bench) -> Result<LabChoices, Error
     if !choices.airgap {
         choices.nameservers = resolvers::nameservers();
     }
-    if choices.image.is_none() {
-        if choices.provider != Provider::Docker {
-            return Err(LabError::NoBox {
-                provider: choices.provider,
-            }
-            .into());
+    let provider = choices.kind();
+    if let Entry::Vacant(image) = choices.images.entry(provider) {
+        if provider != Provider::Docker {
+            return Err(LabError::NoBox { provider }.into());
         }
         let minor = bare.kubernetes().to_string();
         let network = software::network(bare.pod_network());
         let mut words = vec!["bake", "--kubernetes", minor.as_str()];
         words.extend(network.iter().flat_map(|it| ["--pod-network", it.as_str()]));
         words.extend(flags.origin());
-        choices.image = Some(bench.tool.answer(bench.tool.call(words))?);
+        let made = bench.tool.answer(bench.tool.call(words))?;
+        image.insert(MachineImage::named(made));
     }
     Ok(choices)
 }
@@ -175,6 +176,8 @@ fn up(bare: &Lab, dir: &LabDir, provider: Provider, bench: &Bench) -> Result<Leg
 
 #[cfg(test)]
 mod tests {
+    use caravan_lifecycle::ChoiceRequest;
+
     use super::*;
 
     #[test]
@@ -188,12 +191,12 @@ mod tests {
         assert_eq!(bare.name(), "ha-bench");
         let dir = LabDir::new(root.path(), bare.name());
         dir.make().expect("made");
-        let choices = LabChoices {
-            provider: Provider::Docker,
+        let asked = ChoiceRequest {
             airgap: true,
             image: Some("caravan-machine:example".to_owned()),
-            nameservers: Vec::new(),
+            ..ChoiceRequest::default()
         };
+        let choices = LabChoices::settle(&bare, &asked, None, false).expect("settled");
         prepare(&bare, &source, &dir, &choices, None, None).expect("written");
         for machine in bare.machines() {
             let script = dir.archive(&machine.server, &machine.name);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A physical computer that runs a group of the lab's machines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,7 +17,9 @@ pub struct Server {
 }
 
 /// The Vagrant provider that makes the machines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// Containers that run systemd: what a lab has that says nothing, because they need no hypervisor.

@@ -95,8 +95,8 @@ impl RenderSources<'_> {
     /// [`Error::Render`], [`Error::Write`].
     pub fn note_deployed(&self, dir: &LabDir, machines: &[&Machine]) -> Result<(), Error> {
         let renderer = self.renderer()?;
-        let record = MachineRecord::given_now(&self.software, &self.settings);
         for machine in machines {
+            let record = MachineRecord::given_now(machine, &self.software, &self.settings);
             record.write(dir, &machine.name)?;
             let folder = dir.deployed_files(&machine.name);
             let files = renderer.guest_files(machine)?;
@@ -241,10 +241,8 @@ mod tests {
             lab,
             software: Software::example(),
             settings: Settings {
-                provider: caravan_lab::Provider::Docker,
                 airgap: true,
-                image: "caravan-machine:example".to_owned(),
-                nameservers: Vec::new(),
+                ..Settings::default()
             },
             material: Material::placeholder(lab).expect("names"),
             template: None,

@@ -42,6 +42,12 @@ impl LabDir {
         self.root.is_dir()
     }
 
+    /// The name of the lab.
+    pub fn lab(&self) -> String {
+        let name = self.root.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root

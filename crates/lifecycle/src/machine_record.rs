@@ -1,5 +1,6 @@
 //! What each machine was made from: an upgrade, or a lab whose machines were made at different times, has several.
 
+use caravan_lab::Machine;
 use caravan_render::{Settings, Software};
 use serde::{Deserialize, Serialize};
 
@@ -21,10 +22,11 @@ pub struct MachineRecord {
 }
 
 impl MachineRecord {
-    /// A machine that is given this, now.
-    pub fn given_now(software: &Software, settings: &Settings) -> Self {
+    /// `machine` is given this, now.
+    pub fn given_now(machine: &Machine, software: &Software, settings: &Settings) -> Self {
+        let provider = settings.provider_of(machine);
         Self {
-            image: settings.image.clone(),
+            image: settings.image_name(provider).to_owned(),
             kubernetes: software.kubernetes.clone(),
             etcd: software.etcd.clone(),
             containerd: software.containerd.clone(),
@@ -68,6 +70,9 @@ impl MachineRecord {
 
 #[cfg(test)]
 mod tests {
+    use caravan_lab::{Lab, Provider};
+    use caravan_render::MachineImage;
+
     use super::*;
 
     #[test]
@@ -76,13 +81,20 @@ mod tests {
         let dir = LabDir::new(workspace.path(), "ha");
         dir.make().expect("made");
         assert_eq!(MachineRecord::read(&dir, "lbone").expect("absent"), None);
-        let settings = Settings {
-            provider: caravan_lab::Provider::Docker,
-            airgap: true,
-            image: "caravan-machine:one".to_owned(),
-            nameservers: Vec::new(),
+        let lab = Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid");
+        let image = MachineImage::named("caravan-machine:one");
+        let mut settings = Settings::of_one_provider(&lab, Provider::Docker, image);
+        settings
+            .providers
+            .insert("server1".to_owned(), Provider::Libvirt);
+        let record = |machine: &str| {
+            let machine = lab.machine(machine).expect("in the lab");
+            MachineRecord::given_now(machine, &Software::example(), &settings)
         };
-        let record = MachineRecord::given_now(&Software::example(), &settings);
+        assert_eq!(record("lbtwo").image, "caravan-machine:one");
+        // Of another server.
+        assert_eq!(record("masterone").image, "caravan-machine:not-made-yet");
+        let record = record("lbtwo");
         record.write(&dir, "lbone").expect("written");
         assert_eq!(
             MachineRecord::read(&dir, "lbone").expect("read"),

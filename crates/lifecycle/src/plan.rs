@@ -70,7 +70,7 @@ pub fn choices_to_write(
     let before = LabChoices::read(dir)?;
     let provider = before
         .as_ref()
-        .map_or_else(Provider::default, |choices| choices.provider);
+        .map_or_else(Provider::default, LabChoices::kind);
     let is_described = before.is_some() || dir.deployed_lab().exists();
     let found = machines::of(lab.name(), provider, dir);
     let exist = match &found {

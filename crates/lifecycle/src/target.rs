@@ -87,7 +87,7 @@ impl LabTarget {
         let asked = self.lab.as_ref().and_then(Lab::provider);
         self.choices
             .as_ref()
-            .map(|choices| choices.provider)
+            .map(LabChoices::kind)
             .or(asked)
             .unwrap_or_default()
     }

@@ -12,7 +12,9 @@ use std::time::SystemTime;
 
 use caravan_lab::{Lab, Provider};
 use caravan_pki::store::Store;
-use caravan_render::{Material, SSH_KEY, Settings, Software, group_files, pki_cluster, pki_plan};
+use caravan_render::{
+    MachineImage, Material, SSH_KEY, Settings, Software, group_files, pki_cluster, pki_plan,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,11 +30,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let home = PathBuf::from(out).join(lab.name());
 
     let material = material(&lab, &home)?;
+    let image = MachineImage::named(image);
     let settings = Settings {
-        provider: Provider::Docker,
         airgap: true,
-        image: image.clone(),
-        nameservers: Vec::new(),
+        ..Settings::of_one_provider(&lab, Provider::Docker, image)
     };
     for server in lab.servers() {
         let files = group_files(

@@ -17,8 +17,8 @@ use crate::settings::{Settings, Software};
 /// The hardware address of a machine's end of the lab's network; empty where the provider chooses it. A container's is
 /// set by its network script, so that packet filters can know it before the machine exists. A virtual machine's is not: a bridge to a wireless
 /// LAN puts its own in the place of all of them.
-fn mac(machine: &Machine, provider: Provider) -> String {
-    match provider {
+fn mac(machine: &Machine, settings: &Settings) -> String {
+    match settings.provider_of(machine) {
         Provider::Docker => {
             let [a, b, c, d] = machine.ip.octets();
             // Locally administered (02), then as the nodes of the pod network, but for the last bit of `cb`.
@@ -29,9 +29,9 @@ fn mac(machine: &Machine, provider: Provider) -> String {
 }
 
 /// The match of nft for a machine's packets.
-fn from(machine: &Machine, provider: Provider) -> String {
+fn from(machine: &Machine, settings: &Settings) -> String {
     let ip = machine.ip;
-    match mac(machine, provider) {
+    match mac(machine, settings) {
         none if none.is_empty() => format!("ip saddr {ip}"),
         mac => format!("ip saddr {ip} ether saddr {mac}"),
     }
@@ -60,9 +60,9 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    fn new(lab: &Lab, machine: &Machine, provider: Provider) -> Named {
+    fn new(lab: &Lab, machine: &Machine, settings: &Settings) -> Named {
         Named {
-            from: from(machine, provider),
+            from: from(machine, settings),
             name: machine.name.clone(),
             fqdn: lab.fqdn(machine),
             ip: machine.ip.to_string(),
@@ -120,7 +120,7 @@ const PORTS: Ports = Ports {
 #[derive(Clone, Serialize)]
 pub(crate) struct LabContext {
     #[serde(skip)]
-    provider: Provider,
+    settings: Settings,
     pub(crate) lab: String,
     pub(crate) lab_file: String,
     domain: String,
@@ -167,20 +167,19 @@ impl LabContext {
         settings: &Settings,
         material: &Material,
     ) -> Result<LabContext, Error> {
-        let provider = settings.provider;
         let named = |role| {
             MachineList::of(lab.of_role(role), |machine| {
-                Named::new(lab, machine, provider)
+                Named::new(lab, machine, settings)
             })
         };
         let members = lab.of_role(Role::Etcd);
         let member_names: Vec<_> = members.map(|member| member.name.as_str()).collect();
-        let timers = EtcdTimers::of(settings.provider);
+        let timers = EtcdTimers::of(lab, settings);
         let flags = EtcdFlags::of(&software.etcd)?;
         let nodes = lab.machines().iter().filter(|it| it.role.is_node());
         let node_names: Vec<_> = nodes.map(|node| node.name.as_str()).collect();
         Ok(LabContext {
-            provider,
+            settings: settings.clone(),
             lab: lab.name().into(),
             lab_file: format!("labs/{}.toml", lab.name()),
             domain: lab.domain().into(),
@@ -205,7 +204,7 @@ impl LabContext {
             service_cidr: lab.service_cidr().to_string(),
             allocate_node_cidrs: allocate_node_cidrs(lab.pod_network()),
             kube_proxy_mode: "nftables",
-            conntrack: conntrack(settings.provider),
+            conntrack: conntrack(lab, settings),
             api_sans: lab.api_sans_by_machine().into_iter().collect(),
             nameservers: nameservers(settings)
                 .iter()
@@ -264,8 +263,7 @@ pub(crate) struct ListsContext<'a> {
 
 impl<'a> ListsContext<'a> {
     pub(crate) fn new(lab: &Lab, context: &'a LabContext) -> ListsContext<'a> {
-        let provider = context.provider;
-        let named = |machine| Named::new(lab, machine, provider);
+        let named = |machine| Named::new(lab, machine, &context.settings);
         let mut names = MachineList::of(lab.machines(), named);
         if let Some(vip) = lab.vip() {
             let fqdn = lab.api_name();
@@ -322,7 +320,7 @@ pub(crate) struct MachineContext<'a> {
 
 impl<'a> MachineContext<'a> {
     pub(crate) fn new(lab: &Lab, machine: &'a Machine, context: &'a LabContext) -> Self {
-        let provider = context.provider;
+        let settings = &context.settings;
         let peers = lab
             .of_role(Role::LoadBalancer)
             .filter(|peer| machine.role == Role::LoadBalancer && peer.name != machine.name);
@@ -331,13 +329,13 @@ impl<'a> MachineContext<'a> {
             name: &machine.name,
             role: machine.role.word(),
             ip: machine.ip.to_string(),
-            mac: mac(machine, provider),
+            mac: mac(machine, settings),
             memory_mib: machine.memory_mib,
             cpus: machine.cpus,
             pod_subnet: pod_subnet(lab, machine),
             own_pods: own_pods(lab, machine),
             vrrp_priority: lab.vrrp_priority(machine),
-            vrrp_peers: MachineList::of(peers, |peer| Named::new(lab, peer, provider)),
+            vrrp_peers: MachineList::of(peers, |peer| Named::new(lab, peer, settings)),
             certificates_dir: match machine.role {
                 Role::Worker => "/var/lib/caravan/no-authorities",
                 Role::Etcd | Role::LoadBalancer | Role::ControlPlane => "/etc/kubernetes/pki",
@@ -387,17 +385,19 @@ fn allocate_node_cidrs(pod_network: PodNetwork) -> bool {
     }
 }
 
-/// The table of connections belongs to a container's host: zeros leave it as it is.
-fn conntrack(provider: Provider) -> Conntrack {
-    match provider {
-        Provider::Docker => Conntrack {
+/// The table of connections belongs to a container's host: zeros leave it as it is. All nodes have one configuration, so a
+/// lab with any node in a container leaves it everywhere.
+fn conntrack(lab: &Lab, settings: &Settings) -> Conntrack {
+    let mut nodes = lab.machines().iter().filter(|it| it.role.is_node());
+    match nodes.any(|node| settings.provider_of(node) == Provider::Docker) {
+        true => Conntrack {
             max_per_core: 0,
             min: 0,
             tcp_established_timeout: "0s",
             tcp_close_wait_timeout: "0s",
         },
         // kube-proxy's own defaults.
-        Provider::Libvirt | Provider::VirtualBox => Conntrack {
+        false => Conntrack {
             max_per_core: 32_768,
             min: 131_072,
             tcp_established_timeout: "24h0m0s",

@@ -25,6 +25,8 @@ pub const VAGRANTFILE_TEMPLATE: &str = include_str!("../../../Vagrantfile.hbs");
 #[derive(Serialize)]
 struct Included<'a> {
     image: &'a str,
+    /// Where the box is found; empty where its name says that.
+    urls: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -72,10 +74,16 @@ impl<'a> GroupContext<'a> {
         server: &'a Server,
         settings: &'a Settings,
     ) -> GroupContext<'a> {
+        let provider = settings.provider(&server.name);
         let only = |wanted: &[Provider]| {
-            let image = &settings.image;
-            let included = wanted.contains(&settings.provider);
-            included.then_some(Included { image }).into_iter().collect()
+            let included = wanted.contains(&provider).then(|| Included {
+                image: settings.image_name(provider),
+                urls: (settings.images.get(&provider))
+                    .and_then(|image| image.url.as_deref())
+                    .into_iter()
+                    .collect(),
+            });
+            included.into_iter().collect()
         };
         let mut machines: Vec<_> = lab.machines_on(server).collect();
         // What others wait for is created first, where a provider creates one machine after the other.
@@ -84,7 +92,7 @@ impl<'a> GroupContext<'a> {
             lab: lab.name(),
             lab_file: format!("labs/{}.toml", lab.name()),
             server: &server.name,
-            provider: settings.provider.word(),
+            provider: provider.word(),
             subnet: lab.subnet().to_string(),
             airgap: settings.airgap,
             bridges: server.bridge.as_deref().into_iter().collect(),

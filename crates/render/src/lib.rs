@@ -30,4 +30,4 @@ pub use file::{GuestFile, HostFile, Owner};
 pub use group::{VAGRANTFILE_TEMPLATE, group_files};
 pub use key_files::{Material, SSH_KEY, Secret, pki_cluster, pki_plan};
 pub use renderer::{Renderer, guest_files};
-pub use settings::{Settings, Software};
+pub use settings::{MachineImage, Settings, Software};

@@ -1,8 +1,13 @@
 //! What the caller decides or knows, beyond the lab file: provider, image, versions of the software.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use caravan_lab::Provider;
+use caravan_lab::{Lab, Machine, Provider};
+use serde::{Deserialize, Serialize};
+
+/// The image that files name before one was made.
+const NO_IMAGE: &str = "caravan-machine:not-made-yet";
 
 /// Versions and names of the software in the machine image, as the bundle has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +46,67 @@ impl Software {
     }
 }
 
+/// What machines of one provider are made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineImage {
+    /// The engine's name of the machine image, or the name of the box.
+    pub name: String,
+    /// Where Vagrant finds the box under that name, as the URL of its metadata; none for an engine's image and for a box
+    /// that Vagrant has or finds in its catalogue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl MachineImage {
+    /// One that is found by its name alone.
+    pub fn named(name: impl Into<String>) -> MachineImage {
+        MachineImage {
+            name: name.into(),
+            url: None,
+        }
+    }
+}
+
 /// How the machines are made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// What makes them.
-    pub provider: Provider,
+    /// What makes them, by server.
+    pub providers: BTreeMap<String, Provider>,
     /// True if they have no way out of the lab.
     pub airgap: bool,
-    /// The engine's name of the machine image, or the name of the box.
-    pub image: String,
+    /// True if virtual machines are emulated, without the help of a processor made for them: some ten times slower.
+    pub emulated: bool,
+    /// What they are made from, by what makes them.
+    pub images: BTreeMap<Provider, MachineImage>,
     /// Resolvers for names outside the lab, which CoreDNS asks. Empty, or with `airgap`, none is asked.
     pub nameservers: Vec<Ipv4Addr>,
+}
+
+impl Settings {
+    /// The settings of a lab whose servers all have one provider: with a way out, and no resolvers.
+    pub fn of_one_provider(lab: &Lab, provider: Provider, image: MachineImage) -> Settings {
+        let servers = lab.servers().iter();
+        Settings {
+            providers: servers.map(|it| (it.name.clone(), provider)).collect(),
+            images: [(provider, image)].into(),
+            ..Settings::default()
+        }
+    }
+
+    /// Returns what makes the machines of the server called `server`.
+    pub fn provider(&self, server: &str) -> Provider {
+        self.providers.get(server).copied().unwrap_or_default()
+    }
+
+    /// Returns what makes `machine`.
+    pub fn provider_of(&self, machine: &Machine) -> Provider {
+        self.provider(&machine.server)
+    }
+
+    /// Returns the name of what machines of `provider` are made from; one that tells so where nothing was made yet.
+    pub fn image_name(&self, provider: Provider) -> &str {
+        self.images
+            .get(&provider)
+            .map_or(NO_IMAGE, |image| image.name.as_str())
+    }
 }

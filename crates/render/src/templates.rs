@@ -79,7 +79,7 @@ pub(crate) fn rendered(
 
 #[cfg(test)]
 mod tests {
-    use caravan_lab::{Lab, PodNetwork, Provider};
+    use caravan_lab::{Lab, PodNetwork};
     use serde_json::Value;
 
     use super::*;
@@ -94,10 +94,8 @@ mod tests {
         let lab = Lab::parse("ha", source).unwrap();
         assert_eq!(lab.pod_network(), PodNetwork::Vxlan);
         let settings = Settings {
-            provider: Provider::Docker,
             airgap: true,
-            image: "image".into(),
-            nameservers: Vec::new(),
+            ..Settings::default()
         };
         let material = Material::placeholder(&lab).unwrap();
         let context = LabContext::new(&lab, &Software::example(), &settings, &material).unwrap();

@@ -53,7 +53,7 @@ pub(super) fn what_is_left(lab: &Lab, dir: &LabDir, screen: &Screen) {
     let provider = LabChoices::read(dir)
         .ok()
         .flatten()
-        .map_or_else(Provider::default, |choices| choices.provider);
+        .map_or_else(Provider::default, |choices| choices.kind());
     let Ok(found) = machines::of(name, provider, dir) else {
         screen.say(&format!(
             "now: whatever runs the machines does not answer; `cargo xtask setup` starts it, then `cargo xtask up {name}` \

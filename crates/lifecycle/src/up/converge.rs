@@ -27,7 +27,7 @@ pub(super) fn until_ready(
     sources: &RenderSources<'_>,
 ) -> Result<(), Error> {
     let todo = &plan.todo;
-    let provider = machines::provider(plan.choices.provider);
+    let provider = machines::provider(plan.choices.kind());
     let projects = up.request.dir.projects();
     let groups = create::by_server(up, todo);
     let mut listener = Listener::new(up, access, sources, &*provider, groups.len());

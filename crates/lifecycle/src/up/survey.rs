@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use caravan_bundle::image;
 use caravan_lab::Provider;
+use caravan_render::MachineImage;
 
 use super::{Up, UpPlan, UpRequest};
 use crate::events::LifecycleWarning;
@@ -21,7 +22,7 @@ impl Up<'_> {
         let before = LabChoices::read(dir)?;
         let kind = before
             .as_ref()
-            .map_or_else(Provider::default, |choices| choices.provider);
+            .map_or_else(Provider::default, LabChoices::kind);
         let provider = machines::provider(kind);
         let found = provider.machines(lab.name(), &dir.projects())?;
         let volumes = provider.volumes(lab.name())?;
@@ -35,18 +36,7 @@ impl Up<'_> {
         let mut choices = LabChoices::settle(lab, &self.request.asked, before, made)?;
         let resolvers = choices.nameservers.clone();
         choices.take_resolvers(&self.request.resolvers);
-        let is_baked = machines::provider(choices.provider).runs_baked_images();
-        match &choices.image {
-            None if !is_baked => {
-                return Err(Error::NoBox {
-                    provider: choices.provider,
-                });
-            }
-            Some(image) if is_baked && image::is_lost(&caravan_bundle::docker::find()?, image)? => {
-                choices.image = None;
-            }
-            _ => {}
-        }
+        hold_images(&mut choices)?;
         let todo: Vec<String> = self
             .request
             .wanted
@@ -58,7 +48,7 @@ impl Up<'_> {
             })
             .collect();
         if !todo.is_empty() {
-            self.hold_free(choices.provider)?;
+            self.hold_free(choices.kind())?;
         }
         if resolvers != choices.nameservers && found.iter().any(|it| !todo.contains(&it.name)) {
             self.run.warn(&LifecycleWarning::OtherResolvers {
@@ -111,4 +101,21 @@ impl Up<'_> {
             false => Err(Error::Conflicts { conflicts }),
         }
     }
+}
+
+/// What can be baked and is gone has to be made again; what cannot be must be there.
+fn hold_images(choices: &mut LabChoices) -> Result<(), Error> {
+    for kind in choices.kinds() {
+        let is_baked = machines::provider(kind).runs_baked_images();
+        match choices.images.get(&kind) {
+            None if !is_baked => return Err(Error::NoBox { provider: kind }),
+            Some(MachineImage { name, .. })
+                if is_baked && image::is_lost(&caravan_bundle::docker::find()?, name)? =>
+            {
+                choices.images.remove(&kind);
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

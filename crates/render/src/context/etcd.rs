@@ -2,9 +2,10 @@
 
 use std::str::FromStr;
 
-use caravan_lab::{EtcdVersion, Provider};
+use caravan_lab::{EtcdVersion, Lab, Provider, Role};
 
 use crate::error::Error;
+use crate::settings::Settings;
 
 /// How etcd members find out that their leader is gone, in milliseconds.
 pub(super) struct EtcdTimers {
@@ -13,14 +14,20 @@ pub(super) struct EtcdTimers {
 }
 
 impl EtcdTimers {
-    /// The one place where they are decided: by how long a machine of this kind may be silent and well all the same.
-    pub(super) fn of(provider: Provider) -> EtcdTimers {
-        let (heartbeat_ms, election_ms) = match provider {
+    /// The one place where they are decided: by how long a machine of this kind may be silent and well all the same. Members
+    /// must agree on them, so the slowest one decides.
+    pub(super) fn of(lab: &Lab, settings: &Settings) -> EtcdTimers {
+        let needed = |provider| match provider {
             Provider::Docker => (100, 500),
             Provider::VirtualBox => (200, 2000),
             // It also emulates machines, where nothing better is at hand.
             Provider::Libvirt => (500, 5000),
         };
+        let members = lab.of_role(Role::Etcd);
+        let (heartbeat_ms, election_ms) = members
+            .map(|member| needed(settings.provider_of(member)))
+            .max()
+            .unwrap_or_else(|| needed(Provider::default()));
         EtcdTimers {
             heartbeat_ms,
             election_ms,

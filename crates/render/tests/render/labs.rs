@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use caravan_lab::{Lab, Provider};
-use caravan_render::Settings;
+use caravan_render::{MachineImage, Settings};
 
 /// Returns the lab of that name in the repository, or `flannel`.
 pub(crate) fn lab(name: &str) -> Lab {
@@ -16,11 +16,12 @@ pub(crate) fn settings(provider: Provider) -> Settings {
         Provider::Docker => "caravan-machine:0123456789ab",
         Provider::Libvirt | Provider::VirtualBox => "caravan/ubuntu-22.04",
     };
+    let servers = ["server1", "server2"];
     Settings {
-        provider,
+        providers: servers.map(|it| (it.to_owned(), provider)).into(),
         airgap: true,
-        image: image.into(),
-        nameservers: Vec::new(),
+        images: [(provider, MachineImage::named(image))].into(),
+        ..Settings::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A lab of 1,000 machines: rendered, and not quadratic in what does not have to be.
 
 use caravan_lab::{Lab, Provider};
-use caravan_render::{Material, Renderer, Settings, Software};
+use caravan_render::{MachineImage, Material, Renderer, Settings, Software};
 use std::fmt::Write;
 
 fn lab() -> Lab {
@@ -40,11 +40,10 @@ fn a_thousand_machines() {
     assert_eq!(lab.machines().len(), 1000);
     let software = Software::example();
     let material = Material::placeholder(&lab).unwrap();
+    let image = MachineImage::named("caravan-machine:0123456789ab");
     let settings = Settings {
-        provider: Provider::Docker,
         airgap: true,
-        image: "caravan-machine:0123456789ab".into(),
-        nameservers: Vec::new(),
+        ..Settings::of_one_provider(&lab, Provider::Docker, image)
     };
     let started = std::time::Instant::now();
     let renderer = Renderer::new(&lab, &software, &settings, &material).unwrap();
