@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 mod balancers;
+mod clocks;
 mod context;
 mod endpoint;
 mod etcd_client;
@@ -33,7 +34,9 @@ mod table;
 mod tokens;
 mod units;
 
-pub use report::{Check, Evidence, Measured, MemberLoss, Report, VerifyEvent, VerifyOutcome};
+pub use report::{
+    Check, ClockRange, Evidence, Measured, MemberLoss, Report, VerifyEvent, VerifyOutcome,
+};
 pub use run::run;
 
 /// How thorough a run is.

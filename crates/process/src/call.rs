@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io::PipeReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -243,6 +244,11 @@ impl Call {
             Input::Bytes(bytes) => expression.stdin_bytes(bytes.clone()),
             Input::File(path) => expression.stdin_path(path),
         })
+    }
+
+    /// The same, with what comes out of `pipe` as its standard input.
+    pub(crate) fn expression_reading(&self, pipe: PipeReader) -> Expression {
+        self.settle(duct::cmd(self.program.path(), &self.args).stdin_file(pipe))
     }
 
     fn settle(&self, mut expression: Expression) -> Expression {

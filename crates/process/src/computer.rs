@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{BinaryOutput, Call, Error, Following, Output, Program, SshComputer};
+use crate::{BinaryOutput, Call, Conversation, Error, Following, Output, Program, SshComputer};
 
 /// Writes its input beside `$1` and gives it that name once all `$3` bytes are there, with the mode `$2`: a connection that
 /// ends early looks like the end of the input.
@@ -58,6 +58,15 @@ impl Computer {
         on_line: impl FnMut(&str) + Send + 'static,
     ) -> Result<Following, Error> {
         self.call(words)?.follow(on_line)
+    }
+
+    /// Starts a program there that answers each line that it is given with a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] and [`Error::NotStarted`]; that a computer was not reached shows in its lines alone.
+    pub fn converse(&self, words: &[&str]) -> Result<Conversation, Error> {
+        self.call(words)?.converse()
     }
 
     /// Writes `content` to the file `path` there, with the permission bits `mode`, such as `0o600`. It is there whole or not

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use duct::ReaderHandle;
+use duct::{Expression, ReaderHandle};
 
 use crate::{Call, Error};
 
@@ -20,16 +20,21 @@ impl Call {
     /// # Errors
     ///
     /// [`Error::NotStarted`].
-    pub fn follow(
-        self,
+    pub fn follow(self, on_line: impl FnMut(&str) + Send + 'static) -> Result<Following, Error> {
+        self.follow_expression(self.expression(), on_line)
+    }
+
+    /// The same, of what this call became.
+    pub(crate) fn follow_expression(
+        &self,
+        expression: Expression,
         mut on_line: impl FnMut(&str) + Send + 'static,
     ) -> Result<Following, Error> {
-        let reader = self
-            .expression()
+        let reader = expression
             .stderr_to_stdout()
             .unchecked()
             .reader()
-            .map_err(|source| Error::not_started(&self, source))?;
+            .map_err(|source| Error::not_started(self, source))?;
         let reader = Arc::new(reader);
         let thread = std::thread::spawn({
             let reader = Arc::clone(&reader);

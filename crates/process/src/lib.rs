@@ -4,13 +4,14 @@
 //! Whatever ends badly is an [`Error`] that holds the pasteable command line, the folder, the exit status and the tail
 //! of what the program said, so that no caller has to remember to report them.
 //!
-//! Four ways to run a call, by what becomes of its output:
+//! Ways to run a call, by what becomes of its output:
 //!
 //! | method | output | for |
 //! |---|---|---|
 //! | [`Call::run`], [`Call::output`], [`Call::binary_output`] | captured | short questions: `docker ps`, `go version` |
 //! | [`Call::logged`] | a log file, and each line to a callback | long work whose grandchildren may outlive it: `vagrant up` |
 //! | [`Call::follow`] | each line to a callback, in the background | endless output: a journal over ssh |
+//! | [`Call::converse`] | a line for each line that it is given | many short questions over one login |
 //! | [`Call::attended`] | the terminal, interrupts handed on | long work of another program of ours |
 //! | [`Call::interactive`] | the terminal | a shell for the user |
 //!
@@ -20,6 +21,7 @@
 mod attended;
 mod call;
 mod computer;
+mod converse;
 mod error;
 mod follow;
 pub mod interrupt;
@@ -30,6 +32,7 @@ mod ssh;
 
 pub use call::{BinaryOutput, Call, Output};
 pub use computer::Computer;
+pub use converse::{Conversation, Reply};
 pub use error::{Error, Failure};
 pub use follow::Following;
 pub use program::Program;

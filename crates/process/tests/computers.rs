@@ -108,6 +108,33 @@ fn lines_are_followed() {
 }
 
 #[test]
+fn a_line_is_answered_with_a_line() {
+    on_each(|computer, _| {
+        let echo = "while read -r line; do echo \"<$line>\"; done; echo end; exec sleep 600";
+        let mut talk = computer.converse(&["sh", "-c", echo]).expect("it starts");
+        for said in ["one", "", "two words"] {
+            let reply = talk.ask(said, LIMIT).expect("an answer");
+            assert_eq!(reply.line, format!("<{said}>"), "{computer}");
+            assert!(reply.asked <= reply.heard);
+        }
+    });
+}
+
+#[test]
+fn who_ends_or_is_silent_gives_no_answer() {
+    on_each(|computer, _| {
+        let mut ended = computer
+            .converse(&["sh", "-c", "echo last words >&2"])
+            .expect("it starts");
+        let reply = ended.ask("one", LIMIT).expect("last words");
+        assert_eq!(reply.line, "last words", "{computer}");
+        assert_eq!(ended.ask("two", LIMIT), None, "{computer}");
+        let mut silent = computer.converse(&["sleep", "600"]).expect("it starts");
+        assert_eq!(silent.ask("one", Duration::from_millis(20)), None);
+    });
+}
+
+#[test]
 fn files_arrive_byte_by_byte_with_their_mode() {
     let bytes: Vec<u8> = (0..=255u8).cycle().take(100_000).collect();
     on_each(|computer, folder| {

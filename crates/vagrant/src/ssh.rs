@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_process::{
-    CONNECT_SECONDS, Computer, Following, Output, Program, SshAccess, SshComputer, UnknownHost,
-    forget_host_key,
+    CONNECT_SECONDS, Computer, Conversation, Following, Output, Program, SshAccess, SshComputer,
+    UnknownHost, forget_host_key,
 };
 
 pub use caravan_process::SshForward as Forward;
@@ -192,6 +192,16 @@ impl Remote {
     ) -> Result<Following, Error> {
         let words = [&["sudo", "-n"], words].concat();
         Ok(self.computer().follow(&words, on_line)?)
+    }
+
+    /// Starts a program there as root that answers each line that it is given with a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when ssh does not start.
+    pub fn converse(&self, words: &[&str]) -> Result<Conversation, Error> {
+        let words = [&["sudo", "-n"], words].concat();
+        Ok(self.computer().converse(&words)?)
     }
 
     /// Opens a way to `target` (`address:port`) as the machine itself reaches it.

@@ -39,6 +39,18 @@ pub enum Measured {
     Outage(Outage),
     /// How etcd went on without one of its members.
     MemberLoss(MemberLoss),
+    /// How a machine's clock compares with that of the computer that asked.
+    Clock(ClockRange),
+}
+
+/// How far a machine's clock was ahead of that of the computer that asked, in milliseconds: somewhere in this range, which is
+/// as wide as the answer took. Negative is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockRange {
+    /// At least.
+    pub least_ahead_ms: i64,
+    /// At most.
+    pub most_ahead_ms: i64,
 }
 
 /// How etcd went on without one of its members.

@@ -7,9 +7,9 @@ use caravan_lab::{Lab, Role};
 use super::context::Context;
 use super::findings::Findings;
 use super::{
-    Depth, Options, balancers, endpoint, etcd_client, etcd_cluster, etcd_pairs, forged, images,
-    impostor, isolation, keys, limits, names, nodes, pods, quorum, refusals, strangers, tokens,
-    units,
+    Depth, Options, balancers, clocks, endpoint, etcd_client, etcd_cluster, etcd_pairs, forged,
+    images, impostor, isolation, keys, limits, names, nodes, pods, quorum, refusals, strangers,
+    tokens, units,
 };
 
 /// One promise.
@@ -130,6 +130,8 @@ pub(super) const ROWS: &[Row] = &[
         QUICK, refusals::api_strangers),
     row("no-join-token", "nobody can join by a token, with which one may become any node",
         QUICK, tokens::none),
+    row("clocks-agree", "the clocks of all machines agree within a second",
+        FULL, clocks::agree),
     row("etcd-peer-certificates", "every etcd member has a peer certificate and key of its own, from etcd's CA, and peers accept it",
         FULL, etcd_pairs::peers),
     row("etcd-client-certificate", "all API servers use one certificate for etcd, which is a client's and nothing else",
