@@ -42,6 +42,13 @@ pub enum LabChange {
     VirtualRouterId(Changed<u8>),
     /// Other operators, the gateway among them.
     Operators(Changed<Vec<Ipv4Addr>>),
+    /// Another bridge of a server of both labs, or one more or less.
+    Bridge {
+        /// The server.
+        server: String,
+        /// Its bridge.
+        bridge: Changed<Option<String>>,
+    },
     /// A machine that the older lab does not have.
     MachineAdded(Machine),
     /// A machine of both labs.
@@ -76,7 +83,7 @@ impl Lab {
     /// then machines that are new or differ, in the order of this lab, then those that are gone.
     ///
     /// Empty where both make the same machines. Comments and the order of things do not count, nor do the keys `etcd`,
-    /// `provider` and `airgap` and those of servers.
+    /// `provider`, `airgap` and `emulated`, and of servers other keys than `bridge`.
     pub fn changes_since(&self, old: &Lab) -> Vec<LabChange> {
         let domain = changed(&old.domain, &self.domain).map(LabChange::Domain);
         let kubernetes = changed(&old.kubernetes, &self.kubernetes).map(LabChange::Kubernetes);
@@ -100,6 +107,13 @@ impl Lab {
             router_id,
             operators,
         ];
+        let bridges = self.servers.iter().filter_map(|server| {
+            let before = old.server(&server.name)?;
+            Some(LabChange::Bridge {
+                bridge: changed(&before.bridge, &server.bridge)?,
+                server: server.name.clone(),
+            })
+        });
         let machines = self.machines.iter().filter_map(|machine| {
             let Some(before) = old.machine(&machine.name) else {
                 return Some(LabChange::MachineAdded(machine.clone()));
@@ -113,6 +127,7 @@ impl Lab {
         let gone = (old.machines.iter()).filter(|machine| self.machine(&machine.name).is_none());
         own.into_iter()
             .flatten()
+            .chain(bridges)
             .chain(machines)
             .chain(gone.cloned().map(LabChange::MachineRemoved))
             .collect()
@@ -159,6 +174,15 @@ impl fmt::Display for LabChange {
             LabChange::Operators(Changed { from, to }) => {
                 let (from, to) = (format!("{from:?}"), format!("{to:?}"));
                 clause(f, "operators", &Changed { from, to })
+            }
+            LabChange::Bridge {
+                server,
+                bridge: Changed { from, to },
+            } => {
+                let shown = |bridge: &Option<String>| bridge.clone().unwrap_or("absent".to_owned());
+                let (from, to) = (shown(from), shown(to));
+                write!(f, "server `{server}`: ")?;
+                clause(f, "bridge", &Changed { from, to })
             }
             LabChange::MachineAdded(machine) => write!(f, "machine `{}` is new", machine.name),
             LabChange::MachineChanged { name, changes } => {

@@ -58,6 +58,7 @@ pub(crate) const LAB_KEYS: &[Key] = &[
     text("etcd", "a string with a version, such as `\"3.6.14\"`"),
     text("provider", "a string such as `\"docker\"`"),
     other("airgap", "`true` or `false`"),
+    other("emulated", "`true` or `false`"),
     text("pod_network", "a string such as `\"vxlan\"`"),
     text("pod_cidr", RANGE),
     text("service_cidr", RANGE),
@@ -68,7 +69,8 @@ pub(crate) const LAB_KEYS: &[Key] = &[
 /// The keys of a server.
 pub(crate) const SERVER_KEYS: &[Key] = &[
     text("host", "a string such as `\"ssh://user@host\"`"),
-    text("bridge", "a string such as `\"enp3s0\"`"),
+    text("bridge", "a string such as `\"br0\"`"),
+    text("provider", "a string such as `\"docker\"`"),
 ];
 
 /// The keys of a machine.
@@ -100,6 +102,7 @@ pub(crate) struct Draft {
     pub(crate) pod_network: Option<At<PodNetwork>>,
     pub(crate) provider: Option<At<Provider>>,
     pub(crate) airgap: Option<bool>,
+    pub(crate) emulated: Option<bool>,
     pub(crate) virtual_router_id: Option<At<u32>>,
     pub(crate) operators: Vec<At<Ipv4Addr>>,
     /// In the order of their names; `None` if there are none or they cannot be read.
@@ -115,6 +118,7 @@ pub(crate) struct DraftServer {
     pub(crate) header: Range<usize>,
     pub(crate) host: Option<At<String>>,
     pub(crate) bridge: Option<At<String>>,
+    pub(crate) provider: Option<At<Provider>>,
 }
 
 /// What a lab file says about a machine.
@@ -134,7 +138,6 @@ impl Draft {
     pub(crate) fn read(table: &DeTable<'_>, source: &str, sink: &mut FaultSink) -> Draft {
         let lab = Fields::open(table, source, "the lab", 0..0, LAB_KEYS, sink);
         let pod_networks = PodNetwork::ALL.map(|it| (it.word(), it));
-        let providers = Provider::ALL.map(|it| (it.word(), it));
         Draft {
             spans: lab.spans(lab.header.clone()),
             domain: lab.string("domain", sink),
@@ -146,8 +149,9 @@ impl Draft {
             pod_cidr: range(&lab, "pod_cidr", sink),
             service_cidr: range(&lab, "service_cidr", sink),
             pod_network: lab.word("pod_network", &pod_networks, sink),
-            provider: lab.word("provider", &providers, sink),
+            provider: provider(&lab, sink),
             airgap: lab.boolean("airgap", sink),
+            emulated: lab.boolean("emulated", sink),
             virtual_router_id: lab.number("virtual_router_id", 1, 255, sink),
             operators: lab
                 .list("operators", sink, |text| text.parse().ok())
@@ -195,6 +199,11 @@ fn kubernetes(lab: &Fields<'_, '_>, sink: &mut FaultSink) -> Option<At<Kubernete
     }
 }
 
+fn provider(fields: &Fields<'_, '_>, sink: &mut FaultSink) -> Option<At<Provider>> {
+    let words = Provider::ALL.map(|it| (it.word(), it));
+    fields.word("provider", &words, sink)
+}
+
 /// Reads a range; one that starts between its borders is noted and mended, so that the rest can be checked.
 fn range(lab: &Fields<'_, '_>, name: &str, sink: &mut FaultSink) -> Option<At<Ipv4Net>> {
     let found: At<Ipv4Net> = lab.parsed(name, sink, |text| text.parse().ok())?;
@@ -228,6 +237,7 @@ fn servers(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<V
             name: entry.name,
             host: fields.string("host", sink),
             bridge: fields.string("bridge", sink),
+            provider: provider(&fields, sink),
             header: fields.header,
         }
     });

@@ -28,6 +28,7 @@ pub struct Lab {
     pub(crate) pod_network: PodNetwork,
     pub(crate) provider: Option<Provider>,
     pub(crate) airgap: bool,
+    pub(crate) emulated: Option<bool>,
     pub(crate) virtual_router_id: u8,
     pub(crate) operators: Vec<Ipv4Addr>,
     pub(crate) servers: Vec<Server>,
@@ -102,9 +103,20 @@ impl Lab {
         self.provider
     }
 
+    /// Returns the provider that the file asks for on `server`: its own, else the lab's.
+    pub fn provider_of(&self, server: &Server) -> Option<Provider> {
+        server.provider.or(self.provider)
+    }
+
     /// Returns true if the file says that the machines have no way out of the lab.
     pub fn airgap(&self) -> bool {
         self.airgap
+    }
+
+    /// Returns whether the file says that virtual machines are emulated, or that they are not; `None` leaves that to the
+    /// command line or the computer.
+    pub fn emulated(&self) -> Option<bool> {
+        self.emulated
     }
 
     /// Returns the servers, in the order of their names.

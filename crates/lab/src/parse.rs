@@ -90,6 +90,7 @@ fn build(name: &str, draft: Draft, places: Places, warnings: Vec<Fault>) -> Opti
         name: server.name.value,
         host: server.host.map(|it| it.value),
         bridge: server.bridge.map(|it| it.value),
+        provider: server.provider.map(|it| it.value),
     });
     let machines: Option<Vec<Machine>> = draft.machines?.into_iter().map(machine).collect();
     let machines = machines?;
@@ -109,6 +110,7 @@ fn build(name: &str, draft: Draft, places: Places, warnings: Vec<Fault>) -> Opti
         pod_network: draft.pod_network.map(|it| it.value).unwrap_or_default(),
         provider: draft.provider.map(|it| it.value),
         airgap: draft.airgap.unwrap_or_default(),
+        emulated: draft.emulated,
         virtual_router_id: draft
             .virtual_router_id
             .and_then(|it| u8::try_from(it.value).ok())

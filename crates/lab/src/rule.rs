@@ -25,10 +25,10 @@ macro_rules! rules {
 }
 
 rules! {
+    /// Two bridges for machines of one computer, which have one network.
+    BridgesDiffer => "bridges-differ",
     /// A number of CPUs below what the role needs.
     CpusBelowRole => "cpus-below-role",
-    /// Containers, which have no network over several computers.
-    DockerSpansComputers => "docker-spans-computers",
     /// An address that two machines have.
     DuplicateAddress => "duplicate-address",
     /// A name that two machines have.
@@ -57,7 +57,7 @@ rules! {
     MastersWithoutLoadBalancers => "masters-without-load-balancers",
     /// Memory below what the role needs.
     MemoryBelowRole => "memory-below-role",
-    /// A server among several computers without a LAN that they share.
+    /// A server without bridge among several computers, or beside one that has a bridge.
     MissingBridge => "missing-bridge",
     /// A key that must be there and is not.
     MissingKey => "missing-key",

@@ -12,8 +12,10 @@ pub struct Server {
     pub name: String,
     /// Where the server is, as `ssh://[user@]host[:port]`; `None` means this computer.
     pub host: Option<String>,
-    /// The network interface of the server that joins its machines to a LAN which other servers share.
+    /// The bridge, or the network interface, of the server that joins its machines to a LAN which other servers share.
     pub bridge: Option<String>,
+    /// What makes its machines, where that is another provider than the lab's.
+    pub provider: Option<Provider>,
 }
 
 /// The Vagrant provider that makes the machines.

@@ -88,6 +88,29 @@ fn each_key_that_machines_are_made_from_is_told() {
 }
 
 #[test]
+fn of_servers_the_bridge_counts() {
+    let bridged = |text: &str| {
+        let text = text.replace("[servers.server1]", "[servers.server1]\nbridge = \"br0\"");
+        text.replace("[servers.server2]", "[servers.server2]\nbridge = \"br0\"")
+    };
+    assert_eq!(
+        told(bridged),
+        [
+            "server `server1`: `bridge` was `absent` and is `br0`",
+            "server `server2`: `bridge` was `absent` and is `br0`"
+        ]
+    );
+    let provided = |text: &str| {
+        text.replace(
+            "[servers.server2]",
+            "[servers.server2]\nprovider = \"libvirt\"",
+        )
+    };
+    assert_eq!(changes(provided), []);
+    assert_eq!(changes(with("emulated = true")), []);
+}
+
+#[test]
 fn changes_are_data() {
     let old = Lab::parse("ha", HA).expect("valid");
     let (from, to) = (old.machine("workerone").unwrap().cpus, 7);

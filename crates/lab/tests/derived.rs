@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use caravan_lab::{EtcdRefused, EtcdVersion, Lab, Role};
+use caravan_lab::{EtcdRefused, EtcdVersion, Lab, Provider, Role};
 use expect_test::expect_file;
 
 fn folder() -> &'static Path {
@@ -154,4 +154,23 @@ fn servers_elsewhere_span_computers() {
     let lab = Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(lab.spans_computers());
     assert_eq!(lab.servers()[1].bridge.as_deref(), Some("enp3s0"));
+}
+
+#[test]
+fn a_server_may_have_another_provider_than_the_lab() {
+    let source = std::fs::read_to_string(folder().join("../../labs/ha.toml")).unwrap();
+    let of = |lab: &str, server: &str| {
+        let edited = format!("{lab}\n{source}").replace("[servers.server2]", server);
+        let lab = Lab::parse("ha", &edited).unwrap_or_else(|faults| panic!("{faults}"));
+        let providers = lab.servers().iter().map(|server| lab.provider_of(server));
+        (providers.collect::<Vec<_>>(), lab.emulated())
+    };
+    let (docker, libvirt) = (Some(Provider::Docker), Some(Provider::Libvirt));
+    let own = "[servers.server2]\nprovider = \"libvirt\"";
+    assert_eq!(of("", "[servers.server2]"), (vec![None, None], None));
+    assert_eq!(of("", own), (vec![None, libvirt], None));
+    assert_eq!(
+        of("provider = \"docker\"\nemulated = false", own),
+        (vec![docker, libvirt], Some(false))
+    );
 }

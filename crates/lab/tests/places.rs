@@ -11,7 +11,7 @@ operators = ["10.0.0.8", "10.0.0.9"]
 airgap = true
 
 [servers]
-s2 = { bridge = "eno2" }
+s2 = { bridge = "eno1" }
 
 [servers.s1]
 bridge = "eno1"
@@ -71,7 +71,7 @@ fn places_are_those_of_an_editor() {
     assert_eq!(at(SOURCE, Some(server("s1").start())), (11, 10, "s1"));
     assert_eq!(
         at(SOURCE, server("s2").value("bridge")),
-        (9, 17, "\"eno2\"")
+        (9, 17, "\"eno1\"")
     );
     assert_eq!(at(SOURCE, Some(server("s2").start())), (9, 1, "s2"));
 }

@@ -1,12 +1,12 @@
 //! Where servers are, and which machines they run.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::draft::Draft;
+use crate::draft::{Draft, DraftServer};
 use crate::fault::FaultSink;
 use crate::name::{host_fault, interface_fault};
+use crate::place::At;
 use crate::rule::Rule;
-use crate::server::Provider;
 use crate::suggest::{alternatives, nearest};
 
 /// What a server on another computer needs.
@@ -77,31 +77,48 @@ fn places(draft: &Draft, sink: &mut FaultSink) {
     }
 }
 
-/// Notes what keeps machines on different computers apart.
+/// Notes what keeps machines apart: those of several computers meet on a LAN, which each server must be joined to, and all
+/// servers of one computer in the same way, for a lab has one network there.
 fn computers(draft: &Draft, sink: &mut FaultSink) {
-    let hosts: HashSet<_> = draft
-        .servers()
-        .map(|server| server.host.as_ref().map(|host| &host.value))
-        .collect();
-    if hosts.len() < 2 {
-        return;
+    let host = |server: &DraftServer| server.host.as_ref().map(|host| host.value.clone());
+    let hosts: HashSet<_> = draft.servers().map(host).collect();
+    let several = hosts.len() > 1;
+    let mut first: HashMap<_, &At<String>> = HashMap::new();
+    for server in draft.servers() {
+        if let Some(bridge) = &server.bridge {
+            first.entry(host(server)).or_insert(bridge);
+        }
     }
-    for server in draft.servers().filter(|server| server.bridge.is_none()) {
-        let message = format!(
-            "machines on `{}` cannot reach those on other computers",
-            server.name.value
-        );
-        sink.refuse(Rule::MissingBridge, &server.header, message)
-            .help(ANOTHER_COMPUTER)
-            .of_whole_file();
-    }
-    if let Some(provider) = &draft.provider
-        && provider.value == Provider::Docker
-    {
-        let message = "provider `docker` makes no network over several computers";
-        sink.refuse(Rule::DockerSpansComputers, &provider.span, message)
-            .help(
-                "take `libvirt` or `virtualbox`, or leave out `host` to run all servers' machines here",
-            );
+    for server in draft.servers() {
+        let name = &server.name.value;
+        match (&server.bridge, first.get(&host(server))) {
+            (None, _) if several => {
+                let message = format!("machines on `{name}` cannot reach those on other computers");
+                sink.refuse(Rule::MissingBridge, &server.header, message)
+                    .help(ANOTHER_COMPUTER)
+                    .of_whole_file();
+            }
+            (None, Some(bridge)) => {
+                let message = format!("machines on `{name}` cannot reach those on a bridge");
+                sink.refuse(Rule::MissingBridge, &server.header, message)
+                    .help(format!("give it the same: `bridge = \"{}\"`", bridge.value))
+                    .related(
+                        &bridge.span,
+                        "the bridge of other machines of this computer",
+                    )
+                    .of_whole_file();
+            }
+            (Some(bridge), Some(other)) if bridge.value != other.value => {
+                let message = format!(
+                    "the lab has two bridges on one computer, `{}` and `{}`",
+                    other.value, bridge.value
+                );
+                sink.refuse(Rule::BridgesDiffer, &bridge.span, message)
+                    .label(format!("expected `{}`", other.value))
+                    .related(&other.span, "the other one")
+                    .of_whole_file();
+            }
+            _ => {}
+        }
     }
 }
