@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use caravan_cluster::timeline::RUN;
 use caravan_cluster::timeline::critical::{self, Link};
 use caravan_lab::{Lab, Provider, Role};
-use caravan_lifecycle::{ChoiceRequest, machines};
+use caravan_lifecycle::{ChoiceRequest, ImageRequest, ProviderChoice, machines};
 use caravan_process::interrupt;
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use serde::Serialize;
 
 use self::recorded::Mark;
@@ -33,13 +34,16 @@ pub(crate) struct Flags {
     keep: bool,
     /// What runs the machines, where that is said
     #[arg(long)]
-    provider: Option<String>,
+    provider: Vec<ProviderChoice>,
     /// Give the machines no way out of the lab
     #[arg(long)]
     airgap: bool,
     /// Use this machine image instead of baking one
     #[arg(long)]
-    image: Option<String>,
+    image: Vec<ImageRequest>,
+    /// Whether virtual machines are emulated, where that is said
+    #[arg(long, require_equals = true, value_parser = BoolishValueParser::new())]
+    emulated: Option<bool>,
     /// Where software comes from
     #[arg(long)]
     source: String,
@@ -49,24 +53,33 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// What is asked for, as the lab's choices are settled by.
+    /// What is asked for, as the lab's choices are settled by. Machines with nothing to do are the same, emulated or not.
     fn request(&self) -> ChoiceRequest {
-        let word = self.provider.as_deref();
-        ChoiceRequest {
-            provider: word.and_then(|word| Provider::ALL.into_iter().find(|it| it.word() == word)),
+        let mut asked = ChoiceRequest {
             airgap: self.airgap,
-            image: self.image.clone(),
-        }
+            emulated: self.emulated,
+            images: self.image.clone(),
+            ..ChoiceRequest::default()
+        };
+        asked.take_providers(&self.provider);
+        asked
     }
 
     /// The flags of `up` that say the same.
-    fn as_words(&self) -> Vec<&str> {
+    fn as_words(&self) -> Vec<String> {
         let mut words = Vec::new();
-        for (flag, value) in [("--provider", &self.provider), ("--image", &self.image)] {
-            words.extend(value.iter().flat_map(|value| [flag, value.as_str()]));
+        for provider in &self.provider {
+            words.extend(["--provider".to_owned(), provider.to_string()]);
         }
-        words.extend(self.airgap.then_some("--airgap"));
-        words.extend(self.origin());
+        for image in &self.image {
+            words.extend(["--image".to_owned(), image.to_string()]);
+        }
+        words.extend(self.airgap.then(|| "--airgap".to_owned()));
+        words.extend(
+            self.emulated
+                .map(|emulated| format!("--emulated={emulated}")),
+        );
+        words.extend(self.origin().map(str::to_owned));
         words
     }
 
@@ -173,7 +186,9 @@ fn full(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<(Leg, u8), Error> {
 }
 
 fn up(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<u8, Error> {
-    let words = ["up", lab.name()].into_iter().chain(flags.as_words());
+    let more = flags.as_words();
+    let words = ["up", lab.name()].into_iter();
+    let words = words.chain(more.iter().map(String::as_str));
     bench.tool.run(bench.tool.call(words))
 }
 

@@ -4,7 +4,7 @@ mod text;
 mod view;
 
 use caravan_lifecycle::{
-    ChoiceRequest, LabChoices, LabTarget, Workspace, machines, no_such_machine, plan, read_text,
+    LabChoices, LabTarget, Workspace, machines, no_such_machine, plan, read_text,
 };
 use caravan_render::explain::{self, ExplainQuery, ListedFile, Refusal};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
     let lab = target.lab(workspace)?;
     let choices = match &target.choices {
         Some(choices) => choices.clone(),
-        None => LabChoices::settle(lab, &ChoiceRequest::default(), None, false)?,
+        None => LabChoices::settle(lab, &flags::Making::default().request(), None, false)?,
     };
     let software = software::versions(lab)?;
     let sources = plan::sources(workspace, lab, &target.dir, &choices, software)?;

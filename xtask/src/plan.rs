@@ -3,7 +3,7 @@
 mod failure;
 mod files;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use caravan_host::ranges::{self, Collision};
@@ -12,7 +12,7 @@ use caravan_lab::failure::Analysis;
 use caravan_lab::{Lab, LabChange, Provider};
 use caravan_lifecycle::{Keys, LabDir, LabLock, Workspace, files::RenderSources, machines, plan};
 use caravan_process::shell;
-use caravan_render::MachineImage;
+use caravan_render::{MachineImage, Settings};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -30,6 +30,11 @@ struct Report<'a> {
     kubernetes: String,
     endpoint: String,
     machines: &'a [caravan_lab::Machine],
+    /// What runs the machines, by server.
+    providers: &'a BTreeMap<String, Provider>,
+    airgap: bool,
+    /// Whether virtual machines run without the processor's help.
+    emulated: bool,
     /// The machines that are there; none where nobody could be asked.
     there: Option<&'a BTreeSet<String>>,
     edits: &'a [LabChange],
@@ -72,6 +77,9 @@ pub(crate) fn run(
             kubernetes: lab.kubernetes().to_string(),
             endpoint: format!("https://{}", lab.api_endpoint()),
             machines: lab.machines(),
+            providers: &choices.providers,
+            airgap: choices.airgap,
+            emulated: choices.emulated,
             there: there.as_ref(),
             edits: &edits,
             changes: &changes,
@@ -109,7 +117,7 @@ pub(crate) fn text(
     let changes = plan::compare(lab, dir, sources, there)?;
     let analysis = caravan_lab::failure::analyse(lab);
     Ok([
-        machines_text(lab),
+        machines_text(lab, &sources.settings),
         files::text(&changes, diff),
         failure::text(lab, &analysis),
     ]
@@ -179,7 +187,8 @@ fn resolvers(lab: &Lab) -> Vec<Ipv4Addr> {
     ranges::usable(lab, &resolvers::nameservers())
 }
 
-fn machines_text(lab: &Lab) -> String {
+/// The machines; with what runs them where that is not the same for all, and with what is to be known of virtual ones.
+fn machines_text(lab: &Lab, settings: &Settings) -> String {
     let memory: u32 = lab
         .machines()
         .iter()
@@ -198,16 +207,31 @@ fn machines_text(lab: &Lab) -> String {
         lab.machines().len(),
         lab.servers().len(),
     );
-    let mut table = table::plain(&["machine", "role", "address", "memory", "cpus", "server"]);
+    let kinds: BTreeSet<Provider> = (lab.machines().iter())
+        .map(|machine| settings.provider_of(machine))
+        .collect();
+    let is_mixed = kinds.len() > 1;
+    let mut columns = vec!["machine", "role", "address", "memory", "cpus", "server"];
+    columns.extend(is_mixed.then_some("provider"));
+    let mut table = table::plain(&columns);
     for machine in lab.machines() {
-        table.add_row([
+        let mut row = vec![
             machine.name.clone(),
             machine.role.to_string(),
             machine.ip.to_string(),
             format!("{} MiB", machine.memory_mib),
             machine.cpus.to_string(),
             machine.server.clone(),
-        ]);
+        ];
+        row.extend(is_mixed.then(|| settings.provider_of(machine).to_string()));
+        table.add_row(row);
     }
-    format!("{head}\n\n{}", table::text(&table))
+    let how = match (kinds.contains(&Provider::Libvirt), settings.emulated) {
+        (false, _) => "",
+        (true, true) => {
+            "\nlibvirt's machines are emulated: some ten times slower, and given more time"
+        }
+        (true, false) => "\nlibvirt's machines run by KVM",
+    };
+    format!("{head}{how}\n\n{}", table::text(&table))
 }

@@ -111,7 +111,7 @@ fn preflight(
     up::hold_here(lab, request.wanted)?;
     let before = LabChoices::read(dir)?;
     let is_made = |choices: LabChoices| choices.without_image().is_empty();
-    let has_image = request.asked.image.is_some() || before.is_some_and(is_made);
+    let has_image = !request.asked.images.is_empty() || before.is_some_and(is_made);
     // Where no machine can be yet, all that this run will need, so that it asks once.
     let purpose = match has_image || needs::all_met(Purpose::RUNNING) {
         true => Purpose::RUNNING,

@@ -176,7 +176,7 @@ fn up(bare: &Lab, dir: &LabDir, provider: Provider, bench: &Bench) -> Result<Leg
 
 #[cfg(test)]
 mod tests {
-    use caravan_lifecycle::ChoiceRequest;
+    use caravan_lifecycle::{ChoiceRequest, ImageRequest};
 
     use super::*;
 
@@ -193,7 +193,10 @@ mod tests {
         dir.make().expect("made");
         let asked = ChoiceRequest {
             airgap: true,
-            image: Some("caravan-machine:example".to_owned()),
+            images: vec![ImageRequest {
+                provider: None,
+                name: "caravan-machine:example".to_owned(),
+            }],
             ..ChoiceRequest::default()
         };
         let choices = LabChoices::settle(&bare, &asked, None, false).expect("settled");

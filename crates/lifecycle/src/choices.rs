@@ -1,24 +1,20 @@
 //! What `up` was asked for when a lab's machines were made, so that later verbs need no flags.
 
+mod request;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use caravan_lab::{Lab, Provider, Server};
 use caravan_render::{MachineImage, Settings};
 use serde::{Deserialize, Serialize};
 
+pub use self::request::{ChoiceRequest, ImageRequest, ProviderChoice};
+use crate::target::no_such_server;
 use crate::{Error, LabDir, machines, state_file};
-
-/// What is asked for now; nothing is decided where nothing is said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ChoiceRequest {
-    /// What is to run the machines.
-    pub provider: Option<Provider>,
-    /// Whether they are to have no way out.
-    pub airgap: bool,
-    /// What they are to be made from.
-    pub image: Option<String>,
-}
 
 /// The choices of one lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -103,66 +99,103 @@ impl LabChoices {
     ///
     /// # Errors
     ///
-    /// [`Error::ChosenOtherwise`] when machines exist and something else is asked for.
+    /// [`Error::ChosenOtherwise`] when machines exist and something else is asked for; [`Error::NoSuchServer`],
+    /// [`Error::ImageOfWhich`], [`Error::ProvidersApart`] for what no lab can be made of.
     pub fn settle(
         lab: &Lab,
         asked: &ChoiceRequest,
         before: Option<Self>,
         machines_exist: bool,
     ) -> Result<Self, Error> {
-        let wanted = |_: &Server| asked.provider.or(lab.provider());
-        let Some(mut before) = before.filter(|_| machines_exist) else {
-            let mut choices = Self {
-                airgap: asked.airgap || lab.airgap(),
-                emulated: false,
-                nameservers: Vec::new(),
-                providers: BTreeMap::new(),
-                images: BTreeMap::new(),
-            };
-            choices.provide(lab, &wanted);
-            choices.take_image(asked.image.as_deref());
-            return Ok(choices);
-        };
-        let refuse = |what: &str, was: String, asked: String| {
+        for name in asked.providers.keys() {
+            if lab.server(name).is_none() {
+                return Err(no_such_server(lab, name));
+            }
+        }
+        let before = before.filter(|_| machines_exist);
+        if let Some(before) = &before {
+            before.hold(lab, asked)?;
+        }
+        let mut choices = before.unwrap_or_else(|| Self {
+            airgap: asked.airgap || lab.airgap(),
+            emulated: false,
+            nameservers: Vec::new(),
+            providers: BTreeMap::new(),
+            images: BTreeMap::new(),
+        });
+        let is_new = choices.providers.is_empty();
+        let used = |server: &&Server| lab.machines_on(server).next().is_some();
+        for server in lab.servers().iter().filter(used) {
+            let wanted = || asked.provider(&server.name).or(lab.provider_of(server));
+            choices
+                .providers
+                .entry(server.name.clone())
+                .or_insert_with(|| wanted().unwrap_or_default());
+        }
+        hold_together(lab, &choices)?;
+        if is_new {
+            choices.emulated = choices.kinds().contains(&Provider::Libvirt)
+                && (asked.emulated.or(lab.emulated())).unwrap_or_else(|| {
+                    !asked.has_kvm && choices.kinds_here(lab).contains(&Provider::Libvirt)
+                });
+        }
+        choices.take_images(lab, asked)?;
+        Ok(choices)
+    }
+
+    /// Refuses what is asked for and is not so, of machines that exist.
+    fn hold(&self, lab: &Lab, asked: &ChoiceRequest) -> Result<(), Error> {
+        let refuse = |what: &str, was: &dyn fmt::Display, asked: &dyn fmt::Display| {
             Err(Error::ChosenOtherwise {
                 lab: lab.name().to_owned(),
                 what: what.to_owned(),
-                was,
-                asked,
+                was: was.to_string(),
+                asked: asked.to_string(),
             })
         };
-        for was in before.providers.values() {
-            if let Some(wanted) = asked.provider.filter(|wanted| wanted != was) {
-                return refuse("provider", was.to_string(), wanted.to_string());
+        let several = self.kinds().len() > 1 || !asked.providers.is_empty();
+        for (server, was) in &self.providers {
+            if let Some(wanted) = asked.provider(server).filter(|wanted| wanted != was) {
+                let of_server = format!("provider of server `{server}`");
+                return refuse(if several { &of_server } else { "provider" }, was, &wanted);
             }
         }
-        if asked.airgap && !before.airgap {
-            return refuse("airgap", "false".to_owned(), "true".to_owned());
+        if asked.airgap && !self.airgap {
+            return refuse("airgap", &false, &true);
         }
-        if let Some(wanted) = &asked.image
-            && let Some(was) = before.images.values().find(|was| was.name != *wanted)
-        {
-            return refuse("image", was.name.clone(), wanted.clone());
+        if let Some(wanted) = asked.emulated.filter(|wanted| *wanted != self.emulated) {
+            return refuse("emulated", &self.emulated, &wanted);
         }
-        before.provide(lab, &wanted);
-        Ok(before)
+        for wanted in &asked.images {
+            let of_it = |kind: &Provider| wanted.provider.is_none_or(|provider| provider == *kind);
+            let mut images = self.images.iter().filter(|(kind, _)| of_it(kind));
+            if let Some((_, was)) = images.find(|(_, was)| was.name != wanted.name) {
+                return refuse("image", &was.name, &wanted.name);
+            }
+        }
+        Ok(())
     }
 
-    /// Gives each server of the lab that has no provider yet the one that is wanted for it.
-    fn provide(&mut self, lab: &Lab, wanted: &dyn Fn(&Server) -> Option<Provider>) {
-        for server in lab.servers() {
-            self.providers
-                .entry(server.name.clone())
-                .or_insert_with(|| wanted(server).unwrap_or_default());
+    /// Takes the images that the user names, where nothing was made from others.
+    fn take_images(&mut self, lab: &Lab, asked: &ChoiceRequest) -> Result<(), Error> {
+        let kinds = self.kinds();
+        for wanted in &asked.images {
+            let kind = match wanted.provider {
+                Some(provider) if kinds.contains(&provider) => provider,
+                None if kinds.len() == 1 => self.kind(),
+                _ => {
+                    return Err(Error::ImageOfWhich {
+                        lab: lab.name().to_owned(),
+                        image: wanted.name.clone(),
+                        providers: kinds.into_iter().collect(),
+                    });
+                }
+            };
+            self.images
+                .entry(kind)
+                .or_insert_with(|| MachineImage::named(&wanted.name));
         }
-    }
-
-    /// Takes an image that the user names, for whatever runs the machines.
-    fn take_image(&mut self, name: Option<&str>) {
-        let Some(name) = name else { return };
-        for kind in self.kinds() {
-            self.images.insert(kind, MachineImage::named(name));
-        }
+        Ok(())
     }
 
     /// What runs the machines of the server called `server`.
@@ -178,6 +211,18 @@ impl LabChoices {
     /// All that runs machines of the lab, in the order of the alphabet.
     pub fn kinds(&self) -> BTreeSet<Provider> {
         self.providers.values().copied().collect()
+    }
+
+    /// All that runs machines of the lab on this computer; what runs any, where all are on others.
+    pub fn kinds_here(&self, lab: &Lab) -> BTreeSet<Provider> {
+        let is_here = |name: &str| lab.server(name).is_none_or(|it| it.host.is_none());
+        let here = self.providers.iter().filter(|(name, _)| is_here(name));
+        let kinds: BTreeSet<Provider> = here.map(|(_, kind)| *kind).collect();
+        if kinds.is_empty() {
+            self.kinds()
+        } else {
+            kinds
+        }
     }
 
     /// Takes the computer's resolvers as they are now, of those that the lab's machines can ask: a laptop meets others every
@@ -209,92 +254,27 @@ impl LabChoices {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lab() -> Lab {
-        Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid")
+/// Refuses groups of one computer that no network of it joins: without a bridge that both can use, each provider's network
+/// is its own, but that of containers, which libvirt's machines can be put on.
+fn hold_together(lab: &Lab, choices: &LabChoices) -> Result<(), Error> {
+    let mut groups: BTreeMap<Option<&str>, Vec<(&Server, Provider)>> = BTreeMap::new();
+    for server in lab.servers().iter().filter(|it| it.bridge.is_none()) {
+        if let Some(kind) = choices.providers.get(&server.name) {
+            let group = groups.entry(server.host.as_deref()).or_default();
+            group.push((server, *kind));
+        }
     }
-
-    const NOTHING: ChoiceRequest = ChoiceRequest {
-        provider: None,
-        airgap: false,
-        image: None,
-    };
-
-    #[test]
-    fn what_was_chosen_holds_while_machines_exist() {
-        let mut before = LabChoices::settle(&lab(), &NOTHING, None, false).expect("settled");
-        before.airgap = true;
-        let image = MachineImage::named("caravan-machine:1");
-        before.images.insert(Provider::Docker, image);
-        let again =
-            LabChoices::settle(&lab(), &NOTHING, Some(before.clone()), true).expect("settled");
-        assert_eq!(again, before);
-        let other = ChoiceRequest {
-            provider: Some(Provider::Libvirt),
-            ..NOTHING
-        };
-        let refused = LabChoices::settle(&lab(), &other, Some(before.clone()), true);
-        assert!(matches!(refused, Err(Error::ChosenOtherwise { what, .. }) if what == "provider"));
-        let free = LabChoices::settle(&lab(), &other, Some(before), false).expect("nothing exists");
-        assert_eq!(free.kinds(), [Provider::Libvirt].into());
-        assert!(!free.airgap);
+    for group in groups.values() {
+        let alone = group.iter().find(|(_, kind)| *kind == Provider::VirtualBox);
+        let other = group.iter().find(|(_, kind)| *kind != Provider::VirtualBox);
+        if let (Some((alone, _)), Some((other, kind))) = (alone, other) {
+            return Err(Error::ProvidersApart {
+                lab: lab.name().to_owned(),
+                alone: alone.name.clone(),
+                other: other.name.clone(),
+                provider: *kind,
+            });
+        }
     }
-
-    #[test]
-    fn they_are_kept() {
-        let workspace = tempfile::tempdir().expect("a folder");
-        let dir = LabDir::new(workspace.path(), "ha");
-        dir.make().expect("made");
-        assert_eq!(LabChoices::read(&dir).expect("absent"), None);
-        let choices = LabChoices::settle(&lab(), &NOTHING, None, false).expect("settled");
-        choices.write(&dir).expect("written");
-        assert_eq!(LabChoices::read(&dir).expect("read"), Some(choices));
-        let asked = ChoiceRequest {
-            image: Some("caravan-machine:1".to_owned()),
-            ..NOTHING
-        };
-        let mut choices = LabChoices::settle(&lab(), &asked, None, false).expect("settled");
-        choices.emulated = true;
-        choices.nameservers = vec![[192, 168, 1, 1].into()];
-        let url = Some("file:///box.json".to_owned());
-        let name = "caravan-machine-1".to_owned();
-        let image = MachineImage { name, url };
-        choices.images.insert(Provider::Libvirt, image);
-        choices.write(&dir).expect("written");
-        assert_eq!(LabChoices::read(&dir).expect("read"), Some(choices));
-        std::fs::write(dir.choices(), "provider = \"ship\"\nairgap = true\n").expect("written");
-        assert!(LabChoices::read(&dir).is_err());
-    }
-
-    #[test]
-    fn what_an_earlier_version_kept_is_read() {
-        let workspace = tempfile::tempdir().expect("a folder");
-        let dir = LabDir::new(workspace.path(), "ha");
-        dir.make().expect("made");
-        let kept = "# What `up` was asked for; `destroy` removes it.\nprovider = \"libvirt\"\nairgap = true\n\
-                    image = \"caravan/ubuntu\"\nnameservers = [\"192.168.1.1\"]\n";
-        std::fs::write(dir.choices(), kept).expect("written");
-        let read = || LabChoices::read(&dir).expect("read").expect("kept");
-        // Nothing was made yet.
-        assert!(read().providers.is_empty());
-        std::fs::create_dir(dir.deployed()).expect("made");
-        let source = include_str!("../../../labs/ha.toml");
-        std::fs::write(dir.deployed_lab(), source).expect("written");
-        let choices = read();
-        let providers = ["server1", "server2"].map(|it| (it.to_owned(), Provider::Libvirt));
-        assert_eq!(choices.providers, providers.into());
-        assert!(choices.airgap && !choices.emulated);
-        let image = MachineImage::named("caravan/ubuntu");
-        assert_eq!(choices.images, [(Provider::Libvirt, image)].into());
-        assert_eq!(choices.nameservers, [Ipv4Addr::new(192, 168, 1, 1)]);
-        // A lab file that cannot be read any more: its projects still tell.
-        std::fs::write(dir.deployed_lab(), "?").expect("written");
-        std::fs::create_dir(dir.group("server2")).expect("made");
-        std::fs::write(dir.vagrantfile("server2"), "").expect("written");
-        assert_eq!(read().provider("server2"), Provider::Libvirt);
-        assert_eq!(read().providers.len(), 1);
-    }
+    Ok(())
 }

@@ -111,6 +111,16 @@ pub enum Error {
     /// The lab file is wrong.
     #[error("the lab file `{}` is not valid", .0.path.display())]
     Faults(Box<RefusedLabFile>),
+    /// An image of which it is not known what machines are to be made from it.
+    #[error("{}", image_of_which(lab, image, providers))]
+    ImageOfWhich {
+        /// The lab.
+        lab: String,
+        /// The image or box.
+        image: String,
+        /// What runs machines of the lab.
+        providers: Vec<Provider>,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -230,6 +240,20 @@ pub enum Error {
         seen: String,
         /// The uid of the one that is there.
         found: String,
+    },
+    /// Machines of one computer whose providers share no network.
+    #[error(
+        "VirtualBox's machines on server `{alone}` and {provider}'s on server `{other}` share no network"
+    )]
+    ProvidersApart {
+        /// The lab.
+        lab: String,
+        /// A server whose machines VirtualBox runs.
+        alone: String,
+        /// A server of the same computer whose machines it does not run.
+        other: String,
+        /// What does.
+        provider: Provider,
     },
     /// A program failed.
     #[error(transparent)]
@@ -388,6 +412,16 @@ fn indented<T: fmt::Display>(lines: &[T]) -> String {
 fn lines<T: fmt::Display>(things: impl Iterator<Item = T>) -> String {
     let all: Vec<String> = things.map(|thing| thing.to_string()).collect();
     all.join("\n")
+}
+
+fn image_of_which(lab: &str, image: &str, providers: &[Provider]) -> String {
+    let words: Vec<&str> = providers.iter().map(|it| it.word()).collect();
+    let is = match providers {
+        [_] => "an image for others",
+        _ => "one image",
+    };
+    let of = words.join(" and ");
+    format!("the machines of lab `{lab}` are of {of}, and `{image}` is {is}")
 }
 
 fn which_lab(running: &[String]) -> String {

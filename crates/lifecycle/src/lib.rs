@@ -41,7 +41,7 @@ pub mod software;
 pub mod up;
 pub mod vagrant_at_work;
 
-pub use choices::{ChoiceRequest, LabChoices};
+pub use choices::{ChoiceRequest, ImageRequest, LabChoices, ProviderChoice};
 pub use cluster_record::ClusterRecord;
 pub use error::{Error, RefusedLabFile, StuckMachine, hint_of_file, listed, nearest};
 pub use keys::{Keys, context};

@@ -134,6 +134,15 @@ pub fn no_such_machine(lab: &Lab, name: &str) -> Error {
     }
 }
 
+/// The error for a name that no server of the lab has.
+pub(crate) fn no_such_server(lab: &Lab, name: &str) -> Error {
+    Error::NoSuchServer {
+        lab: lab.name().to_owned(),
+        name: name.to_owned(),
+        servers: lab.servers().iter().map(|it| it.name.clone()).collect(),
+    }
+}
+
 /// The way to the machines of a lab.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ use caravan_vagrant::provider::FoundMachine;
 
 use crate::data::ClusterLoss;
 use crate::files::{self, RenderSources};
-use crate::target::no_such_machine;
+use crate::target::{no_such_machine, no_such_server};
 use crate::{
     ChoiceRequest, ClusterRecord, Error, Keys, LabChoices, LabDir, LabRun, LabTarget, Workspace,
     destroy, reach,
@@ -257,15 +257,7 @@ pub fn wanted<'a>(
     if let Some(server) = server
         && lab.server(server).is_none()
     {
-        return Err(Error::NoSuchServer {
-            lab: lab.name().to_owned(),
-            name: server.to_owned(),
-            servers: lab
-                .servers()
-                .iter()
-                .map(|server| server.name.clone())
-                .collect(),
-        });
+        return Err(no_such_server(lab, server));
     }
     if let Some(name) = names.iter().find(|name| lab.machine(name).is_none()) {
         return Err(no_such_machine(lab, name));

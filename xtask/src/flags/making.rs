@@ -1,8 +1,10 @@
 //! The choices that are made once, when machines are made.
 
-use caravan_lifecycle::ChoiceRequest;
+use caravan_lifecycle::{ChoiceRequest, ImageRequest, ProviderChoice};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
+
+use crate::emulation;
 
 /// Where software comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,17 +26,6 @@ pub(crate) enum Base {
     Ubuntu,
     /// Debian from its packages
     Debian,
-}
-
-/// What runs machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Provider {
-    /// Containers that run systemd
-    Docker,
-    /// Virtual machines by KVM or QEMU
-    Libvirt,
-    /// Virtual machines by VirtualBox
-    Virtualbox,
 }
 
 /// A pod network that needs more than every machine has.
@@ -102,22 +93,42 @@ pub(crate) struct Origin {
 /// What is decided once, when a lab's machines are made.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Making {
-    /// What runs the machines [default: the lab's, or `docker`]
-    #[arg(long, value_enum, env = "CARAVAN_PROVIDER", hide_env_values = true)]
-    pub(crate) provider: Option<Provider>,
+    /// What runs the machines: `docker`, `libvirt` or `virtualbox`, for all servers or, as `SERVER=PROVIDER`, for one
+    /// [default: the lab's, or `docker`]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        env = "CARAVAN_PROVIDER",
+        hide_env_values = true
+    )]
+    pub(crate) provider: Vec<ProviderChoice>,
 
     /// Give the machines no way out of the lab
     #[arg(long, env = "CARAVAN_AIRGAP", hide_env_values = true, value_parser = BoolishValueParser::new())]
     pub(crate) airgap: bool,
 
-    /// Use this machine image instead of baking one
+    /// Give libvirt's machines the time that they need without the processor's help, or, with `no`, take them for ones that
+    /// have it [default: the lab's, or what is found here]
+    #[arg(
+        long,
+        value_name = "yes|no",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "yes",
+        env = "CARAVAN_EMULATED",
+        hide_env_values = true,
+        value_parser = BoolishValueParser::new()
+    )]
+    pub(crate) emulated: Option<bool>,
+
+    /// Use this machine image, or box, instead of baking one; `PROVIDER=IMAGE` for one provider's machines
     #[arg(
         long,
         value_name = "IMAGE",
         env = "CARAVAN_IMAGE",
         hide_env_values = true
     )]
-    pub(crate) image: Option<String>,
+    pub(crate) image: Vec<ImageRequest>,
 }
 
 /// The word for a choice on the command line.
@@ -130,34 +141,72 @@ impl Making {
     /// The flags that say the same.
     pub(crate) fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
-        let provider = self.provider.as_ref().map(word);
-        for (flag, value) in [("--provider", &provider), ("--image", &self.image)] {
-            words.extend(
-                value
-                    .iter()
-                    .flat_map(|value| [flag.to_owned(), value.clone()]),
-            );
+        let mut add = |flag: &str, value: String| words.extend([flag.to_owned(), value]);
+        for provider in &self.provider {
+            add("--provider", provider.to_string());
+        }
+        for image in &self.image {
+            add("--image", image.to_string());
         }
         words.extend(self.airgap.then(|| "--airgap".to_owned()));
+        words.extend(self.emulated.map(|emulated| {
+            let word = if emulated { "yes" } else { "no" };
+            format!("--emulated={word}")
+        }));
         words
     }
 
     /// What is asked for, as the lab's choices are settled by.
     pub(crate) fn request(&self) -> ChoiceRequest {
-        ChoiceRequest {
-            provider: self.provider.map(Into::into),
+        let mut asked = ChoiceRequest {
             airgap: self.airgap,
-            image: self.image.clone(),
-        }
+            emulated: self.emulated,
+            has_kvm: emulation::has_kvm(),
+            images: self.image.clone(),
+            ..ChoiceRequest::default()
+        };
+        asked.take_providers(&self.provider);
+        asked
     }
 }
 
-impl From<Provider> for caravan_lab::Provider {
-    fn from(provider: Provider) -> Self {
-        match provider {
-            Provider::Docker => Self::Docker,
-            Provider::Libvirt => Self::Libvirt,
-            Provider::Virtualbox => Self::VirtualBox,
+#[cfg(test)]
+mod tests {
+    use caravan_lab::Provider;
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        making: Making,
+    }
+
+    fn making(words: &[&str]) -> Making {
+        let words = ["caravan"].iter().chain(words);
+        Flags::try_parse_from(words).expect("flags").making
+    }
+
+    #[test]
+    fn the_same_flags_say_the_same() {
+        for words in [
+            &[
+                "--provider",
+                "docker",
+                "--provider",
+                "a=libvirt",
+                "--image",
+                "docker=a",
+            ][..],
+            &["--airgap", "--emulated=yes"],
+            &["--emulated=no"],
+        ] {
+            assert_eq!(making(words).words(), words);
         }
+        assert_eq!(making(&["--emulated"]).emulated, Some(true));
+        let asked = making(&["--provider", "docker,server2=libvirt"]).request();
+        assert_eq!(asked.provider, Some(Provider::Docker));
+        assert_eq!(asked.providers["server2"], Provider::Libvirt);
     }
 }

@@ -41,6 +41,14 @@ impl Error {
                 "`{tool} plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
                  `vagrant up` there; `--server` brings up one server's machines from here"
             )),
+            Self::ImageOfWhich { providers, .. } => {
+                let flags = providers.iter().map(|it| format!("`--image {it}=IMAGE`"));
+                let flags = flags.collect::<Vec<_>>().join(" or ");
+                Some(format!("{flags} says which machines are made from it"))
+            }
+            Self::ProvidersApart { .. } => Some(
+                "give both servers the `bridge` that is to join them, or one provider: `--provider virtualbox`".to_owned(),
+            ),
             Self::LabFileGone { lab, path, kept } => Some(format!(
                 "`cp {} {}` brings it back; `{tool} destroy {lab}` removes the lab, which needs no file",
                 shell::path(kept),
