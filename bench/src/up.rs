@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use caravan_cluster::timeline::RUN;
 use caravan_cluster::timeline::critical::{self, Link};
 use caravan_lab::{Lab, Provider, Role};
-use caravan_lifecycle::{ChoiceRequest, ImageRequest, ProviderChoice, machines};
+use caravan_lifecycle::{ChoiceRequest, ImageRequest, LabProviders, ProviderChoice};
 use caravan_process::interrupt;
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -195,7 +195,8 @@ fn up(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<u8, Error> {
 /// The engine's ids of the lab's machines, by their names; none where they are no containers.
 fn ids(lab: &Lab, bench: &Bench) -> Result<Vec<(String, String)>, caravan_lifecycle::Error> {
     let dir = bench.workspace.state(lab.name());
-    let found = machines::of(lab.name(), Provider::Docker, &dir)?;
+    let engine = LabProviders::one(Provider::Docker);
+    let found = engine.machines(lab.name(), &dir.projects())?;
     Ok(found
         .into_iter()
         .filter_map(|machine| Some((machine.name, machine.id?)))

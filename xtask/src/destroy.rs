@@ -29,7 +29,7 @@ pub(crate) fn run(
     screen: &Screen,
 ) -> Result<Exit, Error> {
     let target = target(flags, workspace)?;
-    if let Some(how) = caravan_host::engine::start_for(target.provider_kind())? {
+    if let Some(how) = caravan_host::engine::start_for(&target.providers().kinds())? {
         screen.done(RUN, &format!("started the container engine: {how}"));
     }
     let (found, volumes) = look(&target)?;

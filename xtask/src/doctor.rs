@@ -2,7 +2,7 @@
 
 use caravan_host::Purpose;
 use caravan_host::findings::{self, Finding, LabInQuestion, RemedyCommands, Verdict};
-use caravan_lifecycle::{LabChoices, Workspace};
+use caravan_lifecycle::{LabChoices, LabProviders, Workspace};
 
 use crate::error::{self, Error};
 use crate::exit::Exit;
@@ -23,16 +23,23 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
         Some(name) => Some(workspace.lab(name)?.0),
         None => None,
     };
-    let asked = lab.as_ref().map(|lab| {
-        let dir = workspace.state(lab.name());
-        let chosen = LabChoices::read(&dir).ok().flatten();
-        let chosen = chosen.map(|choices| choices.kind());
-        LabInQuestion {
-            lab,
-            provider: chosen.or(lab.provider()).unwrap_or_default(),
-            was_made: dir.choices().is_file(),
+    let providers = lab.as_ref().map(|lab| {
+        let chosen = LabChoices::read(&workspace.state(lab.name()))
+            .ok()
+            .flatten();
+        match chosen {
+            Some(choices) => LabProviders::of(lab, &choices).kinds(),
+            None => LabProviders::of_file(lab).kinds(),
         }
     });
+    let asked = lab
+        .as_ref()
+        .zip(providers.as_ref())
+        .map(|(lab, providers)| LabInQuestion {
+            lab,
+            providers,
+            was_made: workspace.state(lab.name()).choices().is_file(),
+        });
     let (source, base) = (flags.origin.source, flags.origin.base);
     let purpose = Purpose::making(source.into(), base.into());
     let mut findings = findings::findings(purpose, asked, workspace.root(), COMMANDS);

@@ -27,6 +27,8 @@ struct MachineLine {
     role: String,
     server: String,
     ip: String,
+    /// What runs it, or is to run it.
+    provider: String,
     state: String,
     id: Option<String>,
     /// What it was made from; none where it was not made from this workspace, or by a version that kept no record.
@@ -114,6 +116,7 @@ fn counted(count: Option<usize>) -> String {
 }
 
 fn machines_of(target: &LabTarget, json: bool) -> Result<Exit, Error> {
+    let providers = target.providers();
     let found = target.machines()?;
     let kept = target.volumes()?;
     let volumes = |name: &str| -> Vec<String> {
@@ -134,6 +137,12 @@ fn machines_of(target: &LabTarget, json: bool) -> Result<Exit, Error> {
             role: machine.role.to_string(),
             server: machine.server.clone(),
             ip: machine.ip.to_string(),
+            provider: there
+                .map_or_else(
+                    || providers.of_server(&machine.server).word(),
+                    |found| found.provider,
+                )
+                .to_owned(),
             state: there
                 .map_or("absent", |found| found.state.word())
                 .to_owned(),
@@ -153,6 +162,7 @@ fn machines_of(target: &LabTarget, json: bool) -> Result<Exit, Error> {
                 role: "unknown".to_owned(),
                 server: stranger.server.clone(),
                 ip: String::new(),
+                provider: stranger.provider.to_owned(),
                 state: stranger.state.word().to_owned(),
                 id: stranger.id.clone(),
                 made_from: None,
@@ -167,13 +177,18 @@ fn machines_of(target: &LabTarget, json: bool) -> Result<Exit, Error> {
         );
         return Ok(Exit::Done);
     }
-    let mut table = table::plain(&["machine", "role", "address", "server", "state"]);
+    let is_mixed = lines.iter().any(|line| line.provider != lines[0].provider);
+    let mut columns = vec!["machine", "role", "address", "server", "state"];
+    columns.extend(is_mixed.then_some("provider"));
+    let mut table = table::plain(&columns);
     for line in lines {
         let state = match line.state.as_str() {
             "absent" if !line.volumes.is_empty() => "absent, its data is kept".to_owned(),
             _ => line.state,
         };
-        table.add_row([line.name, line.role, line.ip, line.server, state]);
+        let mut row = vec![line.name, line.role, line.ip, line.server, state];
+        row.extend(is_mixed.then_some(line.provider));
+        table.add_row(row);
     }
     println!("{}", table::text(&table));
     Ok(Exit::Done)

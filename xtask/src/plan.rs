@@ -10,7 +10,9 @@ use caravan_host::ranges::{self, Collision};
 use caravan_host::resolvers;
 use caravan_lab::failure::Analysis;
 use caravan_lab::{Lab, LabChange, Provider};
-use caravan_lifecycle::{Keys, LabDir, LabLock, Workspace, files::RenderSources, machines, plan};
+use caravan_lifecycle::{
+    Keys, LabChoices, LabDir, LabLock, Workspace, files::RenderSources, machines, plan,
+};
 use caravan_process::shell;
 use caravan_render::{MachineImage, Settings};
 use serde::Serialize;
@@ -60,12 +62,12 @@ pub(crate) fn run(
     }
     let choices = plan::choices(&lab, &dir, &flags.making.request(), &resolvers(&lab))?;
     let sources = plan::sources(workspace, &lab, &dir, &choices, software::versions(&lab)?)?;
-    let collisions = ranges::collisions(&lab, choices.kind(), dir.choices().is_file())?;
+    let collisions = ranges::collisions(&lab, &choices.kinds_here(&lab), dir.choices().is_file())?;
     for collision in &collisions {
         let hint = collision.hint();
         screen.warn(&format!("{collision}\n  hint: {hint}"));
     }
-    let there = there(&lab, &dir, choices.kind(), screen)?;
+    let there = there(&lab, &dir, &choices, screen)?;
     let edits = machines::deployed_lab(lab.name(), &dir)
         .map(|then| lab.changes_since(&then))
         .unwrap_or_default();
@@ -132,10 +134,10 @@ pub(crate) fn text(
 fn there(
     lab: &Lab,
     dir: &LabDir,
-    provider: Provider,
+    choices: &LabChoices,
     screen: &Screen,
 ) -> Result<Option<BTreeSet<String>>, Error> {
-    match plan::there(lab, dir, provider) {
+    match plan::there(lab, dir, choices) {
         Ok(there) => Ok(Some(there)),
         Err(error) if error.is_interrupt() => Err(error.into()),
         Err(error) => {

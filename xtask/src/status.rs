@@ -1,37 +1,60 @@
 //! `cargo xtask status`: what a lab's machines and its cluster are doing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use caravan_cluster::status::{self, LabStatus};
 use caravan_lifecycle::{Keys, LabTarget, Workspace, reach};
 use caravan_vagrant::MachineState;
+use serde::Serialize;
 
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::table;
 
+/// Everything that is known, for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    status: &'a LabStatus,
+    /// What runs each machine, by its name.
+    providers: &'a BTreeMap<&'a str, &'a str>,
+}
+
 /// Runs the verb; a lab that is not well is [`Exit::Degraded`].
 pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, Error> {
     let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     let lab = target.lab(workspace)?;
     let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
-    let states: BTreeMap<String, MachineState> = target
-        .machines()?
-        .into_iter()
-        .map(|machine| (machine.name, machine.state))
+    let there = target.machines()?;
+    let all = target.providers();
+    let providers: BTreeMap<&str, &str> = (lab.machines().iter())
+        .map(|machine| {
+            let found = there.iter().find(|it| it.name == machine.name);
+            let planned = || all.of_server(&machine.server).word();
+            let provider = found.map_or_else(planned, |it| it.provider);
+            (machine.name.as_str(), provider)
+        })
+        .collect();
+    let states: BTreeMap<String, MachineState> = there
+        .iter()
+        .map(|machine| (machine.name.clone(), machine.state.clone()))
         .collect();
     if states.values().any(|state| *state == MachineState::Running) {
         reach::check(lab)?;
     }
     let found = status::ask(lab, &keys.access(&target.dir)?, TOOL, &states)?;
     if flags.json {
+        let report = Report {
+            status: &found,
+            providers: &providers,
+        };
         println!(
             "{}",
-            serde_json::to_string_pretty(&found).expect("plain data")
+            serde_json::to_string_pretty(&report).expect("plain data")
         );
     } else {
-        println!("{}", text(&found));
+        println!("{}", text(&found, &providers));
     }
     Ok(if found.degraded() {
         Exit::Degraded
@@ -40,8 +63,8 @@ pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, 
     })
 }
 
-fn text(found: &LabStatus) -> String {
-    let mut parts = vec![machines(found), endpoint(found), etcd(found)];
+fn text(found: &LabStatus, providers: &BTreeMap<&str, &str>) -> String {
+    let mut parts = vec![machines(found, providers), endpoint(found), etcd(found)];
     if let Some(first) = found.certificates.first() {
         parts.push(format!(
             "certificates: {} seen; the first to end is {} of {}, in {} days",
@@ -68,8 +91,12 @@ fn text(found: &LabStatus) -> String {
     parts.join("\n\n")
 }
 
-fn machines(found: &LabStatus) -> String {
-    let mut table = table::plain(&["machine", "role", "address", "state", "service", "versions"]);
+/// With what runs each machine, where that is not the same for all.
+fn machines(found: &LabStatus, providers: &BTreeMap<&str, &str>) -> String {
+    let is_mixed = providers.values().collect::<BTreeSet<_>>().len() > 1;
+    let mut columns = vec!["machine", "role", "address", "state", "service", "versions"];
+    columns.extend(is_mixed.then_some("provider"));
+    let mut table = table::plain(&columns);
     for machine in &found.machines {
         let node = found.nodes.iter().find(|node| node.name == machine.name);
         let service = match (machine.well, node) {
@@ -86,14 +113,17 @@ fn machines(found: &LabStatus) -> String {
             .iter()
             .map(|(name, version)| format!("{name} {version}"))
             .collect();
-        table.add_row([
+        let mut row = vec![
             machine.name.clone(),
             machine.role.to_string(),
             machine.ip.to_string(),
             machine.state.word().to_owned(),
             service,
             versions.join(", "),
-        ]);
+        ];
+        let provider = providers.get(machine.name.as_str()).copied();
+        row.extend(provider.filter(|_| is_mixed).map(str::to_owned));
+        table.add_row(row);
     }
     table::text(&table)
 }

@@ -123,7 +123,7 @@ fn preflight(
         agree_to_loss(flags, lost, screen)?;
     }
     if !plan.todo.is_empty() {
-        for scarce in room::check(lab, plan.choices.kind(), dir.root())? {
+        for scarce in room::check(lab, &plan.choices.kinds_here(lab), dir.root())? {
             screen.warn(&scarce.text(doctor::COMMANDS));
         }
     }
@@ -156,7 +156,7 @@ fn agree_to_loss(
 /// Tells of this computer's resolvers and routes in the lab's ranges.
 fn tell_ranges(lab: &Lab, plan: &UpPlan, screen: &Screen) -> Result<(), Error> {
     let was_made = !plan.found.is_empty();
-    for collision in ranges::collisions(lab, plan.choices.kind(), was_made)? {
+    for collision in ranges::collisions(lab, &plan.choices.kinds_here(lab), was_made)? {
         let hint = collision.hint();
         screen.warn(&format!("{collision}\n  hint: {hint}"));
     }

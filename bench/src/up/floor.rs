@@ -12,12 +12,11 @@ use caravan_host::{Purpose, resolvers, setup};
 use caravan_lab::{Lab, Provider, Server};
 use caravan_lifecycle::files::RenderSources;
 use caravan_lifecycle::{
-    Error as LabError, Keys, LabChoices, LabDir, LabLock, machines, read_lab, software,
+    Error as LabError, Keys, LabChoices, LabDir, LabLock, LabProviders, read_lab, software,
 };
 use caravan_render::MachineImage;
 use caravan_screen::SetupOnScreen;
 use caravan_vagrant::Up;
-use caravan_vagrant::engine::DockerMachines;
 
 use super::usage::Cpu;
 use super::{Flags, Leg, ids, remove};
@@ -45,25 +44,24 @@ pub(super) fn measure(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<Leg, Er
     let dir = workspace.state(&name);
     let choices = choices(flags, &bare, bench)?;
     // One that was killed left its machines, or its state.
-    if dir.exists() || !machines::of(&name, choices.kind(), &dir)?.is_empty() {
+    let providers = LabProviders::of(&bare, &choices);
+    if dir.exists() || !providers.machines(&name, &dir.projects())?.is_empty() {
         remove(&name, bench)?;
     }
     let real = workspace.state(lab.name());
-    if !machines::of(lab.name(), choices.kind(), &real)?.is_empty() {
+    if !(providers.machines(lab.name(), &real.projects())?).is_empty() {
         return Err(Error::Occupied {
             lab: lab.name().to_owned(),
         });
     }
-    if choices.kind() == Provider::Docker {
-        free(&bare)?;
-    }
+    free(&bare, &providers)?;
     dir.make()?;
     let lock = LabLock::take(&dir, &name, "bench")?;
     let template = workspace.vagrantfile_template()?;
     let calico = software::calico_manifest(&bare, || bench.cache())?;
     prepare(&bare, &source, &dir, &choices, template, calico)?;
     screen.now(RUN, "brings bare machines up, for the floor");
-    let measured = up(&bare, &dir, choices.kind(), bench);
+    let measured = up(&bare, &dir, &providers, bench);
     drop(lock);
     screen.now(RUN, "removes them");
     remove(&name, bench)?;
@@ -76,8 +74,10 @@ fn choices(flags: &Flags, bare: &Lab, bench: &Bench) -> Result<LabChoices, Error
     if !choices.airgap {
         choices.nameservers = resolvers::nameservers();
     }
-    let provider = choices.kind();
-    if let Entry::Vacant(image) = choices.images.entry(provider) {
+    for provider in choices.kinds() {
+        let Entry::Vacant(image) = choices.images.entry(provider) else {
+            continue;
+        };
         if provider != Provider::Docker {
             return Err(LabError::NoBox { provider }.into());
         }
@@ -93,13 +93,13 @@ fn choices(flags: &Flags, bare: &Lab, bench: &Bench) -> Result<LabChoices, Error
 }
 
 /// The addresses are those of the lab itself, which nobody else may have.
-fn free(bare: &Lab) -> Result<(), LabError> {
+fn free(bare: &Lab, providers: &LabProviders) -> Result<(), LabError> {
     let addresses: Vec<_> = bare
         .machines()
         .iter()
         .map(|machine| (machine.name.clone(), machine.ip))
         .collect();
-    let conflicts = DockerMachines::find()?.conflicts(bare.name(), bare.subnet(), &addresses)?;
+    let conflicts = providers.conflicts(bare.name(), bare.subnet(), &addresses)?;
     if conflicts.is_empty() {
         Ok(())
     } else {
@@ -136,13 +136,7 @@ fn prepare(
 }
 
 /// `vagrant up` of all groups at the same time, from the start of the first to the end of the last.
-fn up(bare: &Lab, dir: &LabDir, provider: Provider, bench: &Bench) -> Result<Leg, LabError> {
-    let vagrant = machines::provider(provider).vagrant(&dir.projects())?;
-    let asked = Up {
-        provider: Some(provider.word()),
-        machines: &[],
-        provision: true,
-    };
+fn up(bare: &Lab, dir: &LabDir, providers: &LabProviders, bench: &Bench) -> Result<Leg, LabError> {
     // A server without machines has nothing to bring up.
     let servers = bare
         .servers()
@@ -153,10 +147,17 @@ fn up(bare: &Lab, dir: &LabDir, provider: Provider, bench: &Bench) -> Result<Leg
     std::thread::scope(|scope| {
         let threads: Vec<_> = servers
             .map(|server| {
-                let (vagrant, asked) = (&vagrant, &asked);
+                let provider = providers.of_server(&server.name);
                 scope.spawn(move || {
-                    let group = vagrant.group(dir.group(&server.name));
-                    group.up(asked, &dir.log(&server.name), &mut |_| {})
+                    let group = provider
+                        .vagrant(&dir.projects())?
+                        .group(dir.group(&server.name));
+                    let asked = Up {
+                        provider: Some(provider.word()),
+                        machines: &[],
+                        provision: true,
+                    };
+                    group.up(&asked, &dir.log(&server.name), &mut |_| {})
                 })
             })
             .collect();
@@ -176,7 +177,7 @@ fn up(bare: &Lab, dir: &LabDir, provider: Provider, bench: &Bench) -> Result<Leg
 
 #[cfg(test)]
 mod tests {
-    use caravan_lifecycle::{ChoiceRequest, ImageRequest};
+    use caravan_lifecycle::{ChoiceRequest, ImageRequest, machines};
 
     use super::*;
 

@@ -4,6 +4,7 @@ mod engine;
 mod programs;
 mod ranges;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -56,7 +57,7 @@ pub struct LabInQuestion<'a> {
     /// What its file says.
     pub lab: &'a Lab,
     /// What runs its machines.
-    pub provider: Provider,
+    pub providers: &'a BTreeSet<Provider>,
     /// Whether machines of it may exist here, and with them a network of its own.
     pub was_made: bool,
 }
@@ -70,17 +71,17 @@ pub fn findings(
 ) -> Vec<Finding> {
     let mut findings = programs::findings(purpose, commands);
     let info = engine::engine_info();
-    if lab.is_none_or(|it| it.provider == Provider::Docker) {
+    if lab.is_none_or(|it| it.providers.contains(&Provider::Docker)) {
         findings.push(engine::kernel_finding(info.as_ref(), commands));
         findings.extend(engine::disk_finding(info.as_ref(), commands));
     }
     if let Some(LabInQuestion {
         lab,
-        provider,
+        providers,
         was_made,
     }) = lab
     {
-        findings.extend(ranges::findings(lab, provider, was_made));
+        findings.extend(ranges::findings(lab, providers, was_made));
     }
     findings.push(memory(lab.map(|it| it.lab)));
     findings.push(disk(folder, purpose));

@@ -3,6 +3,7 @@
 //! Inside the lab such an address leads to a pod, a service or a machine, or nowhere: a resolver in the service range is
 //! never reached, and neither is a company's network in the pods' range.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -126,26 +127,26 @@ fn compare(
     found
 }
 
-/// What of this computer lies in the lab's ranges. `was_made` tells whether the lab may have a network here.
+/// What of this computer lies in the ranges of a lab whose machines `providers` run here. `was_made` tells whether the lab may have a network here.
 ///
 /// # Errors
 ///
 /// [`caravan_vagrant::Error::Routes`].
 pub fn collisions(
     lab: &Lab,
-    provider: Provider,
+    providers: &BTreeSet<Provider>,
     was_made: bool,
 ) -> Result<Vec<Collision>, caravan_vagrant::Error> {
     // Machines of other computers have their routes there.
     if lab.servers().iter().all(|server| server.host.is_some()) {
         return Ok(Vec::new());
     }
-    let bridges: Option<Vec<String>> = match provider {
-        Provider::Docker => DockerMachines::find()
+    let bridges: Option<Vec<String>> = match providers.contains(&Provider::Docker) {
+        true => DockerMachines::find()
             .and_then(|engine| engine.networks_of(lab.name()))
             .ok()
             .map(|networks| networks.into_iter().filter_map(|it| it.bridge).collect()),
-        Provider::Libvirt | Provider::VirtualBox => None,
+        false => None,
     };
     let is_own = |route: &Route| match (&bridges, &route.device) {
         (Some(bridges), Some(device)) => bridges.contains(device),

@@ -1,5 +1,6 @@
 //! Whether this computer has room for the machines of a lab, asked before any is made.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use caravan_lab::{Lab, Provider};
@@ -39,14 +40,18 @@ impl ScarceRoom {
     }
 }
 
-/// Holds that there is room for machines of `lab`, whose state is in the folder `state`; returns what is scarce.
+/// Holds that there is room for machines of `lab`, which `providers` run and whose state is in the folder `state`; returns what is scarce.
 ///
 /// # Errors
 ///
 /// [`Error::DiskFull`], and where this computer's kernel cannot run what it has to.
-pub fn check(lab: &Lab, provider: Provider, state: &Path) -> Result<Vec<ScarceRoom>, Error> {
+pub fn check(
+    lab: &Lab,
+    providers: &BTreeSet<Provider>,
+    state: &Path,
+) -> Result<Vec<ScarceRoom>, Error> {
     let mut scarce = Vec::new();
-    if provider == Provider::Docker {
+    if providers.contains(&Provider::Docker) {
         let info = findings::engine_info();
         findings::check_kernel(info.as_ref())?;
         scarce.extend(findings::full_disk(info.as_ref()).map(ScarceRoom::Disk));

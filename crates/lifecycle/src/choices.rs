@@ -13,6 +13,7 @@ use caravan_render::{MachineImage, Settings};
 use serde::{Deserialize, Serialize};
 
 pub use self::request::{ChoiceRequest, ImageRequest, ProviderChoice};
+use crate::providers::kinds_here;
 use crate::target::no_such_server;
 use crate::{Error, LabDir, machines, state_file};
 
@@ -215,14 +216,7 @@ impl LabChoices {
 
     /// All that runs machines of the lab on this computer; what runs any, where all are on others.
     pub fn kinds_here(&self, lab: &Lab) -> BTreeSet<Provider> {
-        let is_here = |name: &str| lab.server(name).is_none_or(|it| it.host.is_none());
-        let here = self.providers.iter().filter(|(name, _)| is_here(name));
-        let kinds: BTreeSet<Provider> = here.map(|(_, kind)| *kind).collect();
-        if kinds.is_empty() {
-            self.kinds()
-        } else {
-            kinds
-        }
+        kinds_here(lab, &self.providers)
     }
 
     /// Takes the computer's resolvers as they are now, of those that the lab's machines can ask: a laptop meets others every

@@ -94,17 +94,17 @@ pub fn remove(
         true => vec![chosen.to_vec()],
         false => levels::stopping(chosen, &roles),
     };
-    let (provider, projects) = (target.provider(), target.dir.projects());
+    let (providers, projects) = (target.providers(), target.dir.projects());
     for level in levels.iter().filter(|level| !level.is_empty()) {
         if interrupt::raised() {
             return Err(Error::Interrupted);
         }
         let goodbye = (!all).then_some(GOODBYE);
         levels::together(run, level, "destroy", |heard| {
-            provider.remove(&projects, level, goodbye, heard)
+            providers.remove(&projects, level, goodbye, heard)
         })?;
     }
-    if let Err(error) = provider.note_removed(&projects, chosen) {
+    if let Err(error) = providers.note_removed(&projects, chosen) {
         run.warn(&LifecycleWarning::VagrantNotes(error));
     }
     Ok(())
@@ -120,12 +120,11 @@ pub fn remove_volumes_of(
     volumes: &[Volume],
     machines: &[String],
 ) -> Result<(), Error> {
-    let names: Vec<&str> = volumes
+    let theirs: Vec<&Volume> = volumes
         .iter()
         .filter(|volume| machines.contains(&volume.machine))
-        .map(|volume| volume.name.as_str())
         .collect();
-    Ok(target.provider().remove_volumes(&names)?)
+    target.providers().remove_volumes(&target.name, &theirs)
 }
 
 /// Forgets what `machine` was given and its host key: one that is made anew has other ones.
@@ -150,7 +149,7 @@ pub fn forget(target: &LabTarget, machine: &str) -> Result<(), Error> {
 ///
 /// [`Error::Vagrant`].
 pub fn remove_leftovers(target: &LabTarget, observer: &dyn LifecycleObserver) -> Result<(), Error> {
-    let removed = target.provider().remove_leftovers(&target.name)?;
+    let removed = target.providers().remove_leftovers(&target.name)?;
     let tell = |text: &str| observer.event(&LifecycleEvent::Ended { subject: RUN, text });
     for name in removed.containers.iter().chain(&removed.networks) {
         tell(&format!("removed {name}"));
@@ -163,7 +162,7 @@ pub fn remove_leftovers(target: &LabTarget, observer: &dyn LifecycleObserver) ->
 
 /// Puts back what the lab's machines changed on this computer, where they were the last that needed it.
 pub fn put_host_back(target: &LabTarget, observer: &dyn LifecycleObserver) {
-    if let Err(error) = target.provider().put_host_back() {
+    if let Err(error) = target.providers().put_host_back() {
         observer.event(&LifecycleEvent::Warned(&LifecycleWarning::HostSettings(
             error,
         )));

@@ -30,16 +30,16 @@ pub fn stop(
     running: &[&FoundMachine],
 ) -> Result<(), Error> {
     let roles = machines::roles(target.known_lab(), found);
-    let (provider, projects) = (target.provider(), target.dir.projects());
+    let (providers, projects) = (target.providers(), target.dir.projects());
     for level in levels::stopping_in_peace(running, &roles) {
         if interrupt::raised() {
             return Err(Error::Interrupted);
         }
         levels::together(run, &level, "halt", |heard| {
-            provider.stop(&projects, &level, GRACE, heard)
+            providers.stop(&projects, &level, GRACE, heard)
         })?;
     }
-    if let Err(error) = provider.note_stopped(&projects, running) {
+    if let Err(error) = providers.note_stopped(&projects, running) {
         run.warn(&LifecycleWarning::VagrantNotes(error));
     }
     Ok(())

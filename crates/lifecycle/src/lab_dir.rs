@@ -99,6 +99,7 @@ impl LabDir {
             folder: self.root.clone(),
             logs: self.logs(),
             vagrant_home: self.vagrant_home(),
+            only: None,
         }
     }
 

@@ -122,6 +122,7 @@ mod tests {
         .map(|(name, server)| FoundMachine {
             name: name.to_owned(),
             server: server.to_owned(),
+            provider: "docker",
             state: MachineState::Running,
             id: None,
             image: None,

@@ -16,15 +16,6 @@ pub fn provider(kind: Provider) -> Box<dyn MachineProvider> {
     provider::of(kind.word()).expect("every provider of labs is one that Vagrant is known for")
 }
 
-/// The machines of the lab called `lab` that are there, by name.
-///
-/// # Errors
-///
-/// [`Error::Vagrant`] when nobody answers.
-pub fn of(lab: &str, kind: Provider, dir: &LabDir) -> Result<Vec<FoundMachine>, Error> {
-    Ok(provider(kind).machines(lab, &dir.projects())?)
-}
-
 /// The machines of a lab of which anything tells: its file, its state, or machines. One whose file became invalid may have
 /// some all the same; one that was never brought up from here has none that an engine which was never installed could run.
 ///

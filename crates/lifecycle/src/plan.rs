@@ -5,11 +5,11 @@ mod compare;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use caravan_lab::{Lab, Machine, Provider};
+use caravan_lab::{Lab, Machine};
 use caravan_render::{Material, Software};
 
 use crate::files::{self, RenderSources};
-use crate::{ChoiceRequest, Error, Keys, LabChoices, LabDir, Workspace, machines, read_lab};
+use crate::{ChoiceRequest, Error, Keys, LabChoices, LabDir, LabProviders, Workspace, read_lab};
 
 pub use self::compare::{FileDiff, MachineDiff, compare};
 
@@ -68,11 +68,12 @@ pub fn choices_to_write(
     resolvers: &[Ipv4Addr],
 ) -> Result<LabChoices, Error> {
     let before = LabChoices::read(dir)?;
-    let provider = before
-        .as_ref()
-        .map_or_else(Provider::default, LabChoices::kind);
+    let providers = match &before {
+        Some(before) => LabProviders::of(lab, before),
+        None => LabProviders::of(lab, &LabChoices::settle(lab, asked, None, false)?),
+    };
     let is_described = before.is_some() || dir.deployed_lab().exists();
-    let found = machines::of(lab.name(), provider, dir);
+    let found = providers.machines(lab.name(), &dir.projects());
     let exist = match &found {
         Ok(found) => !found.is_empty(),
         Err(error) if error.is_interrupt() => return Err(Error::Interrupted),
@@ -107,11 +108,11 @@ pub fn choices_to_write(
 /// # Errors
 ///
 /// [`Error::Vagrant`] when nobody answers.
-pub fn there(lab: &Lab, dir: &LabDir, provider: Provider) -> Result<BTreeSet<String>, Error> {
+pub fn there(lab: &Lab, dir: &LabDir, choices: &LabChoices) -> Result<BTreeSet<String>, Error> {
     let given = |machine: &Machine| files::is_deployed(dir, &machine.name);
     if !lab.machines().iter().any(given) {
         return Ok(BTreeSet::new());
     }
-    let found = machines::of(lab.name(), provider, dir)?;
+    let found = LabProviders::of(lab, choices).machines(lab.name(), &dir.projects())?;
     Ok(found.into_iter().map(|machine| machine.name).collect())
 }

@@ -2,11 +2,11 @@
 
 use caravan_lab::{Lab, Machine, Provider};
 use caravan_vagrant::engine::Volume;
-use caravan_vagrant::provider::{FoundMachine, MachineProvider};
+use caravan_vagrant::provider::FoundMachine;
 use caravan_vagrant::ssh::{Remote, Ssh};
 
 use crate::workspace::is_label;
-use crate::{Error, LabChoices, LabDir, Workspace, machines, reach};
+use crate::{Error, LabChoices, LabDir, LabProviders, Workspace, machines, reach};
 
 /// A lab that a verb is about, as far as it is known: its file may be gone, its machines may be.
 pub struct LabTarget {
@@ -82,19 +82,14 @@ impl LabTarget {
         self.lab.as_ref()
     }
 
-    /// What runs its machines.
-    pub fn provider_kind(&self) -> Provider {
-        let asked = self.lab.as_ref().and_then(Lab::provider);
-        self.choices
-            .as_ref()
-            .map(LabChoices::kind)
-            .or(asked)
-            .unwrap_or_default()
-    }
-
-    /// The same, to be asked.
-    pub fn provider(&self) -> Box<dyn MachineProvider> {
-        machines::provider(self.provider_kind())
+    /// What runs its machines: what was chosen when they were made, else what its file says.
+    pub fn providers(&self) -> LabProviders {
+        match (&self.lab, &self.choices) {
+            (Some(lab), Some(choices)) => LabProviders::of(lab, choices),
+            (None, Some(choices)) => LabProviders::of_choices(choices),
+            (Some(lab), None) => LabProviders::of_file(lab),
+            (None, None) => LabProviders::one(Provider::default()),
+        }
     }
 
     /// Its machines that are there, by name.
@@ -103,7 +98,7 @@ impl LabTarget {
     ///
     /// [`Error::Vagrant`].
     pub fn machines(&self) -> Result<Vec<FoundMachine>, Error> {
-        Ok(self.provider().machines(&self.name, &self.dir.projects())?)
+        self.providers().machines(&self.name, &self.dir.projects())
     }
 
     /// What outlives its machines, by name.
@@ -112,7 +107,7 @@ impl LabTarget {
     ///
     /// [`Error::Vagrant`].
     pub fn volumes(&self) -> Result<Vec<Volume>, Error> {
-        Ok(self.provider().volumes(&self.name)?)
+        self.providers().volumes(&self.name)
     }
 }
 

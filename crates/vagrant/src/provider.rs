@@ -3,7 +3,7 @@
 //! Whoever brings labs up and down knows [`MachineProvider`] alone. Another kind of machine is one more implementation of
 //! it, and one more arm of [`of`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,8 @@ pub struct FoundMachine {
     pub name: String,
     /// The server whose Vagrant project it is of.
     pub server: String,
+    /// What runs it: [`MachineProvider::word`].
+    pub provider: &'static str,
     /// Whether it runs.
     pub state: MachineState,
     /// The engine's id of its container; none for virtual machines.
@@ -56,6 +58,8 @@ pub struct LabProjects {
     pub logs: PathBuf,
     /// What Vagrant takes for the user's own folder, where machines need nothing of the user's.
     pub vagrant_home: PathBuf,
+    /// The servers that are meant, where not all are.
+    pub only: Option<BTreeSet<String>>,
 }
 
 impl LabProjects {
@@ -69,7 +73,15 @@ impl LabProjects {
         self.logs.join(format!("{server}.log"))
     }
 
-    /// The servers that have a project here, sorted.
+    /// The same projects, of these servers alone.
+    pub fn only(&self, servers: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            only: Some(servers.into_iter().collect()),
+            ..self.clone()
+        }
+    }
+
+    /// The servers that have a project here and are meant, sorted.
     pub fn servers(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(&self.folder) else {
             return Vec::new();
@@ -77,6 +89,7 @@ impl LabProjects {
         let mut names: Vec<String> = entries
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| self.only.as_ref().is_none_or(|only| only.contains(name)))
             .filter(|name| self.project(name).join("Vagrantfile").is_file())
             .collect();
         names.sort();
@@ -287,6 +300,7 @@ mod tests {
             folder: folder.path().to_owned(),
             logs: folder.path().join("logs"),
             vagrant_home: folder.path().join("vagrant.d"),
+            only: None,
         };
         assert_eq!(projects.servers(), [""; 0]);
         for name in ["server2", "server1", "pki"] {
@@ -296,5 +310,7 @@ mod tests {
             fs::write(projects.project(name).join("Vagrantfile"), "").expect("written");
         }
         assert_eq!(projects.servers(), ["server1", "server2"]);
+        let some = projects.only(["server2", "server3"].map(str::to_owned));
+        assert_eq!(some.servers(), ["server2"]);
     }
 }

@@ -2,8 +2,8 @@
 
 use caravan_cluster::timeline::{Timeline, critical, seconds};
 use caravan_cluster::verify::Report;
-use caravan_lab::{Lab, Provider};
-use caravan_lifecycle::{LabChoices, LabDir, LabRun, machines, up::UpRequest};
+use caravan_lab::Lab;
+use caravan_lifecycle::{LabChoices, LabDir, LabProviders, LabRun, up::UpRequest};
 
 use crate::show::screen::Screen;
 use crate::show::table;
@@ -50,11 +50,12 @@ pub(super) fn tables(
 /// After a run that did not end well: what there is now, and the two commands that make sense.
 pub(super) fn what_is_left(lab: &Lab, dir: &LabDir, screen: &Screen) {
     let name = lab.name();
-    let provider = LabChoices::read(dir)
-        .ok()
-        .flatten()
-        .map_or_else(Provider::default, |choices| choices.kind());
-    let Ok(found) = machines::of(name, provider, dir) else {
+    let choices = LabChoices::read(dir).ok().flatten();
+    let providers = match &choices {
+        Some(choices) => LabProviders::of(lab, choices),
+        None => LabProviders::of_file(lab),
+    };
+    let Ok(found) = providers.machines(name, &dir.projects()) else {
         screen.say(&format!(
             "now: whatever runs the machines does not answer; `cargo xtask setup` starts it, then `cargo xtask up {name}` \
              goes on from here"

@@ -1,5 +1,6 @@
 //! Starting the container engine, where nothing else does.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -100,17 +101,17 @@ fn unit_state() -> String {
 /// both speak; where that question comes too early and the next one does not, the client is refused for its own version.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// Starts what machines of this provider need at any time, also to be asked for or removed: for containers, the engine.
+/// Starts what machines of these providers need at any time, also to be asked for or removed: for containers, the engine.
 ///
 /// Returns how it was started, or `None` if there was nothing to do.
 ///
 /// # Errors
 ///
 /// As [`start`].
-pub fn start_for(provider: Provider) -> Result<Option<String>, Error> {
-    match provider {
-        Provider::Docker => start(),
-        Provider::Libvirt | Provider::VirtualBox => Ok(None),
+pub fn start_for(providers: &BTreeSet<Provider>) -> Result<Option<String>, Error> {
+    match providers.contains(&Provider::Docker) {
+        true => start(),
+        false => Ok(None),
     }
 }
 

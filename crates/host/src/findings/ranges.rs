@@ -1,14 +1,16 @@
 //! Whether this computer's own network leaves the lab its ranges.
 
+use std::collections::BTreeSet;
+
 use caravan_lab::{Lab, Provider};
 
 use super::{Finding, Verdict};
 use crate::ranges;
 
 /// One finding for each resolver and route in a range of the lab, or one that there is none.
-pub(super) fn findings(lab: &Lab, provider: Provider, was_made: bool) -> Vec<Finding> {
+pub(super) fn findings(lab: &Lab, providers: &BTreeSet<Provider>, was_made: bool) -> Vec<Finding> {
     const NAME: &str = "address ranges";
-    let found = match ranges::collisions(lab, provider, was_made) {
+    let found = match ranges::collisions(lab, providers, was_made) {
         Ok(found) => found,
         Err(error) => {
             return vec![Finding {

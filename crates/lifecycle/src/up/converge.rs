@@ -10,7 +10,7 @@ use caravan_vagrant::provider::FoundMachine;
 use super::listen::Listener;
 use super::{Up, UpPlan, create};
 use crate::files::{self, RenderSources};
-use crate::{Error, machines};
+use crate::{Error, LabProviders};
 
 /// How long the cluster may take after its machines are ready: image-less pods start in seconds.
 const READY_LIMIT: Duration = Duration::from_secs(180);
@@ -27,10 +27,10 @@ pub(super) fn until_ready(
     sources: &RenderSources<'_>,
 ) -> Result<(), Error> {
     let todo = &plan.todo;
-    let provider = machines::provider(plan.choices.kind());
+    let providers = LabProviders::of(up.request.lab, &plan.choices);
     let projects = up.request.dir.projects();
     let groups = create::by_server(up, todo);
-    let mut listener = Listener::new(up, access, sources, &*provider, groups.len());
+    let mut listener = Listener::new(up, access, sources, &providers, groups.len());
     for machine in up
         .request
         .wanted
@@ -44,10 +44,16 @@ pub(super) fn until_ready(
         std::thread::scope(|scope| {
             if !groups.is_empty() {
                 forget_the_gone(up, access, &plan.found)?;
-                let vagrant = provider.vagrant(&projects)?;
-                for (server, machines) in &groups {
-                    let (vagrant, sender) = (vagrant.clone(), sender.clone());
-                    let (provider, projects) = (&*provider, &projects);
+                // Before any group begins: one whose Vagrant is not there must not leave the others half made.
+                let groups: Vec<_> = groups
+                    .iter()
+                    .map(|(server, machines)| {
+                        let provider = providers.of_server(server);
+                        Ok((server, machines, provider, provider.vagrant(&projects)?))
+                    })
+                    .collect::<Result<_, Error>>()?;
+                for (server, machines, provider, vagrant) in groups {
+                    let (sender, projects) = (sender.clone(), &projects);
                     scope.spawn(move || {
                         create::group(up, provider, &vagrant, projects, server, machines, &sender);
                     });

@@ -9,13 +9,13 @@ use caravan_cluster::phase::{Phase, PhaseEvent};
 use caravan_cluster::watch::{self, JournalEvent, JournalNews, Watch};
 use caravan_lab::Machine;
 use caravan_process::interrupt;
-use caravan_vagrant::provider::{FoundMachine, MachineProvider};
+use caravan_vagrant::provider::FoundMachine;
 
 use super::Up;
 use super::create::GroupEvent;
 use super::silence::Silences;
 use crate::files::RenderSources;
-use crate::{Error, StuckMachine, reach};
+use crate::{Error, LabProviders, StuckMachine, reach};
 
 /// How long a machine may take to let us in.
 const REACH_LIMIT: Duration = Duration::from_secs(180);
@@ -42,7 +42,7 @@ pub(super) struct Listener<'a> {
     up: &'a Up<'a>,
     access: &'a Access,
     sources: &'a RenderSources<'a>,
-    provider: &'a dyn MachineProvider,
+    providers: &'a LabProviders,
     convergence: Convergence,
     watches: Vec<Watch>,
     /// Machines to follow as soon as this computer has the lab's network.
@@ -63,7 +63,7 @@ impl<'a> Listener<'a> {
         up: &'a Up<'a>,
         access: &'a Access,
         sources: &'a RenderSources<'a>,
-        provider: &'a dyn MachineProvider,
+        providers: &'a LabProviders,
         groups: usize,
     ) -> Self {
         let names = up
@@ -75,7 +75,7 @@ impl<'a> Listener<'a> {
             up,
             access,
             sources,
-            provider,
+            providers,
             convergence: Convergence::new(names, up.run.recorder().unix_ms()),
             watches: Vec::new(),
             unfollowed: Vec::new(),
@@ -197,7 +197,7 @@ impl<'a> Listener<'a> {
         }
         self.asked_at = Instant::now();
         let found = self
-            .provider
+            .providers
             .machines(self.up.request.lab.name(), &self.up.request.dir.projects())?;
         for machine in self.up.request.wanted {
             let there = found.iter().find(|found| found.name == machine.name);

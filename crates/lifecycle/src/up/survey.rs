@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use caravan_bundle::image;
-use caravan_lab::Provider;
 use caravan_render::MachineImage;
 
 use super::{Up, UpPlan, UpRequest};
 use crate::events::LifecycleWarning;
-use crate::{ClusterRecord, Error, LabChoices, data, machines};
+use crate::{ClusterRecord, Error, LabChoices, LabProviders, data, machines};
 
 impl Up<'_> {
     /// Looks at everything that can be known beforehand, and changes nothing.
@@ -20,12 +19,13 @@ impl Up<'_> {
     pub fn survey(&self) -> Result<UpPlan, Error> {
         let UpRequest { lab, dir, .. } = *self.request;
         let before = LabChoices::read(dir)?;
-        let kind = before
-            .as_ref()
-            .map_or_else(Provider::default, LabChoices::kind);
-        let provider = machines::provider(kind);
-        let found = provider.machines(lab.name(), &dir.projects())?;
-        let volumes = provider.volumes(lab.name())?;
+        let asked = &self.request.asked;
+        let providers = match &before {
+            Some(before) => LabProviders::of(lab, before),
+            None => LabProviders::of(lab, &LabChoices::settle(lab, asked, None, false)?),
+        };
+        let found = providers.machines(lab.name(), &dir.projects())?;
+        let volumes = providers.volumes(lab.name())?;
         machines::made_here(lab.name(), &found, &volumes, dir)?;
         let holders = data::holders(&found, &volumes);
         self.hold_unedited(&holders)?;
@@ -33,7 +33,7 @@ impl Up<'_> {
         // A lab whose machines were lost is still the one that was made.
         let made = !holders.is_empty() || cluster.is_some();
         let lost = cluster.and_then(|made| Some((data::loss(lab, &holders)?, made.seen)));
-        let mut choices = LabChoices::settle(lab, &self.request.asked, before, made)?;
+        let mut choices = LabChoices::settle(lab, asked, before, made)?;
         let resolvers = choices.nameservers.clone();
         choices.take_resolvers(&self.request.resolvers);
         hold_images(&mut choices)?;
@@ -48,7 +48,7 @@ impl Up<'_> {
             })
             .collect();
         if !todo.is_empty() {
-            self.hold_free(choices.kind())?;
+            self.hold_free(&LabProviders::of(lab, &choices))?;
         }
         if resolvers != choices.nameservers && found.iter().any(|it| !todo.contains(&it.name)) {
             self.run.warn(&LifecycleWarning::OtherResolvers {
@@ -88,14 +88,14 @@ impl Up<'_> {
     }
 
     /// Nobody else may have the lab's addresses.
-    fn hold_free(&self, kind: Provider) -> Result<(), Error> {
+    fn hold_free(&self, providers: &LabProviders) -> Result<(), Error> {
         let lab = self.request.lab;
         let addresses: Vec<_> = lab
             .machines()
             .iter()
             .map(|machine| (machine.name.clone(), machine.ip))
             .collect();
-        let conflicts = machines::provider(kind).conflicts(lab.name(), lab.subnet(), &addresses)?;
+        let conflicts = providers.conflicts(lab.name(), lab.subnet(), &addresses)?;
         match conflicts.is_empty() {
             true => Ok(()),
             false => Err(Error::Conflicts { conflicts }),

@@ -19,6 +19,7 @@ impl From<Container> for FoundMachine {
         Self {
             name: container.machine,
             server: container.server,
+            provider: "docker",
             state: container.state,
             id: Some(container.id),
             image: Some(container.image),

@@ -39,6 +39,7 @@ impl MachineProvider for VirtualMachines {
             found.extend(states.into_iter().map(|machine| FoundMachine {
                 name: machine.name,
                 server: server.clone(),
+                provider: self.word,
                 state: machine.state,
                 id: None,
                 image: None,
