@@ -233,7 +233,7 @@ fn vagrant() -> NeedState {
         }
         Err(error) => NeedState::replace(
             match error {
-                VagrantError::NoVersion { said } => {
+                VagrantError::NoVersion { said, .. } => {
                     let line = said.lines().next().unwrap_or("nothing");
                     format!("`{place}` is not Vagrant: it says `{line}`")
                 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use caravan_process::shell;
 
+use crate::virtualbox::Refusal;
 use crate::{FLOOR, Version};
 
 /// Why Vagrant, the container engine or ssh did not do what was asked.
@@ -23,6 +24,14 @@ pub enum Error {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A host-only network of VirtualBox's cannot go, because others use it.
+    #[error("the lab's host-only network `{network}` is used by {}, which the lab does not own", machines.join(", "))]
+    HostOnlyInUse {
+        /// Its name.
+        network: String,
+        /// The names of those machines.
+        machines: Vec<String>,
     },
     /// A machine's host key is not the one it had before.
     #[error(
@@ -50,9 +59,11 @@ pub enum Error {
         /// The names of those containers.
         containers: Vec<String>,
     },
-    /// `vagrant --version` did not print one.
-    #[error("cannot find a version in what `vagrant --version` printed: `{said}`")]
+    /// A program's `--version` did not print one.
+    #[error("cannot find a version in what `{program} --version` printed: `{said}`")]
     NoVersion {
+        /// The program.
+        program: &'static str,
         /// What it printed.
         said: String,
     },
@@ -107,6 +118,9 @@ pub enum Error {
         /// What is installed.
         found: Version,
     },
+    /// VirtualBox does not start machines on this computer.
+    #[error("{0}")]
+    VirtualBoxRefuses(Box<Refusal>),
 }
 
 impl From<caravan_docker::Error> for Error {
@@ -140,8 +154,13 @@ impl Error {
                 "`docker network disconnect --force {network} {}`, then run the same command again",
                 containers.first()?
             )),
+            Self::HostOnlyInUse { machines, .. } => Some(format!(
+                "attach `{}` to another network (`VBoxManage modifyvm {} --nic2 none`), then run the same command again",
+                machines.first()?,
+                shell::word(machines.first()?)
+            )),
             Self::Docker(error) => error.hint(tool),
-            Self::NoVersion { .. } => Some("`vagrant --version` shows more".to_owned()),
+            Self::NoVersion { program, .. } => Some(format!("`{program} --version` shows more")),
             Self::Process(error) => error.hint(tool),
             Self::Refused { log: Some(log), .. } => {
                 Some(format!("all of its output is in `{}`", log.display()))
@@ -153,6 +172,7 @@ impl Error {
             Self::TooOld { .. } => Some(format!(
                 "`{tool} setup` installs what is missing or too old"
             )),
+            Self::VirtualBoxRefuses(refusal) => Some(refusal.hint()),
             Self::File { .. }
             | Self::NotReached { .. }
             | Self::Forward { .. }

@@ -84,6 +84,7 @@ impl Vagrant {
             .timeout(Duration::from_secs(30))
             .run()?;
         let version = Version::parse(&output.stdout).ok_or_else(|| Error::NoVersion {
+            program: "vagrant",
             said: output.stdout.trim().to_owned(),
         })?;
         if version < FLOOR {
@@ -216,7 +217,7 @@ fn scrubbed(mut call: Call) -> Call {
         .env("VAGRANT_NO_COLOR", "1")
 }
 
-/// A version of Vagrant, such as `2.3.4`.
+/// The version of a program, such as `2.3.4`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
     major: u16,
@@ -240,6 +241,16 @@ impl Version {
         let mut numbers = line["Vagrant ".len()..].trim().splitn(4, '.');
         let mut next = || numbers.next()?.parse().ok();
         Some(Self::new(next()?, next()?, next()?))
+    }
+
+    /// Reads the numbers that a text begins with, such as `7.0.20r163906` or `6.12.9-amd64`; a third one that is not there
+    /// is 0.
+    pub fn leading(text: &str) -> Option<Self> {
+        let mut numbers = text
+            .splitn(4, '.')
+            .map(|part| part.split(|it: char| !it.is_ascii_digit()).next());
+        let mut next = || numbers.next()??.parse().ok();
+        Some(Self::new(next()?, next()?, next().unwrap_or_default()))
     }
 }
 
@@ -288,6 +299,11 @@ mod tests {
         check("Vagrant 2.3", None);
         check("vagrant: command not found", None);
         check("", None);
+        let leading = Version::leading;
+        assert_eq!(leading("7.0.20r163906"), Some(Version::new(7, 0, 20)));
+        assert_eq!(leading("6.12.9-amd64"), Some(Version::new(6, 12, 9)));
+        assert_eq!(leading("6.6-rc1"), Some(Version::new(6, 6, 0)));
+        assert_eq!(leading("linux"), None);
         assert!(Version::new(2, 2, 19) < FLOOR && Version::new(2, 10, 0) > FLOOR);
     }
 }

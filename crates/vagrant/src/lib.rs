@@ -9,6 +9,7 @@
 //! | [`provider`] | which machines exist, and how do they start, stop and go, whatever runs them? |
 //! | [`routes`] | where does this computer send packets, by all its routing tables? |
 //! | [`ssh`] | how is a machine reached? |
+//! | [`virtualbox`] | which machines of VirtualBox's are labelled as a lab's, and why does it start none? |
 //!
 //! Nothing here knows what a machine is for.
 
@@ -23,6 +24,7 @@ pub mod output;
 pub mod provider;
 pub mod routes;
 pub mod ssh;
+pub mod virtualbox;
 
 pub use at_work::{AtWork, at_work};
 pub use error::Error;

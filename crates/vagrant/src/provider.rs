@@ -18,9 +18,11 @@ use crate::{Error, MachineState, Up, Vagrant};
 
 mod containers;
 mod virtual_machines;
+mod virtualbox;
 
 use containers::Containers;
 use virtual_machines::VirtualMachines;
+use virtualbox::VirtualBoxMachines;
 
 /// A machine of a lab that is there, whether or not it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,7 +35,7 @@ pub struct FoundMachine {
     pub provider: &'static str,
     /// Whether it runs.
     pub state: MachineState,
-    /// The engine's id of its container; none for virtual machines.
+    /// The id that whatever runs it has given it: the engine's of its container, VirtualBox's UUID.
     pub id: Option<String>,
     /// What it was made from; none for virtual machines.
     pub image: Option<String>,
@@ -172,13 +174,7 @@ pub trait MachineProvider: Send + Sync {
         machines: &[&str],
         heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        let up = Up {
-            provider: Some(self.word()),
-            machines,
-            provision: true,
-        };
-        let group = vagrant.group(projects.project(server));
-        group.up(&up, &projects.log(server), &mut |line| heard(line))
+        start_by_vagrant(self.word(), vagrant, projects, server, machines, heard)
     }
 
     /// Tells machines to stop, all at once, and waits until they have; one that has not after `grace` is stopped hard,
@@ -252,9 +248,27 @@ pub fn of(word: &str) -> Option<Box<dyn MachineProvider>> {
     match word {
         "docker" => Some(Box::new(Containers)),
         "libvirt" => Some(Box::new(VirtualMachines { word: "libvirt" })),
-        "virtualbox" => Some(Box::new(VirtualMachines { word: "virtualbox" })),
+        "virtualbox" => Some(Box::new(VirtualBoxMachines)),
         _ => None,
     }
+}
+
+/// `vagrant up` of machines of one server's project.
+fn start_by_vagrant(
+    word: &str,
+    vagrant: &Vagrant,
+    projects: &LabProjects,
+    server: &str,
+    machines: &[&str],
+    heard: &LineListener<'_>,
+) -> Result<(), Error> {
+    let up = Up {
+        provider: Some(word),
+        machines,
+        provision: true,
+    };
+    let group = vagrant.group(projects.project(server));
+    group.up(&up, &projects.log(server), &mut |line| heard(line))
 }
 
 /// Machines by the server whose project they are of, by name.
