@@ -16,6 +16,9 @@ pub(crate) const LONGEST_NODE_NAME: usize = 64 - "system:node:".len();
 /// The longest name of a network interface (`IFNAMSIZ` of Linux, less the final zero).
 const LONGEST_INTERFACE: usize = 15;
 
+/// More than any driver calls its card.
+const LONGEST_LISTED_INTERFACE: usize = 255;
+
 /// Names that a machine cannot have, and why: what already has each of them on every machine or in every cluster.
 pub(crate) const RESERVED_MACHINES: [(&str, &str); 9] = [
     ("api", "the name `api` is that of the virtual address"),
@@ -196,6 +199,28 @@ pub(crate) fn interface_fault(text: &str) -> Option<&'static str> {
     }
 }
 
+/// Returns what keeps `text` from being the name of an interface as VirtualBox lists it, if anything does: on macOS
+/// `en0: Wi-Fi (AirPort)`, on Windows the words of the card's driver, on Linux as [`interface_fault`] has it.
+pub(crate) fn listed_interface_fault(text: &str) -> Option<&'static str> {
+    if interface_fault(text).is_none() {
+        None
+    } else if text.is_empty() {
+        Some("it is empty")
+    } else if text == "lo" {
+        interface_fault(text)
+    } else if text.trim() != text {
+        Some("it begins or ends with a blank")
+    } else if text.chars().any(char::is_control) {
+        Some("it has a line end or another control character")
+    } else if text.chars().count() > LONGEST_LISTED_INTERFACE {
+        Some("it is longer than 255 characters")
+    } else if text.contains('/') {
+        Some("it has a slash")
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,6 +316,32 @@ mod tests {
         ];
         for bad in bad {
             assert!(host_fault(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn interfaces_as_virtualbox_lists_them() {
+        for good in [
+            "enp3s0",
+            "en0: Wi-Fi (AirPort)",
+            "en12: USB 10 LAN",
+            "Intel(R) Ethernet Connection (2) I219-V",
+            "Intel(R) Wi-Fi 6 AX200 160MHz #2",
+            "Broadcom \"NetXtreme\" Gigabit",
+            "Netzwerkkarte für Büro",
+        ] {
+            assert_eq!(listed_interface_fault(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            "lo",
+            " en0",
+            "en0 ",
+            "en0\nx",
+            "/dev/net",
+            &"a".repeat(256),
+        ] {
+            assert!(listed_interface_fault(bad).is_some(), "{bad}");
         }
     }
 

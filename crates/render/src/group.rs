@@ -27,6 +27,7 @@ struct Included<'a> {
     image: &'a str,
     /// Where the box is found; empty where its name says that.
     urls: Vec<&'a str>,
+    netmask: String,
 }
 
 #[derive(Serialize)]
@@ -36,16 +37,20 @@ struct GroupMachine<'a> {
     role: &'static str,
     memory_mib: u32,
     cpus: u8,
+    /// The hardware address on the lab's network, of a virtual machine.
+    macs: Vec<String>,
 }
 
 impl<'a> GroupMachine<'a> {
-    fn new(machine: &'a Machine) -> GroupMachine<'a> {
+    fn new(lab: &Lab, provider: Provider, machine: &'a Machine) -> GroupMachine<'a> {
+        let mac = (provider != Provider::Docker).then(|| lab.mac(machine).to_string());
         GroupMachine {
             name: &machine.name,
             ip: machine.ip.to_string(),
             role: machine.role.word(),
             memory_mib: machine.memory_mib,
             cpus: machine.cpus,
+            macs: mac.into_iter().collect(),
         }
     }
 }
@@ -82,6 +87,7 @@ impl<'a> GroupContext<'a> {
                     .and_then(|image| image.url.as_deref())
                     .into_iter()
                     .collect(),
+                netmask: lab.subnet().netmask().to_string(),
             });
             included.into_iter().collect()
         };
@@ -96,7 +102,9 @@ impl<'a> GroupContext<'a> {
             subnet: lab.subnet().to_string(),
             airgap: settings.airgap,
             bridges: server.bridge.as_deref().into_iter().collect(),
-            machines: MachineList::of(machines, GroupMachine::new),
+            machines: MachineList::of(machines, |machine| {
+                GroupMachine::new(lab, provider, machine)
+            }),
             docker: only(&[Provider::Docker]),
             libvirt: only(&[Provider::Libvirt]),
             virtualbox: only(&[Provider::VirtualBox]),

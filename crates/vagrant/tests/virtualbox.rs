@@ -169,7 +169,7 @@ fn what_is_installed() {
             ..
         }
     ));
-    fake.write("machine-folder", "/home/u/VirtualBox VMs");
+    fake.write("machine-folder", "/vm/VirtualBox VMs");
     let folder = virtualbox(&fake).machine_folder().expect("it answers");
-    assert_eq!(folder, Some("/home/u/VirtualBox VMs".into()));
+    assert_eq!(folder, Some("/vm/VirtualBox VMs".into()));
 }

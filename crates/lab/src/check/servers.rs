@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::draft::{Draft, DraftServer};
 use crate::fault::FaultSink;
-use crate::name::{host_fault, interface_fault};
+use crate::name::{host_fault, interface_fault, listed_interface_fault};
 use crate::place::At;
 use crate::rule::Rule;
+use crate::server::Provider;
 use crate::suggest::{alternatives, nearest};
 
 /// What a server on another computer needs.
@@ -65,15 +66,28 @@ fn places(draft: &Draft, sink: &mut FaultSink) {
                 .help(ANOTHER_COMPUTER);
         }
         if let Some(bridge) = &server.bridge
-            && let Some(reason) = interface_fault(&bridge.value)
+            && let Some(reason) = bridge_fault(draft, server, &bridge.value)
         {
             let message = format!(
                 "bridge `{}` names no network interface: {reason}",
                 bridge.value
             );
-            sink.refuse(Rule::InvalidBridge, &bridge.span, message)
-                .label("expected a name like `enp3s0`");
+            let fault = sink.refuse(Rule::InvalidBridge, &bridge.span, message);
+            let fault = fault.label("expected a name like `enp3s0`");
+            if listed_interface_fault(&bridge.value).is_none() {
+                fault.help("names with blanks are those of macOS and Windows, for `provider = \"virtualbox\"`");
+            }
         }
+    }
+}
+
+/// What keeps `name` from being an interface of what runs the machines of `server`. Where the file does not say what does,
+/// it may be VirtualBox, which has names of other systems; who asks on the server itself finds what is none.
+fn bridge_fault(draft: &Draft, server: &DraftServer, name: &str) -> Option<&'static str> {
+    let stated = server.provider.as_ref().or(draft.provider.as_ref());
+    match stated.map(|it| it.value) {
+        Some(Provider::Docker | Provider::Libvirt) => interface_fault(name),
+        None | Some(Provider::VirtualBox) => listed_interface_fault(name),
     }
 }
 

@@ -88,6 +88,7 @@ fn ruby_reads_vagrantfiles() {
         "external-etcd",
         "ha-libvirt",
         "ha-virtualbox",
+        "ha-virtualbox-bridged",
         "ha-two-servers",
     ] {
         for server in ["server1", "server2"] {
@@ -107,6 +108,7 @@ fn vagrant_validates() {
         ("ha", "ha"),
         ("external-etcd", "external-etcd"),
         ("ha-virtualbox", "ha"),
+        ("ha-virtualbox-bridged", "ha"),
     ] {
         for server in ["server1", "server2"] {
             let home = tempfile::tempdir().unwrap();

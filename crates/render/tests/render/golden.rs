@@ -173,9 +173,24 @@ fn two_servers() -> Lab {
     labs::parse("ha", &source)
 }
 
+/// A Mac and a computer with Windows, where interfaces have names of several words; and a smaller subnet.
+fn bridged() -> Lab {
+    let source = labs::source("ha")
+        .replace(
+            "[servers.server1]\n[servers.server2]\n",
+            "[servers.server1]\nbridge = \"en0: Ethernet\"\n\
+             [servers.server2]\nhost = \"ssh://lab@192.168.29.2\"\n\
+             bridge = \"Intel(R) Ethernet Connection (2) I219-V #2\"\n",
+        )
+        .replace("192.168.29.0/24", "192.168.29.0/25")
+        .replace("kubernetes =", "provider = \"virtualbox\"\nkubernetes =");
+    assert!(source.contains("I219-V") && source.contains("/25"));
+    labs::parse("ha", &source)
+}
+
 #[test]
 fn vagrantfiles() {
-    let cases: [(&str, Lab, Provider); 5] = [
+    let cases: [(&str, Lab, Provider); 6] = [
         ("ha", labs::lab("ha"), Provider::Docker),
         (
             "external-etcd",
@@ -185,6 +200,7 @@ fn vagrantfiles() {
         ("ha-libvirt", labs::lab("ha"), Provider::Libvirt),
         ("ha-virtualbox", labs::lab("ha"), Provider::VirtualBox),
         ("ha-two-servers", two_servers(), Provider::Libvirt),
+        ("ha-virtualbox-bridged", bridged(), Provider::VirtualBox),
     ];
     for (folder, lab, provider) in cases {
         for server in lab.servers() {

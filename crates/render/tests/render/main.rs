@@ -10,3 +10,4 @@ mod names;
 mod scale;
 mod scripts;
 mod trust;
+mod virtualbox;

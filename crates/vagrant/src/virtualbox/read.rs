@@ -154,10 +154,10 @@ mod tests {
 
     #[test]
     fn labels_among_other_extra_data() {
-        let said = "Key: GUI/LastCloseAction, Value: PowerOff\nKey: caravan/lab, Value: ha\nKey: caravan/folder, Value: /home/u/a, Value: b\n";
+        let said = "Key: GUI/LastCloseAction, Value: PowerOff\nKey: caravan/lab, Value: ha\nKey: caravan/folder, Value: /vm/a, Value: b\n";
         let found = extra_data(said);
         assert_eq!(found["caravan/lab"], "ha");
-        assert_eq!(found["caravan/folder"], "/home/u/a, Value: b");
+        assert_eq!(found["caravan/folder"], "/vm/a, Value: b");
         assert!(extra_data("").is_empty());
     }
 
@@ -197,11 +197,11 @@ mod tests {
 
     #[test]
     fn states() {
-        let said = "name=\"x\"\nEncryption:     disabled\nVMState=\"poweroff\"\nhostonlyadapter2=\"vboxnet3\"\n\"SCSI-0-0\"=\"/home/u/d.vmdk\"\nmemory=2048\n";
+        let said = "name=\"x\"\nEncryption:     disabled\nVMState=\"poweroff\"\nhostonlyadapter2=\"vboxnet3\"\n\"SCSI-0-0\"=\"/vm/d.vmdk\"\nmemory=2048\n";
         let info = machine_info(said);
         assert_eq!(info["VMState"], "poweroff");
         assert_eq!(info["hostonlyadapter2"], "vboxnet3");
-        assert_eq!(info["SCSI-0-0"], "/home/u/d.vmdk");
+        assert_eq!(info["SCSI-0-0"], "/vm/d.vmdk");
         assert_eq!(info["memory"], "2048");
     }
 
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn the_folder_of_machines() {
-        let said = "API version:                     7_0\nDefault machine folder:          /home/u/VirtualBox VMs\nRaw-mode Supported:              no\n";
-        assert_eq!(machine_folder(said), Some("/home/u/VirtualBox VMs"));
+        let said = "API version:                     7_0\nDefault machine folder:          /vm/VirtualBox VMs\nRaw-mode Supported:              no\n";
+        assert_eq!(machine_folder(said), Some("/vm/VirtualBox VMs"));
         assert_eq!(machine_folder("Default machine folder:\n"), None);
     }
 }
