@@ -99,10 +99,11 @@ impl Site {
     /// # Panics
     ///
     /// When `mmdebstrap` fails.
-    pub fn bare(&self, suite: &str) -> Bare {
-        println!("\na bare system of {suite}");
-        let root = self.path(suite);
-        let archives = self.path(&format!("{suite}-archives"));
+    pub fn bare(&self, suite: apt::Suite) -> Bare {
+        let name = suite.name();
+        println!("\na bare system of {name}");
+        let root = self.path(name);
+        let archives = self.path(&format!("{name}-archives"));
         fs::create_dir_all(archives.join("partial")).expect("made");
         let settings = self.path("fetch.conf");
         fs::write(&settings, apt::fetch_settings()).expect("written");
@@ -113,12 +114,11 @@ impl Site {
             .arg(format!("--keyring={}", apt::KEYRING))
             .arg(format!("--aptopt={}", settings.display()))
             .arg(format!("--dpkgopt={}", dpkg.display()))
-            .arg(suite)
+            .arg(name)
             .arg(&root);
-        // A mirror has all releases.
-        if let Some(sources) = apt::host_sources(Path::new(APT)) {
+        if let Some(sources) = apt::host_sources(Path::new(APT), suite) {
             let file = self.path("sources");
-            fs::write(&file, sources.replace(apt::SUITE, suite)).expect("written");
+            fs::write(&file, sources).expect("written");
             call = call.arg(file);
         }
         said(call);
@@ -181,7 +181,7 @@ impl Site {
             .expect("one child");
 
         let wanted = [
-            apt::host_sources(Path::new(APT)).unwrap_or_default(),
+            apt::host_sources(Path::new(APT), apt::Suite::Bookworm).unwrap_or_default(),
             "http://deb.debian.org http://security.debian.org".to_owned(),
             apt::fetch_settings(),
             "https://proxy.golang.org https://sum.golang.org".to_owned(),

@@ -7,6 +7,7 @@
 
 use std::fs;
 
+use caravan_bundle::apt::Suite;
 use caravan_e2e::{Bare, Fresh, Site, Tool};
 
 /// The command `docker` of another version than Debian 12's engine, taken from Debian 13, as it may lie in `/usr/local/bin`.
@@ -19,14 +20,14 @@ fn setup_makes_any_bare_computer_ready() {
     let devices = devices();
     let site = Site::new(&tool);
 
-    let trixie = site.bare("trixie");
+    let trixie = site.bare(Suite::Trixie);
     with_a_lone_client(&site, &trixie, "debian-13-client");
     let computer = site.start(&trixie, "debian-13");
     becomes_ready(&computer, "no `docker` command");
     a_lab_lives(&computer);
     drop(computer);
 
-    let bookworm = site.bare("bookworm");
+    let bookworm = site.bare(Suite::Bookworm);
     with_a_lone_client(&site, &bookworm, "debian-12-client");
     becomes_ready(&site.start(&bookworm, "debian-12"), "no `docker` command");
 

@@ -7,6 +7,7 @@ use caravan_docker::DockerCli;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
+use crate::debian::Suite;
 use crate::digest::Recipe;
 use crate::entry;
 use crate::pins::Arch;
@@ -19,19 +20,37 @@ const ROOT: &str = "root.tar";
 
 /// Which operating system a machine image stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Base {
-    /// Ubuntu if the registry can be reached, else Debian.
+    /// Ubuntu if the registry can be reached, else Debian 12.
+    #[serde(rename = "auto")]
     Auto,
     /// Ubuntu 22.04, from the registry's image.
+    #[serde(rename = "ubuntu")]
     Ubuntu,
     /// Debian 12, from its packages.
-    Debian,
+    #[serde(rename = "debian-12", alias = "debian")]
+    Debian12,
+    /// Debian 13, from its packages.
+    #[serde(rename = "debian-13")]
+    Debian13,
+}
+
+impl Base {
+    /// The Debian release that it is made of, or may come to be; `None` where it is none.
+    pub(crate) fn suite(self) -> Option<Suite> {
+        match self {
+            Self::Ubuntu => None,
+            Self::Debian12 | Self::Auto => Some(Suite::Bookworm),
+            Self::Debian13 => Some(Suite::Trixie),
+        }
+    }
 }
 
 /// A base system that is whole.
 #[derive(Debug, Clone)]
 pub(crate) struct BaseSystem {
+    /// Which it is; never [`Base::Auto`].
+    pub(crate) base: Base,
     /// Its file system.
     pub(crate) root: PathBuf,
     /// The sum over its content.
@@ -57,14 +76,14 @@ fn id(base: Base, arch: Arch) -> String {
     let mut recipe = Recipe::new("base 1");
     recipe.add(arch.as_str());
     packages().iter().for_each(|package| recipe.add(package));
-    match base {
-        Base::Ubuntu => {
+    match base.suite() {
+        None => {
             recipe.add("ubuntu");
             recipe.add(UBUNTU);
         }
-        Base::Debian | Base::Auto => {
+        Some(suite) => {
             recipe.add("debian");
-            debian::ingredients()
+            debian::ingredients(suite)
                 .iter()
                 .for_each(|part| recipe.add(part));
         }
@@ -76,16 +95,21 @@ fn id(base: Base, arch: Arch) -> String {
 pub(crate) fn current_ids() -> Vec<String> {
     Arch::host().map_or_else(
         |_| Vec::new(),
-        |arch| vec![id(Base::Ubuntu, arch), id(Base::Debian, arch)],
+        |arch| {
+            [Base::Ubuntu, Base::Debian13, Base::Debian12]
+                .map(|base| id(base, arch))
+                .to_vec()
+        },
     )
 }
 
 /// The base systems that will do for `base`, in the order in which they are tried.
 fn choices(base: Base) -> &'static [Base] {
     match base {
-        Base::Auto => &[Base::Ubuntu, Base::Debian],
+        Base::Auto => &[Base::Ubuntu, Base::Debian12],
         Base::Ubuntu => &[Base::Ubuntu],
-        Base::Debian => &[Base::Debian],
+        Base::Debian12 => &[Base::Debian12],
+        Base::Debian13 => &[Base::Debian13],
     }
 }
 
@@ -100,6 +124,7 @@ pub(crate) fn find(
         let place = cache.bases()?.join(id(base, arch));
         if let Some(manifest) = entry::usable(&place, "the base system", progress)? {
             return Ok(Some(BaseSystem {
+                base,
                 root: place.join(ROOT),
                 content: manifest.content(),
             }));
@@ -128,7 +153,7 @@ pub(crate) fn ensure(
         return Ok(found);
     }
     match base {
-        Base::Ubuntu | Base::Debian => make(cache, base, docker, progress),
+        Base::Ubuntu | Base::Debian12 | Base::Debian13 => make(cache, base, docker, progress),
         Base::Auto => {
             let error = match make(cache, Base::Ubuntu, docker, progress) {
                 Err(error @ Error::Program { .. }) => error,
@@ -139,7 +164,7 @@ pub(crate) fn ensure(
                 "the registry's base image cannot be had ({registry}); making one from Debian packages"
             );
             progress.event(&BundleEvent::Note { text: &text });
-            make(cache, Base::Debian, docker, progress).map_err(|packages| match packages {
+            make(cache, Base::Debian12, docker, progress).map_err(|packages| match packages {
                 Error::Interrupted => Error::Interrupted,
                 packages => Error::Base {
                     registry,
@@ -167,17 +192,21 @@ fn make(
     let scratch = cache.workshop(&format!("{name}-scratch"))?;
     let log = cache.log(&name)?;
     let root = workshop.join(ROOT);
-    let text = match base {
-        Base::Ubuntu => "make the base system from Ubuntu's image",
-        Base::Debian | Base::Auto => "make the base system from Debian packages",
-    };
-    step(progress, text, || match base {
-        Base::Ubuntu => ubuntu(&id, &root, &scratch, &log, docker, progress),
-        Base::Debian | Base::Auto => debian::make(&packages(), &root, &scratch, &log, progress),
-    })?;
+    match base.suite() {
+        None => step(progress, "make the base system from Ubuntu's image", || {
+            ubuntu(&id, &root, &scratch, &log, docker, progress)
+        })?,
+        Some(suite) => {
+            let text = format!("make the base system from packages of {}", suite.words());
+            step(progress, &text, || {
+                debian::make(suite, &packages(), &root, &scratch, &log, progress)
+            })?;
+        }
+    }
     let place = cache.bases()?.join(&id);
     let manifest = entry::finish(&workshop, &place, About { base, arch })?;
     Ok(BaseSystem {
+        base,
         root: place.join(ROOT),
         content: manifest.content(),
     })
@@ -241,7 +270,14 @@ mod tests {
 
     #[test]
     fn bases_have_names_of_their_own() {
-        assert_ne!(id(Base::Ubuntu, Arch::Amd64), id(Base::Debian, Arch::Amd64));
-        assert_ne!(id(Base::Debian, Arch::Arm64), id(Base::Debian, Arch::Amd64));
+        let ids = [
+            id(Base::Ubuntu, Arch::Amd64),
+            id(Base::Debian12, Arch::Amd64),
+            id(Base::Debian13, Arch::Amd64),
+            id(Base::Debian12, Arch::Arm64),
+        ];
+        for (place, one) in ids.iter().enumerate() {
+            assert!(!ids[..place].contains(one), "{place}");
+        }
     }
 }

@@ -36,7 +36,7 @@ mod transport;
 
 /// How this computer gets Debian packages: for who makes another system from them than a machine's.
 pub mod apt {
-    pub use crate::debian::{KEYRING, SUITE, fetch_settings, host_sources};
+    pub use crate::debian::{KEYRING, Suite, fetch_settings, host_sources};
 }
 
 pub use add_on::{AddOn, Network};

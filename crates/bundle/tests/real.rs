@@ -59,12 +59,13 @@ fn a_bundle_is_built_and_baked() {
     let engine = docker::find().unwrap();
     let since = Instant::now();
     let image =
-        caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian, &engine, &Loud).unwrap();
+        caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian12, &engine, &Loud).unwrap();
     println!("{:7.1} s  {image}", since.elapsed().as_secs_f64());
 
     let since = Instant::now();
     let again =
-        caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian, &engine, &Silent).unwrap();
+        caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian12, &engine, &Silent)
+            .unwrap();
     println!("{:7.3} s  the same again", since.elapsed().as_secs_f64());
     assert_eq!(again, image);
 }

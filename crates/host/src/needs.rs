@@ -382,12 +382,12 @@ mod tests {
             [&first[..], &["C compiler", "static C library"]].concat()
         );
         assert_eq!(names(Purpose::RUNNING), always);
-        let debian = names(Purpose::making(SoftwareSource::Download, Base::Debian));
+        let debian = names(Purpose::making(SoftwareSource::Download, Base::Debian12));
         assert!(debian.contains(&"mmdebstrap") && !debian.contains(&"Go"));
         let auto = names(Purpose::making(SoftwareSource::Auto, Base::Auto));
         assert!(auto.contains(&"Go") && auto.contains(&"mmdebstrap"));
         assert!(!auto.contains(&"haproxy"));
-        let made = Purpose::making(SoftwareSource::Go, Base::Debian);
+        let made = Purpose::making(SoftwareSource::Go, Base::Debian12);
         let system = ["mmdebstrap", "user namespaces", "Debian's archive keys"];
         assert_eq!(
             names(made.less(true, false)),

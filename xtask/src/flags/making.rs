@@ -20,12 +20,27 @@ pub(crate) enum Source {
 /// The operating system of machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Base {
-    /// Ubuntu, and Debian where its image cannot be reached
+    /// Ubuntu, and Debian 12 where its image cannot be reached
     Auto,
     /// Ubuntu 22.04 from a registry
     Ubuntu,
-    /// Debian from its packages
-    Debian,
+    /// Debian 12 from its packages
+    #[value(name = "debian-12", alias = "debian")]
+    Debian12,
+    /// Debian 13 from its packages
+    #[value(name = "debian-13")]
+    Debian13,
+}
+
+/// What runs machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Runner {
+    /// Containers that run systemd
+    Docker,
+    /// Virtual machines by KVM or QEMU
+    Libvirt,
+    /// Virtual machines by VirtualBox
+    Virtualbox,
 }
 
 /// A pod network that needs more than every machine has.
@@ -52,7 +67,18 @@ impl From<Base> for caravan_bundle::Base {
         match base {
             Base::Auto => Self::Auto,
             Base::Ubuntu => Self::Ubuntu,
-            Base::Debian => Self::Debian,
+            Base::Debian12 => Self::Debian12,
+            Base::Debian13 => Self::Debian13,
+        }
+    }
+}
+
+impl From<Runner> for caravan_lab::Provider {
+    fn from(runner: Runner) -> Self {
+        match runner {
+            Runner::Docker => Self::Docker,
+            Runner::Libvirt => Self::Libvirt,
+            Runner::Virtualbox => Self::VirtualBox,
         }
     }
 }

@@ -1,12 +1,16 @@
 use super::*;
 
 fn sources(files: &[(&str, &str)]) -> Option<String> {
+    sources_for(Suite::Bookworm, files)
+}
+
+fn sources_for(suite: Suite, files: &[(&str, &str)]) -> Option<String> {
     let apt = tempfile::tempdir().unwrap();
     fs::create_dir(apt.path().join("sources.list.d")).unwrap();
     for (name, text) in files {
         fs::write(apt.path().join(name), text).unwrap();
     }
-    host_sources(apt.path())
+    host_sources(apt.path(), suite)
 }
 
 #[test]
@@ -32,8 +36,8 @@ fn the_own_mirrors_are_used() {
 fn other_releases_and_third_parties_are_not() {
     for (why, text) in [
         (
-            "another release",
-            "deb http://mirror.example/debian trixie main",
+            "a release of no base system",
+            "deb http://mirror.example/debian bullseye main",
         ),
         (
             "Ubuntu",
@@ -66,5 +70,30 @@ fn only_settings_for_fetching_are_taken() {
     assert_eq!(
         acquire_lines(dump),
         "Acquire::http::Proxy \"http://proxy:3128\";\nAcquire::Languages:: \"none\";\n"
+    );
+}
+
+#[test]
+fn a_mirror_has_every_release() {
+    let own = "deb http://mirror.internal/debian bookworm main\n\
+               deb http://mirror.internal/debian bookworm-updates main\n\
+               deb http://mirror.internal/security bookworm-security main\n";
+    let other = sources_for(Suite::Trixie, &[("sources.list", own)]).unwrap();
+    assert!(!other.contains("bookworm"), "{other}");
+    for suite in ["trixie\n", "trixie-updates\n", "trixie-security\n"] {
+        assert!(other.contains(&format!("Suites: {suite}")), "{other}");
+    }
+    // What is said of the release itself comes first.
+    let both = [
+        ("sources.list", own),
+        (
+            "sources.list.d/newer.list",
+            "deb http://newer.internal/debian trixie main\n",
+        ),
+    ];
+    let newer = sources_for(Suite::Trixie, &both).unwrap();
+    assert!(
+        newer.contains("newer.internal") && !newer.contains("mirror.internal"),
+        "{newer}"
     );
 }

@@ -56,7 +56,7 @@ impl Computer {
             &self.cache,
             &self.bundle,
             self.add_on.as_ref(),
-            Base::Debian,
+            Base::Debian12,
             &self.docker,
             &Silent,
         )
