@@ -65,7 +65,7 @@ pub(crate) enum Verb {
     Setup(Setup),
     /// Make, list and carry the software that machines run
     Bundle(Bundle),
-    /// Make the machine image
+    /// Make what machines start from: an image for containers, a box for virtual machines
     Bake(Bake),
     /// Measure
     Bench(Bench),
@@ -330,6 +330,9 @@ pub(crate) struct Bake {
     /// With what this pod network needs
     #[arg(long, value_enum)]
     pub(crate) pod_network: Option<PodNetwork>,
+    /// What is to run the machines: containers start from an image, virtual machines from a box
+    #[arg(long, value_enum, default_value = "docker")]
+    pub(crate) provider: making::Runner,
     /// Install what is missing without asking
     #[arg(short, long)]
     pub(crate) yes: bool,

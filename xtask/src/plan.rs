@@ -14,7 +14,7 @@ use caravan_lifecycle::{
     Keys, LabChoices, LabDir, LabLock, Workspace, files::RenderSources, machines, plan,
 };
 use caravan_process::shell;
-use caravan_render::{MachineImage, Settings};
+use caravan_render::Settings;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -164,9 +164,8 @@ fn write(
     let _lock = LabLock::take(dir, lab.name(), "plan --write")?;
     let mut choices = plan::choices_to_write(lab, dir, &flags.making.request(), &resolvers(lab))?;
     for provider in choices.without_image() {
-        let made = software::image_for(lab, &flags.origin, false, screen)?;
-        let image = MachineImage::named(made);
-        choices.images.insert(provider, image);
+        let made = software::image_for(lab, provider, &flags.origin, false, screen)?;
+        choices.images.insert(provider, made);
     }
     Keys::ensure(lab, dir)?;
     let written = plan::sources(workspace, lab, dir, &choices, software::versions(lab)?)?

@@ -11,7 +11,6 @@ use caravan_lifecycle::{
     Keys, LabChoices, LabLock, LabRun, Workspace, outcome_of, vagrant_at_work,
 };
 use caravan_process::interrupt;
-use caravan_render::MachineImage;
 
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
@@ -81,10 +80,9 @@ fn bring_up(
     for provider in plan.choices.without_image() {
         let made = run.step("software", || {
             let (origin, yes) = (&flags.origin, flags.yes);
-            software::image_for(lab, origin, yes, screen)
+            software::image_for(lab, provider, origin, yes, screen)
         })?;
-        let image = MachineImage::named(made);
-        plan.choices.images.insert(provider, image);
+        plan.choices.images.insert(provider, made);
     }
     let sources = run.step("files", || {
         Ok::<_, Error>(up.write_files(&plan, &keys, software::versions(lab)?)?)

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bundles/ID/      complete bundles      bases/ID/    base systems
-//! add-ons/ID/      pod networks          digests.json what their images' tags stood for
+//! add-ons/ID/      pod networks          boxes/ID/    boxes of virtual machines
+//! digests.json     what tags of published images stood for
 //! downloads/SUM    pinned files; `.part` while they come
 //! tmp/KIND-ID/     what is being made    logs/        what the programs said
 //! locks/NAME       held by who makes it
@@ -84,6 +85,10 @@ impl Cache {
 
     pub(crate) fn add_ons(&self) -> Result<PathBuf, Error> {
         self.folder("add-ons")
+    }
+
+    pub(crate) fn boxes(&self) -> Result<PathBuf, Error> {
+        self.folder("boxes")
     }
 
     pub(crate) fn bases(&self) -> Result<PathBuf, Error> {

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::machine_box::Hypervisor;
+use crate::pins::Arch;
+
 /// Why a bundle or a machine image could not be made, read or carried.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -89,6 +92,29 @@ pub enum Error {
         subject: String,
         /// What it said.
         answer: String,
+    },
+    /// There is no box for machines of this kind.
+    #[error("no box is made for {hypervisor} on the processor architecture {arch}")]
+    NoBox {
+        /// What would run it.
+        hypervisor: Hypervisor,
+        /// This computer's processor.
+        arch: Arch,
+    },
+    /// What an import holds is for another processor.
+    #[error(
+        "{what} in `{}` is for the processor architecture {theirs}, and this computer has {ours}",
+        path.display()
+    )]
+    OtherProcessor {
+        /// What it is: `the box caravan-machine-0123456789abcdef-arm64`.
+        what: String,
+        /// The export.
+        path: PathBuf,
+        /// The processor that it is for.
+        theirs: Arch,
+        /// This computer's.
+        ours: Arch,
     },
     /// The file given to `import` is no export.
     #[error("`{}` is not an exported bundle: {reason}", path.display())]
@@ -272,6 +298,14 @@ impl Error {
                  from its registry, and `pod_network = \"flannel\"` builds"
                     .to_owned()
             }
+            Self::NoBox { .. } => {
+                "`--image NAME` takes a box from Vagrant's catalogue, such as `bento/debian-12`, and `--provider docker` \
+                 needs none"
+                    .to_owned()
+            }
+            Self::OtherProcessor { .. } => format!(
+                "make it here with `{tool} bake`, or export it on a computer with this one's processor"
+            ),
             Self::NotAnExport { .. } => format!(
                 "`{tool} bundle export FILE` makes one, on a computer that has the bundle"
             ),

@@ -13,7 +13,7 @@
 //!
 //! What is in the image, and how a machine uses it, is told in `docs/bundle.md`.
 
-mod context;
+pub(crate) mod context;
 
 use std::fs;
 use std::path::Path;
@@ -26,6 +26,7 @@ use crate::bundle::Bundle;
 use crate::cache::Cache;
 use crate::digest::Recipe;
 use crate::docker::{build, has_image, images_labelled};
+use crate::machine_box::{TOOLS, TOOLS_LABEL};
 use crate::oci::{self, Image};
 use crate::progress::{BundleEvent, Progress, step};
 use crate::software::KUBE_PROXY;
@@ -65,11 +66,10 @@ pub fn bake(
     progress: &dyn Progress,
 ) -> Result<String, Error> {
     // The usual case: everything is there, and two questions to the engine say so.
-    if let Some(found) = base::find(cache, base, progress)? {
-        let reference = reference(bundle, add_on, &found);
-        if has_image(docker, &reference)? {
-            return Ok(reference);
-        }
+    if let Some((reference, _)) = known_reference(cache, bundle, add_on, base, progress)?
+        && has_image(docker, &reference)?
+    {
+        return Ok(reference);
     }
     let base = base::ensure(cache, base, docker, progress)?;
     let reference = reference(bundle, add_on, &base);
@@ -96,6 +96,39 @@ pub fn bake(
     baked.map(|()| reference)
 }
 
+/// The name of the machine image of `bundle` and `add_on` on `base`, and that base system, where the cache has it: only then is
+/// it known what would be in the image. The engine is not asked.
+///
+/// # Errors
+///
+/// [`Error`] when the cache cannot be read.
+pub(crate) fn known_reference(
+    cache: &Cache,
+    bundle: &Bundle,
+    add_on: Option<&AddOn>,
+    base: Base,
+    progress: &dyn Progress,
+) -> Result<Option<(String, BaseSystem)>, Error> {
+    let found = base::find(cache, base, progress)?;
+    Ok(found.map(|base| (reference(bundle, add_on, &base), base)))
+}
+
+/// Makes sure that the engine has a base system as an image, and returns its name.
+pub(crate) fn base_image(docker: &DockerCli, base: &BaseSystem) -> Result<String, Error> {
+    let name = format!("caravan-base:{}", &base.content[..16]);
+    if !has_image(docker, &name)? {
+        docker
+            .call(["import", "--change", "LABEL caravan.base=1"])
+            .arg(&base.root)
+            .arg(&name)
+            .run()
+            .map_err(Error::program(
+                "give the base system to the container engine",
+            ))?;
+    }
+    Ok(name)
+}
+
 fn reference(bundle: &Bundle, add_on: Option<&AddOn>, base: &BaseSystem) -> String {
     let mut recipe = Recipe::new("machine 1");
     recipe.add(&bundle.content);
@@ -110,7 +143,7 @@ fn reference(bundle: &Bundle, add_on: Option<&AddOn>, base: &BaseSystem) -> Stri
     format!("{MACHINE}:{tag}")
 }
 
-fn tag(reference: &str) -> &str {
+pub(crate) fn tag(reference: &str) -> &str {
     reference.rsplit(':').next().unwrap_or(reference)
 }
 
@@ -169,17 +202,7 @@ impl Baking<'_> {
     }
 
     fn build(&self) -> Result<(), Error> {
-        let base = format!("caravan-base:{}", &self.base.content[..16]);
-        if !has_image(self.docker, &base)? {
-            self.docker
-                .call(["import", "--change", "LABEL caravan.base=1"])
-                .arg(&self.base.root)
-                .arg(&base)
-                .run()
-                .map_err(Error::program(
-                    "give the base system to the container engine",
-                ))?;
-        }
+        let base = base_image(self.docker, self.base)?;
         let context = self.workshop.join("context");
         context::write(self.bundle, &context)?;
         build(
@@ -295,7 +318,8 @@ pub fn list(docker: &DockerCli) -> Result<Vec<String>, Error> {
         .collect())
 }
 
-/// Removes all machine images but those in `keep`, and base images that no machine image needs. Images that machines
+/// Removes all machine images but those in `keep`, base images that no machine image needs, and what disks are written with.
+/// Images that machines
 /// still run from stay. Returns what was removed.
 ///
 /// # Errors
@@ -306,7 +330,10 @@ pub fn prune(docker: &DockerCli, keep: &[String]) -> Result<Vec<String>, Error> 
     let bases = images_labelled(docker, "caravan.base")?
         .into_iter()
         .filter(|name| name.starts_with("caravan-base:"));
-    for name in list(docker)?.into_iter().chain(bases) {
+    let tools = images_labelled(docker, TOOLS_LABEL)?
+        .into_iter()
+        .filter(|name| name.starts_with(TOOLS));
+    for name in list(docker)?.into_iter().chain(tools).chain(bases) {
         if keep.contains(&name) {
             continue;
         }
@@ -323,4 +350,4 @@ pub fn prune(docker: &DockerCli, keep: &[String]) -> Result<Vec<String>, Error> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,6 +21,7 @@ mod download;
 mod entry;
 mod error;
 pub mod image;
+pub mod machine_box;
 pub mod needs;
 mod oci;
 mod pins;

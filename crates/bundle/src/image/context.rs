@@ -11,9 +11,14 @@ use crate::digest::Recipe;
 const DOCKERFILE: &str = include_str!("../../image/Dockerfile");
 const SETUP: &str = include_str!("../../image/setup");
 const MASKED_UNITS: &str = include_str!("../../image/masked-units.txt");
+/// Also read where a machine image becomes a virtual machine, which unmasks them.
+pub(crate) const MASKED_IN_CONTAINERS: &str = include_str!("../../image/masked-in-containers.txt");
 
-/// Path in the machine, mode, content.
-const FILES: [(&str, u32, &str); 8] = [
+/// A file of a recipe: path, mode, content.
+pub(crate) type RecipeFile = (&'static str, u32, &'static str);
+
+/// By their paths in the machine.
+const FILES: [RecipeFile; 8] = [
     (
         "etc/ssh/sshd_config.d/caravan.conf",
         0o644,
@@ -58,14 +63,27 @@ const FILES: [(&str, u32, &str); 8] = [
 
 /// Adds all of the recipe to what names the image.
 pub(super) fn add_to(recipe: &mut Recipe) {
-    for text in [DOCKERFILE, SETUP, MASKED_UNITS] {
+    for text in [DOCKERFILE, SETUP, MASKED_UNITS, MASKED_IN_CONTAINERS] {
         recipe.add(text);
     }
-    for (path, mode, text) in FILES {
+    add_files(recipe, &FILES);
+}
+
+/// Adds files of a recipe to what names its result.
+pub(crate) fn add_files(recipe: &mut Recipe, files: &[RecipeFile]) {
+    for (path, mode, text) in files {
         recipe.add(path);
         recipe.add(mode.to_be_bytes());
         recipe.add(text);
     }
+}
+
+/// Writes files of a recipe below `folder`, whose folders can then be read by all.
+pub(crate) fn write_files(files: &[RecipeFile], folder: &Path) -> Result<(), Error> {
+    for (path, mode, text) in files {
+        write_file(&folder.join(path), *mode, text)?;
+    }
+    open_folders(folder)
 }
 
 /// Writes the folder, with links to the software of `bundle`.
@@ -74,14 +92,13 @@ pub(super) fn write(bundle: &Bundle, context: &Path) -> Result<(), Error> {
         ("Dockerfile", DOCKERFILE),
         ("setup", SETUP),
         ("masked-units.txt", MASKED_UNITS),
+        ("masked-in-containers.txt", MASKED_IN_CONTAINERS),
     ];
     for (name, text) in recipe {
         write_file(&context.join(name), 0o644, text)?;
     }
     let files = context.join("files");
-    for (path, mode, text) in FILES {
-        write_file(&files.join(path), mode, text)?;
-    }
+    write_files(&FILES, &files)?;
     for (from, to) in [("bin", "usr/local/bin"), ("cni", "opt/cni/bin")] {
         link_all(&bundle.dir.join(from), &files.join(to))?;
     }
@@ -89,7 +106,7 @@ pub(super) fn write(bundle: &Bundle, context: &Path) -> Result<(), Error> {
     open_folders(&files)
 }
 
-fn write_file(path: &Path, mode: u32, text: &str) -> Result<(), Error> {
+pub(crate) fn write_file(path: &Path, mode: u32, text: &str) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(Error::file("make the folder", folder))?;
     }

@@ -6,17 +6,17 @@ use super::*;
 use crate::progress::Silent;
 use crate::{entry, shelf};
 
-struct Computer {
+pub(crate) struct Computer {
     folder: tempfile::TempDir,
-    cache: Cache,
-    bundle: Bundle,
+    pub(crate) cache: Cache,
+    pub(crate) bundle: Bundle,
     add_on: Option<AddOn>,
-    docker: DockerCli,
+    pub(crate) docker: DockerCli,
 }
 
 impl Computer {
     /// With a small bundle, a small Debian base system and an engine without images.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (folder, cache) = shelf::tests::cache();
         let dir = shelf::tests::put_bundle(&cache, shelf::tests::ID);
         for (path, text) in [
@@ -62,16 +62,16 @@ impl Computer {
         )
     }
 
-    fn told(&self, file: &str) -> String {
+    pub(crate) fn told(&self, file: &str) -> String {
         fs::read_to_string(self.path(file)).unwrap_or_default()
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }
 
-    /// The calls since the last time.
-    fn calls(&self) -> Vec<String> {
+    /// The engine's calls since the last time.
+    pub(crate) fn calls(&self) -> Vec<String> {
         let calls = self
             .told("docker-calls")
             .lines()
