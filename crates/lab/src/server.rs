@@ -37,6 +37,14 @@ impl Provider {
     /// Every provider, in the order of the alphabet.
     pub const ALL: [Provider; 3] = [Provider::Docker, Provider::Libvirt, Provider::VirtualBox];
 
+    /// Returns true for what makes virtual machines, with a kernel and a clock of their own; false for containers.
+    pub const fn is_virtual(self) -> bool {
+        match self {
+            Provider::Docker => false,
+            Provider::Libvirt | Provider::VirtualBox => true,
+        }
+    }
+
     /// Returns Vagrant's word for this provider, which is also the lab file's.
     pub const fn word(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Writes a lab's folders as `cargo xtask plan LAB --write` does, without the command: keys, then one Vagrant project
 //! per server. For work on templates and scripts.
 //!
-//! cargo run -p caravan-render --example write_lab -- labs/ha.toml caravan-machine:dev .lab
+//! cargo run -p caravan-render --example write_lab -- labs/ha.toml caravan-machine:dev .lab [libvirt]
 
 use std::error::Error;
 use std::fs;
@@ -18,8 +18,14 @@ use caravan_render::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [file, image, out] = arguments.as_slice() else {
-        return Err("usage: write_lab LAB.toml IMAGE FOLDER".into());
+    let [file, image, out, word @ ..] = arguments.as_slice() else {
+        return Err("usage: write_lab LAB.toml IMAGE FOLDER [PROVIDER]".into());
+    };
+    let provider = match word.first() {
+        None => Provider::default(),
+        Some(word) => (Provider::ALL.into_iter())
+            .find(|it| it.word() == word)
+            .ok_or("no such provider")?,
     };
     let source = fs::read_to_string(file)?;
     let name = Path::new(file)
@@ -33,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let image = MachineImage::named(image);
     let settings = Settings {
         airgap: true,
-        ..Settings::of_one_provider(&lab, Provider::Docker, image)
+        ..Settings::of_one_provider(&lab, provider, image)
     };
     for server in lab.servers() {
         let files = group_files(

@@ -9,7 +9,8 @@ use crate::context::LabContext;
 use crate::error::Error;
 use crate::file::{GuestFile, HostFile};
 use crate::renderer::wrap;
-use crate::{table, templates};
+use crate::table::{self, MachineKind};
+use crate::templates;
 
 #[derive(Serialize)]
 struct HeadContext<'a> {
@@ -19,6 +20,8 @@ struct HeadContext<'a> {
     /// The number of the line that the archive starts on.
     payload_line: usize,
     enabled_units: Vec<&'static str>,
+    /// One entry for a virtual machine.
+    r#virtual: Vec<()>,
 }
 
 /// Returns `machines/<name>.sh`.
@@ -28,13 +31,15 @@ pub(crate) fn script(
     machine: &Machine,
     files: &[GuestFile],
 ) -> Result<HostFile, Error> {
+    let kind = MachineKind::of(lab, machine, context.settings());
     let head = |payload_line| {
         let context = HeadContext {
             lab: lab.name(),
             lab_file: &context.lab_file,
             name: &machine.name,
             payload_line,
-            enabled_units: table::enabled_units(machine.role, lab.pod_network()),
+            enabled_units: table::enabled_units(kind),
+            r#virtual: kind.is_virtual.then_some(()).into_iter().collect(),
         };
         templates::render(templates::MACHINE, &wrap(&context))
     };

@@ -14,27 +14,27 @@ use crate::error::Error;
 use crate::key_files::{self, Material};
 use crate::settings::{Settings, Software};
 
-/// The hardware address of a machine's end of the lab's network; empty where the provider chooses it. A container's is
-/// set by its network script, so that packet filters can know it before the machine exists. A virtual machine's is not: a bridge to a wireless
-/// LAN puts its own in the place of all of them.
-fn mac(machine: &Machine, settings: &Settings) -> String {
-    match settings.provider_of(machine) {
-        Provider::Docker => {
-            let [a, b, c, d] = machine.ip.octets();
-            // Locally administered (02), then as the nodes of the pod network, but for the last bit of `cb`.
-            format!("02:cb:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
-        }
-        Provider::Libvirt | Provider::VirtualBox => String::new(),
+/// The hardware address of a machine's end of the lab's network. A container's is set by its network script, because not
+/// every engine can be told; a virtual machine is made with its own. So packet filters can know it before the machine exists.
+fn mac(lab: &Lab, machine: &Machine, settings: &Settings) -> String {
+    if settings.provider_of(machine).is_virtual() {
+        return lab.mac(machine).to_string();
     }
+    let [a, b, c, d] = machine.ip.octets();
+    // Locally administered (02), then as the nodes of the pod network, but for the last bit of `cb`.
+    format!("02:cb:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 /// The match of nft for a machine's packets.
-fn from(machine: &Machine, settings: &Settings) -> String {
+fn from(lab: &Lab, machine: &Machine, settings: &Settings) -> String {
     let ip = machine.ip;
-    match mac(machine, settings) {
-        none if none.is_empty() => format!("ip saddr {ip}"),
-        mac => format!("ip saddr {ip} ether saddr {mac}"),
+    let is_virtual = settings.provider_of(machine).is_virtual();
+    let bridge = lab.server(&machine.server).map(|it| it.bridge.is_some());
+    if is_virtual && bridge == Some(true) {
+        // A bridge to a wireless LAN puts its own hardware address in the place of all of them.
+        return format!("ip saddr {ip}");
     }
+    format!("ip saddr {ip} ether saddr {}", mac(lab, machine, settings))
 }
 
 /// Where CoreDNS sends names outside the lab when there is nobody to ask. The address belongs to nobody (RFC 5737), and
@@ -62,7 +62,7 @@ pub(crate) struct Named {
 impl Named {
     fn new(lab: &Lab, machine: &Machine, settings: &Settings) -> Named {
         Named {
-            from: from(machine, settings),
+            from: from(lab, machine, settings),
             name: machine.name.clone(),
             fqdn: lab.fqdn(machine),
             ip: machine.ip.to_string(),
@@ -128,6 +128,7 @@ pub(crate) struct LabContext {
     endpoint: String,
     vip: String,
     prefix: u8,
+    subnet: String,
     first_master: String,
     kubernetes_version: String,
     coredns_repository: String,
@@ -150,6 +151,8 @@ pub(crate) struct LabContext {
     nameservers: Vec<String>,
     /// [`NO_NAMESERVER`] where it is in use.
     nowhere: Vec<String>,
+    /// Resolvers that machines ask themselves; none without a way out.
+    resolvers: Vec<String>,
     operators: Vec<String>,
     masters: MachineList<Named>,
     members: MachineList<Named>,
@@ -161,6 +164,11 @@ pub(crate) struct LabContext {
 }
 
 impl LabContext {
+    /// How the machines are made.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(crate) fn new(
         lab: &Lab,
         software: &Software,
@@ -187,6 +195,7 @@ impl LabContext {
             endpoint: lab.api_endpoint().to_string(),
             vip: lab.vip().map(|vip| vip.to_string()).unwrap_or_default(),
             prefix: lab.subnet().prefix_len(),
+            subnet: lab.subnet().to_string(),
             first_master: lab.first_master().name.clone(),
             kubernetes_version: software.kubernetes.clone(),
             coredns_repository: software.coredns_repository.clone(),
@@ -213,6 +222,11 @@ impl LabContext {
             nowhere: nameservers(settings)
                 .iter()
                 .filter(|address| **address == NO_NAMESERVER)
+                .map(Ipv4Addr::to_string)
+                .collect(),
+            resolvers: nameservers(settings)
+                .iter()
+                .filter(|address| **address != NO_NAMESERVER)
                 .map(Ipv4Addr::to_string)
                 .collect(),
             operators: lab.operators().iter().map(Ipv4Addr::to_string).collect(),
@@ -307,8 +321,13 @@ pub(crate) struct MachineContext<'a> {
     name: &'a str,
     role: &'static str,
     ip: String,
-    /// Empty where the provider chooses it.
     mac: String,
+    /// `virtual` or `container`.
+    kind: &'static str,
+    /// The lab's interface, as machines from images of ours call it.
+    lab_nic: &'static str,
+    /// What of an interface's configuration outlives networkd: for load balancers the shared address, else nothing.
+    keep: Vec<&'static str>,
     memory_mib: u32,
     cpus: u8,
     pod_subnet: String,
@@ -321,6 +340,7 @@ pub(crate) struct MachineContext<'a> {
 impl<'a> MachineContext<'a> {
     pub(crate) fn new(lab: &Lab, machine: &'a Machine, context: &'a LabContext) -> Self {
         let settings = &context.settings;
+        let is_virtual = settings.provider_of(machine).is_virtual();
         let peers = lab
             .of_role(Role::LoadBalancer)
             .filter(|peer| machine.role == Role::LoadBalancer && peer.name != machine.name);
@@ -329,7 +349,13 @@ impl<'a> MachineContext<'a> {
             name: &machine.name,
             role: machine.role.word(),
             ip: machine.ip.to_string(),
-            mac: mac(machine, settings),
+            mac: mac(lab, machine, settings),
+            kind: if is_virtual { "virtual" } else { "container" },
+            lab_nic: if is_virtual { "eth1" } else { "eth0" },
+            keep: (is_virtual && machine.role == Role::LoadBalancer)
+                .then_some("static")
+                .into_iter()
+                .collect(),
             memory_mib: machine.memory_mib,
             cpus: machine.cpus,
             pod_subnet: pod_subnet(lab, machine),

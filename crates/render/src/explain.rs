@@ -31,7 +31,7 @@ use crate::file::GuestFile;
 use crate::group::{self, GroupContext};
 use crate::renderer::{Renderer, wrap};
 use crate::settings::Settings;
-use crate::table::{self, FileRow, FileSource, Scope};
+use crate::table::{self, FileRow, FileSource, MachineKind, Scope};
 
 /// What is known about a guest file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +153,8 @@ pub fn file(
     file: &GuestFile,
 ) -> Result<Explained, Error> {
     let (lab, context) = (renderer.lab(), renderer.lab_context());
-    let here = |row: &&FileRow| row.path == file.path && row.is_of(machine.role, lab.pod_network());
+    let kind = MachineKind::of(lab, machine, context.settings());
+    let here = |row: &&FileRow| row.path == file.path && row.is_of(kind);
     let row = table::FILES.iter().find(here);
     let Some(template) = row.and_then(FileRow::template) else {
         return Ok(without_template(lab, file, row));

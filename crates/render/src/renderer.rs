@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::file::{GuestFile, Owner};
 use crate::key_files::Material;
 use crate::settings::{Settings, Software};
-use crate::table::{self, FileSource, Scope};
+use crate::table::{self, FileSource, MachineKind, Scope};
 use crate::{calico, templates};
 
 /// Renders the files of one lab's machines.
@@ -61,9 +61,10 @@ impl<'a> Renderer<'a> {
     /// Fails if the material lacks the machine's certificates, or if Calico's manifest is wanted and missing.
     pub fn guest_files(&self, machine: &Machine) -> Result<Vec<GuestFile>, Error> {
         let context = self.machine_context(machine);
+        let kind = MachineKind::of(self.lab, machine, self.context.settings());
         let mut files = self.material.files_of(machine)?.to_vec();
         for row in table::FILES {
-            if !row.is_of(machine.role, self.lab.pod_network()) {
+            if !row.is_of(kind) {
                 continue;
             }
             let line = |word: &str| Cow::Owned(format!("{}\n", word.trim_end()));

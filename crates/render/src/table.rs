@@ -1,6 +1,8 @@
 //! Which files a machine gets, as a table: one row is one file, in the order of its path.
 
-use caravan_lab::{PodNetwork, Role};
+use caravan_lab::{Lab, Machine, PodNetwork, Role};
+
+use crate::settings::Settings;
 
 /// What a file is made of.
 #[derive(Clone, Copy)]
@@ -55,16 +57,52 @@ pub(crate) enum On {
     RoleWith(Role, PodNetwork),
     /// Machines that run pods, where pods talk through this network.
     NodesWith(PodNetwork),
+    /// Virtual machines.
+    Virtual,
+    /// Virtual machines that run pods.
+    VirtualNodes,
+    /// Virtual machines without a way out of the lab.
+    VirtualAirgap,
 }
 
 impl On {
-    pub(crate) fn holds(self, role: Role, pod_network: PodNetwork) -> bool {
+    pub(crate) fn holds(self, machine: MachineKind) -> bool {
+        let MachineKind {
+            role,
+            pod_network,
+            is_virtual,
+            airgap,
+        } = machine;
         match self {
             On::Every => true,
             On::Role(wanted) => role == wanted,
             On::Nodes => role.is_node(),
             On::RoleWith(wanted, network) => role == wanted && pod_network == network,
             On::NodesWith(network) => role.is_node() && pod_network == network,
+            On::Virtual => is_virtual,
+            On::VirtualNodes => is_virtual && role.is_node(),
+            On::VirtualAirgap => is_virtual && airgap,
+        }
+    }
+}
+
+/// What decides which files a machine gets.
+#[derive(Clone, Copy)]
+pub(crate) struct MachineKind {
+    pub(crate) role: Role,
+    pub(crate) pod_network: PodNetwork,
+    /// False for containers.
+    pub(crate) is_virtual: bool,
+    pub(crate) airgap: bool,
+}
+
+impl MachineKind {
+    pub(crate) fn of(lab: &Lab, machine: &Machine, settings: &Settings) -> MachineKind {
+        MachineKind {
+            role: machine.role,
+            pod_network: lab.pod_network(),
+            is_virtual: settings.provider_of(machine).is_virtual(),
+            airgap: settings.airgap,
         }
     }
 }
@@ -79,11 +117,11 @@ pub(crate) struct FileRow {
 }
 
 impl FileRow {
-    /// True if a machine of this role may get the file. Of certificates and keys only `pki`'s table knows.
-    pub(crate) fn is_of(&self, role: Role, pod_network: PodNetwork) -> bool {
+    /// True if such a machine may get the file. Of certificates and keys only `pki`'s table knows.
+    pub(crate) fn is_of(&self, machine: MachineKind) -> bool {
         match &self.source {
-            FileSource::Template(template) => template.on.holds(role, pod_network),
-            FileSource::CalicoManifest => CALICO_MASTERS.holds(role, pod_network),
+            FileSource::Template(template) => template.on.holds(machine),
+            FileSource::CalicoManifest => CALICO_MASTERS.holds(machine),
             FileSource::SshKey | FileSource::Hostname | FileSource::Pki => true,
         }
     }
@@ -161,6 +199,8 @@ const POD_NETWORK: &str =
 /// Every file of every machine.
 #[rustfmt::skip]
 pub(crate) const FILES: &[FileRow] = &[
+    row!(fixed "etc/apt/apt.conf.d/99-caravan", 0o644, On::Virtual, "apt on virtual machines: nothing is fetched or upgraded by itself"),
+    row!(lab "etc/caravan/airgap.nft", 0o644, On::VirtualAirgap, "nft, by caravan-network on virtual machines of an airgapped lab: what may leave the machine"),
     row!(SshKey "etc/caravan/authorized_keys", "the lab's ssh key; copied to the user vagrant, where it replaces Vagrant's published one"),
     row!(machine "etc/caravan/filter.nft", 0o644, ETCD, FILTER),
     row!(machine "etc/caravan/filter.nft" from "etc/caravan/filter-load-balancer.nft", 0o644, BALANCER, FILTER),
@@ -204,11 +244,19 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(Pki "etc/kubernetes/pki/sa.pub", "API servers: checks service accounts' tokens"),
     row!(lab "etc/kubernetes/resolv.conf", 0o644, On::Nodes, "the kubelet: the resolver that CoreDNS asks for names outside"),
     row!(fixed "etc/modules-load.d/caravan.conf", 0o644, On::Nodes, "systemd-modules-load, on virtual machines"),
+    row!(fixed "etc/ssh/sshd_config.d/00-caravan.conf", 0o644, On::Virtual, "sshd on virtual machines: keys only, whatever the box says"),
     row!(fixed "etc/sysctl.d/90-caravan.conf", 0o644, On::Nodes, "systemd-sysctl on virtual machines, caravan-network elsewhere"),
+    row!(fixed "etc/systemd/journald.conf.d/caravan.conf", 0o644, On::Virtual, "journald on virtual machines: the journal is kept over a reboot"),
+    row!(fixed "etc/systemd/network/10-management.network.d/20-caravan.conf", 0o644, On::VirtualAirgap, "systemd-networkd, on top of the box's file for Vagrant's interface: no route and no resolver of it; vm-compat copies it for other boxes' files"),
+    row!(machine "etc/systemd/network/20-lab.network", 0o644, On::Virtual, "systemd-networkd on virtual machines: the lab's interface"),
+    row!(fixed "etc/systemd/network/20-pods.link", 0o644, On::VirtualNodes, "systemd-udevd on virtual machines: leaves the addresses of pods' interfaces alone"),
+    row!(fixed "etc/systemd/networkd.conf.d/20-caravan.conf", 0o644, On::Virtual, "systemd-networkd on virtual machines: leaves routes of others alone"),
     row!(fixed "etc/systemd/system/caravan-bootstrap.service", 0o644, On::Every, "systemd: makes the machine what the lab says"),
     row!(fixed "etc/systemd/system/caravan-cni.path", 0o644, FLANNEL_NODES, "systemd: waits for flannel's word on the machine's pod subnet"),
     row!(fixed "etc/systemd/system/caravan-cni.service", 0o644, FLANNEL_NODES, "systemd: how pods get their addresses, once flannel has said its word"),
+    row!(fixed "etc/systemd/system/caravan-network-watch.service", 0o644, On::VirtualNodes, "systemd on virtual machines: caravan-network runs again when the lab address is given anew"),
     row!(fixed "etc/systemd/system/caravan-network.service", 0o644, On::Every, "systemd: names, routes and packet filters on every boot"),
+    row!(fixed "etc/systemd/system/caravan-network.service.d/10-virtual.conf", 0o644, On::Virtual, "systemd on virtual machines: caravan-network runs again after systemd-networkd"),
     row!(fixed "etc/systemd/system/container-compat.service", 0o644, On::Nodes, "systemd: workarounds for containers"),
     row!(fixed "etc/systemd/system/containerd.service", 0o644, On::Nodes, "systemd: containerd, with the preloaded images linked in"),
     row!(machine "etc/systemd/system/etcd.service", 0o644, ETCD, "systemd: etcd and all its flags"),
@@ -216,6 +264,8 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(fixed "etc/systemd/system/keepalived.service", 0o644, BALANCER, "systemd: Keepalived"),
     row!(fixed "etc/systemd/system/kubelet.service", 0o644, On::Nodes, "systemd: the kubelet"),
     row!(fixed "etc/systemd/system/kubelet.service.d/10-kubeadm.conf", 0o644, On::Nodes, "systemd: the kubelet's flags, as kubeadm expects them"),
+    row!(fixed "etc/systemd/system/systemd-networkd.service.d/10-caravan.conf", 0o644, On::Virtual, "systemd on virtual machines: no network of the machine without caravan-network"),
+    row!(fixed "etc/systemd/system/vm-compat.service", 0o644, On::Virtual, "systemd: what a virtual machine needs, whatever box it was made from"),
     row!(script "usr/lib/caravan/bootstrap", 0o755, On::Every, "caravan-bootstrap.service: chooses the role's phases"),
     row!(script "usr/lib/caravan/bootstrap-control-plane", 0o644, MASTER, "bootstrap: a master's phases"),
     row!(script "usr/lib/caravan/bootstrap-etcd", 0o644, ETCD, "bootstrap: an etcd member's phases"),
@@ -228,7 +278,9 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(script "usr/lib/caravan/lib.sh", 0o644, On::Every, "the other scripts: progress lines and waits"),
     row!(script "usr/lib/caravan/member.sh", 0o644, ETCD, "bootstrap and network: what an etcd member knows of the others, and who may dial it"),
     row!(script "usr/lib/caravan/network", 0o755, On::Every, "caravan-network.service: names, routes and packet filters"),
+    row!(script "usr/lib/caravan/network-watch", 0o755, On::VirtualNodes, "caravan-network-watch.service: sees the lab address come"),
     row!(script "usr/lib/caravan/node.sh", 0o644, On::Nodes, "bootstrap: what masters and workers share"),
+    row!(script "usr/lib/caravan/vm-compat", 0o755, On::Virtual, "vm-compat.service: swap, clock, logins, updates and the journal of a virtual machine, whatever its box"),
     row!(Pki "var/lib/kubelet/pki/kubelet-client-caravan.pem", "the kubelet: its first certificate, which it renews by itself"),
 ];
 
@@ -237,13 +289,25 @@ pub(crate) fn templates() -> impl Iterator<Item = &'static Template> {
     FILES.iter().filter_map(FileRow::template)
 }
 
-/// Units that start by themselves on every boot of a machine of this role, sorted.
-pub(crate) fn enabled_units(role: Role, pod_network: PodNetwork) -> Vec<&'static str> {
+/// Units that start by themselves on every boot of such a machine, sorted.
+pub(crate) fn enabled_units(machine: MachineKind) -> Vec<&'static str> {
+    let MachineKind {
+        role,
+        pod_network,
+        is_virtual,
+        airgap: _,
+    } = machine;
     let mut units = vec!["caravan-bootstrap.service", "caravan-network.service"];
+    if is_virtual {
+        units.extend(["systemd-networkd.service", "vm-compat.service"]);
+    }
     match role {
         Role::Etcd => units.push("etcd.service"),
         Role::LoadBalancer => units.extend(["haproxy.service", "keepalived.service"]),
         Role::ControlPlane | Role::Worker => {}
+    }
+    if is_virtual && role.is_node() {
+        units.push("caravan-network-watch.service");
     }
     if role.is_node() {
         units.extend([

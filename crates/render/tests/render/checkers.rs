@@ -7,6 +7,7 @@ mod hostile;
 
 use crate::labs;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -49,9 +50,9 @@ fn templates() -> PathBuf {
 }
 
 /// Writes the files of a machine as they lie on it, below a folder of their own; `golden.rs` holds what they say.
-fn written(lab: &Lab, machine: &Machine) -> TempDir {
+fn written(lab: &Lab, machine: &Machine, kind: Provider) -> TempDir {
     let material = Material::placeholder(lab).unwrap();
-    let settings = labs::settings(Provider::Docker);
+    let settings = labs::settings(kind);
     let files = guest_files(lab, machine, &Software::example(), &settings, &material).unwrap();
     let home = tempfile::tempdir().unwrap();
     for file in files {
@@ -63,13 +64,18 @@ fn written(lab: &Lab, machine: &Machine) -> TempDir {
     home
 }
 
-/// Calls `check` with the files of each machine of a role, in all labs.
+/// Calls `check` with the files of each machine of a role, in all labs; of the lab ha as containers and as virtual machines.
 fn each(role: Role, mut check: impl FnMut(&Path)) {
     let mut count = 0;
-    for name in ["ha", "external-etcd", "flannel"] {
+    for (name, kind) in [
+        ("ha", Provider::Docker),
+        ("ha", Provider::Libvirt),
+        ("external-etcd", Provider::Docker),
+        ("flannel", Provider::Docker),
+    ] {
         let lab = labs::lab(name);
         for machine in lab.of_role(role) {
-            check(written(&lab, machine).path());
+            check(written(&lab, machine, kind).path());
             count += 1;
         }
     }
@@ -162,6 +168,7 @@ fn keepalived_accepts_its_configuration() {
         let nic = format!("$LAB_NIC={}", network_interface());
         let config = text(folder.join("etc/keepalived/keepalived.conf"))
             .replace("$LAB_NIC=eth0", &nic)
+            .replace("$LAB_NIC=eth1", &nic)
             .replace("/usr/lib/caravan/check-api", "/bin/true");
         assert!(config.contains(&nic) && config.contains("/bin/true"));
         fs::write(home.path().join("keepalived.conf"), config).unwrap();
@@ -188,7 +195,7 @@ fn each_balancer(mut check: impl FnMut(&Path)) {
         check(folder);
         count += 1;
     });
-    assert_eq!(count, 2);
+    assert_eq!(count, 4);
 }
 
 #[test]
@@ -213,20 +220,21 @@ fn nft_accepts_rules() {
         eprintln!("skipped: nft checks rules only for root");
         return;
     }
-    let files = [
-        (Role::Etcd, "filter.nft"),
-        (Role::ControlPlane, "guard.nft"),
-        (Role::Worker, "guard.nft"),
-    ];
-    for (role, file) in files {
+    let mut checked = BTreeSet::new();
+    for role in Role::ALL {
         each(role, |folder| {
-            run(
-                &nft,
-                &["--check", "--file", file],
-                &folder.join("etc/caravan"),
-            );
+            let folder = folder.join("etc/caravan");
+            for entry in fs::read_dir(&folder).unwrap() {
+                let file = entry.unwrap().file_name().into_string().unwrap();
+                if file.ends_with(".nft") {
+                    run(&nft, &["--check", "--file", &file], &folder);
+                    checked.insert(file);
+                }
+            }
         });
     }
+    let all = ["airgap.nft", "filter.nft", "guard.nft", "overlay.nft"];
+    assert_eq!(checked, BTreeSet::from(all.map(str::to_owned)));
 }
 
 /// True if this runs as root, which owns what it creates.
@@ -262,12 +270,14 @@ fn shellcheck_is_content() {
         count += 1;
     }
     assert!(count > 5);
-    let head = labs::golden("ha/server1/machines/masterone.sh.head");
-    run(
-        &shellcheck,
-        &["--shell", "bash", head.to_str().unwrap()],
-        &folder,
-    );
+    for lab in ["ha", "ha-libvirt"] {
+        let head = labs::golden(&format!("{lab}/server1/machines/masterone.sh.head"));
+        run(
+            &shellcheck,
+            &["--shell", "bash", head.to_str().unwrap()],
+            &folder,
+        );
+    }
 }
 
 #[test]
@@ -276,13 +286,11 @@ fn systemd_verifies_units() {
         return;
     };
     let flannel = [Role::ControlPlane, Role::Worker].map(|role| ("flannel", role));
-    for (name, role) in Role::ALL
-        .map(|role| ("ha", role))
-        .into_iter()
-        .chain(flannel)
-    {
+    let ha = Role::ALL.map(|role| ("ha", role));
+    let all = (ha.iter().chain(&flannel)).flat_map(|case| labs::KINDS.map(|kind| (*case, kind)));
+    for ((name, role), kind) in all {
         let lab = labs::lab(name);
-        let home = written(&lab, lab.of_role(role).next().unwrap());
+        let home = written(&lab, lab.of_role(role).next().unwrap(), kind);
         let mut units = Vec::new();
         for entry in fs::read_dir(home.path().join("etc/systemd/system")).unwrap() {
             let entry = entry.unwrap();
@@ -310,6 +318,16 @@ fn systemd_verifies_units() {
         // What the machine's own systemd brings.
         let system = home.path().join("usr/lib/systemd/system");
         fs::create_dir_all(&system).unwrap();
+        // Those that a drop-in of ours is for, or that are waited for.
+        for service in ["dbus.socket", "systemd-networkd.service"] {
+            let unit =
+                "[Unit]\nDescription=x\n[Service]\nExecStart=/bin/sh\n[Socket]\nListenStream=/x\n";
+            let (unit, _) = match service.ends_with("socket") {
+                true => (unit.replace("[Service]\nExecStart=/bin/sh\n", ""), 0),
+                false => (unit.replace("[Socket]\nListenStream=/x\n", ""), 0),
+            };
+            fs::write(system.join(service), unit).unwrap();
+        }
         for target in [
             "basic",
             "multi-user",

@@ -12,9 +12,13 @@ use caravan_render::{Material, Software, explain, guest_files};
 fn every_file_has_its_row() {
     let mut rows: BTreeMap<String, (u32, BTreeSet<Role>)> = BTreeMap::new();
     let software = Software::example();
-    let settings = labs::settings(Provider::Docker);
-    for name in ["ha", "flannel"] {
+    for (name, provider) in [
+        ("ha", Provider::Docker),
+        ("flannel", Provider::Docker),
+        ("ha", Provider::Libvirt),
+    ] {
         let lab = labs::lab(name);
+        let settings = labs::settings(provider);
         let material = Material::placeholder(&lab).unwrap();
         for machine in lab.machines() {
             for file in guest_files(&lab, machine, &software, &settings, &material).unwrap() {

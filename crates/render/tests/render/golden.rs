@@ -116,6 +116,78 @@ fn machines_files() {
     }
 }
 
+/// Returns the lab `name` in another subnet: its addresses are those that `moved` gives for their last numbers.
+fn in_subnet(name: &str, subnet: &str, moved: impl Fn(u8) -> String) -> Lab {
+    let mut source = labs::source(name).replace("192.168.29.0/24", subnet);
+    for last in (1..=254).rev() {
+        source = source.replace(
+            &format!("192.168.29.{last}\""),
+            &format!("{}\"", moved(last)),
+        );
+    }
+    labs::parse(name, &source)
+}
+
+/// How a machine's files differ from those of the same machine in another lab; of the first machine of each role.
+#[test]
+fn virtual_machines_files() {
+    let ha = labs::lab("ha");
+    let external = labs::lab("external-etcd");
+    let docker = labs::settings(Provider::Docker);
+    let libvirt = labs::settings(Provider::Libvirt);
+    let with_a_way_out = Settings {
+        airgap: false,
+        nameservers: vec!["10.9.8.7".parse().unwrap()],
+        ..libvirt.clone()
+    };
+    let emulated = Settings {
+        emulated: true,
+        ..libvirt.clone()
+    };
+    let wide = in_subnet("ha", "172.20.0.0/16", |last| format!("172.20.{last}.9"));
+    // Five machines and the gateway are all that it has room for.
+    let narrow = in_subnet("external-etcd", "10.20.30.8/29", |last| {
+        let place = match last {
+            51 => 10,
+            71 => 14,
+            member => member.wrapping_sub(50),
+        };
+        format!("10.20.30.{place}")
+    });
+    type Side<'a> = (&'a Lab, &'a Settings);
+    let cases: [(&str, Side, Side); 5] = [
+        ("libvirt", (&ha, &docker), (&ha, &libvirt)),
+        (
+            "libvirt-with-a-way-out",
+            (&ha, &libvirt),
+            (&ha, &with_a_way_out),
+        ),
+        ("libvirt-emulated", (&ha, &libvirt), (&ha, &emulated)),
+        ("libvirt-subnet-16", (&ha, &libvirt), (&wide, &libvirt)),
+        (
+            "libvirt-subnet-29",
+            (&external, &libvirt),
+            (&narrow, &libvirt),
+        ),
+    ];
+    for (case, before, after) in cases {
+        let mut table = String::new();
+        for role in Role::ALL {
+            let Some(machine) = before.0.of_role(role).next() else {
+                continue;
+            };
+            let files = |(lab, settings): Side| {
+                let material = Material::placeholder(lab).unwrap();
+                let machine = lab.machine(&machine.name).unwrap();
+                guest_files(lab, machine, &Software::example(), settings, &material).unwrap()
+            };
+            let differences = differences(&files(before), &files(after));
+            writeln!(table, "== {} ({role})\n{differences}", machine.name).unwrap();
+        }
+        check(&format!("virtual/{case}.txt"), &table);
+    }
+}
+
 /// What the table does not say is the same: a change of any file of any machine shows in it.
 #[test]
 fn no_difference_is_left_out() {
@@ -223,9 +295,14 @@ fn find<'a>(files: &'a [HostFile], path: &str) -> &'a HostFile {
 }
 
 #[test]
-fn archive_head() {
+fn archive_heads() {
+    archive_head("ha", Provider::Docker);
+    archive_head("ha-libvirt", Provider::Libvirt);
+}
+
+fn archive_head(folder: &str, provider: Provider) {
     let lab = labs::lab("ha");
-    let files = group(&lab, "server1", &labs::settings(Provider::Docker));
+    let files = group(&lab, "server1", &labs::settings(provider));
     let script = find(&files, "machines/masterone.sh");
     assert_eq!(script.mode, 0o600);
     let end = b"\nexit 0\n";
@@ -235,7 +312,10 @@ fn archive_head() {
         .position(|bytes| bytes == end)
         .unwrap();
     let head = std::str::from_utf8(&script.content[..length + end.len()]).unwrap();
-    check("ha/server1/machines/masterone.sh.head", head);
+    check(
+        &format!("{folder}/server1/machines/masterone.sh.head"),
+        head,
+    );
     let first = head.lines().count() + 1;
     assert!(
         head.contains(&format!("tail -n +{first} -- \"$0\"")),
@@ -296,10 +376,11 @@ fn same_lab_gives_the_same_bytes() {
 /// A key that is readable by others, or on a machine that has no use for it, is the worst fault there is.
 #[test]
 fn secrets_are_where_they_belong_and_nowhere_else() {
-    for name in ["ha", "external-etcd", "flannel"] {
+    let labs = ["ha", "external-etcd", "flannel"];
+    for (name, kind) in labs.into_iter().zip(labs::KINDS.into_iter().cycle()) {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab).unwrap();
-        let settings = labs::settings(Provider::Docker);
+        let settings = labs::settings(kind);
         for machine in lab.machines() {
             let files =
                 guest_files(&lab, machine, &Software::example(), &settings, &material).unwrap();
@@ -350,10 +431,14 @@ fn secrets_are_where_they_belong_and_nowhere_else() {
 #[test]
 fn every_file_is_explained_and_nothing_else() {
     let mut paths = BTreeSet::new();
-    for name in ["ha", "external-etcd", "flannel"] {
+    for (name, kind) in [
+        ("ha", Provider::Docker),
+        ("ha", Provider::Libvirt),
+        ("flannel", Provider::Docker),
+    ] {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab).unwrap();
-        let settings = labs::settings(Provider::Docker);
+        let settings = labs::settings(kind);
         let software = Software::example();
         for machine in lab.machines() {
             let files = guest_files(&lab, machine, &software, &settings, &material).unwrap();

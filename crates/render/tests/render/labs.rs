@@ -25,6 +25,9 @@ pub(crate) fn settings(provider: Provider) -> Settings {
     }
 }
 
+/// Containers, and one kind of virtual machine: of what is on a machine both kinds have the same.
+pub(crate) const KINDS: [Provider; 2] = [Provider::Docker, Provider::Libvirt];
+
 /// Returns where a golden file lies.
 pub(crate) fn golden(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
