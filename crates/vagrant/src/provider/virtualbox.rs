@@ -26,6 +26,7 @@ impl From<VirtualMachine> for FoundMachine {
         Self {
             name: machine.label("machine").to_owned(),
             server: machine.label("server").to_owned(),
+            provider: "virtualbox",
             image: Some(machine.label("image").to_owned()).filter(|image| !image.is_empty()),
             folder: Some(folder).filter(|folder| folder.is_absolute()),
             state: machine.state,
@@ -218,6 +219,7 @@ fn noted(projects: &LabProjects) -> Vec<FoundMachine> {
             found.push(FoundMachine {
                 name: entry.file_name().to_string_lossy().into_owned(),
                 server: server.clone(),
+                provider: "virtualbox",
                 state: MachineState::Absent,
                 id: Some(uuid),
                 image: None,
