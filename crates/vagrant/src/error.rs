@@ -43,6 +43,22 @@ pub enum Error {
         /// The file that holds the key it had.
         known_hosts: PathBuf,
     },
+    /// libvirt did not do what it was asked.
+    #[error("`{command}` failed: {said}")]
+    Libvirt {
+        /// The command line, pasteable.
+        command: String,
+        /// What it says is wrong.
+        said: String,
+    },
+    /// libvirt does not answer, or not this user.
+    #[error("libvirt does not answer `{command}`: {said}")]
+    LibvirtSilent {
+        /// The command line, pasteable.
+        command: String,
+        /// What its client says is wrong.
+        said: String,
+    },
     /// Another Vagrant works on the machine, and did not end in time.
     #[error("another `vagrant` works on the machines in `{}`, and did not end within {seconds} s", dir.display())]
     Locked {
@@ -123,6 +139,13 @@ pub enum Error {
     VirtualBoxRefuses(Box<Refusal>),
 }
 
+/// Whether libvirt is there and does not let this user in: it asks for a password by polkit, or its socket is closed to them.
+pub(crate) fn is_forbidden(said: &str) -> bool {
+    ["Permission denied", "authentication"]
+        .iter()
+        .any(|sign| said.contains(sign))
+}
+
 impl From<caravan_docker::Error> for Error {
     fn from(error: caravan_docker::Error) -> Self {
         match error {
@@ -142,6 +165,12 @@ impl Error {
             } => Some(format!(
                 "if you have made it anew: `ssh-keygen -R {address} -f {}`",
                 shell::path(known_hosts)
+            )),
+            Self::LibvirtSilent { said, .. } if is_forbidden(said) => Some(
+                "`sudo usermod --append --groups libvirt $USER`, then log in again".to_owned(),
+            ),
+            Self::LibvirtSilent { .. } => Some(format!(
+                "`{tool} setup --provider libvirt` starts it; with systemd `sudo systemctl start libvirtd` does too"
             )),
             Self::Locked { dir, .. } => Some(format!(
                 "see which one: `pgrep -af vagrant`; then again, or `cd {} && vagrant status`",
@@ -174,6 +203,7 @@ impl Error {
             )),
             Self::VirtualBoxRefuses(refusal) => Some(refusal.hint()),
             Self::File { .. }
+            | Self::Libvirt { .. }
             | Self::NotReached { .. }
             | Self::Forward { .. }
             | Self::Routes { .. } => None,

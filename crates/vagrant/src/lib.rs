@@ -5,6 +5,7 @@
 //! | [`Vagrant`], [`Group`] | what does Vagrant do, and what does it say meanwhile? |
 //! | [`output`] | what does a line of `--machine-readable` output mean? |
 //! | [`engine`] | which containers, networks and volumes are labelled as a lab's, without the seconds that Vagrant takes? |
+//! | [`libvirt`] | which domains, networks and disks are labelled as a lab's, likewise? |
 //! | [`notes`] | what does Vagrant believe of machines that the engine was asked to stop or remove? |
 //! | [`provider`] | which machines exist, and how do they start, stop and go, whatever runs them? |
 //! | [`routes`] | where does this computer send packets, by all its routing tables? |
@@ -19,6 +20,7 @@ mod group;
 mod installed;
 
 pub mod engine;
+pub mod libvirt;
 pub mod notes;
 pub mod output;
 pub mod provider;

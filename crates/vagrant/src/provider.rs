@@ -17,11 +17,11 @@ use crate::output::VagrantOutputLine;
 use crate::{Error, MachineState, Up, Vagrant};
 
 mod containers;
-mod virtual_machines;
+mod libvirt;
 mod virtualbox;
 
 use containers::Containers;
-use virtual_machines::VirtualMachines;
+use libvirt::Libvirt;
 use virtualbox::VirtualBoxMachines;
 
 /// A machine of a lab that is there, whether or not it runs.
@@ -35,9 +35,9 @@ pub struct FoundMachine {
     pub provider: &'static str,
     /// Whether it runs.
     pub state: MachineState,
-    /// The id that whatever runs it has given it: the engine's of its container, VirtualBox's UUID.
+    /// What whatever runs it calls it: the engine's id of its container, VirtualBox's UUID, libvirt's name of its domain.
     pub id: Option<String>,
-    /// What it was made from; none for virtual machines.
+    /// What it was made from, where that is known.
     pub image: Option<String>,
     /// The folder of the Vagrant project that made it, if it is known.
     #[serde(skip)]
@@ -247,7 +247,7 @@ pub trait MachineProvider: Send + Sync {
 pub fn of(word: &str) -> Option<Box<dyn MachineProvider>> {
     match word {
         "docker" => Some(Box::new(Containers)),
-        "libvirt" => Some(Box::new(VirtualMachines { word: "libvirt" })),
+        "libvirt" => Some(Box::new(Libvirt)),
         "virtualbox" => Some(Box::new(VirtualBoxMachines)),
         _ => None,
     }

@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use serde::Serialize;
 
 use super::{Container, lab_of};
+use crate::libvirt::LIBVIRT_URI;
 use crate::routes::{Route, overlap};
 
 /// Something that stands in the way of a lab's network.
@@ -23,8 +24,10 @@ pub enum Conflict {
         /// The container that has it.
         owner: String,
     },
-    /// A network of the engine overlaps.
+    /// A network of the engine, or of libvirt, overlaps.
     Network {
+        /// Who has it.
+        owner: NetworkOwner,
         /// The subnet asked for.
         subnet: Ipv4Net,
         /// The network's name.
@@ -52,6 +55,39 @@ pub enum Conflict {
     },
 }
 
+/// Who has a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkOwner {
+    /// The container engine.
+    Engine,
+    /// libvirt.
+    Libvirt,
+    /// VirtualBox.
+    VirtualBox,
+}
+
+impl fmt::Display for NetworkOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Engine => "the engine",
+            Self::Libvirt => "libvirt",
+            Self::VirtualBox => "VirtualBox",
+        })
+    }
+}
+
+impl NetworkOwner {
+    /// The command that removes the network `name`.
+    fn removal(self, name: &str) -> String {
+        match self {
+            Self::Engine => format!("docker network rm {name}"),
+            Self::Libvirt => format!("virsh --connect {LIBVIRT_URI} net-destroy {name}"),
+            Self::VirtualBox => format!("VBoxManage hostonlyif remove {name}"),
+        }
+    }
+}
+
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -68,18 +104,20 @@ impl fmt::Display for Conflict {
                 name,
                 has,
                 lab: Some(lab),
+                ..
             } => write!(
                 f,
                 "the lab `{lab}` runs on the network `{name}` with `{has}`, which overlaps `{subnet}`"
             ),
             Self::Network {
+                owner,
                 subnet,
                 name,
                 has,
                 lab: None,
             } => write!(
                 f,
-                "the engine's network `{name}` has `{has}`, which overlaps `{subnet}`"
+                "{owner}'s network `{name}` has `{has}`, which overlaps `{subnet}`"
             ),
             Self::Moved { subnet, name, has } => write!(
                 f,
@@ -100,8 +138,9 @@ impl Conflict {
             Self::Network { lab: Some(lab), .. } => Some(format!(
                 "`{tool} destroy {lab}`, or give one of the labs another `subnet`"
             )),
-            Self::Network { name, .. } => Some(format!(
-                "`docker network rm {name}`, if nobody needs it, or give the lab another `subnet`"
+            Self::Network { owner, name, .. } => Some(format!(
+                "`{}`, if nobody needs it, or give the lab another `subnet`",
+                owner.removal(name)
             )),
             Self::Moved { .. } => Some(format!("`{tool} destroy` the lab first, then `up` again")),
             Self::Route { route, .. } => Some(format!(
@@ -142,6 +181,7 @@ pub fn conflicts(
             } else if !labs_own && overlap(has, subnet) {
                 let lab = lab_of(network).map(str::to_owned);
                 found.push(Conflict::Network {
+                    owner: NetworkOwner::Engine,
                     subnet,
                     name,
                     has,

@@ -11,7 +11,7 @@ use ipnet::Ipv4Net;
 use super::{
     FoundMachine, LabProjects, LineListener, MachineProvider, in_projects, start_by_vagrant,
 };
-use crate::engine::{Conflict, Removed, Volume};
+use crate::engine::{Conflict, NetworkOwner, Removed, Volume};
 use crate::routes::{self, Route, overlap};
 use crate::virtualbox::{self, HostInterface, VirtualBox, VirtualMachine};
 use crate::{Error, MachineState, Vagrant, notes};
@@ -255,6 +255,7 @@ fn conflicts<'a>(
                 own.push(network.name.as_str());
                 if overlap(has, subnet) {
                     found.push(Conflict::Network {
+                        owner: NetworkOwner::VirtualBox,
                         subnet,
                         name: network.name.clone(),
                         has: has.trunc(),

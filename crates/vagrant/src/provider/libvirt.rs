@@ -1,0 +1,158 @@
+//! Machines that libvirt runs, by KVM or emulated by QEMU: libvirt is asked, and asked to stop and remove, because Vagrant
+//! stops one machine after the other and needs its own notes for it.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+use super::{FoundMachine, LabProjects, LineListener, MachineProvider, in_projects};
+use crate::engine::{Conflict, Removed, Volume};
+use crate::libvirt::{Domain, LibvirtMachines};
+use crate::{Error, MachineState, Vagrant, notes};
+
+/// Machines that libvirt runs.
+#[derive(Debug)]
+pub(super) struct Libvirt;
+
+impl From<Domain> for FoundMachine {
+    fn from(domain: Domain) -> Self {
+        Self {
+            name: domain.machine,
+            server: domain.server,
+            provider: "libvirt",
+            state: domain.state,
+            id: Some(domain.name),
+            image: domain.image,
+            folder: Some(domain.folder).filter(|folder| folder.is_absolute()),
+        }
+    }
+}
+
+impl MachineProvider for Libvirt {
+    fn word(&self) -> &'static str {
+        "libvirt"
+    }
+
+    fn runs_baked_images(&self) -> bool {
+        true
+    }
+
+    /// Its plugin is the user's, and so is the folder that boxes lie in.
+    fn vagrant(&self, _projects: &LabProjects) -> Result<Vagrant, Error> {
+        Vagrant::find()
+    }
+
+    fn machines(&self, lab: &str, _projects: &LabProjects) -> Result<Vec<FoundMachine>, Error> {
+        let domains = if_installed(|libvirt| libvirt.machines(Some(lab)))?;
+        Ok(domains.into_iter().map(FoundMachine::from).collect())
+    }
+
+    /// A machine's data is on its disk, and goes with it.
+    fn volumes(&self, _lab: &str) -> Result<Vec<Volume>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn labs(&self) -> Result<Vec<String>, Error> {
+        let domains = if_installed(|libvirt| libvirt.machines(None))?;
+        let mut labs: Vec<String> = domains.into_iter().map(|domain| domain.lab).collect();
+        labs.sort();
+        labs.dedup();
+        Ok(labs)
+    }
+
+    fn labs_with_data(&self) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn conflicts(
+        &self,
+        lab: &str,
+        subnet: Ipv4Net,
+        _addresses: &[(String, Ipv4Addr)],
+    ) -> Result<Vec<Conflict>, Error> {
+        LibvirtMachines::find()?.conflicts(lab, subnet)
+    }
+
+    fn stop(
+        &self,
+        _projects: &LabProjects,
+        machines: &[&FoundMachine],
+        grace: Duration,
+        _heard: &LineListener<'_>,
+    ) -> Result<(), Error> {
+        let libvirt = LibvirtMachines::find()?;
+        let domains = libvirt.machines(None)?;
+        libvirt.stop(&of(&domains, machines), grace)
+    }
+
+    fn remove(
+        &self,
+        _projects: &LabProjects,
+        machines: &[&FoundMachine],
+        goodbye: Option<Duration>,
+        _heard: &LineListener<'_>,
+    ) -> Result<(), Error> {
+        let libvirt = LibvirtMachines::find()?;
+        let domains = libvirt.machines(None)?;
+        let domains = of(&domains, machines);
+        if let Some(goodbye) = goodbye {
+            libvirt.stop(&domains, goodbye)?;
+        }
+        libvirt.remove_domains(&domains)
+    }
+
+    fn note_stopped(
+        &self,
+        projects: &LabProjects,
+        machines: &[&FoundMachine],
+    ) -> Result<(), Error> {
+        in_projects(projects, machines, |project, names| {
+            notes::note_state(project, names, &MachineState::Other("shutoff".to_owned()))
+        })
+    }
+
+    fn note_removed(
+        &self,
+        projects: &LabProjects,
+        machines: &[&FoundMachine],
+    ) -> Result<(), Error> {
+        in_projects(projects, machines, notes::forget)
+    }
+
+    fn remove_volumes(&self, _names: &[&str]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
+        LibvirtMachines::find()?.remove_leftovers(lab)
+    }
+
+    /// What was unpacked of boxes into libvirt's pool is of no use without machines.
+    fn put_host_back(&self) -> Result<(), Error> {
+        LibvirtMachines::find()?.remove_box_volumes()
+    }
+}
+
+/// The domains of `machines`, by libvirt's own name for each.
+fn of<'a>(domains: &'a [Domain], machines: &[&FoundMachine]) -> Vec<&'a Domain> {
+    domains
+        .iter()
+        .filter(|domain| {
+            machines
+                .iter()
+                .any(|machine| machine.id.as_deref() == Some(&domain.name))
+        })
+        .collect()
+}
+
+/// What libvirt has; nothing where none was ever installed.
+fn if_installed<T>(
+    ask: impl FnOnce(&LibvirtMachines) -> Result<Vec<T>, Error>,
+) -> Result<Vec<T>, Error> {
+    match LibvirtMachines::find() {
+        Ok(libvirt) => ask(&libvirt),
+        Err(Error::Process(caravan_process::Error::NotFound { .. })) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
