@@ -88,7 +88,7 @@ fn build(
     screen: &Screen,
 ) -> Result<(), Error> {
     let mut purpose = Purpose::making(from.into(), caravan_bundle::Base::Ubuntu);
-    purpose.running = false;
+    (purpose.first, purpose.baked) = (false, false);
     setup::ensure(purpose, yes, screen)?;
     let (from, settings) = (from.into(), environment::download_settings());
     let bundle = caravan_bundle::ensure(cache, minor, from, &settings, &BundleProgress(screen))?;

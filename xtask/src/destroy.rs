@@ -29,8 +29,8 @@ pub(crate) fn run(
     screen: &Screen,
 ) -> Result<Exit, Error> {
     let target = target(flags, workspace)?;
-    if let Some(how) = caravan_host::engine::start_for(&target.providers().kinds())? {
-        screen.done(RUN, &format!("started the container engine: {how}"));
+    for what in caravan_host::engine::start_for(&target.providers().kinds())? {
+        screen.done(RUN, &format!("started {what}"));
     }
     let (found, volumes) = look(&target)?;
     let nothing = found.is_empty() && volumes.is_empty();

@@ -1,7 +1,10 @@
 //! `cargo xtask doctor`: says what this computer lacks, and how strong it is.
 
+use std::collections::BTreeSet;
+
 use caravan_host::Purpose;
 use caravan_host::findings::{self, Finding, LabInQuestion, RemedyCommands, Verdict};
+use caravan_lab::Provider;
 use caravan_lifecycle::{LabChoices, LabProviders, Workspace};
 
 use crate::error::{self, Error};
@@ -41,7 +44,11 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
             was_made: workspace.state(lab.name()).choices().is_file(),
         });
     let (source, base) = (flags.origin.source, flags.origin.base);
-    let purpose = Purpose::making(source.into(), base.into());
+    let running = Purpose::running(match &providers {
+        Some(providers) => providers.clone(),
+        None => BTreeSet::from([Provider::default()]),
+    });
+    let purpose = running.and(Purpose::making(source.into(), base.into()));
     let mut findings = findings::findings(purpose, asked, workspace.root(), COMMANDS);
     findings.extend(folder(workspace));
 

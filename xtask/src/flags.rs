@@ -2,6 +2,7 @@
 
 pub(crate) mod making;
 
+use caravan_lifecycle::ProviderChoice;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::making::{Making, Origin, PodNetwork, Source, word};
@@ -252,6 +253,14 @@ pub(crate) struct Setup {
     /// Install without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
+    /// What is to run machines: `docker`, `libvirt`, `virtualbox`, or several with commas [default: docker]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        env = "CARAVAN_PROVIDER",
+        hide_env_values = true
+    )]
+    pub(crate) provider: Vec<ProviderChoice>,
     /// Also install the programs that check rendered files in tests
     #[arg(long)]
     pub(crate) checkers: bool,

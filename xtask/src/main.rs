@@ -6,7 +6,6 @@ mod bundle;
 mod certs;
 mod destroy;
 mod doctor;
-mod emulation;
 mod environment;
 mod error;
 mod exit;

@@ -1,6 +1,9 @@
 //! `cargo xtask setup`: installs what this computer lacks.
 
+use std::collections::BTreeSet;
+
 use caravan_host::{Purpose, setup};
+use caravan_lab::Provider;
 use caravan_screen::SetupOnScreen;
 
 use crate::error::Error;
@@ -14,10 +17,21 @@ pub(crate) const COMMAND: &str = "cargo xtask setup";
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Setup, screen: &Screen) -> Result<Exit, Error> {
     let (source, base) = (flags.origin.source, flags.origin.base);
-    let mut purpose = Purpose::making(source.into(), base.into());
+    let mut providers: BTreeSet<Provider> = flags.provider.iter().map(|it| it.provider).collect();
+    if providers.is_empty() {
+        providers.insert(Provider::default());
+    }
+    let running = Purpose::running(providers.iter().copied());
+    let mut purpose = running.and(Purpose::making(source.into(), base.into()));
     purpose.checked = flags.checkers;
     ensure(purpose, flags.yes, screen)?;
-    screen.say("everything is here; `cargo xtask up ha` makes a lab");
+    let with = match providers.first() {
+        Some(Provider::Docker) | None => String::new(),
+        Some(other) => format!(" --provider {other}"),
+    };
+    screen.say(&format!(
+        "everything is here; `cargo xtask up ha{with}` makes a lab"
+    ));
     Ok(Exit::Done)
 }
 

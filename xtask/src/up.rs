@@ -108,12 +108,18 @@ fn preflight(
     let UpRequest { lab, dir, .. } = *request;
     up::hold_here(lab, request.wanted)?;
     let before = LabChoices::read(dir)?;
-    let is_made = |choices: LabChoices| choices.without_image().is_empty();
-    let has_image = !request.asked.images.is_empty() || before.is_some_and(is_made);
+    let choices = match before.filter(|_| request.asked.says_nothing_of_providers()) {
+        Some(before) => before,
+        None => LabChoices::settle(lab, &request.asked, None, false)?,
+    };
+    let has_image = !request.asked.images.is_empty() || choices.without_image().is_empty();
+    let mut running = Purpose::running(choices.kinds_here(lab));
+    // Only libvirt's part of Vagrant is a package of its own, and may lack where all else is here.
+    running.first = running.libvirt && !has_image;
     // Where no machine can be yet, all that this run will need, so that it asks once.
-    let purpose = match has_image || needs::all_met(Purpose::RUNNING) {
-        true => Purpose::RUNNING,
-        false => software::purpose(lab, &flags.origin)?,
+    let purpose = match has_image || needs::all_met(running) {
+        true => running,
+        false => running.and(software::purpose(lab, &flags.origin)?),
     };
     setup::ensure(purpose, flags.yes, screen)?;
     let plan = up.survey()?;

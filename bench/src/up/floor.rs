@@ -38,7 +38,8 @@ fn name_for(lab: &str) -> String {
 /// [`Error::Occupied`] where the lab has machines, [`LabError::Conflicts`], [`LabError::Vagrant`], [`LabError::Interrupted`].
 pub(super) fn measure(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<Leg, Error> {
     let (workspace, screen) = (&bench.workspace, &bench.screen);
-    setup::ensure(Purpose::RUNNING, &SetupOnScreen { screen, yes: false })?;
+    let needed = Purpose::running([Provider::Docker]);
+    setup::ensure(needed, &SetupOnScreen { screen, yes: false })?;
     let name = name_for(lab.name());
     let (bare, source) = read_lab(&name, &workspace.lab_file(lab.name()))?;
     let dir = workspace.state(&name);

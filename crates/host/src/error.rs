@@ -61,6 +61,14 @@ pub enum Error {
         /// Such as `5.13`.
         least: String,
     },
+    /// libvirt was started and does not answer.
+    #[error("libvirt, started by {how}, does not answer: {found}")]
+    LibvirtSilent {
+        /// By what it was started.
+        how: String,
+        /// What is seen of it instead.
+        found: String,
+    },
     /// No package manager here has it.
     #[error("{what} must be installed, and no package manager here has it")]
     NoPackage {
@@ -131,6 +139,10 @@ impl Error {
             )),
             Self::EngineSilent { .. } => Some(
                 "correct what it reports, or start the engine yourself; then run the same command again"
+                    .to_owned(),
+            ),
+            Self::LibvirtSilent { .. } => Some(
+                "correct what it reports, or start libvirt yourself; then run the same command again"
                     .to_owned(),
             ),
             Self::KernelTooOld { .. } => Some(

@@ -12,6 +12,7 @@ use caravan_lab::{Lab, Provider};
 use serde::Serialize;
 
 pub use self::engine::{FullDisk, check_kernel, engine_info, full_disk};
+use crate::hypervisor::{self, KvmFinding};
 use crate::needs::Purpose;
 
 /// One thing that was looked at.
@@ -204,32 +205,19 @@ fn cgroups() -> Finding {
 }
 
 fn hypervisor() -> Finding {
-    let writable = fs::File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/kvm")
-        .is_ok();
-    let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let shown = flags
-        .lines()
-        .filter(|line| line.starts_with("flags"))
-        .any(|line| {
-            line.split_whitespace()
-                .any(|flag| flag == "vmx" || flag == "svm")
-        });
-    let works = writable && shown;
+    let (verdict, evidence) = match hypervisor::kvm() {
+        KvmFinding::Usable => (Verdict::Good, "KVM works".to_owned()),
+        KvmFinding::Unusable(seen) => (
+            Verdict::Weak,
+            format!(
+                "{seen}; containers do, and virtual machines are emulated, which takes minutes"
+            ),
+        ),
+    };
     Finding {
         name: "hypervisor",
-        verdict: if works { Verdict::Good } else { Verdict::Weak },
-        evidence: match (writable, shown) {
-            (true, true) => "KVM works",
-            (true, false) => {
-                "/dev/kvm is there, but the CPU shows neither vmx nor svm; containers do"
-            }
-            (false, true) => "the CPU could, but /dev/kvm cannot be opened; containers do",
-            (false, false) => "none; containers do",
-        }
-        .to_owned(),
+        verdict,
+        evidence,
         remedy: None,
     }
 }

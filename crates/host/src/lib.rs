@@ -1,7 +1,7 @@
 //! What must this computer have, what has it, and how does it get the rest?
 //!
 //! One table of needs ([`NEEDS`]) is read by [`findings`](mod@findings), which tells people what lacks and what is weak, and
-//! by [`setup::ensure`], which installs it and starts the container engine. A need counts as met when what will be used of it
+//! by [`setup::ensure`], which installs it and starts the container engine and libvirt. A need counts as met when what will be used of it
 //! works, not when something of its name lies somewhere ([`Probe`]).
 //!
 //! Nothing here prints or asks: [`SetupObserver`] is told and asked. Nothing here names the command that calls it either,
@@ -11,6 +11,8 @@ pub mod engine;
 mod error;
 pub mod findings;
 mod go;
+pub mod hypervisor;
+pub mod libvirt;
 pub mod needs;
 mod observer;
 mod packages;

@@ -1,6 +1,7 @@
 //! What this computer must have: one table, read by `doctor`, `setup` and `up`.
 
 use caravan_bundle::{Base, SoftwareSource};
+use caravan_lab::Provider;
 
 use crate::probe::{NeedState, Probe};
 
@@ -27,8 +28,14 @@ pub struct Need {
 pub enum When {
     /// For every lab.
     Always,
-    /// Where a lab's machines may be made for the first time: what takes a second to see.
-    First,
+    /// Where an engine runs machines, or makes their image.
+    Engine,
+    /// Where an engine's machines may be made for the first time: what takes a second to see.
+    FirstContainers,
+    /// Where libvirt runs machines.
+    Libvirt,
+    /// Where libvirt's machines may be made for the first time.
+    FirstLibvirt,
     /// Where a machine image is made.
     Compiled,
     /// Where software is built from Go modules.
@@ -52,19 +59,57 @@ pub const NEEDS: &[Need] = &[
     Need {
         name: "Vagrant's docker provider",
         why: "lets Vagrant make machines in containers",
-        when: When::First,
+        when: When::FirstContainers,
         probe: Probe::DockerProvider,
         packages: [""; 4],
         by_hand: VAGRANT_PAGE,
     },
     Need {
         name: "container engine",
-        why: "runs the machines, and makes their image",
-        when: When::Always,
+        why: "runs machines in containers, and makes images and boxes",
+        when: When::Engine,
         probe: Probe::Engine,
         // Debian 13 has the client apart, and only recommends it.
         packages: ["docker.io docker-cli?", "moby-engine", "docker", "docker"],
         by_hand: "https://docs.docker.com/engine/install/",
+    },
+    Need {
+        name: "QEMU",
+        why: "runs virtual machines",
+        when: When::Libvirt,
+        probe: Probe::Qemu,
+        packages: [QEMU_OF_DEBIAN, "qemu-kvm", "qemu-base", "qemu-kvm"],
+        by_hand: "https://www.qemu.org/download/#linux",
+    },
+    Need {
+        name: "qemu-img",
+        why: "lets libvirt make the disks of virtual machines",
+        when: When::Libvirt,
+        probe: answers("qemu-img", &["--version"], "qemu-img"),
+        packages: ["qemu-utils", "qemu-img", "qemu-img", "qemu-tools"],
+        by_hand: "https://www.qemu.org/download/#linux",
+    },
+    Need {
+        name: "libvirt",
+        why: "runs virtual machines",
+        when: When::Libvirt,
+        probe: Probe::Libvirt,
+        // Without what Debian only recommends it has neither a driver for QEMU nor networks.
+        packages: [
+            "libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu? dnsmasq-base iptables",
+            "libvirt-daemon-kvm libvirt-client dnsmasq",
+            "libvirt dnsmasq iptables-nft",
+            "libvirt-daemon-qemu libvirt-client dnsmasq",
+        ],
+        by_hand: "https://libvirt.org/downloads.html",
+    },
+    Need {
+        name: "Vagrant's libvirt plugin",
+        why: "lets Vagrant make virtual machines by libvirt",
+        when: When::FirstLibvirt,
+        probe: Probe::LibvirtProvider,
+        packages: ["vagrant-libvirt", "vagrant-libvirt", "", "vagrant-libvirt"],
+        by_hand: "`vagrant plugin install vagrant-libvirt`, https://vagrant-libvirt.github.io/vagrant-libvirt/",
     },
     Need {
         name: "ssh client",
@@ -233,6 +278,13 @@ pub const NEEDS: &[Need] = &[
     ),
 ];
 
+/// Debian has QEMU by the processor that it emulates.
+const QEMU_OF_DEBIAN: &str = if cfg!(target_arch = "aarch64") {
+    "qemu-system-arm"
+} else {
+    "qemu-system-x86"
+};
+
 /// Where Vagrant's makers offer it.
 pub const VAGRANT_PAGE: &str = "https://developer.hashicorp.com/vagrant/install";
 
@@ -262,12 +314,18 @@ const fn checker(name: &'static str, probe: Probe, packages: [&'static str; 4]) 
 }
 
 /// What is asked of this computer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Purpose {
-    /// Whether machines are to run.
-    pub running: bool,
+    /// Whether a container engine is to run machines.
+    pub containers: bool,
+    /// Whether libvirt is to run machines.
+    pub libvirt: bool,
+    /// Whether VirtualBox is to run machines.
+    pub virtualbox: bool,
     /// Whether that may be for the first time.
     pub first: bool,
+    /// Whether a machine image or a box must be made.
+    pub baked: bool,
     /// Whether anything must be compiled: our own small programs always are.
     pub compiled: bool,
     /// Whether software must be built or may have to be.
@@ -279,15 +337,28 @@ pub struct Purpose {
 }
 
 impl Purpose {
+    /// What running machines needs when software and image are there.
+    pub fn running(providers: impl IntoIterator<Item = Provider>) -> Self {
+        let mut purpose = Self::default();
+        for provider in providers {
+            match provider {
+                Provider::Docker => purpose.containers = true,
+                Provider::Libvirt => purpose.libvirt = true,
+                Provider::VirtualBox => purpose.virtualbox = true,
+            }
+        }
+        purpose
+    }
+
     /// What making software and image needs, by the sources asked for; `auto` may come to need all.
     pub fn making(source: SoftwareSource, base: Base) -> Self {
         Self {
-            running: true,
             first: true,
+            baked: true,
             compiled: true,
             built: source != SoftwareSource::Download,
             debian: base != Base::Ubuntu,
-            checked: false,
+            ..Self::default()
         }
     }
 
@@ -301,20 +372,28 @@ impl Purpose {
         }
     }
 
-    /// What running machines needs when software and image are there.
-    pub const RUNNING: Self = Self {
-        running: true,
-        first: false,
-        compiled: false,
-        built: false,
-        debian: false,
-        checked: false,
-    };
+    /// What this and `other` need.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            containers: self.containers || other.containers,
+            libvirt: self.libvirt || other.libvirt,
+            virtualbox: self.virtualbox || other.virtualbox,
+            first: self.first || other.first,
+            baked: self.baked || other.baked,
+            compiled: self.compiled || other.compiled,
+            built: self.built || other.built,
+            debian: self.debian || other.debian,
+            checked: self.checked || other.checked,
+        }
+    }
 
     fn covers(self, when: When) -> bool {
         match when {
-            When::Always => self.running,
-            When::First => self.running && self.first,
+            When::Always => self.containers || self.libvirt || self.virtualbox,
+            When::Engine => self.containers || self.baked,
+            When::FirstContainers => self.containers && self.first,
+            When::Libvirt => self.libvirt,
+            When::FirstLibvirt => self.libvirt && self.first,
             When::Compiled => self.compiled,
             When::Built => self.built,
             When::Debian => self.debian,
@@ -367,9 +446,14 @@ mod tests {
         }
     }
 
+    fn names(purpose: Purpose) -> Vec<&'static str> {
+        of(purpose).map(|need| need.name).collect()
+    }
+
     #[test]
     fn sources_decide_what_is_needed() {
-        let names = |purpose| -> Vec<&str> { of(purpose).map(|need| need.name).collect() };
+        let docker = Purpose::running([Provider::Docker]);
+        let making = |source, base| docker.and(Purpose::making(source, base));
         let always = ["Vagrant", "container engine", "ssh client"];
         let first = [
             "Vagrant",
@@ -378,16 +462,16 @@ mod tests {
             "ssh client",
         ];
         assert_eq!(
-            names(Purpose::making(SoftwareSource::Download, Base::Ubuntu)),
+            names(making(SoftwareSource::Download, Base::Ubuntu)),
             [&first[..], &["C compiler", "static C library"]].concat()
         );
-        assert_eq!(names(Purpose::RUNNING), always);
-        let debian = names(Purpose::making(SoftwareSource::Download, Base::Debian12));
+        assert_eq!(names(docker), always);
+        let debian = names(making(SoftwareSource::Download, Base::Debian12));
         assert!(debian.contains(&"mmdebstrap") && !debian.contains(&"Go"));
-        let auto = names(Purpose::making(SoftwareSource::Auto, Base::Auto));
+        let auto = names(making(SoftwareSource::Auto, Base::Auto));
         assert!(auto.contains(&"Go") && auto.contains(&"mmdebstrap"));
         assert!(!auto.contains(&"haproxy"));
-        let made = Purpose::making(SoftwareSource::Go, Base::Debian12);
+        let made = making(SoftwareSource::Go, Base::Debian12);
         let system = ["mmdebstrap", "user namespaces", "Debian's archive keys"];
         assert_eq!(
             names(made.less(true, false)),
@@ -395,5 +479,33 @@ mod tests {
         );
         assert!(names(made.less(false, true)).contains(&"Go"));
         assert_eq!(names(made.less(true, true)), first);
+    }
+
+    #[test]
+    fn virtual_machines_need_an_engine_only_to_be_baked() {
+        let libvirt = Purpose::running([Provider::Libvirt]);
+        assert_eq!(
+            names(libvirt),
+            ["Vagrant", "QEMU", "qemu-img", "libvirt", "ssh client"]
+        );
+        let baked = libvirt
+            .and(Purpose::making(SoftwareSource::Download, Base::Ubuntu))
+            .less(true, true);
+        assert_eq!(
+            names(baked),
+            [
+                "Vagrant",
+                "container engine",
+                "QEMU",
+                "qemu-img",
+                "libvirt",
+                "Vagrant's libvirt plugin",
+                "ssh client"
+            ]
+        );
+        assert_eq!(
+            names(Purpose::running([Provider::VirtualBox])),
+            ["Vagrant", "ssh client"]
+        );
     }
 }

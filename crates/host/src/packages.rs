@@ -244,7 +244,7 @@ mod tests {
     fn commands() {
         let needs: Vec<&Need> = NEEDS
             .iter()
-            .filter(|need| need.when != When::Checked && need.when != When::First)
+            .filter(|need| !matches!(need.when, When::Checked | When::FirstContainers))
             .collect();
         let mut text = String::new();
         for manager in Manager::ALL {
@@ -263,13 +263,14 @@ mod tests {
         }
         expect![[r#"
             apt-get update
-            apt-get install --yes --no-install-recommends ca-certificates debian-archive-keyring docker.io gcc golang-go libc6-dev libseccomp-dev mmdebstrap openssh-client pkg-config uidmap vagrant
-            dnf install --assumeyes --setopt=install_weak_deps=False ca-certificates debian-keyring gcc glibc-static golang libseccomp-devel libseccomp-static mmdebstrap moby-engine openssh-clients pkgconf-pkg-config shadow-utils vagrant
+            apt-get install --yes --no-install-recommends ca-certificates debian-archive-keyring dnsmasq-base docker.io gcc golang-go iptables libc6-dev libseccomp-dev libvirt-clients libvirt-daemon-system mmdebstrap openssh-client pkg-config qemu-system-x86 qemu-utils uidmap vagrant vagrant-libvirt
+            dnf install --assumeyes --setopt=install_weak_deps=False ca-certificates debian-keyring dnsmasq gcc glibc-static golang libseccomp-devel libseccomp-static libvirt-client libvirt-daemon-kvm mmdebstrap moby-engine openssh-clients pkgconf-pkg-config qemu-img qemu-kvm shadow-utils vagrant vagrant-libvirt
             pacman -Sy --noconfirm
-            pacman -S --noconfirm --needed ca-certificates docker gcc glibc go libseccomp openssh pkgconf shadow vagrant
+            pacman -S --noconfirm --needed ca-certificates dnsmasq docker gcc glibc go iptables-nft libseccomp libvirt openssh pkgconf qemu-base qemu-img shadow vagrant
+              by hand: Vagrant's libvirt plugin
               by hand: mmdebstrap
               by hand: Debian's archive keys
-            zypper --non-interactive install --no-recommends ca-certificates docker gcc glibc-devel-static go libseccomp-devel openssh-clients pkg-config shadow vagrant
+            zypper --non-interactive install --no-recommends ca-certificates dnsmasq docker gcc glibc-devel-static go libseccomp-devel libvirt-client libvirt-daemon-qemu openssh-clients pkg-config qemu-kvm qemu-tools shadow vagrant vagrant-libvirt
               by hand: mmdebstrap
               by hand: Debian's archive keys
         "#]].assert_eq(&text);

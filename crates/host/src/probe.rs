@@ -7,7 +7,7 @@ use caravan_bundle::needs::{self as bundle, Go};
 use caravan_process::Program;
 use caravan_vagrant::{Error as VagrantError, Vagrant};
 
-use crate::engine;
+use crate::{engine, libvirt};
 
 /// Folders of administrators' tools, which an ordinary search path lacks.
 pub(crate) const SBIN: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
@@ -37,6 +37,12 @@ pub enum Probe {
     Vagrant,
     /// The part of Vagrant that makes containers.
     DockerProvider,
+    /// libvirt, or one that can be started.
+    Libvirt,
+    /// The part of Vagrant that makes machines by libvirt.
+    LibvirtProvider,
+    /// QEMU for this computer's processor.
+    Qemu,
     /// A Go that can build.
     Go,
     /// The C library that static programs are linked with.
@@ -141,6 +147,9 @@ impl Probe {
             Self::Engine => engine::look().into(),
             Self::Vagrant => vagrant(),
             Self::DockerProvider => return docker_provider(),
+            Self::Libvirt => libvirt::look(),
+            Self::LibvirtProvider => return libvirt_provider(),
+            Self::Qemu => qemu(),
             Self::Go => go(),
             Self::StaticLibc => match bundle::static_libc() {
                 Ok(file) => NeedState::Met(file.display().to_string()),
@@ -261,6 +270,43 @@ fn docker_provider() -> Option<NeedState> {
             "`vagrant plugin repair`, or `vagrant plugin expunge --reinstall`".to_owned(),
         ),
     })
+}
+
+/// HashiCorp's own Vagrant keeps its Ruby here, for which no distribution packages plugins.
+const HASHICORPS: &str = "/opt/vagrant";
+
+fn libvirt_provider() -> Option<NeedState> {
+    let vagrant = Vagrant::find().ok()?;
+    let place = vagrant.program().path();
+    let lacks = format!("`{}` has no plugin `vagrant-libvirt`", place.display());
+    Some(match vagrant.libvirt_provider() {
+        Ok(true) => NeedState::Met("loads".to_owned()),
+        Ok(false) if Path::new(HASHICORPS).is_dir() => {
+            NeedState::by_hand(lacks, "`vagrant plugin install vagrant-libvirt`")
+        }
+        Ok(false) => NeedState::package(lacks),
+        Err(error) => NeedState::by_hand(
+            format!(
+                "`{}` does not load its plugins: {}",
+                place.display(),
+                told(&error)
+            ),
+            "`vagrant plugin repair`, or `vagrant plugin expunge --reinstall`".to_owned(),
+        ),
+    })
+}
+
+/// Debian's name for it, and the place where RHEL and its like keep theirs.
+fn qemu() -> NeedState {
+    const RHEL: &str = "/usr/libexec/qemu-kvm";
+    let program = format!("qemu-system-{}", std::env::consts::ARCH);
+    match answer(&program, &["--version"], "QEMU") {
+        NeedState::Lacking {
+            cure: Cure::Package,
+            ..
+        } if Path::new(RHEL).exists() => NeedState::Met(RHEL.to_owned()),
+        state => state,
+    }
 }
 
 fn go() -> NeedState {

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use caravan_process::{Call, Error as ProcessError};
 
-use crate::engine;
 use crate::error::{Error, UnfitNeed};
 use crate::go;
 use crate::needs::{self, Need, Purpose, When};
 use crate::observer::SetupObserver;
 use crate::packages::{self, Manager};
-use crate::probe::{Cure, NeedState};
+use crate::probe::{Cure, NeedState, Probe};
+use crate::{engine, libvirt};
 
-/// Installs what `purpose` needs and this computer lacks, and starts the engine; does nothing where all is there.
+/// Installs what `purpose` needs and this computer lacks, and starts the engine and libvirt; does nothing where all is there.
 ///
 /// # Errors
 ///
@@ -53,11 +53,23 @@ pub fn ensure(purpose: Purpose, observer: &dyn SetupObserver) -> Result<(), Erro
     if states.iter().any(toolchain) {
         go::ensure(observer)?;
     }
-    let asleep = |(_, state): &(&Need, NeedState)| matches!(state, NeedState::Asleep(_));
-    if states.iter().any(asleep)
-        && let Some(how) = engine::start()?
-    {
-        observer.done(&format!("started the container engine: {how}"));
+    let asleep = states
+        .iter()
+        .filter(|(_, state)| matches!(state, NeedState::Asleep(_)));
+    for (need, _) in asleep {
+        let started = match need.probe {
+            Probe::Libvirt => libvirt::start()?,
+            _ => engine::start()?,
+        };
+        if let Some(how) = started {
+            observer.done(&format!(
+                "started {}: {how}",
+                match need.probe {
+                    Probe::Libvirt => "libvirt",
+                    _ => "the container engine",
+                }
+            ));
+        }
     }
     Ok(())
 }

@@ -28,6 +28,8 @@ struct Included<'a> {
     /// Where the box is found; empty where its name says that.
     urls: Vec<&'a str>,
     netmask: String,
+    /// What the lab's addresses are taken from.
+    ranges: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -88,6 +90,10 @@ impl<'a> GroupContext<'a> {
                     .into_iter()
                     .collect(),
                 netmask: lab.subnet().netmask().to_string(),
+                ranges: [lab.subnet(), lab.pod_cidr(), lab.service_cidr()]
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
             });
             included.into_iter().collect()
         };

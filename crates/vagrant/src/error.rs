@@ -140,7 +140,7 @@ pub enum Error {
 }
 
 /// Whether libvirt is there and does not let this user in: it asks for a password by polkit, or its socket is closed to them.
-pub(crate) fn is_forbidden(said: &str) -> bool {
+fn is_forbidden(said: &str) -> bool {
     ["Permission denied", "authentication"]
         .iter()
         .any(|sign| said.contains(sign))
@@ -166,9 +166,9 @@ impl Error {
                 "if you have made it anew: `ssh-keygen -R {address} -f {}`",
                 shell::path(known_hosts)
             )),
-            Self::LibvirtSilent { said, .. } if is_forbidden(said) => Some(
-                "`sudo usermod --append --groups libvirt $USER`, then log in again".to_owned(),
-            ),
+            Self::LibvirtSilent { said, .. } if is_forbidden(said) => {
+                Some("`sudo usermod --append --groups libvirt $USER`, then log in again".to_owned())
+            }
             Self::LibvirtSilent { .. } => Some(format!(
                 "`{tool} setup --provider libvirt` starts it; with systemd `sudo systemctl start libvirtd` does too"
             )),
@@ -208,6 +208,11 @@ impl Error {
             | Self::Forward { .. }
             | Self::Routes { .. } => None,
         }
+    }
+
+    /// Whether what runs machines is there and does not let this user in.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::LibvirtSilent { said, .. } if is_forbidden(said))
     }
 
     /// The class of Vagrant's own error, if it was Vagrant that gave up.

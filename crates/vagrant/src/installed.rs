@@ -37,14 +37,15 @@ const MISLEADING: [&str; 14] = [
     "RUBYOPT",
 ];
 
-/// What a line begins with that says whether Vagrant has its docker provider.
-const ANSWER: &str = "caravan-docker-provider: ";
+/// What a line begins with that says whether Vagrant has a provider.
+const ANSWER: &str = "caravan-provider: ";
 
-/// A Vagrantfile that says whether Vagrant knows a docker provider, and ends Vagrant before it begins anything.
-const PROVIDER_QUESTION: &str = r#"$stdout.puts "caravan-docker-provider: #{Vagrant.plugin("2").manager.providers.key?(:docker)}"
-$stdout.flush
-exit!
-"#;
+/// A Vagrantfile that says whether Vagrant knows a provider, and ends Vagrant before it begins anything.
+fn provider_question(provider: &str) -> String {
+    format!(
+        "$stdout.puts \"{ANSWER}#{{Vagrant.plugin(\"2\").manager.providers.key?(:{provider})}}\"\n$stdout.flush\nexit!\n"
+    )
+}
 
 /// Vagrant, found and recent enough.
 #[derive(Debug, Clone)]
@@ -129,20 +130,37 @@ impl Vagrant {
     ///
     /// [`Error::Process`] when it does not load them, or none of our temporary folders can be made.
     pub fn docker_provider(&self) -> Result<bool, Error> {
+        self.has_provider("docker", true)
+    }
+
+    /// Whether it has the plugin for libvirt, its own or one that the user installed, by loading all plugins, which takes a
+    /// second.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vagrant::docker_provider`].
+    pub fn libvirt_provider(&self) -> Result<bool, Error> {
+        self.has_provider("libvirt", false)
+    }
+
+    /// Whether it loads a provider, without what the user keeps for projects of their own where that is to be `apart`.
+    fn has_provider(&self, provider: &str, apart: bool) -> Result<bool, Error> {
         let folder = tempfile::tempdir().map_err(|source| Error::File {
             path: std::env::temp_dir(),
             source,
         })?;
         let file = folder.path().join("Vagrantfile");
-        std::fs::write(&file, PROVIDER_QUESTION).map_err(|source| Error::File {
+        std::fs::write(&file, provider_question(provider)).map_err(|source| Error::File {
             path: file.clone(),
             source,
         })?;
-        let asked = scrubbed(self.program.call(["status"]))
+        let mut asked = scrubbed(self.program.call(["status"]))
             .dir(folder.path())
-            // A Vagrantfile of the user's own would be read first, and say something of its own.
-            .env("VAGRANT_HOME", folder.path().join("home"))
             .timeout(Duration::from_secs(60));
+        if apart {
+            // A Vagrantfile of the user's own would be read first, and say something of its own.
+            asked = asked.env("VAGRANT_HOME", folder.path().join("home"));
+        }
         let output = asked.clone().output()?;
         match output
             .stdout

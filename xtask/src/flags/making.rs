@@ -4,7 +4,7 @@ use caravan_lifecycle::{ChoiceRequest, ImageRequest, ProviderChoice};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
-use crate::emulation;
+use caravan_host::hypervisor;
 
 /// Where software comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -187,7 +187,7 @@ impl Making {
         let mut asked = ChoiceRequest {
             airgap: self.airgap,
             emulated: self.emulated,
-            has_kvm: emulation::has_kvm(),
+            has_kvm: hypervisor::kvm().is_usable(),
             images: self.image.clone(),
             ..ChoiceRequest::default()
         };

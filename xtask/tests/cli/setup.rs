@@ -239,7 +239,7 @@ fn a_vagrant_without_its_docker_provider() {
     let world = World::new();
     world.script(
         "vagrant",
-        "case $1 in --version) echo Vagrant 2.4.1 ;; *) echo caravan-docker-provider: false ;; esac",
+        "case $1 in --version) echo Vagrant 2.4.1 ;; *) echo caravan-provider: false ;; esac",
     );
     let ended = world.run(&[&["setup", "--yes"][..], &SOURCES].concat());
     assert_eq!(ended.status, Some(1));

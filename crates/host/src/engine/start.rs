@@ -101,18 +101,22 @@ fn unit_state() -> String {
 /// both speak; where that question comes too early and the next one does not, the client is refused for its own version.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// Starts what machines of these providers need at any time, also to be asked for or removed: for containers, the engine.
+/// Starts what machines of these providers need at any time, also to be asked for or removed: the engine, libvirt.
 ///
-/// Returns how it was started, or `None` if there was nothing to do.
+/// Returns what was started, and how.
 ///
 /// # Errors
 ///
-/// As [`start`].
-pub fn start_for(providers: &BTreeSet<Provider>) -> Result<Option<String>, Error> {
-    match providers.contains(&Provider::Docker) {
-        true => start(),
-        false => Ok(None),
+/// As [`start`] and [`crate::libvirt::start`].
+pub fn start_for(providers: &BTreeSet<Provider>) -> Result<Vec<String>, Error> {
+    let mut started = Vec::new();
+    if providers.contains(&Provider::Docker) {
+        started.extend(start()?.map(|how| format!("the container engine: {how}")));
     }
+    if providers.contains(&Provider::Libvirt) {
+        started.extend(crate::libvirt::start()?.map(|how| format!("libvirt: {how}")));
+    }
+    Ok(started)
 }
 
 /// Starts the engine if it does not run: by systemd where that knows it, else in the background by itself.
@@ -182,7 +186,7 @@ fn refused(engine: EngineState) -> Error {
 }
 
 /// Whether systemd is process 1: the test that sd_booted(3) documents.
-fn systemd_runs() -> bool {
+pub(crate) fn systemd_runs() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 

@@ -25,6 +25,11 @@ pub struct ChoiceRequest {
 }
 
 impl ChoiceRequest {
+    /// Whether nothing is said of what is to run machines.
+    pub fn says_nothing_of_providers(&self) -> bool {
+        self.provider.is_none() && self.providers.is_empty()
+    }
+
     /// Takes what is said of providers; of several words about one server, the last one counts.
     pub fn take_providers<'a>(&mut self, choices: impl IntoIterator<Item = &'a ProviderChoice>) {
         for choice in choices {

@@ -80,6 +80,7 @@ impl MachineProvider for Noting {
         _: &[(String, Ipv4Addr)],
     ) -> Result<Vec<Conflict>, VagrantError> {
         let conflict = |name: &str| Conflict::Network {
+            owner: caravan_vagrant::engine::NetworkOwner::Engine,
             subnet,
             name: name.to_owned(),
             has: subnet,

@@ -70,7 +70,7 @@ fn a_machine_is_what_its_description_says() {
             lab: "ha".to_owned(),
             server: "server1".to_owned(),
             machine: "etcdone".to_owned(),
-            folder: "/home/me & you/.lab/ha/server1".into(),
+            folder: "/srv/me & you/.lab/ha/server1".into(),
             state: MachineState::Running,
             image: Some("caravan-machine-0123456789abcdef-amd64".to_owned()),
             disks: vec!["/var/lib/libvirt/images/caravan-ha-etcdone.img".into()],
@@ -119,10 +119,7 @@ fn a_domain_that_goes_between_two_questions_is_no_error() {
         "dumpxml.fails",
         "error: failed to get domain 'caravan-ha-etcdone'\n",
     );
-    assert_eq!(
-        fake.libvirt().machines(None).expect("asked again").len(),
-        1
-    );
+    assert_eq!(fake.libvirt().machines(None).expect("asked again").len(), 1);
     fake.answer("dumpxml.fails", "error: internal error: out of luck\n");
     let error = fake.libvirt().machines(None).expect_err("an error");
     assert!(error.to_string().ends_with("internal error: out of luck"));
@@ -140,14 +137,24 @@ fn who_may_not_ask_is_told_which_group_to_join() {
     let text = error.to_string();
     assert!(text.starts_with("libvirt does not answer `"), "{text}");
     assert!(text.contains("--connect qemu:///system") && text.ends_with("Permission denied"));
-    assert!(error.hint("tool").expect("a hint").contains("--groups libvirt"));
+    assert!(
+        error
+            .hint("tool")
+            .expect("a hint")
+            .contains("--groups libvirt")
+    );
     fake.answer(
         "list.fails",
         "error: failed to connect to the hypervisor\nerror: Failed to connect socket to \
          '/var/run/libvirt/libvirt-sock': No such file or directory\n",
     );
     let error = fake.libvirt().machines(None).expect_err("silent");
-    assert!(error.hint("tool").expect("a hint").contains("tool setup --provider libvirt"));
+    assert!(
+        error
+            .hint("tool")
+            .expect("a hint")
+            .contains("tool setup --provider libvirt")
+    );
 }
 
 #[test]
@@ -243,7 +250,12 @@ fn volumes_of_boxes_go_with_the_last_machine_of_any_lab() {
     let fake = one("5");
     fake.answer("vol-list", volumes);
     fake.libvirt().remove_box_volumes().expect("nothing done");
-    assert!(!fake.calls().iter().any(|call| call.starts_with("vol-delete")));
+    assert!(
+        !fake
+            .calls()
+            .iter()
+            .any(|call| call.starts_with("vol-delete"))
+    );
     fake.answer("list", "debian\n");
     fake.libvirt().remove_box_volumes().expect("removed");
     let removed: Vec<String> = fake
@@ -265,7 +277,10 @@ fn who_has_a_range() {
         .iter()
         .filter_map(|document| network::read(document))
         .collect();
-    let names: Vec<&str> = networks.iter().map(|network| network.name.as_str()).collect();
+    let names: Vec<&str> = networks
+        .iter()
+        .map(|network| network.name.as_str())
+        .collect();
     assert_eq!(names, ["caravan-ha", "caravan-ha.management", "default"]);
     let routes = [Route {
         to: "192.168.29.0/24".parse().expect("a range"),
@@ -283,12 +298,16 @@ fn who_has_a_range() {
     check(
         "ha",
         "192.168.30.0/24",
-        &["the lab's network `caravan-ha` was made for `192.168.29.0/24`, and the lab file now says `192.168.30.0/24`"],
+        &[
+            "the lab's network `caravan-ha` was made for `192.168.29.0/24`, and the lab file now says `192.168.30.0/24`",
+        ],
     );
     check(
         "other",
         "192.168.29.128/25",
-        &["the lab `ha` runs on the network `caravan-ha` with `192.168.29.0/24`, which overlaps `192.168.29.128/25`"],
+        &[
+            "the lab `ha` runs on the network `caravan-ha` with `192.168.29.0/24`, which overlaps `192.168.29.128/25`",
+        ],
     );
     check(
         "other",

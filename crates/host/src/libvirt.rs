@@ -1,0 +1,173 @@
+//! libvirt: whether it answers this user, and starting it where it does not run.
+//!
+//! Distributions have it as one daemon, or as one for each of its parts, and start them by systemd when somebody asks.
+//! Where systemd is not process 1 they are started in the background by themselves, as the container engine is.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use caravan_process::{Program, interrupt};
+use caravan_vagrant::Error as VagrantError;
+use caravan_vagrant::libvirt::LibvirtMachines;
+
+use crate::engine::{make_state_folder, state_folder, systemd_runs};
+use crate::error::Error;
+use crate::packages;
+use crate::probe::{NeedState, SBIN, told};
+
+/// How long libvirt may take to answer after it was started.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What lacks where libvirt does not run and this user may not start it.
+const RUNNING_LIBVIRT: &str = "libvirt that runs";
+
+/// The sockets of the parts that machines need, where each is a daemon of its own: domains, networks, disks.
+const PARTS: [&str; 3] = [
+    "virtqemud.socket",
+    "virtnetworkd.socket",
+    "virtstoraged.socket",
+];
+
+/// What can start libvirt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Starter {
+    /// These units.
+    Systemd(Vec<&'static str>),
+    /// The daemon by itself, and the one that keeps what machines write to their consoles.
+    Daemons {
+        libvirtd: Program,
+        virtlogd: Option<Program>,
+    },
+}
+
+/// How libvirt is, as a need.
+pub(crate) fn look() -> NeedState {
+    let Ok(libvirt) = LibvirtMachines::find() else {
+        return NeedState::package("no `virsh` command");
+    };
+    match libvirt.version() {
+        Ok(version) => NeedState::Met(format!("answers, version {version}")),
+        Err(error @ VagrantError::LibvirtSilent { .. }) if error.is_forbidden() => {
+            NeedState::by_hand(
+                format!("does not let you in: {}", told(&error)),
+                "`sudo usermod --append --groups libvirt $USER`, then log in again; or go on at once with the same \
+                 command in `sg libvirt -c '...'`",
+            )
+        }
+        Err(VagrantError::LibvirtSilent { command, said }) => match starter() {
+            Some(Starter::Systemd(units)) => NeedState::Asleep(format!(
+                "does not run; can be started by `systemctl start {}`",
+                units.join(" ")
+            )),
+            Some(Starter::Daemons { libvirtd, .. }) => NeedState::Asleep(format!(
+                "does not run; can be started by `{}`",
+                libvirtd.path().display()
+            )),
+            None => NeedState::package(format!(
+                "`{command}` says: {said}; and no daemon of libvirt is here"
+            )),
+        },
+        Err(error) => NeedState::replace(
+            format!("`virsh` does not work: {}", told(&error)),
+            "repair or remove it",
+        ),
+    }
+}
+
+fn starter() -> Option<Starter> {
+    if systemd_runs() {
+        for units in [&["libvirtd.service"][..], &PARTS] {
+            if units.iter().all(|unit| is_known(unit)) {
+                return Some(Starter::Systemd(units.to_vec()));
+            }
+        }
+    }
+    let libvirtd = Program::find_also_in("libvirtd", &SBIN).ok()?;
+    Some(Starter::Daemons {
+        libvirtd,
+        virtlogd: Program::find_also_in("virtlogd", &SBIN).ok(),
+    })
+}
+
+/// Whether systemd knows a unit and may start it.
+fn is_known(unit: &str) -> bool {
+    Program::find("systemctl")
+        .and_then(|systemctl| {
+            systemctl
+                .call(["show", "--property=LoadState", "--value", unit])
+                .timeout(Duration::from_secs(10))
+                .run()
+        })
+        .is_ok_and(|output| output.stdout.trim() == "loaded")
+}
+
+/// Starts libvirt if it does not run; returns how, or `None` if it ran already.
+///
+/// # Errors
+///
+/// [`Error::LibvirtSilent`] when it does not answer in the end, [`Error::CannotInstall`] with the exact command where this
+/// user may not start it, [`Error::Process`].
+pub fn start() -> Result<Option<String>, Error> {
+    if !matches!(look(), NeedState::Asleep(_)) {
+        return Ok(None);
+    }
+    let Some(starter) = starter() else {
+        return Ok(None);
+    };
+    packages::admit()?;
+    let how = match &starter {
+        Starter::Systemd(units) => {
+            let words: Vec<&str> = std::iter::once("start")
+                .chain(units.iter().copied())
+                .collect();
+            packages::run_as_root(RUNNING_LIBVIRT, &[("systemctl", &words)])?;
+            format!("`systemctl {}`", words.join(" "))
+        }
+        Starter::Daemons { libvirtd, virtlogd } => start_daemons(libvirtd, virtlogd.as_ref())?,
+    };
+    let began = Instant::now();
+    loop {
+        match look() {
+            NeedState::Met(_) => return Ok(Some(how)),
+            _ if interrupt::raised() => return Err(Error::Interrupted),
+            state if began.elapsed() > PATIENCE => {
+                return Err(Error::LibvirtSilent {
+                    how,
+                    found: match state {
+                        NeedState::Lacking { found, .. } => found,
+                        NeedState::Met(found) | NeedState::Asleep(found) => found,
+                    },
+                });
+            }
+            _ => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// Starts the daemons in a session of their own, so that Ctrl-C here does not end them.
+fn start_daemons(libvirtd: &Program, virtlogd: Option<&Program>) -> Result<String, Error> {
+    let folder = state_folder();
+    make_state_folder(&folder)?;
+    let log = folder.join("libvirtd.log");
+    let pid_file = format!("--pid-file={}", folder.join("libvirtd.pid").display());
+    let log_pid_file = format!("--pid-file={}", folder.join("virtlogd.pid").display());
+    let mut commands = Vec::new();
+    if let Some(virtlogd) = virtlogd.filter(|_| !Path::new("/run/libvirt/virtlogd-sock").exists()) {
+        commands.push((virtlogd.path().display().to_string(), log_pid_file));
+    }
+    commands.push((libvirtd.path().display().to_string(), pid_file));
+    for (program, pid_file) in &commands {
+        let Ok(call) = packages::as_root(program, &["--daemon", pid_file]) else {
+            let by_hand: Vec<String> = commands
+                .iter()
+                .map(|(program, _)| format!("{program} --daemon"))
+                .collect();
+            return Err(Error::CannotInstall {
+                what: RUNNING_LIBVIRT.to_owned(),
+                command: by_hand.join(" && "),
+            });
+        };
+        call.logged(&log, &mut |_| {})?;
+    }
+    Ok(format!("`libvirtd`, log in `{}`", log.display()))
+}
