@@ -4,6 +4,7 @@ use caravan_lab::Machine;
 
 use super::context::{Context, unused_service};
 use super::findings::Findings;
+use super::limits;
 use crate::facts::{Facts, packets};
 
 /// The device that takes what is sent to service addresses that nothing has translated.
@@ -90,10 +91,28 @@ fn judge_no_way_out(machine: &Machine, facts: &Facts) -> Result<String, String> 
         None => return Err(format!("{name} did not show its routes")),
     }
     let way = facts.text("way-out");
-    if way.contains("unreachable") {
+    if !way.contains("unreachable") {
+        return Err(format!("{name} has a way out: {way}"));
+    }
+    if limits::is_container(facts) {
         return Ok(format!("{name}: {way}"));
     }
-    Err(format!("{name} has a way out: {way}"))
+    // A virtual machine has an interface of the hypervisor's, by which a route may come back.
+    let filter = facts.text("airgap-filter");
+    for hook in ["hook output", "hook forward"] {
+        let drops =
+            (filter.lines()).any(|line| line.contains(hook) && line.contains("policy drop"));
+        if !drops {
+            return Err(format!(
+                "{name}'s packet filter `caravan_airgap` has no `{hook}` that drops what is for nobody in the lab"
+            ));
+        }
+    }
+    let held = packets(&filter, "refused").unwrap_or_default()
+        + packets(&filter, "refused_forward").unwrap_or_default();
+    Ok(format!(
+        "{name}: {way}; its packet filter has held back {held} packets"
+    ))
 }
 
 #[cfg(test)]
@@ -140,7 +159,7 @@ mod tests {
     fn ways_out() {
         let lab = lab("ha");
         let judge = |text: &str| judge_no_way_out(lab.first_master(), &Facts::parse(text)).is_ok();
-        let good = "@@ default-routes\n@@ way-out\nRTNETLINK answers: Network is unreachable\n";
+        let good = "@@ default-routes\n@@ way-out\nRTNETLINK answers: Network is unreachable\n@@ virtualization\ndocker\n";
         assert!(judge(good));
         assert!(!judge(
             &good.replace("@@ way", "default via 172.17.0.1 dev eth1\n@@ way")
@@ -150,5 +169,22 @@ mod tests {
             "203.0.113.1 via 192.168.29.1"
         )));
         assert!(!judge(""));
+        // A virtual machine has a packet filter as well.
+        let virtual_machine = format!(
+            "{}@@ airgap-filter\ntable inet caravan_airgap {{\ncounter refused {{\npackets 3 bytes 180\n}}\n\
+             type filter hook output priority 20; policy drop;\ntype filter hook forward priority 20; policy drop;\n",
+            good.replace("docker", "none")
+        );
+        assert!(judge(&virtual_machine));
+        for (from, to) in [
+            ("hook forward", "hook input"),
+            (
+                "hook output priority 20; policy drop",
+                "hook output priority 20; policy accept",
+            ),
+            ("@@ airgap-filter", "@@ other"),
+        ] {
+            assert!(!judge(&virtual_machine.replace(from, to)), "{from}");
+        }
     }
 }

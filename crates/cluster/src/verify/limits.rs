@@ -15,11 +15,16 @@ pub(super) fn hold(context: &Context) -> Result<Findings, String> {
     Ok(context.judge_surveys(machines, judge))
 }
 
+/// Whether a machine is a container, by its own word.
+pub(super) fn is_container(facts: &Facts) -> bool {
+    let container = facts.text("virtualization");
+    !(container.is_empty() || container == "none")
+}
+
 fn judge(machine: &Machine, facts: &Facts) -> Result<String, String> {
     let name = &machine.name;
-    let container = facts.text("virtualization");
     let wanted = u64::from(machine.memory_mib);
-    if container.is_empty() || container == "none" {
+    if !is_container(facts) {
         return judge_virtual(machine, facts);
     }
     // In bytes, or `max`.

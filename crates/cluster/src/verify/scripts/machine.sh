@@ -44,6 +44,8 @@ ip -4 route show default
 ip -6 route show default 2>/dev/null
 echo '@@ way-out'
 ip -4 route get "$OUTSIDE" 2>&1
+echo '@@ airgap-filter'
+nft list table inet caravan_airgap 2>/dev/null
 
 echo '@@ authorized-keys'
 cat /home/vagrant/.ssh/authorized_keys /root/.ssh/authorized_keys 2>/dev/null
