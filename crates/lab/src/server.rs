@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::lab::Lab;
 
 /// A physical computer that runs a group of the lab's machines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +34,16 @@ pub enum Provider {
     Libvirt,
     /// Virtual machines by VirtualBox.
     VirtualBox,
+}
+
+impl Lab {
+    /// Returns the name of the bridge for a lab's machines of several providers on one computer: at most 15 characters, and
+    /// the same for each of its groups.
+    pub fn shared_bridge(&self) -> String {
+        let digest = Sha256::digest(self.name());
+        let sum = u64::from_be_bytes(digest[..8].try_into().expect("8 of 32 bytes")) >> 16;
+        format!("cv-{sum:012x}")
+    }
 }
 
 impl Provider {

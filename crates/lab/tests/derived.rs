@@ -48,7 +48,9 @@ fn tell(lab: &Lab) -> String {
     fact("warnings", lab.warnings().len().to_string());
     for server in lab.servers() {
         let names: Vec<_> = lab.machines_on(server).map(|it| it.name.as_str()).collect();
-        fact(&server.name, names.join(" "));
+        let provider = lab.provider_of(server);
+        let made = provider.map(|it| format!(" by {it}")).unwrap_or_default();
+        fact(&server.name, names.join(" ") + &made);
     }
     for machine in lab.machines() {
         let pods = lab.pod_subnet(machine);
@@ -75,6 +77,12 @@ fn facts_of_ha() {
 fn facts_of_external_etcd() {
     let told = tell(&lab("external-etcd"));
     expect_file![folder().join("tests/good/external-etcd.txt")].assert_eq(&told);
+}
+
+#[test]
+fn facts_of_mixed() {
+    let told = tell(&lab("mixed"));
+    expect_file![folder().join("tests/good/mixed.txt")].assert_eq(&told);
 }
 
 #[test]
@@ -154,6 +162,15 @@ fn servers_elsewhere_span_computers() {
     let lab = Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(lab.spans_computers());
     assert_eq!(lab.servers()[1].bridge.as_deref(), Some("enp3s0"));
+}
+
+#[test]
+fn labs_share_no_bridge() {
+    let source = std::fs::read_to_string(folder().join("../../labs/ha.toml")).unwrap();
+    let bridge = |name: &str| Lab::parse(name, &source).unwrap().shared_bridge();
+    assert_eq!(bridge("ha"), "cv-8693873cd8f8");
+    assert_ne!(bridge("ha"), bridge("ha-bench"));
+    assert_eq!(bridge(&"a".repeat(63)).len(), 15);
 }
 
 #[test]

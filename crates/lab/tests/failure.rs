@@ -45,7 +45,7 @@ fn tell(analysis: &Analysis) -> String {
 
 #[test]
 fn losses_of_both_labs() {
-    for name in ["ha", "external-etcd"] {
+    for name in ["ha", "external-etcd", "mixed"] {
         let file = format!(
             "{}/tests/good/{name}.failure.txt",
             env!("CARGO_MANIFEST_DIR")

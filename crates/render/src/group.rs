@@ -27,6 +27,10 @@ struct Included<'a> {
     image: &'a str,
     /// Where the box is found; empty where its name says that.
     urls: Vec<&'a str>,
+    /// The bridge that was there before the lab, and will be after it.
+    lan: Vec<&'a str>,
+    /// The bridge that the lab's machines of another provider are on too.
+    shared: Vec<String>,
     netmask: String,
     /// What the lab's addresses are taken from.
     ranges: Vec<String>,
@@ -65,7 +69,7 @@ pub(crate) struct GroupContext<'a> {
     provider: &'static str,
     subnet: String,
     airgap: bool,
-    /// The interface that joins the machines to a LAN, where the server has one.
+    /// The bridge or interface that joins the machines to a LAN, where the server has one.
     bridges: Vec<&'a str>,
     machines: MachineList<GroupMachine<'a>>,
     docker: Vec<Included<'a>>,
@@ -89,6 +93,8 @@ impl<'a> GroupContext<'a> {
                     .and_then(|image| image.url.as_deref())
                     .into_iter()
                     .collect(),
+                lan: server.bridge.as_deref().into_iter().collect(),
+                shared: shared_bridge(lab, server, settings).into_iter().collect(),
                 netmask: lab.subnet().netmask().to_string(),
                 ranges: [lab.subnet(), lab.pod_cidr(), lab.service_cidr()]
                     .iter()
@@ -117,6 +123,18 @@ impl<'a> GroupContext<'a> {
             r#virtual: only(&[Provider::Libvirt, Provider::VirtualBox]),
         }
     }
+}
+
+/// The bridge that containers and libvirt's machines of one computer share; none where one of them alone is there, or where
+/// all are on a LAN.
+fn shared_bridge(lab: &Lab, server: &Server, settings: &Settings) -> Option<String> {
+    let is_beside =
+        |other: &&Server| other.host == server.host && lab.machines_on(other).next().is_some();
+    let beside: Vec<&Server> = lab.servers().iter().filter(is_beside).collect();
+    let has = |wanted| (beside.iter()).any(|it| settings.provider(&it.name) == wanted);
+    let is_mixed = has(Provider::Docker) && has(Provider::Libvirt);
+    let is_on_lan = beside.iter().any(|it| it.bridge.is_some());
+    (is_mixed && !is_on_lan).then(|| lab.shared_bridge())
 }
 
 impl MachineLists for GroupContext<'_> {

@@ -96,11 +96,16 @@ fn ruby_reads_vagrantfiles() {
         "ha-virtualbox",
         "ha-virtualbox-bridged",
         "ha-two-servers",
+        "ha-docker-bridged",
     ] {
         for server in ["server1", "server2"] {
             let folder = labs::golden(&format!("{lab}/{server}"));
             run(&ruby, &["-wc", "Vagrantfile"], &folder);
         }
+    }
+    for server in ["containers", "virtual"] {
+        let folder = labs::golden(&format!("mixed/{server}"));
+        run(&ruby, &["-wc", "Vagrantfile"], &folder);
     }
 }
 

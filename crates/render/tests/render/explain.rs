@@ -45,6 +45,19 @@ fn each_file(material: impl Fn(&Lab) -> Material, mut look: impl FnMut(&GuestFil
 
 fn vagrantfiles() -> Vec<Explained> {
     let mut all = Vec::new();
+    let mixed = labs::lab("mixed");
+    let bridged = labs::source("ha").replace("]\n\n[[", "]\nbridge = \"br0\"\n\n[[");
+    let bridged = bridged.replace("[servers.server1]", "[servers.server1]\nbridge = \"br0\"");
+    let bridged = labs::parse("ha", &bridged);
+    for (lab, settings) in [
+        (&mixed, labs::settings_of_file(&mixed)),
+        (&bridged, settings(Provider::Docker, false)),
+    ] {
+        for server in lab.servers() {
+            let template = VAGRANTFILE_TEMPLATE;
+            all.push(explain::vagrantfile(lab, server, &settings, template).unwrap());
+        }
+    }
     for name in ["ha", "external-etcd"] {
         let lab = labs::lab(name);
         for provider in PROVIDERS {

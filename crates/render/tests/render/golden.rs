@@ -65,10 +65,10 @@ fn differences(first: &[GuestFile], files: &[GuestFile]) -> String {
 
 #[test]
 fn machines_files() {
-    for name in ["ha", "external-etcd", "flannel"] {
+    for name in ["ha", "external-etcd", "flannel", "mixed"] {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab).unwrap();
-        let settings = labs::settings(Provider::Docker);
+        let settings = labs::settings_of_file(&lab);
         let software = Software::example();
         let rendered_for =
             |machine| guest_files(&lab, machine, &software, &settings, &material).unwrap();
@@ -262,21 +262,26 @@ fn bridged() -> Lab {
 
 #[test]
 fn vagrantfiles() {
-    let cases: [(&str, Lab, Provider); 6] = [
-        ("ha", labs::lab("ha"), Provider::Docker),
+    let of = labs::settings;
+    let mixed = labs::lab("mixed");
+    let of_mixed = labs::settings_of_file(&mixed);
+    let cases: [(&str, Lab, Settings); 8] = [
+        ("ha", labs::lab("ha"), of(Provider::Docker)),
         (
             "external-etcd",
             labs::lab("external-etcd"),
-            Provider::Docker,
+            of(Provider::Docker),
         ),
-        ("ha-libvirt", labs::lab("ha"), Provider::Libvirt),
-        ("ha-virtualbox", labs::lab("ha"), Provider::VirtualBox),
-        ("ha-two-servers", two_servers(), Provider::Libvirt),
-        ("ha-virtualbox-bridged", bridged(), Provider::VirtualBox),
+        ("ha-libvirt", labs::lab("ha"), of(Provider::Libvirt)),
+        ("ha-virtualbox", labs::lab("ha"), of(Provider::VirtualBox)),
+        ("ha-two-servers", two_servers(), of(Provider::Libvirt)),
+        ("ha-docker-bridged", two_servers(), of(Provider::Docker)),
+        ("mixed", mixed, of_mixed),
+        ("ha-virtualbox-bridged", bridged(), of(Provider::VirtualBox)),
     ];
-    for (folder, lab, provider) in cases {
+    for (folder, lab, settings) in cases {
         for server in lab.servers() {
-            let files = group(&lab, &server.name, &labs::settings(provider));
+            let files = group(&lab, &server.name, &settings);
             let vagrantfile = find(&files, "Vagrantfile");
             let text = std::str::from_utf8(&vagrantfile.content).unwrap();
             check(&format!("{folder}/{}/Vagrantfile", server.name), text);

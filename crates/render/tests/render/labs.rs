@@ -28,6 +28,17 @@ pub(crate) fn settings(provider: Provider) -> Settings {
 /// Containers, and one kind of virtual machine: of what is on a machine both kinds have the same.
 pub(crate) const KINDS: [Provider; 2] = [Provider::Docker, Provider::Libvirt];
 
+/// Returns settings of a lab whose servers have the providers that its file says.
+pub(crate) fn settings_of_file(lab: &Lab) -> Settings {
+    let mut all = settings(Provider::default());
+    for server in lab.servers() {
+        let provider = lab.provider_of(server).unwrap_or_default();
+        all.images.extend(settings(provider).images);
+        all.providers.insert(server.name.clone(), provider);
+    }
+    all
+}
+
 /// Returns where a golden file lies.
 pub(crate) fn golden(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -224,10 +224,10 @@ fn files_of_words_have_one_word_for_each_name() {
 #[test]
 fn a_bridge_is_no_program() {
     let bridge = r##""+`x`#{y}\"##;
-    let source = labs::source("ha").replace(
-        "[servers.server1]\n",
-        &format!("[servers.server1]\nbridge = '{bridge}'\n"),
-    );
+    let mut source = labs::source("ha");
+    for server in ["[servers.server1]\n", "[servers.server2]\n"] {
+        source = source.replace(server, &format!("{server}bridge = '{bridge}'\n"));
+    }
     let lab = labs::parse("ha", &source);
     let material = Material::placeholder(&lab).unwrap();
     let settings = labs::settings(Provider::Libvirt);
