@@ -1,9 +1,10 @@
 //! `cargo xtask bundle`: the software that machines run.
 
-use caravan_bundle::{AddOn, Bundle, Cache, SoftwareSource, add_on};
-use caravan_bundle::{docker, image};
+mod listing;
+
+use caravan_bundle::{Bundle, Cache, add_on};
+use caravan_bundle::{docker, image, machine_box};
 use caravan_host::Purpose;
-use serde::Serialize;
 
 use crate::environment;
 use crate::error::Error;
@@ -12,21 +13,7 @@ use crate::flags::{self, BundleAction};
 use crate::setup;
 use crate::show::report;
 use crate::show::screen::Screen;
-use crate::show::table;
 use crate::software::BundleProgress;
-
-/// A bundle, for programs.
-#[derive(Serialize)]
-struct Line<'a> {
-    id: &'a str,
-    kubernetes: &'a str,
-    etcd: &'a str,
-    containerd: &'a str,
-    source: SoftwareSource,
-    arch: String,
-    bytes: u64,
-    dir: String,
-}
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error> {
@@ -48,17 +35,12 @@ pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error>
             let from = flags::Source::Download;
             build(&cache, kubernetes, *pod_network, from, false, screen)?;
         }
-        BundleAction::List { json } => {
-            list(&caravan_bundle::list(&cache)?, *json);
-            if !json {
-                list_add_ons(&caravan_bundle::add_ons(&cache)?);
-            }
-        }
+        BundleAction::List { json } => listing::print(&cache, *json)?,
         BundleAction::Verify => {
             let damaged = caravan_bundle::verify(&cache, &told)?;
             if let Some(count) = report::several(damaged.into_iter().map(Error::from)) {
                 screen.say(&format!(
-                    "{count} damaged; the next `cargo xtask bundle build` makes them again"
+                    "{count} damaged; the next `cargo xtask up` or `bake` makes them again"
                 ));
                 return Ok(Exit::Failed);
             }
@@ -70,8 +52,12 @@ pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error>
             println!("{}", file.display());
         }
         BundleAction::Import { file } => {
-            for bundle in caravan_bundle::import(&cache, file, &told)? {
+            let imported = caravan_bundle::import(&cache, file, &told)?;
+            for bundle in imported.bundles {
                 println!("{}", bundle.id);
+            }
+            for made in imported.boxes {
+                println!("{}", made.name);
             }
         }
         BundleAction::Prune => prune(&cache, screen)?,
@@ -107,24 +93,6 @@ fn build(
     Ok(())
 }
 
-/// Pod networks, where the cache has any.
-fn list_add_ons(add_ons: &[AddOn]) {
-    if add_ons.is_empty() {
-        return;
-    }
-    let mut table = table::plain(&["pod network", "id", "version", "source", "size"]);
-    for add_on in add_ons {
-        table.add_row([
-            add_on.network.to_string(),
-            add_on.id.clone(),
-            add_on.version.clone(),
-            format!("{:?}", add_on.source).to_lowercase(),
-            format!("{} MiB", add_on.size / (1024 * 1024)),
-        ]);
-    }
-    println!("\n{}", table::text(&table));
-}
-
 /// The bundle of the cache for a Kubernetes minor.
 fn of_minor(cache: &Cache, minor: &str) -> Result<Bundle, Error> {
     caravan_bundle::list(cache)?
@@ -133,48 +101,6 @@ fn of_minor(cache: &Cache, minor: &str) -> Result<Bundle, Error> {
         .ok_or_else(|| Error::NoBundle {
             minor: minor.to_owned(),
         })
-}
-
-fn list(bundles: &[Bundle], json: bool) {
-    let lines: Vec<Line<'_>> = bundles
-        .iter()
-        .map(|bundle| Line {
-            id: &bundle.id,
-            kubernetes: &bundle.software.kubernetes,
-            etcd: &bundle.software.etcd,
-            containerd: &bundle.software.containerd,
-            source: bundle.source,
-            arch: bundle.arch.to_string(),
-            bytes: bundle.size,
-            dir: bundle.dir.display().to_string(),
-        })
-        .collect();
-    if json {
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&lines).expect("plain data")
-        );
-        return;
-    }
-    let mut table = table::plain(&[
-        "bundle",
-        "kubernetes",
-        "etcd",
-        "containerd",
-        "source",
-        "size",
-    ]);
-    for line in lines {
-        table.add_row([
-            line.id.to_owned(),
-            line.kubernetes.to_owned(),
-            line.etcd.to_owned(),
-            line.containerd.to_owned(),
-            format!("{:?}", line.source).to_lowercase(),
-            format!("{} MiB", line.bytes / (1024 * 1024)),
-        ]);
-    }
-    println!("{}", table::text(&table));
 }
 
 /// Keeps what the pins ask for, by whichever source, and the images that machines run from.
@@ -199,8 +125,9 @@ fn prune(cache: &Cache, screen: &Screen) -> Result<(), Error> {
     ));
     // Without an engine there are no images to remove.
     if let Ok(docker) = docker::find() {
-        let newest: Vec<String> = image::list(&docker)?.into_iter().take(1).collect();
-        for name in image::prune(&docker, &newest)? {
+        let newest = image::list(&docker)?.into_iter().take(1);
+        let keep: Vec<String> = newest.chain(machine_box::tools(cache)?).collect();
+        for name in image::prune(&docker, &keep)? {
             println!("{name}");
         }
     }

@@ -133,6 +133,23 @@ pub(crate) fn find(
     Ok(None)
 }
 
+/// The base systems that are in the cache and that this version of the program makes; their files are not looked at.
+pub(crate) fn present(cache: &Cache) -> Result<Vec<BaseSystem>, Error> {
+    let arch = Arch::host()?;
+    let mut found = Vec::new();
+    for base in [Base::Ubuntu, Base::Debian12, Base::Debian13] {
+        let place = cache.bases()?.join(id(base, arch));
+        if let Some(manifest) = entry::read(&place)? {
+            found.push(BaseSystem {
+                base,
+                root: place.join(ROOT),
+                content: manifest.content(),
+            });
+        }
+    }
+    Ok(found)
+}
+
 /// Whether the cache has a base system that will do for `base`, whole.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Bundles on their way to another computer.
+//! Bundles, and what goes with them, on their way to another computer.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -12,6 +12,8 @@ use crate::bundle::Bundle;
 use crate::cache::Cache;
 use crate::digest::{self, CopyError, Hashing};
 use crate::entry::{self, MANIFEST, Manifest};
+use crate::machine_box::BakedBox;
+use crate::pins::Arch;
 use crate::progress::{BundleEvent, Progress, step};
 use crate::shelf::{entries, name, resolve};
 use crate::{Error, oci};
@@ -21,17 +23,21 @@ const MARK: &str = "caravan-bundle";
 const MARK_TEXT: &str = "bundle export 1\n";
 
 /// The kinds of entries that an export may hold, which are the folders of the cache that they go to.
-const KINDS: [&str; 3] = ["bundles", "bases", "add-ons"];
+const KINDS: [&str; 4] = ["bundles", "bases", "add-ons", "boxes"];
 
-/// Writes the bundle `id` (or the only one whose id begins so), and the base systems and add-ons of the cache, to `file`: a gzip
-/// tar, readable by its owner's choice of umask, that [`import`] reads on another computer. Overwrites `file` when whole.
+/// Writes the bundle `id` (or the only one whose id begins so), and the base systems, add-ons and boxes of the cache, to
+/// `file`: a gzip tar, readable by its owner's choice of umask, that [`import`] reads on another computer. Overwrites `file` when whole.
 ///
 /// # Errors
 ///
 /// [`Error::UnknownBundle`], [`Error::Damaged`] when an entry is not whole, [`Error::File`].
 pub fn export(cache: &Cache, id: &str, file: &Path, progress: &dyn Progress) -> Result<(), Error> {
     let mut entries_out = vec![("bundles", cache.bundles()?.join(resolve(cache, id)?))];
-    for (kind, folder) in [("bases", cache.bases()?), ("add-ons", cache.add_ons()?)] {
+    for (kind, folder) in [
+        ("bases", cache.bases()?),
+        ("add-ons", cache.add_ons()?),
+        ("boxes", cache.boxes()?),
+    ] {
         for place in entries(&folder)? {
             entries_out.push((kind, place));
         }
@@ -105,13 +111,22 @@ fn pack(
     file.sync_all().map_err(write())
 }
 
-/// Reads an export into the cache and returns the bundles that it held. Every file is checked against the manifest
-/// before anything of it can be used; what is there already is kept.
+/// What [`import`] found.
+#[derive(Debug, Clone, Default)]
+pub struct Imported {
+    /// The software.
+    pub bundles: Vec<Bundle>,
+    /// What virtual machines start from.
+    pub boxes: Vec<BakedBox>,
+}
+
+/// Reads an export into the cache and returns what it held. Every file is checked against the manifest before anything of
+/// it can be used; what is there already is kept.
 ///
 /// # Errors
 ///
-/// [`Error::NotAnExport`], [`Error::Damaged`], [`Error::File`].
-pub fn import(cache: &Cache, file: &Path, progress: &dyn Progress) -> Result<Vec<Bundle>, Error> {
+/// [`Error::OtherProcessor`], [`Error::NotAnExport`], [`Error::Damaged`], [`Error::File`].
+pub fn import(cache: &Cache, file: &Path, progress: &dyn Progress) -> Result<Imported, Error> {
     let name = format!("import-{}", std::process::id());
     let _lock = cache.lock(&name, progress)?;
     let workshop = cache.workshop(&name)?;
@@ -179,6 +194,7 @@ fn unpack(file: &Path, workshop: &Path) -> Result<Unpacked, Error> {
                     path: file.join(&path),
                     source,
                 })?;
+            hold_processor(kind, &manifest, file)?;
             fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
             fs::write(folder.join(MANIFEST), &text).map_err(Error::file("write", &folder))?;
             missing.extend(
@@ -248,12 +264,13 @@ fn place(
     workshop: &Path,
     unpacked: Unpacked,
     progress: &dyn Progress,
-) -> Result<Vec<Bundle>, Error> {
-    let mut bundles = Vec::new();
+) -> Result<Imported, Error> {
+    let mut imported = Imported::default();
     for (kind, id, manifest) in unpacked {
         let (lock, folder) = match kind {
             "bundles" => (format!("bundle-{id}"), cache.bundles()?),
             "add-ons" => (format!("add-on-{id}"), cache.add_ons()?),
+            "boxes" => (format!("box-{id}"), cache.boxes()?),
             _ => (format!("base-{id}"), cache.bases()?),
         };
         let _lock = cache.lock(&lock, progress)?;
@@ -261,11 +278,45 @@ fn place(
         if !matches!(entry::open(&place), Ok(Some(_))) {
             entry::put(&workshop.join(kind).join(&id), &place, &manifest)?;
         }
-        if kind == "bundles" {
-            bundles.push(Bundle::of(place, &manifest)?);
+        match kind {
+            "bundles" => imported.bundles.push(Bundle::of(place, &manifest)?),
+            "boxes" => {
+                let found = BakedBox::of(place, &manifest)?;
+                found.settle()?;
+                imported.boxes.push(found);
+            }
+            _ => {}
         }
     }
-    Ok(bundles)
+    Ok(imported)
+}
+
+/// An entry for another processor would lie in the cache, and nothing would ever take it.
+fn hold_processor(kind: &str, manifest: &Manifest, file: &Path) -> Result<(), Error> {
+    let ours = Arch::host()?;
+    let said = |key: &str| manifest.about.get(key).cloned().unwrap_or_default();
+    let Ok(theirs) = serde_json::from_value::<Arch>(said("arch")) else {
+        return Ok(());
+    };
+    if theirs == ours {
+        return Ok(());
+    }
+    let name = match said("name") {
+        serde_json::Value::String(name) => name,
+        _ => manifest.id.clone(),
+    };
+    let kind = match kind {
+        "bundles" => "bundle",
+        "add-ons" => "add-on",
+        "boxes" => "box",
+        _ => "base system",
+    };
+    Err(Error::OtherProcessor {
+        what: format!("the {kind} {name}"),
+        path: file.to_owned(),
+        theirs,
+        ours,
+    })
 }
 
 #[cfg(test)]

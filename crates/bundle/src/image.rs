@@ -129,7 +129,7 @@ pub(crate) fn base_image(docker: &DockerCli, base: &BaseSystem) -> Result<String
     Ok(name)
 }
 
-fn reference(bundle: &Bundle, add_on: Option<&AddOn>, base: &BaseSystem) -> String {
+pub(crate) fn reference(bundle: &Bundle, add_on: Option<&AddOn>, base: &BaseSystem) -> String {
     let mut recipe = Recipe::new("machine 1");
     recipe.add(&bundle.content);
     recipe.add(&base.content);

@@ -44,7 +44,7 @@ pub use add_on::{AddOn, Network};
 pub use base::{Base, is_made as has_base};
 pub use bundle::{Bundle, ensure, is_made as has_bundle};
 pub use cache::Cache;
-pub use carry::{export, import};
+pub use carry::{Imported, export, import};
 pub use error::{Error, Remedy};
 pub use pins::{Arch, minors};
 pub use progress::{BundleEvent, Progress, Silent};

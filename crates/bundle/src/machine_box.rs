@@ -37,7 +37,8 @@ use crate::cache::Cache;
 use crate::entry::{self, Manifest};
 use crate::pins::Arch;
 use crate::progress::Progress;
-use crate::{Error, image};
+use crate::shelf::entries;
+use crate::{Error, base, image};
 
 /// The file that Vagrant unpacks.
 pub(crate) const FILE: &str = "machine.box";
@@ -169,7 +170,7 @@ pub fn bake(
     // Refused before anything is made.
     Firmware::of(bundle.arch, hypervisor)?;
     let image = image::bake(cache, bundle, add_on, base, docker, progress)?;
-    let base = crate::base::ensure(cache, base, docker, progress)?;
+    let base = base::ensure(cache, base, docker, progress)?;
     let about = About::of(&image, base.base, hypervisor)?;
     let id = recipe::id(&about, base.base);
     let _lock = cache.lock(&format!("box-{id}"), progress)?;
@@ -198,7 +199,9 @@ pub fn bake(
     })?;
     let place = cache.boxes()?.join(&id);
     let manifest = entry::finish(&workshop, &place, &about)?;
-    BakedBox::of(place, &manifest)
+    let made = BakedBox::of(place, &manifest)?;
+    catalogue::write(&made)?;
+    Ok(made)
 }
 
 /// The box of a recipe, if it is there and whole.
@@ -209,9 +212,64 @@ fn of_recipe(
     progress: &dyn Progress,
 ) -> Result<Option<BakedBox>, Error> {
     let place = cache.boxes()?.join(recipe::id(about, base));
-    entry::usable(&place, "the box", progress)?
-        .map(|manifest| BakedBox::of(place, &manifest))
-        .transpose()
+    let Some(manifest) = entry::usable(&place, "the box", progress)? else {
+        return Ok(None);
+    };
+    let found = BakedBox::of(place, &manifest)?;
+    catalogue::write(&found)?;
+    Ok(Some(found))
+}
+
+/// All boxes whose manifest can be read, by id. Their files are not looked at.
+///
+/// # Errors
+///
+/// [`Error::File`] when the cache cannot be read.
+pub fn list(cache: &Cache) -> Result<Vec<BakedBox>, Error> {
+    let mut found = Vec::new();
+    for place in entries(&cache.boxes()?)? {
+        if let Ok(Some(manifest)) = entry::read(&place) {
+            found.extend(BakedBox::of(place, &manifest));
+        }
+    }
+    Ok(found)
+}
+
+/// The names in the cache of all boxes that could be made of what else is in it.
+pub(crate) fn current_ids(cache: &Cache) -> Result<Vec<String>, Error> {
+    let bases = base::present(cache)?;
+    let add_ons = crate::add_ons(cache)?;
+    let mut ids = Vec::new();
+    for bundle in crate::list(cache)? {
+        for base in &bases {
+            for add_on in add_ons.iter().map(Some).chain([None]) {
+                let image = image::reference(&bundle, add_on, base);
+                for hypervisor in Hypervisor::ALL {
+                    let about = About::of(&image, base.base, hypervisor)?;
+                    ids.push(recipe::id(&about, base.base));
+                }
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// The images of the engine that disks are written in, of the base systems that are in the cache.
+///
+/// # Errors
+///
+/// [`Error`] when the cache cannot be read.
+pub fn tools(cache: &Cache) -> Result<Vec<String>, Error> {
+    let arch = Arch::host()?;
+    let mut names = Vec::new();
+    for base in base::present(cache)? {
+        for hypervisor in Hypervisor::ALL {
+            if let Ok(firmware) = Firmware::of(arch, hypervisor) {
+                names.push(format!("{TOOLS}{}", recipe::tools_tag(&base, firmware)));
+            }
+        }
+    }
+    Ok(names)
 }
 
 impl About {
@@ -237,11 +295,16 @@ impl BakedBox {
         catalogue::file_url(&self.json)
     }
 
-    /// The box of an entry, and the catalogue that Vagrant reads, which says where it lies on this computer.
+    /// Writes what Vagrant reads of it, for a box that came from another computer.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        catalogue::write(self)
+    }
+
+    /// The box of an entry.
     pub(crate) fn of(dir: PathBuf, manifest: &Manifest) -> Result<Self, Error> {
         let about: About = manifest.about(&dir)?;
         let file = manifest.files.iter().find(|file| file.path == FILE);
-        let found = Self {
+        Ok(Self {
             id: manifest.id.clone(),
             name: about.name,
             hypervisor: about.hypervisor,
@@ -251,9 +314,7 @@ impl BakedBox {
             sha256: file.map(|file| file.sha256.clone()).unwrap_or_default(),
             size: manifest.size(),
             dir,
-        };
-        catalogue::write(&found)?;
-        Ok(found)
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::cache::{Cache, DOWNLOADS, remove_tree};
 use crate::entry::{self, MANIFEST};
 use crate::progress::{Progress, step};
-use crate::{Error, add_on, base};
+use crate::{Error, add_on, base, machine_box};
 
 /// All bundles whose manifest can be read, by id. Their files are not looked at.
 ///
@@ -40,7 +40,7 @@ pub fn add_ons(cache: &Cache) -> Result<Vec<AddOn>, Error> {
     Ok(found)
 }
 
-/// Reads every file of every bundle, base system and add-on, and returns what is damaged; nothing means all are whole.
+/// Reads every file of every bundle, base system, add-on and box, and returns what is damaged; nothing means all are whole.
 ///
 /// # Errors
 ///
@@ -51,6 +51,7 @@ pub fn verify(cache: &Cache, progress: &dyn Progress) -> Result<Vec<Error>, Erro
         .into_iter()
         .chain(entries(&cache.bases()?)?)
         .chain(entries(&cache.add_ons()?)?)
+        .chain(entries(&cache.boxes()?)?)
     {
         let text = format!("verify {}", name(&place));
         step(progress, &text, || {
@@ -71,13 +72,14 @@ pub fn verify(cache: &Cache, progress: &dyn Progress) -> Result<Vec<Error>, Erro
 /// What [`prune`] removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pruned {
-    /// The ids of the bundles, base systems and add-ons.
+    /// The ids of the bundles, base systems, add-ons and boxes.
     pub entries: Vec<String>,
     /// How much they took, in bytes, by their manifests.
     pub bytes: u64,
 }
 
-/// Removes every bundle but those in `keep`, base systems and add-ons of recipes that are gone, and what dead runners left.
+/// Removes every bundle but those in `keep`, base systems and add-ons of recipes that are gone, boxes that could not be made of
+/// what is left, and what dead runners left.
 /// What another runner works on is left alone.
 ///
 /// # Errors
@@ -92,23 +94,10 @@ pub fn prune(cache: &Cache, keep: &[String]) -> Result<Pruned, Error> {
         ("base", cache.bases()?, bases.as_slice()),
         ("add-on", cache.add_ons()?, add_ons.as_slice()),
     ] {
-        for place in entries(&folder)? {
-            let id = name(&place);
-            if keep.contains(&id) {
-                continue;
-            }
-            // Its owner works on it: it is in use.
-            let Ok(_lock) = cache.try_lock(&format!("{kind}-{id}"))? else {
-                continue;
-            };
-            pruned.bytes += entry::read(&place)
-                .ok()
-                .flatten()
-                .map_or(0, |manifest| manifest.size());
-            remove_tree(&place)?;
-            pruned.entries.push(id);
-        }
+        prune_folder(cache, kind, &folder, keep, &mut pruned)?;
     }
+    let boxes = machine_box::current_ids(cache)?;
+    prune_folder(cache, "box", &cache.boxes()?, &boxes, &mut pruned)?;
     for left in entries(&cache.tmp()?)? {
         let lock = name(&left);
         let lock = lock.strip_suffix("-scratch").unwrap_or(&lock);
@@ -120,6 +109,33 @@ pub fn prune(cache: &Cache, keep: &[String]) -> Result<Pruned, Error> {
         remove_tree(&cache.downloads()?)?;
     }
     Ok(pruned)
+}
+
+/// Removes the entries of `folder` whose names are not in `keep`.
+fn prune_folder(
+    cache: &Cache,
+    kind: &str,
+    folder: &Path,
+    keep: &[String],
+    pruned: &mut Pruned,
+) -> Result<(), Error> {
+    for place in entries(folder)? {
+        let id = name(&place);
+        if keep.contains(&id) {
+            continue;
+        }
+        // Its owner works on it: it is in use.
+        let Ok(_lock) = cache.try_lock(&format!("{kind}-{id}"))? else {
+            continue;
+        };
+        pruned.bytes += entry::read(&place)
+            .ok()
+            .flatten()
+            .map_or(0, |manifest| manifest.size());
+        remove_tree(&place)?;
+        pruned.entries.push(id);
+    }
+    Ok(())
 }
 
 /// The whole id of the only bundle whose id begins with `id`.

@@ -118,5 +118,5 @@ fn a_bundle_travels() {
     let other = Cache::open(&folder.path().join("cache")).unwrap();
     let came = caravan_bundle::import(&other, &file, &Silent).unwrap();
     timed("import", since);
-    assert_eq!(came[0].content, bundle.content);
+    assert_eq!(came.bundles[0].content, bundle.content);
 }

@@ -17,7 +17,7 @@ fn a_bundle_travels() {
     let (_other, to) = cache();
     // Twice: what is there is kept.
     for _ in 0..2 {
-        let bundles = import(&to, &file, &Silent).unwrap();
+        let bundles = import(&to, &file, &Silent).unwrap().bundles;
         assert_eq!(bundles.len(), 1);
         assert_eq!(bundles[0].id, ID);
     }
@@ -191,4 +191,68 @@ fn bundles_are_found_by_the_beginning_of_their_id() {
         assert!(matches!(error, Error::UnknownBundle { .. }), "{error}");
     }
     export(&cache, "0123456789a", &to, &Silent).unwrap();
+}
+
+/// An export of a bundle and a box, whose manifest says that it is for `arch`.
+fn with_box(cache: &Cache, arch: Arch, file: &Path) {
+    put_bundle(cache, ID);
+    let id = ID.replace('0', "b");
+    let workshop = cache.workshop("box").unwrap();
+    fs::write(workshop.join("machine.box"), "a disk").unwrap();
+    let about = serde_json::json!({
+        "name": format!("caravan-machine-{}-{arch}", &id[..16]), "hypervisor": "libvirt", "arch": arch,
+        "image": "caravan-machine:0123456789abcdef",
+    });
+    entry::finish(&workshop, &cache.boxes().unwrap().join(&id), about).unwrap();
+    export(cache, ID, file, &Silent).unwrap();
+}
+
+#[test]
+fn a_box_travels_and_its_catalogue_says_where_it_lies_now() {
+    let (folder, from) = cache();
+    let file = folder.path().join("bundle.tar.gz");
+    with_box(&from, Arch::host().unwrap(), &file);
+    let (_other, to) = cache();
+    let boxes = import(&to, &file, &Silent).unwrap().boxes;
+    assert_eq!(boxes, crate::machine_box::list(&to).unwrap());
+    let catalogue = fs::read_to_string(&boxes[0].json).unwrap();
+    let place = to.root().join("boxes").display().to_string();
+    assert!(catalogue.contains(&place), "{catalogue}");
+    assert!(verify(&to, &Silent).unwrap().is_empty());
+
+    // What is damaged later is found, named, and not carried on.
+    let file_of_box = boxes[0].dir.join("machine.box");
+    fs::write(&file_of_box, "a disc").unwrap();
+    let damaged = verify(&to, &Silent).unwrap();
+    assert!(
+        damaged.len() == 1 && damaged[0].to_string().contains("machine.box"),
+        "{damaged:?}"
+    );
+    let again = export(&to, ID, &folder.path().join("again"), &Silent);
+    assert!(matches!(again, Err(Error::Damaged { .. })), "{again:?}");
+    import(&to, &file, &Silent).unwrap();
+    assert!(verify(&to, &Silent).unwrap().is_empty());
+}
+
+#[test]
+fn a_box_of_another_processor_is_refused_by_both_names() {
+    let other = match Arch::host().unwrap() {
+        Arch::Amd64 => Arch::Arm64,
+        Arch::Arm64 => Arch::Amd64,
+    };
+    let (folder, from) = cache();
+    let file = folder.path().join("bundle.tar.gz");
+    with_box(&from, other, &file);
+    let (_other, to) = cache();
+    let error = import(&to, &file, &Silent).unwrap_err();
+    let text = error.to_string();
+    for words in [
+        "amd64",
+        "arm64",
+        "the box caravan-machine-b123456789abcdef-",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(error.hint("the tool").unwrap().contains("the tool bake"));
+    assert!(list(&to).unwrap().is_empty(), "nothing of it is taken");
 }

@@ -264,6 +264,34 @@ fn the_catalogue_says_where_the_box_lies_now() {
     assert!(catalogue.contains(&url), "{catalogue}");
 }
 
+#[test]
+fn pruning_keeps_boxes_that_could_be_made_now() {
+    let computer = Computer::new();
+    let baked = bake(&computer, Hypervisor::Libvirt).unwrap();
+    let old = computer.cache.boxes().unwrap().join("0".repeat(32));
+    fs::create_dir(&old).unwrap();
+    for file in ["manifest.json", FILE] {
+        fs::copy(baked.dir.join(file), old.join(file)).unwrap();
+    }
+    let bundle = computer.bundle.id.clone();
+    let pruned = crate::prune(&computer.cache, &[bundle]).unwrap();
+    assert_eq!(pruned.entries, ["0".repeat(32)]);
+    assert_eq!(list(&computer.cache).unwrap(), [baked]);
+    // The image that disks are written in stays with the base system that it is made of.
+    let tools = tools(&computer.cache).unwrap();
+    let left = crate::docker::images_labelled(&computer.docker, TOOLS_LABEL).unwrap();
+    assert!(left.iter().any(|name| tools.contains(name)), "{left:?}");
+    let removed = image::prune(&computer.docker, &tools).unwrap();
+    assert!(
+        !removed.iter().any(|name| name.starts_with(TOOLS)),
+        "{removed:?}"
+    );
+    // With its bundle, a box goes too.
+    let pruned = crate::prune(&computer.cache, &[]).unwrap();
+    assert_eq!(pruned.entries.len(), 2);
+    assert_eq!(list(&computer.cache).unwrap(), []);
+}
+
 /// All that is in the folders of the recipe is in what is made by it.
 #[test]
 fn the_recipe_is_whole() {

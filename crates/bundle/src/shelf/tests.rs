@@ -23,7 +23,7 @@ pub(crate) fn put_bundle(cache: &Cache, id: &str) -> PathBuf {
     fs::write(workshop.join("data"), vec![7; 3 << 20]).unwrap();
     let about = serde_json::json!({
         "source": SoftwareSource::Go,
-        "arch": Arch::Amd64,
+        "arch": Arch::host().unwrap(),
         "software": software_of("1.36").unwrap(),
     });
     let place = cache.bundles().unwrap().join(id);
