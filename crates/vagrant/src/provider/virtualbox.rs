@@ -16,6 +16,9 @@ use crate::routes::{self, Route, overlap};
 use crate::virtualbox::{self, HostInterface, VirtualBox, VirtualMachine};
 use crate::{Error, MachineState, Vagrant, notes};
 
+/// What Vagrant calls it.
+const WORD: &str = "virtualbox";
+
 /// Machines that VirtualBox runs.
 #[derive(Debug)]
 pub(super) struct VirtualBoxMachines;
@@ -24,6 +27,7 @@ impl From<VirtualMachine> for FoundMachine {
     fn from(machine: VirtualMachine) -> Self {
         let folder = PathBuf::from(machine.label("folder"));
         Self {
+            provider: WORD,
             name: machine.label("machine").to_owned(),
             server: machine.label("server").to_owned(),
             provider: "virtualbox",
@@ -37,11 +41,11 @@ impl From<VirtualMachine> for FoundMachine {
 
 impl MachineProvider for VirtualBoxMachines {
     fn word(&self) -> &'static str {
-        "virtualbox"
+        WORD
     }
 
     fn runs_baked_images(&self) -> bool {
-        false
+        true
     }
 
     /// Its boxes are the user's, and the masters of their clones with them.
@@ -217,6 +221,7 @@ fn noted(projects: &LabProjects) -> Vec<FoundMachine> {
                 continue;
             };
             found.push(FoundMachine {
+                provider: WORD,
                 name: entry.file_name().to_string_lossy().into_owned(),
                 server: server.clone(),
                 provider: "virtualbox",
