@@ -220,6 +220,15 @@ fn of_recipe(
     Ok(Some(found))
 }
 
+/// Whether the box that `url` names ([`BakedBox::url`]) is not in its cache any more: it can be made again, where a box of
+/// somebody else's cannot.
+pub fn is_lost(url: &str) -> bool {
+    catalogue::file_of(url).is_some_and(|json| {
+        let box_file = json.with_file_name(FILE);
+        !json.is_file() || !box_file.is_file()
+    })
+}
+
 /// All boxes whose manifest can be read, by id. Their files are not looked at.
 ///
 /// # Errors

@@ -1,9 +1,10 @@
 //! `box.json`: what Vagrant reads to add a box, with where the box lies on this computer.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -41,6 +42,21 @@ fn text(baked: &BakedBox) -> Value {
             }],
         }],
     })
+}
+
+/// The file of this computer that an address of [`file_url`] names.
+pub(super) fn file_of(url: &str) -> Option<PathBuf> {
+    let mut bytes = Vec::new();
+    let mut rest = url.strip_prefix("file://")?.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digits = [rest.next()?, rest.next()?];
+        bytes.extend(hex::decode(digits).ok()?);
+    }
+    Some(PathBuf::from(OsString::from_vec(bytes)))
 }
 
 /// The address of a file of this computer, in which all that could be read otherwise is escaped.

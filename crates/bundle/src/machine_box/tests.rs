@@ -262,6 +262,14 @@ fn the_catalogue_says_where_the_box_lies_now() {
     );
     let catalogue = fs::read_to_string(&found.json).unwrap();
     assert!(catalogue.contains(&url), "{catalogue}");
+
+    assert!(is_lost(&baked.url()) && !is_lost(&found.url()));
+    fs::remove_file(found.dir.join(FILE)).unwrap();
+    assert!(is_lost(&found.url()), "its catalogue alone is of no use");
+    assert!(
+        !is_lost("https://boxes.example/box.json"),
+        "it is another's"
+    );
 }
 
 #[test]

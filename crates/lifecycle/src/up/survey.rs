@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use caravan_bundle::image;
+use caravan_bundle::{image, machine_box};
+use caravan_lab::Provider;
 use caravan_render::MachineImage;
 
 use super::{Up, UpPlan, UpRequest};
@@ -109,13 +110,21 @@ fn hold_images(choices: &mut LabChoices) -> Result<(), Error> {
         let is_baked = machines::provider(kind).runs_baked_images();
         match choices.images.get(&kind) {
             None if !is_baked => return Err(Error::NoBox { provider: kind }),
-            Some(MachineImage { name, .. })
-                if is_baked && image::is_lost(&caravan_bundle::docker::find()?, name)? =>
-            {
+            Some(image) if is_baked && is_lost(kind, image)? => {
                 choices.images.remove(&kind);
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Whether what machines were made from is not there any more. Only of containers' images is an engine asked.
+fn is_lost(kind: Provider, image: &MachineImage) -> Result<bool, Error> {
+    Ok(match (kind, &image.url) {
+        (_, Some(url)) => machine_box::is_lost(url),
+        (Provider::Docker, None) => image::is_lost(&caravan_bundle::docker::find()?, &image.name)?,
+        // A box that the user named.
+        (_, None) => false,
+    })
 }
