@@ -16,9 +16,6 @@ use crate::routes::{self, Route, overlap};
 use crate::virtualbox::{self, HostInterface, VirtualBox, VirtualMachine};
 use crate::{Error, MachineState, Vagrant, notes};
 
-/// What Vagrant calls it.
-const WORD: &str = "virtualbox";
-
 /// Machines that VirtualBox runs.
 #[derive(Debug)]
 pub(super) struct VirtualBoxMachines;
@@ -27,7 +24,6 @@ impl From<VirtualMachine> for FoundMachine {
     fn from(machine: VirtualMachine) -> Self {
         let folder = PathBuf::from(machine.label("folder"));
         Self {
-            provider: WORD,
             name: machine.label("machine").to_owned(),
             server: machine.label("server").to_owned(),
             provider: "virtualbox",
@@ -41,7 +37,7 @@ impl From<VirtualMachine> for FoundMachine {
 
 impl MachineProvider for VirtualBoxMachines {
     fn word(&self) -> &'static str {
-        WORD
+        "virtualbox"
     }
 
     fn runs_baked_images(&self) -> bool {
@@ -221,7 +217,6 @@ fn noted(projects: &LabProjects) -> Vec<FoundMachine> {
                 continue;
             };
             found.push(FoundMachine {
-                provider: WORD,
                 name: entry.file_name().to_string_lossy().into_owned(),
                 server: server.clone(),
                 provider: "virtualbox",
