@@ -2,14 +2,16 @@
 
 mod etcd;
 mod machine_list;
+mod pace;
 
 use std::net::Ipv4Addr;
 
 use caravan_lab::{Lab, Machine, PodNetwork, Provider, Role, ports};
 use serde::Serialize;
 
-use self::etcd::{EtcdFlags, EtcdTimers};
+use self::etcd::EtcdFlags;
 pub(crate) use self::machine_list::{MachineList, MachineLists};
+use self::pace::Pace;
 use crate::error::Error;
 use crate::key_files::{self, Material};
 use crate::settings::{Settings, Software};
@@ -86,8 +88,6 @@ struct Etcd {
     cluster_token: String,
     member_names: String,
     endpoints: MachineList<String>,
-    heartbeat_ms: u16,
-    election_ms: u16,
     corrupt_check: &'static str,
     progress_notify: &'static str,
 }
@@ -161,6 +161,7 @@ pub(crate) struct LabContext {
     haproxy_ca: &'static str,
     node_names: String,
     ports: Ports,
+    pace: Pace,
 }
 
 impl LabContext {
@@ -182,7 +183,6 @@ impl LabContext {
         };
         let members = lab.of_role(Role::Etcd);
         let member_names: Vec<_> = members.map(|member| member.name.as_str()).collect();
-        let timers = EtcdTimers::of(lab, settings);
         let flags = EtcdFlags::of(&software.etcd)?;
         let nodes = lab.machines().iter().filter(|it| it.role.is_node());
         let node_names: Vec<_> = nodes.map(|node| node.name.as_str()).collect();
@@ -238,8 +238,6 @@ impl LabContext {
                 endpoints: MachineList::of(lab.of_role(Role::Etcd), |member| {
                     lab.etcd_endpoint(member)
                 }),
-                heartbeat_ms: timers.heartbeat_ms,
-                election_ms: timers.election_ms,
                 corrupt_check: flags.corrupt_check,
                 progress_notify: flags.progress_notify,
             },
@@ -248,6 +246,7 @@ impl LabContext {
             haproxy_ca: key_files::BALANCERS_CA_FILE,
             node_names: node_names.join(" "),
             ports: PORTS,
+            pace: Pace::of(lab, settings),
         })
     }
 }

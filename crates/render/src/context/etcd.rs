@@ -1,39 +1,10 @@
-//! What of etcd's settings depends on the machines it runs on, and on its version.
+//! What of etcd's settings depends on its version.
 
 use std::str::FromStr;
 
-use caravan_lab::{EtcdVersion, Lab, Provider, Role};
+use caravan_lab::EtcdVersion;
 
 use crate::error::Error;
-use crate::settings::Settings;
-
-/// How etcd members find out that their leader is gone, in milliseconds.
-pub(super) struct EtcdTimers {
-    pub(super) heartbeat_ms: u16,
-    pub(super) election_ms: u16,
-}
-
-impl EtcdTimers {
-    /// The one place where they are decided: by how long a machine of this kind may be silent and well all the same. Members
-    /// must agree on them, so the slowest one decides.
-    pub(super) fn of(lab: &Lab, settings: &Settings) -> EtcdTimers {
-        let needed = |provider| match provider {
-            Provider::Docker => (100, 500),
-            Provider::VirtualBox => (200, 2000),
-            // It also emulates machines, where nothing better is at hand.
-            Provider::Libvirt => (500, 5000),
-        };
-        let members = lab.of_role(Role::Etcd);
-        let (heartbeat_ms, election_ms) = members
-            .map(|member| needed(settings.provider_of(member)))
-            .max()
-            .unwrap_or_else(|| needed(Provider::default()));
-        EtcdTimers {
-            heartbeat_ms,
-            election_ms,
-        }
-    }
-}
 
 /// Flags of etcd, without their dashes, whose names its versions do not agree on.
 pub(super) struct EtcdFlags {

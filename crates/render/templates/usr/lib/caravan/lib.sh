@@ -44,10 +44,10 @@ pause() {
 }
 
 # await PHASE SECONDS WHAT COMMAND...: runs COMMAND four times a second until it succeeds (EVERY=0.5 before it: twice);
-# says WHAT it waits for at once, then every ten seconds; after SECONDS it gives up, so that the unit shows as failed in
-# `systemctl status`.
+# says WHAT it waits for at once, then every ten seconds; after SECONDS, or more where machines are slow, it gives up, so
+# that the unit shows as failed in `systemctl status`.
 await() {
-    local phase=$1 limit=$2 what=$3 begun=$SECONDS next=0 waited
+    local phase=$1 limit=$(($2 * ${CARAVAN_PATIENCE:-1})) what=$3 begun=$SECONDS next=0 waited
     shift 3
     until "$@"; do
         waited=$((SECONDS - begun))
