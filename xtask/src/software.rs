@@ -1,7 +1,7 @@
 //! The bridge between `bundle` and the rest: which software machines run, and the image that has it.
 
 use caravan_bundle::machine_box::{self, BakedBox, BoxRecipe, Hypervisor};
-use caravan_bundle::{AddOn, Base, Bundle, BundleEvent, Cache, Network, Progress, SoftwareSource};
+use caravan_bundle::{AddOn, Bundle, BundleEvent, Cache, Network, Progress, Silent};
 use caravan_bundle::{add_on, image};
 use caravan_cluster::timeline::RUN;
 use caravan_host::Purpose;
@@ -49,47 +49,91 @@ pub(crate) fn image(
     yes: bool,
     screen: &Screen,
 ) -> Result<MachineImage, Error> {
-    let cache = environment::cache()?;
     let told = BundleProgress(screen);
-    let from = SoftwareSource::from(origin.source);
-    let settings = environment::download_settings();
-    let software = || -> Result<(Bundle, Option<AddOn>), Error> {
-        let bundle = caravan_bundle::ensure(&cache, minor, from, &settings, &told)?;
-        let add_on =
-            network.map(|network| add_on::ensure(&cache, minor, network, from, &settings, &told));
-        Ok((bundle, add_on.transpose()?))
+    let kit = Kit {
+        cache: environment::cache()?,
+        minor: minor.to_owned(),
+        network,
+        origin,
+        told: &told,
     };
-    let base = Base::from(origin.base);
+    if let Some(found) = kit.found_box(provider)? {
+        return Ok(of_box(found));
+    }
+    setup::ensure(kit.lacking()?, yes, screen)?;
+    let (bundle, add_on) = kit.software()?;
+    let docker = caravan_bundle::docker::find()?;
+    let base = origin.base.into();
     let Some(hypervisor) = hypervisor(provider) else {
-        setup::ensure(lacking(&cache, minor, network, origin)?, yes, screen)?;
-        let (bundle, add_on) = software()?;
-        let docker = caravan_bundle::docker::find()?;
-        let made = image::bake(&cache, &bundle, add_on.as_ref(), base, &docker, &told)?;
+        let made = image::bake(&kit.cache, &bundle, add_on.as_ref(), base, &docker, &told)?;
         return Ok(MachineImage::named(made));
     };
-    // Where a box is there, no engine is needed.
-    if has_software(&cache, minor, network, from)? {
-        let (bundle, add_on) = software()?;
-        let wanted = BoxRecipe {
-            bundle: &bundle,
-            add_on: add_on.as_ref(),
-            base,
-            hypervisor,
-        };
-        if let Some(found) = machine_box::find(&cache, &wanted, &told)? {
-            return Ok(of_box(found));
-        }
-    }
-    setup::ensure(lacking(&cache, minor, network, origin)?, yes, screen)?;
-    let (bundle, add_on) = software()?;
     let wanted = BoxRecipe {
         bundle: &bundle,
         add_on: add_on.as_ref(),
         base,
         hypervisor,
     };
-    let docker = caravan_bundle::docker::find()?;
-    Ok(of_box(machine_box::bake(&cache, &wanted, &docker, &told)?))
+    let made = machine_box::bake(&kit.cache, &wanted, &docker, &told)?;
+    Ok(of_box(made))
+}
+
+/// What machines are made from, and what of it the cache has.
+struct Kit<'a> {
+    cache: Cache,
+    minor: String,
+    network: Option<Network>,
+    origin: &'a Origin,
+    told: &'a dyn Progress,
+}
+
+impl Kit<'_> {
+    /// Bundle and add-on, made where they are not there.
+    fn software(&self) -> Result<(Bundle, Option<AddOn>), Error> {
+        let (from, settings) = (self.origin.source.into(), environment::download_settings());
+        let (cache, minor) = (&self.cache, &self.minor);
+        let bundle = caravan_bundle::ensure(cache, minor, from, &settings, self.told)?;
+        let add_on = self
+            .network
+            .map(|network| add_on::ensure(cache, minor, network, from, &settings, self.told));
+        Ok((bundle, add_on.transpose()?))
+    }
+
+    /// Whether they are there.
+    fn has_software(&self) -> Result<bool, Error> {
+        let from = self.origin.source.into();
+        let mut made = caravan_bundle::has_bundle(&self.cache, &self.minor, from)?;
+        if let Some(network) = self.network {
+            made &= add_on::is_made(&self.cache, &self.minor, network, from)?;
+        }
+        Ok(made)
+    }
+
+    /// The box of a provider with virtual machines, where it is there. No engine is asked.
+    fn found_box(&self, provider: Provider) -> Result<Option<BakedBox>, Error> {
+        let Some(hypervisor) = hypervisor(provider) else {
+            return Ok(None);
+        };
+        if !self.has_software()? {
+            return Ok(None);
+        }
+        let (bundle, add_on) = self.software()?;
+        let wanted = BoxRecipe {
+            bundle: &bundle,
+            add_on: add_on.as_ref(),
+            base: self.origin.base.into(),
+            hypervisor,
+        };
+        Ok(machine_box::find(&self.cache, &wanted, self.told)?)
+    }
+
+    /// What making an image or a box needs. Each half alone may be there: a bundle that was built or imported earlier says
+    /// nothing about the base system.
+    fn lacking(&self) -> Result<Purpose, Error> {
+        let (from, base) = (self.origin.source.into(), self.origin.base.into());
+        let system = caravan_bundle::has_base(&self.cache, base)?;
+        Ok(Purpose::making(from, base).less(self.has_software()?, system))
+    }
 }
 
 /// What runs a provider's virtual machines; `None` where its machines are containers.
@@ -125,46 +169,30 @@ pub(crate) fn image_for(
     image(&minor, network, provider, origin, yes, screen)
 }
 
-/// What running machines of a lab needs, and making what they run, where that is not made yet.
+/// What making what machines of a lab start from needs, for the `providers` whose images are not known: nothing where the
+/// cache has their boxes.
 ///
 /// # Errors
 ///
 /// [`Error::Bundle`] where nothing is pinned for this Kubernetes.
-pub(crate) fn purpose(lab: &Lab, origin: &Origin) -> Result<Purpose, Error> {
-    let network = network(lab.pod_network());
-    lacking(
-        &environment::cache()?,
-        &lab.kubernetes().to_string(),
-        network,
-        origin,
-    )
-}
-
-/// Each half alone may be there: a bundle that was built or imported earlier says nothing about the base system.
-fn lacking(
-    cache: &Cache,
-    minor: &str,
-    network: Option<Network>,
+pub(crate) fn purpose(
+    lab: &Lab,
+    providers: impl IntoIterator<Item = Provider>,
     origin: &Origin,
 ) -> Result<Purpose, Error> {
-    let from = SoftwareSource::from(origin.source);
-    let made = has_software(cache, minor, network, from)?;
-    let system = caravan_bundle::has_base(cache, origin.base.into())?;
-    Ok(Purpose::making(from, origin.base.into()).less(made, system))
-}
-
-/// Whether bundle and add-on are in the cache.
-fn has_software(
-    cache: &Cache,
-    minor: &str,
-    network: Option<Network>,
-    from: SoftwareSource,
-) -> Result<bool, Error> {
-    let mut made = caravan_bundle::has_bundle(cache, minor, from)?;
-    if let Some(network) = network {
-        made &= add_on::is_made(cache, minor, network, from)?;
+    let kit = Kit {
+        cache: environment::cache()?,
+        minor: lab.kubernetes().to_string(),
+        network: network(lab.pod_network()),
+        origin,
+        told: &Silent,
+    };
+    for provider in providers {
+        if kit.found_box(provider)?.is_none() {
+            return kit.lacking();
+        }
     }
-    Ok(made)
+    Ok(Purpose::default())
 }
 
 /// Shows on the screen what `bundle` tells.

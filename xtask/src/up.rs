@@ -119,7 +119,11 @@ fn preflight(
     // Where no machine can be yet, all that this run will need, so that it asks once.
     let purpose = match has_image || needs::all_met(running) {
         true => running,
-        false => running.and(software::purpose(lab, &flags.origin)?),
+        false => running.and(software::purpose(
+            lab,
+            choices.without_image(),
+            &flags.origin,
+        )?),
     };
     setup::ensure(purpose, flags.yes, screen)?;
     let plan = up.survey()?;
