@@ -5,6 +5,9 @@ mod listing;
 use caravan_bundle::{Bundle, Cache, add_on};
 use caravan_bundle::{docker, image, machine_box};
 use caravan_host::Purpose;
+use caravan_vagrant::Vagrant;
+use caravan_vagrant::libvirt::LibvirtMachines;
+use caravan_vagrant::virtualbox::VirtualBox;
 
 use crate::environment;
 use crate::error::Error;
@@ -129,6 +132,33 @@ fn prune(cache: &Cache, screen: &Screen) -> Result<(), Error> {
         let keep: Vec<String> = newest.chain(machine_box::tools(cache)?).collect();
         for name in image::prune(&docker, &keep)? {
             println!("{name}");
+        }
+    }
+    prune_boxes(cache)
+}
+
+/// What was made of boxes that are in the cache no more, where there is what made it: Vagrant's own copies, and what
+/// hypervisors were given. What a machine stands on stays.
+fn prune_boxes(cache: &Cache) -> Result<(), Error> {
+    let boxes = machine_box::list(cache)?;
+    let keep: Vec<String> = boxes.into_iter().map(|made| made.name).collect();
+    if let Ok(vagrant) = Vagrant::find() {
+        for added in vagrant.boxes(machine_box::NAME)? {
+            if !keep.contains(&added.name) && vagrant.remove_box(&added)? {
+                println!("{} ({})", added.name, added.provider);
+            }
+        }
+    }
+    if let Ok(virtualbox) = VirtualBox::find() {
+        for name in virtualbox.remove_masters(machine_box::NAME, &keep)? {
+            println!("{name}");
+        }
+    }
+    if let Ok(libvirt) = LibvirtMachines::find() {
+        match libvirt.remove_box_volumes() {
+            // It is installed, and nobody has it running.
+            Ok(()) | Err(caravan_vagrant::Error::LibvirtSilent { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -185,7 +185,12 @@ impl Vagrant {
 
     /// The one place where a Vagrant command is put together.
     pub(crate) fn create_call(&self, group: &Group, args: &[&str]) -> Call {
-        let call = scrubbed(self.program.call(args)).dir(group.dir());
+        self.call_in(group.dir(), args)
+    }
+
+    /// A command in the folder `dir`.
+    pub(crate) fn call_in(&self, dir: &Path, args: &[&str]) -> Call {
+        let call = scrubbed(self.program.call(args)).dir(dir);
         match &self.home {
             None => call,
             Some(home) => call

@@ -15,6 +15,7 @@
 //! Nothing here knows what a machine is for.
 
 mod at_work;
+mod boxes;
 mod error;
 mod group;
 mod installed;
@@ -29,6 +30,7 @@ pub mod ssh;
 pub mod virtualbox;
 
 pub use at_work::{AtWork, at_work};
+pub use boxes::AddedBox;
 pub use error::Error;
 pub use group::{Group, MachineState, MachineStatus, Up};
 pub use installed::{FLOOR, Vagrant, Version, users_home};

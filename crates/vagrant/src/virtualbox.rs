@@ -13,6 +13,7 @@ use caravan_process::{Output, Program, interrupt};
 
 use crate::{Error, MachineState, Version};
 
+mod masters;
 mod read;
 mod refusal;
 

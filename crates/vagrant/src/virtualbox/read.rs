@@ -51,6 +51,31 @@ pub(super) fn machine_info(said: &str) -> BTreeMap<&str, &str> {
         .collect()
 }
 
+/// The UUIDs of the disks that a machine has, of `showvminfo --machinereadable`.
+pub(super) fn disks(said: &str) -> Vec<String> {
+    machine_info(said)
+        .into_iter()
+        .filter(|(key, _)| key.contains("-ImageUUID-"))
+        .map(|(_, uuid)| uuid.to_owned())
+        .collect()
+}
+
+/// The disks of `list hdds` that stand on another, with that one.
+pub(super) fn parents(said: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut disk = "";
+    for (key, value) in said.lines().filter_map(|line| line.split_once(':')) {
+        match (key, value.trim()) {
+            ("UUID", uuid) => disk = uuid,
+            ("Parent UUID", parent) if parent != "base" => {
+                found.insert(disk.to_owned(), parent.to_owned());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// The interfaces of `list bridgedifs` or `list hostonlyifs`.
 pub(super) fn interfaces(said: &str) -> Vec<HostInterface> {
     records(said)
