@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use caravan_host::ranges::{self, Collision};
-use caravan_host::resolvers;
+use caravan_host::{bridges, resolvers};
 use caravan_lab::failure::Analysis;
 use caravan_lab::{Lab, LabChange, Provider};
 use caravan_lifecycle::{
@@ -17,7 +17,7 @@ use caravan_process::shell;
 use caravan_render::Settings;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::kubeconfig;
@@ -66,6 +66,18 @@ pub(crate) fn run(
     for collision in &collisions {
         let hint = collision.hint();
         screen.warn(&format!("{collision}\n  hint: {hint}"));
+    }
+    match bridges::check(&lab, |server| choices.provider(&server.name)) {
+        Ok(bare) => {
+            for bare in bare {
+                screen.warn(&format!("{bare}\n  hint: {}", bare.hint()));
+            }
+        }
+        // A plan may be of another computer's lab.
+        Err(error) => {
+            let hint = error.hint(TOOL).unwrap_or_default();
+            screen.warn(&format!("{error}\n  hint: {hint}"));
+        }
     }
     let there = there(&lab, &dir, &choices, screen)?;
     let edits = machines::deployed_lab(lab.name(), &dir)

@@ -4,7 +4,7 @@ mod closing;
 
 use caravan_cluster::timeline::PhaseOutcome;
 use caravan_cluster::verify::{Depth, Report};
-use caravan_host::{Purpose, needs, ranges, resolvers, room};
+use caravan_host::{Purpose, bridges, needs, ranges, resolvers, room};
 use caravan_lab::Lab;
 use caravan_lifecycle::up::{self, Up, UpOutcome, UpPlan, UpRequest};
 use caravan_lifecycle::{
@@ -112,6 +112,7 @@ fn preflight(
         Some(before) => before,
         None => LabChoices::settle(lab, &request.asked, None, false)?,
     };
+    tell_bridges(lab, &choices, screen)?;
     let has_image = !request.asked.images.is_empty() || choices.without_image().is_empty();
     let mut running = Purpose::running(choices.kinds_here(lab));
     // Only libvirt's part of Vagrant is a package of its own, and may lack where all else is here.
@@ -159,6 +160,14 @@ fn agree_to_loss(
         true => Error::interrupted(),
         false => lost.into(),
     })
+}
+
+/// Holds that the lab's bridges are here; tells of machines that this computer would not reach.
+fn tell_bridges(lab: &Lab, choices: &LabChoices, screen: &Screen) -> Result<(), Error> {
+    for bare in bridges::check(lab, |server| choices.provider(&server.name))? {
+        screen.warn(&format!("{bare}\n  hint: {}", bare.hint()));
+    }
+    Ok(())
 }
 
 /// Tells of this computer's resolvers and routes in the lab's ranges.

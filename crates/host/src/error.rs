@@ -4,11 +4,18 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::Cure;
+use crate::bridges::BridgeFault;
 
 /// Why this computer could not be made ready.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Bridges of a lab file that machines cannot be put on.
+    #[error("{}", told(faults))]
+    Bridges {
+        /// All of them.
+        faults: Vec<BridgeFault>,
+    },
     /// What `bundle` says of a compiler.
     #[error(transparent)]
     Bundle(#[from] caravan_bundle::Error),
@@ -126,6 +133,7 @@ impl Error {
     /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
+            Self::Bridges { faults } => faults.first().map(BridgeFault::hint),
             Self::Bundle(error) => error.hint(tool),
             Self::Process(error) => error.hint(tool),
             Self::CannotInstall { command, .. } => {
@@ -163,6 +171,11 @@ impl Error {
             Self::Interrupted | Self::Read { .. } | Self::Write { .. } => None,
         }
     }
+}
+
+fn told(faults: &[BridgeFault]) -> String {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
 }
 
 fn found(needs: &[UnfitNeed]) -> String {

@@ -7,6 +7,7 @@
 //! Nothing here prints or asks: [`SetupObserver`] is told and asked. Nothing here names the command that calls it either,
 //! so remedies that begin with it are the caller's: see [`Cure`] and [`Error::hint`].
 
+pub mod bridges;
 pub mod engine;
 mod error;
 pub mod findings;

@@ -330,6 +330,8 @@ impl Error {
         matches!(
             self,
             Self::ChosenOtherwise { .. }
+                | Self::ImageOfWhich { .. }
+                | Self::ProvidersApart { .. }
                 | Self::Faults(_)
                 | Self::LabFileGone { .. }
                 | Self::NoLabFile { .. }

@@ -8,6 +8,7 @@ mod interrupts;
 mod kubeconfig;
 mod lifecycle;
 mod losses;
+mod mixed;
 mod others;
 mod pod_networks;
 mod reading;

@@ -230,6 +230,7 @@ impl World {
             "CARAVAN_AIRGAP",
             "CARAVAN_PROVIDER",
             "CARAVAN_IMAGE",
+            "CARAVAN_EMULATED",
             "KUBECONFIG",
             "NO_COLOR",
         ] {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use caravan_bundle::{image, machine_box};
 use caravan_lab::Provider;
 use caravan_render::MachineImage;
+use caravan_vagrant::engine::{DockerMachines, on_bridge};
 
 use super::{Up, UpPlan, UpRequest};
 use crate::events::LifecycleWarning;
@@ -96,7 +97,18 @@ impl Up<'_> {
             .iter()
             .map(|machine| (machine.name.clone(), machine.ip))
             .collect();
-        let conflicts = providers.conflicts(lab.name(), lab.subnet(), &addresses)?;
+        let here = lab.servers().iter().filter(|it| it.host.is_none());
+        let bridges: BTreeSet<&str> = here.filter_map(|it| it.bridge.as_deref()).collect();
+        let mut conflicts = providers.conflicts(lab.name(), lab.subnet(), &addresses)?;
+        let shared = lab.shared_bridge();
+        let own: Vec<&str> = bridges.iter().copied().chain([shared.as_str()]).collect();
+        conflicts.retain(|conflict| !conflict.is_route_by(&own));
+        if !bridges.is_empty() && providers.kinds().contains(&Provider::Docker) {
+            let networks = DockerMachines::find()?.networks()?;
+            for bridge in bridges {
+                conflicts.extend(on_bridge(lab.name(), bridge, &networks));
+            }
+        }
         match conflicts.is_empty() {
             true => Ok(()),
             false => Err(Error::Conflicts { conflicts }),

@@ -24,6 +24,15 @@ pub enum Conflict {
         /// The container that has it.
         owner: String,
     },
+    /// Another network of the engine is on the lab's bridge.
+    Bridge {
+        /// The bridge.
+        bridge: String,
+        /// The network's name.
+        name: String,
+        /// The lab that the network belongs to, if any.
+        lab: Option<String>,
+    },
     /// A network of the engine, or of libvirt, overlaps.
     Network {
         /// Who has it.
@@ -99,6 +108,15 @@ impl fmt::Display for Conflict {
                 f,
                 "the address `{address}` of `{machine}` is taken by the container `{owner}`"
             ),
+            Self::Bridge { bridge, name, lab } => {
+                let of = lab.as_ref().map_or("the engine's".to_owned(), |lab| {
+                    format!("the lab `{lab}`'s")
+                });
+                write!(
+                    f,
+                    "{of} network `{name}` is on the bridge `{bridge}`, and the engine puts one network on a bridge"
+                )
+            }
             Self::Network {
                 subnet,
                 name,
@@ -135,6 +153,12 @@ impl Conflict {
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::Address { owner, .. } => Some(format!("`docker rm -f {owner}`, if it is yours")),
+            Self::Bridge { lab: Some(lab), .. } => Some(format!(
+                "`{tool} destroy {lab}`, or give one of the labs another `bridge`"
+            )),
+            Self::Bridge { name, .. } => Some(format!(
+                "`docker network rm {name}`, if nobody needs it, or give the lab another `bridge`"
+            )),
             Self::Network { lab: Some(lab), .. } => Some(format!(
                 "`{tool} destroy {lab}`, or give one of the labs another `subnet`"
             )),
@@ -149,6 +173,31 @@ impl Conflict {
             )),
         }
     }
+}
+
+impl Conflict {
+    /// Whether it is a route by one of `devices`: a bridge that the lab's machines are on leads to them as it should.
+    pub fn is_route_by(&self, devices: &[&str]) -> bool {
+        let Self::Route { route, .. } = self else {
+            return false;
+        };
+        let device = route.device.as_deref();
+        device.is_some_and(|device| devices.contains(&device))
+    }
+}
+
+/// The networks among `networks` that keep `lab` from the bridge called `bridge`.
+pub fn on_bridge(lab: &str, bridge: &str, networks: &[Network]) -> Vec<Conflict> {
+    let others = networks.iter().filter(|network| {
+        network.bridge.as_deref() == Some(bridge) && lab_of(network) != Some(lab)
+    });
+    others
+        .map(|network| Conflict::Bridge {
+            bridge: bridge.to_owned(),
+            name: network.name.clone(),
+            lab: lab_of(network).map(str::to_owned),
+        })
+        .collect()
 }
 
 /// What a lab wants.

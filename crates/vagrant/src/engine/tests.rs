@@ -74,3 +74,45 @@ fn what_overlaps_is_a_conflict() {
         ],
     );
 }
+
+#[test]
+fn an_engine_has_one_network_on_a_bridge() {
+    let told = |lab: &str, bridge: &str| -> Vec<String> {
+        let found = on_bridge(lab, bridge, &networks());
+        let line = |it: &Conflict| format!("{it}; {}", it.hint("caravan").expect("a hint"));
+        found.iter().map(line).collect()
+    };
+    let ours = networks()
+        .into_iter()
+        .find(|it| lab_of(it) == Some("sample"));
+    let bridge = ours.and_then(|it| it.bridge).expect("a bridge");
+    assert_eq!(told("sample", &bridge), [""; 0]);
+    assert_eq!(told("other", "br0"), [""; 0]);
+    assert_eq!(
+        told("other", &bridge),
+        [format!(
+            "the lab `sample`'s network `caravan-sample` is on the bridge `{bridge}`, and the engine puts one network on a \
+             bridge; `caravan destroy sample`, or give one of the labs another `bridge`"
+        )]
+    );
+    assert_eq!(
+        told("other", "docker0"),
+        [
+            "the engine's network `bridge` is on the bridge `docker0`, and the engine puts one network on a bridge; `docker \
+             network rm bridge`, if nobody needs it, or give the lab another `bridge`"
+        ]
+    );
+}
+
+#[test]
+fn the_route_by_a_labs_own_bridge_stands_in_nobodys_way() {
+    let routes = [
+        route("192.168.29.0/24", "br0", 254),
+        route("192.168.29.0/28", "tun0", 254),
+    ];
+    let mut found = conflicts(&wish("ha", "192.168.29.0/24"), &[], &networks(), &routes);
+    assert_eq!(found.len(), 2);
+    found.retain(|it| !it.is_route_by(&["br0", "br1"]));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].to_string().contains("`tun0`"), "{}", found[0]);
+}
