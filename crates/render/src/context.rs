@@ -30,10 +30,9 @@ fn mac(lab: &Lab, machine: &Machine, settings: &Settings) -> String {
 /// The match of nft for a machine's packets.
 fn from(lab: &Lab, machine: &Machine, settings: &Settings) -> String {
     let ip = machine.ip;
-    let is_virtual = settings.provider_of(machine).is_virtual();
     let bridge = lab.server(&machine.server).map(|it| it.bridge.is_some());
-    if is_virtual && bridge == Some(true) {
-        // A bridge to a wireless LAN puts its own hardware address in the place of all of them.
+    if settings.provider_of(machine) == Provider::VirtualBox && bridge == Some(true) {
+        // VirtualBox bridges to wireless LANs too, by its host's hardware address in the place of all of them.
         return format!("ip saddr {ip}");
     }
     format!("ip saddr {ip} ether saddr {}", mac(lab, machine, settings))

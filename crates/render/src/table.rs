@@ -63,6 +63,8 @@ pub(crate) enum On {
     VirtualNodes,
     /// Virtual machines without a way out of the lab.
     VirtualAirgap,
+    /// Machines without a way out whose network others share: by an interface of the hypervisor's, or by a bridge.
+    SharedAirgap,
 }
 
 impl On {
@@ -71,6 +73,7 @@ impl On {
             role,
             pod_network,
             is_virtual,
+            is_bridged,
             airgap,
         } = machine;
         match self {
@@ -82,6 +85,7 @@ impl On {
             On::Virtual => is_virtual,
             On::VirtualNodes => is_virtual && role.is_node(),
             On::VirtualAirgap => is_virtual && airgap,
+            On::SharedAirgap => (is_virtual || is_bridged) && airgap,
         }
     }
 }
@@ -93,6 +97,8 @@ pub(crate) struct MachineKind {
     pub(crate) pod_network: PodNetwork,
     /// False for containers.
     pub(crate) is_virtual: bool,
+    /// True on a bridge that the lab file names, which others may share.
+    pub(crate) is_bridged: bool,
     pub(crate) airgap: bool,
 }
 
@@ -102,6 +108,9 @@ impl MachineKind {
             role: machine.role,
             pod_network: lab.pod_network(),
             is_virtual: settings.provider_of(machine).is_virtual(),
+            is_bridged: lab
+                .server(&machine.server)
+                .is_some_and(|server| server.bridge.is_some()),
             airgap: settings.airgap,
         }
     }
@@ -200,7 +209,7 @@ const POD_NETWORK: &str =
 #[rustfmt::skip]
 pub(crate) const FILES: &[FileRow] = &[
     row!(fixed "etc/apt/apt.conf.d/99-caravan", 0o644, On::Virtual, "apt on virtual machines: nothing is fetched or upgraded by itself"),
-    row!(lab "etc/caravan/airgap.nft", 0o644, On::VirtualAirgap, "nft, by caravan-network on virtual machines of an airgapped lab: what may leave the machine"),
+    row!(lab "etc/caravan/airgap.nft", 0o644, On::SharedAirgap, "nft, by caravan-network in an airgapped lab, on virtual machines and on a bridge of the user's: what may leave the machine"),
     row!(SshKey "etc/caravan/authorized_keys", "the lab's ssh key; copied to the user vagrant, where it replaces Vagrant's published one"),
     row!(machine "etc/caravan/filter.nft", 0o644, ETCD, FILTER),
     row!(machine "etc/caravan/filter.nft" from "etc/caravan/filter-load-balancer.nft", 0o644, BALANCER, FILTER),
@@ -295,6 +304,7 @@ pub(crate) fn enabled_units(machine: MachineKind) -> Vec<&'static str> {
         role,
         pod_network,
         is_virtual,
+        is_bridged: _,
         airgap: _,
     } = machine;
     let mut units = vec!["caravan-bootstrap.service", "caravan-network.service"];

@@ -80,10 +80,16 @@ pub(super) fn leaked(text: &str) -> Option<u64> {
 
 /// No machine has a route to the world. Looked up, never dialled.
 pub(super) fn no_way_out(context: &Context) -> Result<Findings, String> {
-    Ok(context.judge_surveys(context.lab.machines(), judge_no_way_out))
+    let lab = &context.lab;
+    Ok(context.judge_surveys(lab.machines(), |machine, facts| {
+        let server = lab.server(&machine.server);
+        let is_bridged = server.is_some_and(|server| server.bridge.is_some());
+        judge_no_way_out(machine, is_bridged, facts)
+    }))
 }
 
-fn judge_no_way_out(machine: &Machine, facts: &Facts) -> Result<String, String> {
+/// `is_bridged` on a bridge that others may share.
+fn judge_no_way_out(machine: &Machine, is_bridged: bool, facts: &Facts) -> Result<String, String> {
     let name = &machine.name;
     match facts.get("default-routes") {
         Some([]) => {}
@@ -94,10 +100,10 @@ fn judge_no_way_out(machine: &Machine, facts: &Facts) -> Result<String, String> 
     if !way.contains("unreachable") {
         return Err(format!("{name} has a way out: {way}"));
     }
-    if limits::is_container(facts) {
+    if limits::is_container(facts) && !is_bridged {
         return Ok(format!("{name}: {way}"));
     }
-    // A virtual machine has an interface of the hypervisor's, by which a route may come back.
+    // Others share its network, or one of its networks, by which a route may come back.
     let filter = facts.text("airgap-filter");
     for hook in ["hook output", "hook forward"] {
         let drops =
@@ -158,7 +164,10 @@ mod tests {
     #[test]
     fn ways_out() {
         let lab = lab("ha");
-        let judge = |text: &str| judge_no_way_out(lab.first_master(), &Facts::parse(text)).is_ok();
+        let judge_on = |is_bridged, text: &str| {
+            judge_no_way_out(lab.first_master(), is_bridged, &Facts::parse(text)).is_ok()
+        };
+        let judge = |text: &str| judge_on(false, text);
         let good = "@@ default-routes\n@@ way-out\nRTNETLINK answers: Network is unreachable\n@@ virtualization\ndocker\n";
         assert!(judge(good));
         assert!(!judge(
@@ -176,6 +185,9 @@ mod tests {
             good.replace("docker", "none")
         );
         assert!(judge(&virtual_machine));
+        // And so has a container on a bridge that others may share.
+        assert!(!judge_on(true, good));
+        assert!(judge_on(true, &virtual_machine.replace("none", "docker")));
         for (from, to) in [
             ("hook forward", "hook input"),
             (

@@ -135,6 +135,7 @@ fn virtual_machines_files() {
     let external = labs::lab("external-etcd");
     let docker = labs::settings(Provider::Docker);
     let libvirt = labs::settings(Provider::Libvirt);
+    let virtualbox = labs::settings(Provider::VirtualBox);
     let with_a_way_out = Settings {
         airgap: false,
         nameservers: vec!["10.9.8.7".parse().unwrap()],
@@ -154,8 +155,21 @@ fn virtual_machines_files() {
         };
         format!("10.20.30.{place}")
     });
+    let bridged = labs::parse(
+        "ha",
+        &labs::source("ha").replace(
+            "[servers.server1]\n[servers.server2]\n",
+            "[servers.server1]\nbridge = \"br0\"\n[servers.server2]\nbridge = \"br0\"\n",
+        ),
+    );
     type Side<'a> = (&'a Lab, &'a Settings);
-    let cases: [(&str, Side, Side); 5] = [
+    let cases: [(&str, Side, Side); 7] = [
+        ("docker-on-a-bridge", (&ha, &docker), (&bridged, &docker)),
+        (
+            "virtualbox-on-a-bridge",
+            (&ha, &virtualbox),
+            (&bridged, &virtualbox),
+        ),
         ("libvirt", (&ha, &docker), (&ha, &libvirt)),
         (
             "libvirt-with-a-way-out",

@@ -11,3 +11,4 @@ mod scale;
 mod scripts;
 mod trust;
 mod virtualbox;
+mod vm_compat;

@@ -208,3 +208,67 @@ fn scripts_name_no_port_but_those_of_labs() {
     }
     assert!(all.len() >= 6, "{all:?}");
 }
+
+/// What the bootstrap says of programs that its machine's image lacks, with `there` on the search path.
+fn lacking(role: &str, there: &[&str]) -> Option<String> {
+    let bash = checker("bash")?;
+    let text = include_str!("../../templates/usr/lib/caravan/bootstrap");
+    let start = text.find("# Programs come with").unwrap();
+    let end = text.find("# Without its routes").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for program in there {
+        let path = folder.path().join(program);
+        std::fs::write(&path, "").unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, executable).unwrap();
+    }
+    let script = format!("fail() {{ echo \"$*\"; }}\n{}", &text[start..end]);
+    let output = bash
+        .call(["-c", &script])
+        .env("PATH", folder.path())
+        .env("CARAVAN_ROLE", role)
+        .output()
+        .unwrap();
+    assert!(output.success(), "{output:#?}");
+    Some(output.stdout)
+}
+
+#[test]
+fn programs_that_an_image_lacks_are_named() {
+    let common = ["ip", "nft", "curl"];
+    let with = |own: &[&'static str]| [&common[..], own].concat();
+    for (role, own) in [
+        ("etcd", &["etcd", "etcdctl"][..]),
+        ("load-balancer", &["haproxy", "keepalived"]),
+        (
+            "worker",
+            &[
+                "containerd",
+                "runc",
+                "kubelet",
+                "kubeadm",
+                "kubectl",
+                "bridge",
+                "modprobe",
+            ],
+        ),
+    ] {
+        let Some(said) = lacking(role, &with(own)) else {
+            return;
+        };
+        assert_eq!(said, "", "{role}");
+        let said = lacking(role, &with(&own[1..])).unwrap();
+        assert!(
+            said.starts_with(&format!(
+                "prepare the image of this machine lacks {}:",
+                own[0]
+            )),
+            "{said}"
+        );
+    }
+    let said = lacking("etcd", &[]).unwrap();
+    assert!(
+        said.contains("lacks ip nft curl etcd etcdctl: name one"),
+        "{said}"
+    );
+}
