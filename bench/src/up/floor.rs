@@ -79,18 +79,36 @@ fn choices(flags: &Flags, bare: &Lab, bench: &Bench) -> Result<LabChoices, Error
         let Entry::Vacant(image) = choices.images.entry(provider) else {
             continue;
         };
-        if provider != Provider::Docker {
-            return Err(LabError::NoBox { provider }.into());
-        }
         let minor = bare.kubernetes().to_string();
         let network = software::network(bare.pod_network());
         let mut words = vec!["bake", "--kubernetes", minor.as_str()];
+        words.extend(["--provider", provider.word()]);
         words.extend(network.iter().flat_map(|it| ["--pod-network", it.as_str()]));
         words.extend(flags.origin());
         let made = bench.tool.answer(bench.tool.call(words))?;
-        image.insert(MachineImage::named(made));
+        let url = match provider {
+            Provider::Docker => None,
+            Provider::Libvirt | Provider::VirtualBox => box_url(&made, bench)?,
+        };
+        image.insert(MachineImage { name: made, url });
     }
     Ok(choices)
+}
+
+/// Where Vagrant finds a box of the cache.
+fn box_url(name: &str, bench: &Bench) -> Result<Option<String>, Error> {
+    let said = bench
+        .tool
+        .answer(bench.tool.call(["bundle", "list", "--json"]))?;
+    Ok(url_in(&said, name))
+}
+
+/// The address of a box, as `bundle list --json` has it.
+fn url_in(listing: &str, name: &str) -> Option<String> {
+    let listing: serde_json::Value = serde_json::from_str(listing).ok()?;
+    let boxes = listing.get("boxes")?.as_array()?;
+    let found = boxes.iter().find(|it| it["name"] == name)?;
+    Some(found["url"].as_str()?.to_owned())
 }
 
 /// The addresses are those of the lab itself, which nobody else may have.
@@ -181,6 +199,15 @@ mod tests {
     use caravan_lifecycle::{ChoiceRequest, ImageRequest, machines};
 
     use super::*;
+
+    #[test]
+    fn a_box_is_found_where_the_listing_has_it() {
+        let listing = r#"{"bundles": [], "add_ons": [], "boxes": [
+            {"name": "caravan-machine-0a-amd64", "url": "file:///cache/boxes/0a/box.json"}]}"#;
+        let url = url_in(listing, "caravan-machine-0a-amd64");
+        assert_eq!(url.as_deref(), Some("file:///cache/boxes/0a/box.json"));
+        assert_eq!(url_in(listing, "another"), None);
+    }
 
     #[test]
     fn bare_machines_are_the_labs_with_nothing_to_do() {

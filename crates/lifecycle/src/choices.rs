@@ -227,12 +227,9 @@ impl LabChoices {
         }
     }
 
-    /// What runs machines of the lab and has no image yet, where one can be baked. Of a provider without baked images, the
-    /// user names one.
+    /// What runs machines of the lab and has no image yet: one is baked.
     pub fn without_image(&self) -> Vec<Provider> {
-        let lacks = |kind: &Provider| {
-            !self.images.contains_key(kind) && machines::provider(*kind).runs_baked_images()
-        };
+        let lacks = |kind: &Provider| !self.images.contains_key(kind);
         self.kinds().into_iter().filter(lacks).collect()
     }
 

@@ -148,12 +148,6 @@ pub enum Error {
         /// The machines.
         machines: Vec<String>,
     },
-    /// There is no machine image for virtual machines.
-    #[error("there is no baked box for `{provider}`")]
-    NoBox {
-        /// The provider.
-        provider: Provider,
-    },
     /// No network of this computer is the lab's.
     #[error("no network of this computer has `{subnet}`: no machine of lab `{lab}` runs here")]
     NotNear {

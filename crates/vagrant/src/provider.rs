@@ -110,9 +110,6 @@ pub trait MachineProvider: Send + Sync {
     /// Vagrant's word for it, such as `docker`.
     fn word(&self) -> &'static str;
 
-    /// Whether its machines run images that are baked on this computer; else each is one that the user names.
-    fn runs_baked_images(&self) -> bool;
-
     /// The Vagrant that starts its machines.
     ///
     /// # Errors

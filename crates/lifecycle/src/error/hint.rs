@@ -58,11 +58,6 @@ impl Error {
                 "`cd {} && {tool} destroy {lab}`, or give the lab here another name and `subnet`",
                 shell::path(workspace)
             )),
-            Self::NoBox { .. } => Some(
-                "`--provider docker` needs no box; with `--image BOX` a box of your own is used, which must hold the \
-                 software"
-                    .to_owned(),
-            ),
             Self::Strangers { lab, .. } => Some(format!(
                 "`{tool} destroy {lab}` removes them; nobody has their keys any more"
             )),

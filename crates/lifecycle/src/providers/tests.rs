@@ -47,10 +47,6 @@ impl MachineProvider for Noting {
         self.word
     }
 
-    fn runs_baked_images(&self) -> bool {
-        true
-    }
-
     fn vagrant(&self, _: &LabProjects) -> Result<Vagrant, VagrantError> {
         unreachable!("no machine is started")
     }

@@ -17,7 +17,7 @@ impl Up<'_> {
     /// # Errors
     ///
     /// One for each thing that stands in the way: [`Error::MadeElsewhere`], [`Error::Strangers`], [`Error::Edited`],
-    /// [`Error::ChosenOtherwise`], [`Error::NoBox`], [`Error::Conflicts`]. A lost cluster is none: see [`UpPlan::lost`].
+    /// [`Error::ChosenOtherwise`], [`Error::Conflicts`]. A lost cluster is none: see [`UpPlan::lost`].
     pub fn survey(&self) -> Result<UpPlan, Error> {
         let UpRequest { lab, dir, .. } = *self.request;
         let before = LabChoices::read(dir)?;
@@ -38,7 +38,7 @@ impl Up<'_> {
         let mut choices = LabChoices::settle(lab, asked, before, made)?;
         let resolvers = choices.nameservers.clone();
         choices.take_resolvers(&self.request.resolvers);
-        hold_images(&mut choices)?;
+        drop_lost_images(&mut choices)?;
         let todo: Vec<String> = self
             .request
             .wanted
@@ -116,16 +116,13 @@ impl Up<'_> {
     }
 }
 
-/// What can be baked and is gone has to be made again; what cannot be must be there.
-fn hold_images(choices: &mut LabChoices) -> Result<(), Error> {
+/// What was baked and is gone has to be made again.
+fn drop_lost_images(choices: &mut LabChoices) -> Result<(), Error> {
     for kind in choices.kinds() {
-        let is_baked = machines::provider(kind).runs_baked_images();
-        match choices.images.get(&kind) {
-            None if !is_baked => return Err(Error::NoBox { provider: kind }),
-            Some(image) if is_baked && is_lost(kind, image)? => {
-                choices.images.remove(&kind);
-            }
-            _ => {}
+        if let Some(image) = choices.images.get(&kind)
+            && is_lost(kind, image)?
+        {
+            choices.images.remove(&kind);
         }
     }
     Ok(())

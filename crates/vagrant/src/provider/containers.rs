@@ -33,10 +33,6 @@ impl MachineProvider for Containers {
         "docker"
     }
 
-    fn runs_baked_images(&self) -> bool {
-        true
-    }
-
     /// Containers need no plugin and no box, so what the user keeps for projects of their own takes no part.
     fn vagrant(&self, projects: &LabProjects) -> Result<Vagrant, Error> {
         Vagrant::find()?.apart(&projects.vagrant_home)

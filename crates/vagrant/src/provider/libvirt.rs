@@ -34,10 +34,6 @@ impl MachineProvider for Libvirt {
         "libvirt"
     }
 
-    fn runs_baked_images(&self) -> bool {
-        true
-    }
-
     /// Its plugin is the user's, and so is the folder that boxes lie in.
     fn vagrant(&self, _projects: &LabProjects) -> Result<Vagrant, Error> {
         Vagrant::find()

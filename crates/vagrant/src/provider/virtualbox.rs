@@ -40,10 +40,6 @@ impl MachineProvider for VirtualBoxMachines {
         "virtualbox"
     }
 
-    fn runs_baked_images(&self) -> bool {
-        true
-    }
-
     /// Its boxes are the user's, and the masters of their clones with them.
     fn vagrant(&self, _projects: &LabProjects) -> Result<Vagrant, Error> {
         Vagrant::find()
