@@ -31,21 +31,27 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
             .ok()
             .flatten();
         match chosen {
-            Some(choices) => LabProviders::of(lab, &choices).kinds(),
-            None => LabProviders::of_file(lab).kinds(),
+            Some(choices) => LabProviders::of(lab, &choices),
+            None => LabProviders::of_file(lab),
         }
     });
+    let kinds = providers.as_ref().map(LabProviders::kinds);
+    let virtualbox = match (&lab, &providers) {
+        (Some(lab), Some(providers)) => providers.servers_here(lab, Provider::VirtualBox),
+        _ => Vec::new(),
+    };
     let asked = lab
         .as_ref()
-        .zip(providers.as_ref())
+        .zip(kinds.as_ref())
         .map(|(lab, providers)| LabInQuestion {
             lab,
             providers,
+            virtualbox: &virtualbox,
             was_made: workspace.state(lab.name()).choices().is_file(),
         });
     let (source, base) = (flags.origin.source, flags.origin.base);
-    let running = Purpose::running(match &providers {
-        Some(providers) => providers.clone(),
+    let running = Purpose::running(match &kinds {
+        Some(kinds) => kinds.clone(),
         None => BTreeSet::from([Provider::default()]),
     });
     let purpose = running.and(Purpose::making(source.into(), base.into()));

@@ -4,11 +4,11 @@ mod closing;
 
 use caravan_cluster::timeline::PhaseOutcome;
 use caravan_cluster::verify::{Depth, Report};
-use caravan_host::{Purpose, bridges, needs, ranges, resolvers, room};
-use caravan_lab::Lab;
+use caravan_host::{Purpose, bridges, needs, ranges, resolvers, room, virtualbox};
+use caravan_lab::{Lab, Provider, Server};
 use caravan_lifecycle::up::{self, Up, UpOutcome, UpPlan, UpRequest};
 use caravan_lifecycle::{
-    Keys, LabChoices, LabLock, LabRun, Workspace, outcome_of, vagrant_at_work,
+    Keys, LabChoices, LabLock, LabProviders, LabRun, Workspace, outcome_of, vagrant_at_work,
 };
 use caravan_process::interrupt;
 
@@ -108,6 +108,17 @@ fn preflight(
     let UpRequest { lab, dir, .. } = *request;
     up::hold_here(lab, request.wanted)?;
     let before = LabChoices::read(dir)?;
+    let by_virtualbox = |choices: &LabChoices| {
+        LabProviders::of(lab, choices).servers_here(lab, Provider::VirtualBox)
+    };
+    // Whoever runs its machines is asked for them soon; what is asked for now may be refused before it matters.
+    let asked_soon = match &before {
+        Some(before) => before.clone(),
+        None => LabChoices::settle(lab, &request.asked, None, false)?,
+    };
+    if !by_virtualbox(&asked_soon).is_empty() {
+        virtualbox::hold_installed()?;
+    }
     let choices = match before.filter(|_| request.asked.says_nothing_of_providers()) {
         Some(before) => before,
         None => LabChoices::settle(lab, &request.asked, None, false)?,
@@ -132,6 +143,13 @@ fn preflight(
         agree_to_loss(flags, lost, screen)?;
     }
     if !plan.todo.is_empty() {
+        let is_asked = |server: &Server| {
+            let mut todo = plan.todo.iter().filter_map(|name| lab.machine(name));
+            todo.any(|machine| machine.server == server.name)
+        };
+        let mut servers = by_virtualbox(&plan.choices);
+        servers.retain(|server| is_asked(server));
+        virtualbox::hold(lab, &servers)?;
         for scarce in room::check(lab, &plan.choices.kinds_here(lab), dir.root())? {
             screen.warn(&scarce.text(doctor::COMMANDS));
         }

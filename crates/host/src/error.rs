@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::Cure;
 use crate::bridges::BridgeFault;
+use crate::virtualbox::VirtualBoxFault;
 
 /// Why this computer could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,12 @@ pub enum Error {
         /// Each need that is not met.
         needs: Vec<UnfitNeed>,
     },
+    /// VirtualBox, as it is here, cannot run the lab's machines.
+    #[error("{}", all(faults))]
+    VirtualBox {
+        /// All that keeps it from that.
+        faults: Vec<VirtualBoxFault>,
+    },
     /// A file or folder cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write {
@@ -160,14 +167,10 @@ impl Error {
             Self::NoPackage { pages, .. } => Some(format!("install it by hand: {pages}")),
             Self::Unfit { needs } => {
                 let setup = format!("{tool} setup");
-                let mut remedies: Vec<String> = Vec::new();
-                for remedy in needs.iter().map(|need| need.cure.text(&setup)) {
-                    if !remedies.contains(&remedy) {
-                        remedies.push(remedy);
-                    }
-                }
-                Some(remedies.join("; "))
+                let remedies: Vec<String> = needs.iter().map(|it| it.cure.text(&setup)).collect();
+                Some(all_of(remedies.iter().map(String::as_str)))
             }
+            Self::VirtualBox { faults } => Some(all_of(faults.iter().map(|it| it.remedy.as_str()))),
             Self::Interrupted | Self::Read { .. } | Self::Write { .. } => None,
         }
     }
@@ -184,6 +187,22 @@ fn found(needs: &[UnfitNeed]) -> String {
         .map(|need| format!("{}: {}", need.name, need.found))
         .collect();
     lines.join("\n")
+}
+
+fn all(faults: &[VirtualBoxFault]) -> String {
+    let lines: Vec<&str> = faults.iter().map(|fault| fault.found.as_str()).collect();
+    lines.join("\n")
+}
+
+/// Each remedy once.
+fn all_of<'a>(remedies: impl Iterator<Item = &'a str>) -> String {
+    let mut each: Vec<&str> = Vec::new();
+    for remedy in remedies {
+        if !each.contains(&remedy) {
+            each.push(remedy);
+        }
+    }
+    each.join("; ")
 }
 
 fn indented(lines: &[String]) -> String {

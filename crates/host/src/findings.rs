@@ -3,12 +3,13 @@
 mod engine;
 mod programs;
 mod ranges;
+mod virtualbox;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use caravan_lab::{Lab, Provider};
+use caravan_lab::{Lab, Provider, Server};
 use serde::Serialize;
 
 pub use self::engine::{FullDisk, check_kernel, engine_info, full_disk};
@@ -59,6 +60,8 @@ pub struct LabInQuestion<'a> {
     pub lab: &'a Lab,
     /// What runs its machines.
     pub providers: &'a BTreeSet<Provider>,
+    /// The servers on this computer whose machines VirtualBox runs.
+    pub virtualbox: &'a [&'a Server],
     /// Whether machines of it may exist here, and with them a network of its own.
     pub was_made: bool,
 }
@@ -79,9 +82,11 @@ pub fn findings(
     if let Some(LabInQuestion {
         lab,
         providers,
+        virtualbox,
         was_made,
     }) = lab
     {
+        findings.extend(virtualbox::findings(lab, virtualbox));
         findings.extend(ranges::findings(lab, providers, was_made));
     }
     findings.push(memory(lab.map(|it| it.lab)));

@@ -22,6 +22,7 @@ pub mod ranges;
 pub mod resolvers;
 pub mod room;
 pub mod setup;
+pub mod virtualbox;
 
 pub use error::{Error, UnfitNeed};
 pub use needs::{NEEDS, Need, Purpose, When};

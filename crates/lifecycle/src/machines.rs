@@ -1,6 +1,6 @@
 //! Which machines of a lab there are, and whose they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -100,6 +100,18 @@ pub fn labs() -> Result<Vec<String>, Error> {
 /// As [`labs`].
 pub fn labs_with_data() -> Result<Vec<String>, Error> {
     of_all(|provider| provider.labs_with_data())
+}
+
+/// What has something on this computer that carries the label of the lab called `lab`. One that does not answer has nothing.
+pub(crate) fn kinds_with(lab: &str) -> BTreeSet<Provider> {
+    let has_any = |kind: &Provider| {
+        let labs = provider(*kind).labs_with_data();
+        labs.is_ok_and(|labs| labs.iter().any(|it| it == lab)) || {
+            let labs = provider(*kind).labs();
+            labs.is_ok_and(|labs| labs.iter().any(|it| it == lab))
+        }
+    };
+    Provider::ALL.into_iter().filter(has_any).collect()
 }
 
 fn of_all(

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
-use caravan_lab::{Ipv4Net, Lab, Provider};
+use caravan_lab::{Ipv4Net, Lab, Provider, Server};
 use caravan_vagrant::engine::{Conflict, Removed, Volume};
 use caravan_vagrant::provider::{FoundMachine, LabProjects, LineListener, MachineProvider};
 
@@ -46,16 +46,28 @@ impl LabProviders {
 
     /// Those that a lab's file asks for, on this computer.
     pub fn of_file(lab: &Lab) -> Self {
+        Self::of_file_and(lab, &BTreeSet::new())
+    }
+
+    /// Those that a lab's file asks for, on this computer, and others that have something of it all the same.
+    pub(crate) fn of_file_and(lab: &Lab, others: &BTreeSet<Provider>) -> Self {
         let servers = lab.servers().iter();
         let by_server: BTreeMap<_, _> = servers
             .map(|it| (it.name.clone(), lab.provider_of(it).unwrap_or_default()))
             .collect();
-        Self::new(kinds_here(lab, &by_server), by_server)
+        let mut kinds = kinds_here(lab, &by_server);
+        kinds.extend(others);
+        Self::new(kinds, by_server)
     }
 
     /// One for all servers.
     pub fn one(kind: Provider) -> Self {
-        Self::new([kind].into(), BTreeMap::new())
+        Self::of_kinds([kind].into())
+    }
+
+    /// These, of a lab of which no file tells; the usual one where there are none.
+    pub(crate) fn of_kinds(kinds: BTreeSet<Provider>) -> Self {
+        Self::new(kinds, BTreeMap::new())
     }
 
     fn new(mut kinds: BTreeSet<Provider>, by_server: BTreeMap<String, Provider>) -> Self {
@@ -72,6 +84,15 @@ impl LabProviders {
     /// What runs machines of the lab.
     pub fn kinds(&self) -> BTreeSet<Provider> {
         self.all.iter().map(|(kind, _)| *kind).collect()
+    }
+
+    /// The servers on this computer whose machines `kind` runs, in the order of the file; those that have any.
+    pub fn servers_here<'a>(&self, lab: &'a Lab, kind: Provider) -> Vec<&'a Server> {
+        let servers = lab.servers().iter().filter(|it| it.host.is_none());
+        let servers = servers.filter(|it| self.by_server.get(&it.name) == Some(&kind));
+        servers
+            .filter(|it| lab.machines_on(it).next().is_some())
+            .collect()
     }
 
     /// What runs the machines of the server called `server`.

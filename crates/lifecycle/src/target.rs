@@ -1,5 +1,8 @@
 //! Which lab a verb is about, and how its machines are reached.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
 use caravan_lab::{Lab, Machine, Provider};
 use caravan_vagrant::engine::Volume;
 use caravan_vagrant::provider::FoundMachine;
@@ -18,6 +21,8 @@ pub struct LabTarget {
     pub choices: Option<LabChoices>,
     /// The lab as its machines were made from it, else as its file says now.
     lab: Option<Lab>,
+    /// What has something that carries the lab's label, asked once and only where nothing was chosen.
+    labelled: OnceCell<BTreeSet<Provider>>,
 }
 
 impl LabTarget {
@@ -45,6 +50,7 @@ impl LabTarget {
             name,
             dir,
             lab,
+            labelled: OnceCell::new(),
         })
     }
 
@@ -63,6 +69,7 @@ impl LabTarget {
             name: name.to_owned(),
             dir,
             lab: None,
+            labelled: OnceCell::new(),
         })
     }
 
@@ -82,13 +89,18 @@ impl LabTarget {
         self.lab.as_ref()
     }
 
-    /// What runs its machines: what was chosen when they were made, else what its file says.
+    /// What runs its machines: what was chosen when they were made, else what its file says and what has machines with its
+    /// label, which may be all that is left of it.
     pub fn providers(&self) -> LabProviders {
+        let labelled = || {
+            self.labelled
+                .get_or_init(|| machines::kinds_with(&self.name))
+        };
         match (&self.lab, &self.choices) {
             (Some(lab), Some(choices)) => LabProviders::of(lab, choices),
             (None, Some(choices)) => LabProviders::of_choices(choices),
-            (Some(lab), None) => LabProviders::of_file(lab),
-            (None, None) => LabProviders::one(Provider::default()),
+            (Some(lab), None) => LabProviders::of_file_and(lab, labelled()),
+            (None, None) => LabProviders::of_kinds(labelled().clone()),
         }
     }
 

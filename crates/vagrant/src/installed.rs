@@ -47,6 +47,32 @@ fn provider_question(provider: &str) -> String {
     )
 }
 
+/// What a line begins with that says what Vagrant makes of the VirtualBox that is here.
+const VIRTUALBOX_ANSWER: &str = "caravan-virtualbox: ";
+
+/// A Vagrantfile that says whether Vagrant can use the VirtualBox that is here, or the class and the text of the error that
+/// it would give up with, and ends Vagrant before it begins anything.
+const VIRTUALBOX_QUESTION: &str = r##"Vagrant.plugin("2").manager.providers[:virtualbox]
+answer = begin
+  VagrantPlugins::ProviderVirtualBox::Provider.usable?(true)
+  "usable"
+rescue StandardError => error
+  "#{error.class} #{error.message.split.join(" ")}"
+end
+$stdout.puts "caravan-virtualbox: #{answer}"
+$stdout.flush
+exit!
+"##;
+
+/// What Vagrant says about a VirtualBox that it cannot use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfitVirtualBox {
+    /// The class of its error, such as `Vagrant::Errors::VirtualBoxInvalidVersion`.
+    pub class: String,
+    /// Its words, on one line.
+    pub text: String,
+}
+
 /// Vagrant, found and recent enough.
 #[derive(Debug, Clone)]
 pub struct Vagrant {
@@ -143,14 +169,36 @@ impl Vagrant {
         self.has_provider("libvirt", false)
     }
 
+    /// What keeps Vagrant from using the VirtualBox that is here, if anything does, by letting it look, which takes a second.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vagrant::docker_provider`].
+    pub fn virtualbox_trouble(&self) -> Result<Option<UnfitVirtualBox>, Error> {
+        let answer = self.answer(VIRTUALBOX_QUESTION, VIRTUALBOX_ANSWER, true)?;
+        Ok(answer.filter(|it| it != "usable").map(|answer| {
+            let (class, text) = answer.split_once(' ').unwrap_or((&answer, ""));
+            UnfitVirtualBox {
+                class: class.to_owned(),
+                text: text.to_owned(),
+            }
+        }))
+    }
+
     /// Whether it loads a provider, without what the user keeps for projects of their own where that is to be `apart`.
     fn has_provider(&self, provider: &str, apart: bool) -> Result<bool, Error> {
+        let answer = self.answer(&provider_question(provider), ANSWER, apart)?;
+        Ok(answer.is_some_and(|answer| answer == "true"))
+    }
+
+    /// What `question`, a Vagrantfile, says on a line that begins with `mark`; none where it says none and ends well.
+    fn answer(&self, question: &str, mark: &str, apart: bool) -> Result<Option<String>, Error> {
         let folder = tempfile::tempdir().map_err(|source| Error::File {
             path: std::env::temp_dir(),
             source,
         })?;
         let file = folder.path().join("Vagrantfile");
-        std::fs::write(&file, provider_question(provider)).map_err(|source| Error::File {
+        std::fs::write(&file, question).map_err(|source| Error::File {
             path: file.clone(),
             source,
         })?;
@@ -165,11 +213,11 @@ impl Vagrant {
         match output
             .stdout
             .lines()
-            .find_map(|line| line.strip_prefix(ANSWER))
+            .find_map(|line| line.strip_prefix(mark))
         {
-            Some(known) => Ok(known.trim() == "true"),
+            Some(answer) => Ok(Some(answer.trim().to_owned())),
             // Says why it does not work.
-            None => asked.run().map(|_| false).map_err(Error::from),
+            None => asked.run().map(|_| None).map_err(Error::from),
         }
     }
 
@@ -256,6 +304,16 @@ impl Version {
             minor,
             patch,
         }
+    }
+
+    /// The first of its numbers.
+    pub const fn major(self) -> u16 {
+        self.major
+    }
+
+    /// The second of its numbers.
+    pub const fn minor(self) -> u16 {
+        self.minor
     }
 
     /// Reads what `vagrant --version` prints, such as `Vagrant 2.3.4` or `Vagrant 2.4.1.dev`.

@@ -33,4 +33,4 @@ pub use at_work::{AtWork, at_work};
 pub use boxes::AddedBox;
 pub use error::Error;
 pub use group::{Group, MachineState, MachineStatus, Up};
-pub use installed::{FLOOR, Vagrant, Version, users_home};
+pub use installed::{FLOOR, UnfitVirtualBox, Vagrant, Version, users_home};

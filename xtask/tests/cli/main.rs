@@ -13,4 +13,5 @@ mod others;
 mod pod_networks;
 mod reading;
 mod setup;
+mod virtualbox;
 mod world;
