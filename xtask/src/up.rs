@@ -150,6 +150,14 @@ fn preflight(
         let mut servers = by_virtualbox(&plan.choices);
         servers.retain(|server| is_asked(server));
         virtualbox::hold(lab, &servers)?;
+        for kind in plan.choices.kinds_here(lab) {
+            let is_new = |name: &&String| {
+                let is_there = plan.found.iter().any(|it| it.name == **name);
+                let machine = lab.machine(name);
+                !is_there && machine.is_some_and(|it| plan.choices.provider(&it.server) == kind)
+            };
+            room::hold_disks(kind, plan.todo.iter().filter(is_new).count())?;
+        }
         for scarce in room::check(lab, &plan.choices.kinds_here(lab), dir.root())? {
             screen.warn(&scarce.text(doctor::COMMANDS));
         }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use caravan_lab::Provider;
+
 use crate::Cure;
 use crate::bridges::BridgeFault;
 use crate::virtualbox::VirtualBoxFault;
@@ -33,6 +35,23 @@ pub enum Error {
     Declined {
         /// What was asked for.
         what: String,
+    },
+    /// There is too little room for the disks of machines.
+    #[error(
+        "{count} new machines of `{provider}` need about {needed_mib} MiB on the disk of `{}`, and {free_mib} MiB are free there",
+        place.display()
+    )]
+    DisksTooSmall {
+        /// What is to run them.
+        provider: Provider,
+        /// How many are to be made.
+        count: usize,
+        /// The folder of their disks.
+        place: PathBuf,
+        /// What they need there, MiB.
+        needed_mib: u64,
+        /// What is free there, MiB.
+        free_mib: u64,
     },
     /// There is too little room for machines.
     #[error(
@@ -149,6 +168,20 @@ impl Error {
             Self::Declined { .. } => Some(
                 "answer `y` on a terminal, or run the same command with `--yes`".to_owned(),
             ),
+            Self::DisksTooSmall { provider, .. } => Some(match provider {
+                Provider::VirtualBox => format!(
+                    "free some space (`{tool} bundle prune`), or have new machines made elsewhere: `VBoxManage setproperty \
+                     machinefolder FOLDER`"
+                ),
+                Provider::Libvirt => format!(
+                    "free some space (`{tool} bundle prune`; `virsh vol-list default` shows disks), or give the pool `default` \
+                     another folder"
+                ),
+                Provider::Docker => format!(
+                    "free some space: `docker system df` shows what the engine holds, `{tool} bundle prune` removes what no lab \
+                     needs"
+                ),
+            }),
             Self::DiskFull { .. } => Some(format!(
                 "free some space (`{tool} bundle prune`), then run the same command again"
             )),

@@ -11,6 +11,57 @@ use crate::findings::{self, FullDisk, RemedyCommands};
 /// Below this much free disk nothing is begun: the engine would stop half way with a worse message.
 const LEAST_DISK_MIB: u64 = 1024;
 
+/// What a machine is given room for on its provider's disk, MiB: a margin, and no measure. A virtual machine's disk begins at 5
+/// MiB over its box; two segments of etcd's log are 64 MiB each, and a node's logs and journal come to some hundred.
+const DISK_PER_VIRTUAL_MACHINE_MIB: u64 = 512;
+
+/// What all virtual machines of a provider share, MiB: the box's disk, unpacked once (1,125 MiB as plain qcow2).
+const DISK_PER_BOX_MIB: u64 = 1280;
+
+/// The same for a container, whose image is in the engine already.
+const DISK_PER_CONTAINER_MIB: u64 = 256;
+
+/// Holds that the disks of `count` new machines of `kind` have room where its machines' disks lie. A provider that does not
+/// tell where they do is not asked further.
+///
+/// # Errors
+///
+/// [`Error::DisksTooSmall`].
+pub fn hold_disks(kind: Provider, count: usize) -> Result<(), Error> {
+    let provider = caravan_vagrant::provider::of(kind.word());
+    let Some(place) = provider.and_then(|it| it.disks().ok().flatten()) else {
+        return Ok(());
+    };
+    // The first machine may be what makes the folder.
+    let there = place.ancestors().find(|folder| folder.exists());
+    let Some(free_mib) = there.and_then(findings::free_disk_mib) else {
+        return Ok(());
+    };
+    let needed_mib = needed_mib(kind, count);
+    if free_mib >= needed_mib {
+        return Ok(());
+    }
+    Err(Error::DisksTooSmall {
+        provider: kind,
+        count,
+        place,
+        needed_mib,
+        free_mib,
+    })
+}
+
+/// What `count` new machines of `kind` need on its disk, MiB.
+fn needed_mib(kind: Provider, count: usize) -> u64 {
+    let count = count as u64;
+    match (kind, count) {
+        (_, 0) => 0,
+        (Provider::Docker, _) => count * DISK_PER_CONTAINER_MIB,
+        (Provider::Libvirt | Provider::VirtualBox, _) => {
+            DISK_PER_BOX_MIB + count * DISK_PER_VIRTUAL_MACHINE_MIB
+        }
+    }
+}
+
 /// What is scarce, and stops nothing yet.
 #[derive(Debug)]
 pub enum ScarceRoom {
@@ -71,4 +122,17 @@ pub fn check(
         });
     }
     Ok(scarce)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_is_unpacked_once() {
+        assert_eq!(needed_mib(Provider::Libvirt, 0), 0);
+        assert_eq!(needed_mib(Provider::Docker, 9), 2304);
+        assert_eq!(needed_mib(Provider::VirtualBox, 1), 1792);
+        assert_eq!(needed_mib(Provider::Libvirt, 9), 5888);
+    }
 }

@@ -218,6 +218,14 @@ pub trait MachineProvider: Send + Sync {
     fn note_removed(&self, projects: &LabProjects, machines: &[&FoundMachine])
     -> Result<(), Error>;
 
+    /// The folder on this computer that machines' disks lie in, or are made in; none where that cannot be told, or they lie on
+    /// another computer.
+    ///
+    /// # Errors
+    ///
+    /// As [`MachineProvider::machines`].
+    fn disks(&self) -> Result<Option<PathBuf>, Error>;
+
     /// Removes volumes by name, with all that is in them. No machine may use them.
     ///
     /// # Errors

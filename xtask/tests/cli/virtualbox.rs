@@ -136,6 +136,22 @@ fn a_range_that_virtualbox_refuses() {
 }
 
 #[test]
+fn a_disk_that_is_too_small_for_the_machines() {
+    if is_odd() {
+        return;
+    }
+    let world = world(|text| text);
+    // Nothing can be free there, and the folder is not made yet.
+    world.write("state/machine-folder", "/proc/VirtualBox VMs");
+    expect![[r#"
+        error: 3 new machines of `virtualbox` need about 2816 MiB on the disk of `/proc/VirtualBox VMs`, and 0 MiB are free there
+
+        hint: free some space (`cargo xtask bundle prune`), or have new machines made elsewhere: `VBoxManage setproperty machinefolder FOLDER`
+    "#]]
+    .assert_eq(&refused(&world));
+}
+
+#[test]
 fn bridges_that_are_none() {
     let bridged = |text: String| {
         text.replace(

@@ -1,5 +1,6 @@
 //! A lab of two providers, each of which writes down what it is asked.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
@@ -111,6 +112,10 @@ impl MachineProvider for Noting {
 
     fn note_removed(&self, _: &LabProjects, all: &[&FoundMachine]) -> Result<(), VagrantError> {
         self.note("note_removed", all)
+    }
+
+    fn disks(&self) -> Result<Option<PathBuf>, caravan_vagrant::Error> {
+        Ok(None)
     }
 
     fn remove_volumes(&self, names: &[&str]) -> Result<(), VagrantError> {

@@ -1,5 +1,7 @@
 //! Removing what carries a lab's label.
 
+use std::path::PathBuf;
+
 use super::{Domain, LibvirtMachines, PREFIX, is_gone};
 use crate::Error;
 use crate::engine::Removed;
@@ -83,6 +85,21 @@ impl LibvirtMachines {
             }
         }
         Ok(())
+    }
+
+    /// The folder of the pool that disks are made in; none where there is no pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Libvirt`], [`Error::Process`].
+    pub fn pool_folder(&self) -> Result<Option<PathBuf>, Error> {
+        let said = match self.ask(["pool-dumpxml", POOL]) {
+            Err(Error::Libvirt { said, .. }) if is_no_pool(&said) => return Ok(None),
+            said => said?,
+        };
+        let path = said.split_once("<path>").map(|(_, rest)| rest);
+        let path = path.and_then(|rest| rest.split_once("</path>"));
+        Ok(path.map(|(path, _)| PathBuf::from(path.trim())))
     }
 
     /// The names of the volumes in the pool; none where there is no pool, or it is not active.

@@ -2,8 +2,10 @@
 //! each project before it asks the engine for the same.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use caravan_docker::DockerCli;
 use ipnet::Ipv4Net;
 
 use super::{FoundMachine, LabProjects, LineListener, MachineProvider, in_projects};
@@ -106,6 +108,11 @@ impl MachineProvider for Containers {
         machines: &[&FoundMachine],
     ) -> Result<(), Error> {
         in_projects(projects, machines, notes::forget)
+    }
+
+    fn disks(&self) -> Result<Option<PathBuf>, Error> {
+        let info = DockerCli::find()?.info()?;
+        Ok(info.is_here().then_some(info.root))
     }
 
     fn remove_volumes(&self, names: &[&str]) -> Result<(), Error> {

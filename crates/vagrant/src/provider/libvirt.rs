@@ -2,6 +2,7 @@
 //! stops one machine after the other and needs its own notes for it.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
@@ -114,6 +115,10 @@ impl MachineProvider for Libvirt {
         machines: &[&FoundMachine],
     ) -> Result<(), Error> {
         in_projects(projects, machines, notes::forget)
+    }
+
+    fn disks(&self) -> Result<Option<PathBuf>, Error> {
+        LibvirtMachines::find()?.pool_folder()
     }
 
     fn remove_volumes(&self, _names: &[&str]) -> Result<(), Error> {

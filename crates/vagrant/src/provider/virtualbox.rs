@@ -164,6 +164,10 @@ impl MachineProvider for VirtualBoxMachines {
         in_projects(projects, machines, notes::forget)
     }
 
+    fn disks(&self) -> Result<Option<PathBuf>, Error> {
+        VirtualBox::find()?.machine_folder()
+    }
+
     fn remove_volumes(&self, _names: &[&str]) -> Result<(), Error> {
         Ok(())
     }
