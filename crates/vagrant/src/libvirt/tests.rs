@@ -272,6 +272,18 @@ fn volumes_of_boxes_go_with_the_last_machine_of_any_lab() {
 }
 
 #[test]
+fn where_disks_lie() {
+    let pool = "<pool type='dir'>\n  <name>default</name>\n  <target>\n    <path>/var/lib/libvirt/images</path>\n  </target>\n</pool>\n";
+    let fake = FakeVirsh::new(&[("pool-dumpxml", pool)]);
+    let folder = fake.libvirt().pool_folder().expect("it answers");
+    assert_eq!(folder, Some("/var/lib/libvirt/images".into()));
+    assert_eq!(fake.calls(), ["pool-dumpxml default"]);
+    let error = "error: failed to get pool 'default'\nerror: Storage pool not found: no storage pool with matching name 'default'\n";
+    fake.answer("pool-dumpxml.fails", error);
+    assert_eq!(fake.libvirt().pool_folder().expect("it answers"), None);
+}
+
+#[test]
 fn who_has_a_range() {
     let networks: Vec<LibvirtNetwork> = network::split(NETWORKS)
         .iter()
