@@ -1,8 +1,9 @@
-//! What software runs? Pins in, a content-addressed bundle and machine image out.
+//! What software runs? Pins in, a content-addressed bundle, machine image and box out.
 //!
 //! A [`Bundle`] holds every program and container image of a lab. [`ensure`] makes it once, from pinned downloads or
 //! from Go modules, and keeps it in the [`Cache`]; [`image::bake`] puts it over a base system as a machine image, once per
-//! content. Both tell a [`Progress`] where they stand and print nothing.
+//! content, and [`machine_box::bake`] makes a disk of that for virtual machines. All tell a [`Progress`] where they stand and
+//! print nothing.
 //!
 //! Nothing half made is ever seen: entries are made aside and renamed when whole, and what is damaged later is found
 //! before it is used. The pins are `artifacts.toml` and `go/`; the image's recipe is `image/`.

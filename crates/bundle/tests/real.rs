@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use caravan_bundle::docker;
+use caravan_bundle::machine_box::{self, BoxRecipe, Hypervisor};
 use caravan_bundle::{
     Base, Bundle, BundleEvent, Cache, DownloadSettings, Progress, Silent, SoftwareSource,
 };
@@ -68,6 +69,34 @@ fn a_bundle_is_built_and_baked() {
             .unwrap();
     println!("{:7.3} s  the same again", since.elapsed().as_secs_f64());
     assert_eq!(again, image);
+}
+
+#[test]
+#[ignore = "bakes boxes, or finds them in the user's own cache"]
+fn boxes_are_baked() {
+    let cache = users_cache();
+    let bundle = built(&cache, &Loud);
+    let engine = docker::find().unwrap();
+    for base in [Base::Debian12, Base::Debian13] {
+        for hypervisor in Hypervisor::ALL {
+            let wanted = BoxRecipe {
+                bundle: &bundle,
+                add_on: None,
+                base,
+                hypervisor,
+            };
+            let since = Instant::now();
+            let baked = machine_box::bake(&cache, &wanted, &engine, &Loud).unwrap();
+            println!(
+                "{:7.1} s  {} of {} MB for {hypervisor}",
+                since.elapsed().as_secs_f64(),
+                baked.name,
+                baked.size >> 20
+            );
+            let found = machine_box::find(&cache, &wanted, &Silent).unwrap();
+            assert_eq!(found, Some(baked));
+        }
+    }
 }
 
 /// Two builds in folders of their own. With `GOCACHE` set to an empty folder, the first of them compiles everything.
