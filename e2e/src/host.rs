@@ -131,6 +131,12 @@ pub struct Host {
     settings: Settings,
 }
 
+/// Chains that libvirt makes with its first network and keeps, empty, and the jumps into them.
+fn is_libvirts_frame(rule: &str) -> bool {
+    rule.starts_with("-N LIBVIRT_")
+        || (rule.contains(" -j LIBVIRT_") && !rule.starts_with("-A LIBVIRT_"))
+}
+
 impl Host {
     /// Looks.
     ///
@@ -160,15 +166,33 @@ impl Host {
             ("nat rules", "iptables", &["-t", "nat", "-S"]),
             ("filter rules", "iptables", &["-t", "filter", "-S"]),
         ];
+        let of_libvirt: [(&str, &str, &[&str]); 3] = [
+            ("domains", "virsh", &["list", "--all", "--name"]),
+            (
+                "libvirt's networks",
+                "virsh",
+                &["net-list", "--all", "--name"],
+            ),
+            ("disks", "virsh", &["vol-list", "default"]),
+        ];
+        let has_libvirt = Program::find("virsh").is_ok();
+        let asked = asked
+            .into_iter()
+            .chain(of_libvirt.into_iter().filter(|_| has_libvirt));
         let mut found = BTreeMap::new();
         for (name, program, args) in asked {
             let output = Program::find_also_in(program, &["/usr/sbin", "/sbin"])
-                .and_then(|program| program.call(args).run())
+                .and_then(|program| {
+                    program
+                        .call(args)
+                        .env("LIBVIRT_DEFAULT_URI", "qemu:///system")
+                        .run()
+                })
                 .unwrap_or_else(|error| panic!("{error}"));
             let mut lines: Vec<&str> = output.stdout.lines().map(str::trim).collect();
             // The engine lists in no fixed order, and its own bridge goes up and down with its containers.
             lines.sort_unstable();
-            lines.retain(|line| !line.contains("docker0"));
+            lines.retain(|line| !line.contains("docker0") && !is_libvirts_frame(line));
             found.insert(name, lines.join("\n"));
         }
         let labs = std::fs::read_dir(root.join(".lab"))

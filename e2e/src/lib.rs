@@ -8,6 +8,7 @@ mod leaks;
 mod relay;
 mod story;
 mod tool;
+mod writer;
 
 pub use asker::Asker;
 pub use balancers::{assert_a_removed_address_comes_back, assert_forged_adverts_are_refused};
@@ -18,3 +19,4 @@ pub use story::{
     assert_recorded, assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long,
 };
 pub use tool::{Ended, Tool};
+pub use writer::Writer;

@@ -3,6 +3,7 @@
 //! Distributions have it as one daemon, or as one for each of its parts, and start them by systemd when somebody asks.
 //! Where systemd is not process 1 they are started in the background by themselves, as the container engine is.
 
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ use crate::probe::{NeedState, SBIN, told};
 
 /// How long libvirt may take to answer after it was started.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The device by which programs use KVM.
+const KVM: &str = "/dev/kvm";
 
 /// What lacks where libvirt does not run and this user may not start it.
 const RUNNING_LIBVIRT: &str = "libvirt that runs";
@@ -144,8 +148,29 @@ pub fn start() -> Result<Option<String>, Error> {
     }
 }
 
+/// Gives the group `kvm` the device of KVM, as udev does, where nothing runs that would have done it.
+///
+/// libvirt looks again what QEMU can do, for seconds and at each question, while QEMU has KVM and the user that it runs as
+/// has not.
+fn open_kvm() -> Result<(), Error> {
+    let Ok(found) = std::fs::metadata(KVM) else {
+        return Ok(());
+    };
+    let is_closed = found.permissions().mode() & 0o060 == 0;
+    let has_group = std::fs::read_to_string("/etc/group")
+        .is_ok_and(|groups| groups.lines().any(|group| group.starts_with("kvm:")));
+    if !(found.file_type().is_char_device() && is_closed && has_group) {
+        return Ok(());
+    }
+    packages::run_as_root(
+        "a `/dev/kvm` that QEMU may use",
+        &[("chgrp", &["kvm", KVM]), ("chmod", &["g+rw", KVM])],
+    )
+}
+
 /// Starts the daemons in a session of their own, so that Ctrl-C here does not end them.
 fn start_daemons(libvirtd: &Program, virtlogd: Option<&Program>) -> Result<String, Error> {
+    open_kvm()?;
     let folder = state_folder();
     make_state_folder(&folder)?;
     let log = folder.join("libvirtd.log");
