@@ -6,6 +6,7 @@ mod docs;
 mod explain;
 mod golden;
 mod labs;
+mod libvirt;
 mod names;
 mod scale;
 mod scripts;
