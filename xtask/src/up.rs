@@ -4,6 +4,7 @@ mod closing;
 
 use caravan_cluster::timeline::PhaseOutcome;
 use caravan_cluster::verify::{Depth, Report};
+use caravan_host::hypervisor::{self, KvmFinding};
 use caravan_host::{Purpose, bridges, needs, ranges, resolvers, room, virtualbox};
 use caravan_lab::{Lab, Provider, Server};
 use caravan_lifecycle::up::{self, Up, UpOutcome, UpPlan, UpRequest};
@@ -158,6 +159,7 @@ fn preflight(
             };
             room::hold_disks(kind, plan.todo.iter().filter(is_new).count())?;
         }
+        tell_emulation(lab, &plan, screen);
         for scarce in room::check(lab, &plan.choices.kinds_here(lab), dir.root())? {
             screen.warn(&scarce.text(doctor::COMMANDS));
         }
@@ -194,6 +196,19 @@ fn tell_bridges(lab: &Lab, choices: &LabChoices, screen: &Screen) -> Result<(), 
         screen.warn(&format!("{bare}\n  hint: {}", bare.hint()));
     }
     Ok(())
+}
+
+/// Tells why virtual machines are slow here, where they are.
+fn tell_emulation(lab: &Lab, plan: &UpPlan, screen: &Screen) {
+    let choices = &plan.choices;
+    if choices.emulated
+        && choices.kinds_here(lab).contains(&Provider::Libvirt)
+        && let KvmFinding::Unusable(seen) = hypervisor::kvm()
+    {
+        screen.warn(&format!(
+            "{seen}; virtual machines are emulated: expect minutes"
+        ));
+    }
 }
 
 /// Tells of this computer's resolvers and routes in the lab's ranges.

@@ -6,6 +6,7 @@ mod bad_input;
 mod explain;
 mod interrupts;
 mod kubeconfig;
+mod libvirt;
 mod lifecycle;
 mod losses;
 mod mixed;
