@@ -12,10 +12,15 @@ const FORMAT: &str = "box 1";
 pub(super) const APT: RecipeFile = ("apt", 0o644, include_str!("../../image/apt"));
 
 /// What runs in a container of the machine image.
-pub(super) const MACHINE_SETUP: [RecipeFile; 3] = [
+pub(super) const MACHINE_SETUP: [RecipeFile; 4] = [
     APT,
     ("setup", 0o755, include_str!("../../image/vm/setup")),
     ("masked-in-containers.txt", 0o644, MASKED_IN_CONTAINERS),
+    (
+        "masked-units.txt",
+        0o644,
+        include_str!("../../image/vm/masked-units.txt"),
+    ),
 ];
 
 /// What is laid over the machine image's file system before that, by their paths in the machine.
