@@ -175,7 +175,10 @@ impl Host {
             ),
             ("disks", "virsh", &["vol-list", "default"]),
         ];
-        let has_libvirt = Program::find("virsh").is_ok();
+        // It may be installed and not run, and be started meanwhile.
+        let has_libvirt = Program::find("virsh")
+            .and_then(|virsh| virsh.call(["--connect", "qemu:///system", "version"]).run())
+            .is_ok();
         let asked = asked
             .into_iter()
             .chain(of_libvirt.into_iter().filter(|_| has_libvirt));
@@ -225,9 +228,11 @@ impl Host {
     /// When anything differs: that was left behind, or taken away.
     pub fn assert_as_before(&self, before: &Self) {
         self.settings.assert_as_before(&before.settings);
+        let nothing = String::new();
         for (name, found) in &self.stands {
             assert_eq!(
-                found, &before.stands[name],
+                found,
+                before.stands.get(name).unwrap_or(&nothing),
                 "{name}: what stands now (left) and what stood before the lab (right)"
             );
         }

@@ -17,6 +17,7 @@ pub use host::{Host, Settings};
 pub use leaks::LeakWatch;
 pub use story::{
     assert_recorded, assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long,
+    runs_virtual_machines,
 };
 pub use tool::{Ended, Tool};
 pub use writer::Writer;

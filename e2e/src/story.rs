@@ -47,6 +47,19 @@ fn has_balancers(lab: &str) -> bool {
     !["external-etcd", "e2e-flannel"].contains(&lab)
 }
 
+/// Whether stories run in virtual machines: where KVM can be used, or with `CARAVAN_E2E_EMULATED=1`, since emulated ones take
+/// an hour. Says so where they do not.
+pub fn runs_virtual_machines() -> bool {
+    let emulated = std::env::var("CARAVAN_E2E_EMULATED").is_ok_and(|value| value == "1");
+    let runs = emulated || caravan_host::hypervisor::kvm().is_usable();
+    if !runs {
+        println!(
+            "left out: there is no KVM, and this story runs emulated with CARAVAN_E2E_EMULATED=1"
+        );
+    }
+    runs
+}
+
 /// Holds that every promise of the lab is kept.
 ///
 /// # Panics

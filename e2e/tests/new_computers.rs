@@ -29,7 +29,10 @@ fn setup_makes_any_bare_computer_ready() {
 
     let bookworm = site.bare(Suite::Bookworm);
     with_a_lone_client(&site, &bookworm, "debian-12-client");
-    becomes_ready(&site.start(&bookworm, "debian-12"), "no `docker` command");
+    let computer = site.start(&bookworm, "debian-12");
+    becomes_ready(&computer, "no `docker` command");
+    libvirt_answers(&computer);
+    drop(computer);
 
     drop(site);
     assert_eq!(self::devices(), devices, "network devices of the host");
@@ -77,6 +80,25 @@ fn becomes_ready(computer: &Fresh, engine: &str) {
     assert_eq!(missing, [""; 0]);
     // Would ask, and get no answer, if anything lacked.
     computer.ok(&["setup"]);
+}
+
+/// libvirt, QEMU and Vagrant's plugin come, and run where systemd does not.
+fn libvirt_answers(computer: &Fresh) {
+    let setup = ["setup", "--yes", "--provider", "libvirt"];
+    let brought = computer.ok(&setup);
+    assert!(
+        brought.stderr.contains("started libvirt"),
+        "{}",
+        brought.stderr
+    );
+    let asked =
+        computer.shell("virsh --connect qemu:///system version --daemon; vagrant plugin list");
+    for word in ["Running against daemon:", "vagrant-libvirt"] {
+        assert!(asked.contains(word), "{asked}");
+    }
+    // Nothing lacks any more, and nothing is started twice.
+    let again = computer.ok(&setup);
+    assert!(!again.stderr.contains("started"), "{}", again.stderr);
 }
 
 fn verdict<'a>(findings: &'a serde_json::Value, name: &str) -> &'a str {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use caravan_cluster::status::LabStatus;
 use caravan_cluster::verify::{Report, VerifyOutcome};
-use caravan_e2e::{Asker, Tool, Writer, assert_verified, on_a_clean_host};
+use caravan_e2e::{Asker, Tool, Writer, assert_verified, on_a_clean_host, runs_virtual_machines};
 use caravan_process::Program;
 
 /// A lab of this file's own, on a bridge of its own.
@@ -106,6 +106,9 @@ fn assert_service_addresses_stay(tool: &Tool, lab: &str) {
 #[test]
 #[ignore = "needs real machines"]
 fn containers_and_virtual_machines_are_one_lab() {
+    if !runs_virtual_machines() {
+        return;
+    }
     on_a_clean_host(|tool| {
         let lab = "mixed";
         tool.ok(&["up", lab, "--yes", "--airgap", "--base", "debian-12"]);
@@ -165,6 +168,9 @@ impl Drop for LabFile {
 #[test]
 #[ignore = "needs real machines"]
 fn a_bridge_of_this_computer_joins_them_too() {
+    if !runs_virtual_machines() {
+        return;
+    }
     let bridge = Bridge::new();
     on_a_clean_host(|tool| {
         let labs = tool.root().join("labs");

@@ -38,7 +38,7 @@ pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error>
             let from = flags::Source::Download;
             build(&cache, kubernetes, *pod_network, from, false, screen)?;
         }
-        BundleAction::List { json } => listing::print(&cache, *json)?,
+        BundleAction::List { json, only } => listing::print(&cache, *only, *json)?,
         BundleAction::Verify => {
             let damaged = caravan_bundle::verify(&cache, &told)?;
             if let Some(count) = report::several(damaged.into_iter().map(Error::from)) {

@@ -3,7 +3,7 @@
 pub(crate) mod making;
 
 use caravan_lifecycle::ProviderChoice;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::making::{Making, Origin, PodNetwork, Source, word};
 
@@ -268,6 +268,17 @@ pub(crate) struct Setup {
     pub(crate) origin: Origin,
 }
 
+/// What the cache has several of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BundleListing {
+    /// Software that machines run
+    Bundles,
+    /// Software of pod networks
+    PodNetworks,
+    /// Boxes of virtual machines
+    Boxes,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Bundle {
     #[command(subcommand)]
@@ -306,11 +317,14 @@ pub(crate) enum BundleAction {
         #[arg(long, value_enum)]
         pod_network: Option<PodNetwork>,
     },
-    /// List the bundles of the cache
+    /// List what the cache has
     List {
-        /// Print JSON
+        /// Print JSON: the list of bundles, or of what `--of` names
         #[arg(long)]
         json: bool,
+        /// Whose list to print as JSON
+        #[arg(long = "of", value_enum, default_value = "bundles", requires = "json")]
+        only: BundleListing,
     },
     /// Compare every file of the cache's bundles with its checksum
     Verify,

@@ -36,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         &[
             "caravan-bundle",
             "caravan-cluster",
+            "caravan-host",
             "caravan-lab",
             "caravan-process",
         ],

@@ -97,17 +97,18 @@ fn choices(flags: &Flags, bare: &Lab, bench: &Bench) -> Result<LabChoices, Error
 
 /// Where Vagrant finds a box of the cache.
 fn box_url(name: &str, bench: &Bench) -> Result<Option<String>, Error> {
-    let said = bench
-        .tool
-        .answer(bench.tool.call(["bundle", "list", "--json"]))?;
+    let said = bench.tool.answer(
+        bench
+            .tool
+            .call(["bundle", "list", "--json", "--of", "boxes"]),
+    )?;
     Ok(url_in(&said, name))
 }
 
-/// The address of a box, as `bundle list --json` has it.
+/// The address of a box, as `bundle list --json --of boxes` has it.
 fn url_in(listing: &str, name: &str) -> Option<String> {
     let listing: serde_json::Value = serde_json::from_str(listing).ok()?;
-    let boxes = listing.get("boxes")?.as_array()?;
-    let found = boxes.iter().find(|it| it["name"] == name)?;
+    let found = (listing.as_array()?.iter()).find(|it| it["name"] == name)?;
     Some(found["url"].as_str()?.to_owned())
 }
 
@@ -202,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_box_is_found_where_the_listing_has_it() {
-        let listing = r#"{"bundles": [], "add_ons": [], "boxes": [
-            {"name": "caravan-machine-0a-amd64", "url": "file:///cache/boxes/0a/box.json"}]}"#;
+        let listing =
+            r#"[{"name": "caravan-machine-0a-amd64", "url": "file:///cache/boxes/0a/box.json"}]"#;
         let url = url_in(listing, "caravan-machine-0a-amd64");
         assert_eq!(url.as_deref(), Some("file:///cache/boxes/0a/box.json"));
         assert_eq!(url_in(listing, "another"), None);

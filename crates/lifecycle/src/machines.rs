@@ -88,7 +88,7 @@ pub fn made_here(
 ///
 /// # Errors
 ///
-/// [`Error::Vagrant`] when what is installed does not answer.
+/// [`Error::Vagrant`] when the container engine is installed and does not answer.
 pub fn labs() -> Result<Vec<String>, Error> {
     of_all(|provider| provider.labs())
 }
@@ -119,7 +119,18 @@ fn of_all(
 ) -> Result<Vec<String>, Error> {
     let mut labs = Vec::new();
     for kind in Provider::ALL {
-        labs.extend(ask(&*provider(kind))?);
+        match ask(&*provider(kind)) {
+            Ok(found) => labs.extend(found),
+            Err(error) if kind == Provider::default() => return Err(error.into()),
+            Err(error) => {
+                let error = Error::from(error);
+                if error.is_interrupt() {
+                    return Err(error);
+                }
+                // People have hypervisors for reasons of their own, stopped or broken ones too. A lab on one is known by
+                // what was chosen for it, and is asked for there.
+            }
+        }
     }
     labs.sort();
     labs.dedup();

@@ -5,10 +5,10 @@ use caravan_bundle::{AddOn, Bundle, Cache, SoftwareSource};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::flags::BundleListing;
 use crate::show::table;
 
-/// What the cache has, for programs.
-#[derive(Serialize)]
+/// What the cache has.
 struct Listing<'a> {
     bundles: Vec<BundleLine<'a>>,
     add_ons: Vec<AddOnLine<'a>>,
@@ -51,8 +51,8 @@ struct BoxLine<'a> {
     bytes: u64,
 }
 
-/// Prints what the cache has.
-pub(super) fn print(cache: &Cache, json: bool) -> Result<(), Error> {
+/// Prints what the cache has; as JSON the list of what is asked for.
+pub(super) fn print(cache: &Cache, asked: BundleListing, json: bool) -> Result<(), Error> {
     let bundles = caravan_bundle::list(cache)?;
     let add_ons = caravan_bundle::add_ons(cache)?;
     let boxes = machine_box::list(cache)?;
@@ -62,8 +62,12 @@ pub(super) fn print(cache: &Cache, json: bool) -> Result<(), Error> {
         boxes: boxes.iter().map(machine).collect(),
     };
     if json {
-        let text = serde_json::to_string_pretty(&listing).expect("plain data");
-        println!("{text}");
+        let text = match asked {
+            BundleListing::Bundles => serde_json::to_string_pretty(&listing.bundles),
+            BundleListing::PodNetworks => serde_json::to_string_pretty(&listing.add_ons),
+            BundleListing::Boxes => serde_json::to_string_pretty(&listing.boxes),
+        };
+        println!("{}", text.expect("plain data"));
         return Ok(());
     }
     let heads = [

@@ -83,3 +83,17 @@ fn a_libvirt_that_does_not_let_this_user_in() {
     refuses(&world.run(&up), &words);
     assert_eq!(world.calls(), "", "nothing was begun");
 }
+
+#[test]
+fn a_libvirt_that_does_not_run_is_nobodys_concern_but_its_labs() {
+    let silent = "echo \"error: failed to connect to the hypervisor\" >&2; exit 1";
+    let world = computer(silent, true);
+    for verb in [
+        &["list"][..],
+        &["list", "small"],
+        &["destroy", "small", "--yes"],
+    ] {
+        let ended = world.run(verb);
+        assert_eq!(ended.status, Some(0), "{verb:?}: {}", ended.stderr);
+    }
+}
