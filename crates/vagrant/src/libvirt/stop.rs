@@ -14,7 +14,7 @@ impl LibvirtMachines {
     ///
     /// # Errors
     ///
-    /// [`Error::Libvirt`], [`Error::LibvirtSilent`], [`Error::Process`]; [`Error::Interrupted`].
+    /// [`Error::Libvirt`], [`Error::LibvirtSilent`], [`Error::Process`].
     pub fn stop(&self, domains: &[&Domain], grace: Duration) -> Result<(), Error> {
         let hearing: Vec<&Domain> = domains
             .iter()
