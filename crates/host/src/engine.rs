@@ -14,7 +14,7 @@ use caravan_process::Output;
 
 use self::answer::{EngineVerdict, Here, Network};
 pub use self::start::Starter;
-pub(crate) use self::start::{make_state_folder, systemd_runs};
+pub(crate) use self::start::{make_state_folder, systemd_runs, unit_state};
 pub use self::start::{start, start_for, state_folder};
 use crate::probe::{self, Cure, NeedState};
 

@@ -11,7 +11,7 @@ use caravan_process::{Program, interrupt};
 use caravan_vagrant::Error as VagrantError;
 use caravan_vagrant::libvirt::LibvirtMachines;
 
-use crate::engine::{make_state_folder, state_folder, systemd_runs};
+use crate::engine::{make_state_folder, state_folder, systemd_runs, unit_state};
 use crate::error::Error;
 use crate::packages;
 use crate::probe::{NeedState, SBIN, told};
@@ -81,7 +81,7 @@ pub(crate) fn look() -> NeedState {
 fn starter() -> Option<Starter> {
     if systemd_runs() {
         for units in [&["libvirtd.service"][..], &PARTS] {
-            if units.iter().all(|unit| is_known(unit)) {
+            if units.iter().all(|unit| unit_state(unit) == "loaded") {
                 return Some(Starter::Systemd(units.to_vec()));
             }
         }
@@ -91,18 +91,6 @@ fn starter() -> Option<Starter> {
         libvirtd,
         virtlogd: Program::find_also_in("virtlogd", &SBIN).ok(),
     })
-}
-
-/// Whether systemd knows a unit and may start it.
-fn is_known(unit: &str) -> bool {
-    Program::find("systemctl")
-        .and_then(|systemctl| {
-            systemctl
-                .call(["show", "--property=LoadState", "--value", unit])
-                .timeout(Duration::from_secs(10))
-                .run()
-        })
-        .is_ok_and(|output| output.stdout.trim() == "loaded")
 }
 
 /// Starts libvirt if it does not run; returns how, or `None` if it ran already.

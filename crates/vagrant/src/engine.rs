@@ -19,6 +19,7 @@ mod conflict;
 mod host;
 mod remove;
 
+pub(crate) use conflict::route_conflicts;
 pub use conflict::{Conflict, NetworkOwner, NetworkWish, conflicts, on_bridge};
 pub use host::HOST_VOLUME;
 pub use remove::Removed;

@@ -276,6 +276,26 @@ fn start_by_vagrant(
     group.up(&up, &projects.log(server), &mut |line| heard(line))
 }
 
+/// What is found when whatever runs machines is asked; nothing where it was never installed.
+fn if_installed<C, T>(
+    client: Result<C, Error>,
+    ask: impl FnOnce(&C) -> Result<Vec<T>, Error>,
+) -> Result<Vec<T>, Error> {
+    match client {
+        Ok(client) => ask(&client),
+        Err(Error::Process(caravan_process::Error::NotFound { .. })) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The names of labs, each once, sorted.
+fn sorted(labs: impl Iterator<Item = String>) -> Vec<String> {
+    let mut labs: Vec<String> = labs.collect();
+    labs.sort();
+    labs.dedup();
+    labs
+}
+
 /// Machines by the server whose project they are of, by name.
 fn by_server<'a>(machines: &[&'a FoundMachine]) -> BTreeMap<&'a str, Vec<&'a str>> {
     let mut servers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

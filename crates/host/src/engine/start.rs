@@ -43,7 +43,7 @@ impl fmt::Display for Starter {
 /// What can start an engine here, on the socket where nothing answers.
 pub(super) fn starter() -> EngineState {
     if systemd_runs() {
-        match unit_state().as_str() {
+        match unit_state("docker.service").as_str() {
             "loaded" => return EngineState::Stopped(Starter::Systemd),
             "masked" => {
                 return EngineState::Unfit {
@@ -84,12 +84,12 @@ pub(super) fn starter() -> EngineState {
     }
 }
 
-/// Whether systemd knows the engine's unit: `loaded`, `not-found`, `masked`, or empty where it does not say.
-fn unit_state() -> String {
+/// Whether systemd knows a unit: `loaded`, `not-found`, `masked`, or empty where it does not say.
+pub(crate) fn unit_state(unit: &str) -> String {
     Program::find("systemctl")
         .and_then(|systemctl| {
             systemctl
-                .call(["show", "--property=LoadState", "--value", "docker.service"])
+                .call(["show", "--property=LoadState", "--value", unit])
                 .timeout(QUESTION)
                 .run()
         })

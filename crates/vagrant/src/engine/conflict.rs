@@ -259,17 +259,28 @@ pub fn conflicts(
             }
         }
     }
-    for route in routes {
-        let of_engine = networks
+    found.extend(route_conflicts(subnet, routes, |device| {
+        networks
             .iter()
-            .any(|network| network.bridge.is_some() && network.bridge == route.device);
-        // The default route covers everything and stands in nobody's way.
-        if !of_engine && !route.is_default() && overlap(route.to, subnet) {
-            found.push(Conflict::Route {
-                subnet,
-                route: route.clone(),
-            });
-        }
-    }
+            .any(|network| network.bridge.as_deref() == Some(device))
+    }));
     found
+}
+
+/// The routes that stand in the way of `subnet`: those by a device of a network that was judged already say nothing new, and
+/// the default route covers everything and stands in nobody's way.
+pub(crate) fn route_conflicts(
+    subnet: Ipv4Net,
+    routes: &[Route],
+    is_judged: impl Fn(&str) -> bool,
+) -> Vec<Conflict> {
+    routes
+        .iter()
+        .filter(|route| !route.device.as_deref().is_some_and(&is_judged))
+        .filter(|route| !route.is_default() && overlap(route.to, subnet))
+        .map(|route| Conflict::Route {
+            subnet,
+            route: route.clone(),
+        })
+        .collect()
 }

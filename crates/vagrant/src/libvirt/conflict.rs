@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 
 use super::{LibvirtMachines, LibvirtNetwork};
 use crate::Error;
-use crate::engine::{Conflict, NetworkOwner};
+use crate::engine::{Conflict, NetworkOwner, route_conflicts};
 use crate::routes::{self, Route, overlap};
 
 impl LibvirtMachines {
@@ -49,16 +49,10 @@ pub(super) fn conflicts(
             }
         }
     }
-    for route in routes {
-        let of_libvirt = networks
+    found.extend(route_conflicts(subnet, routes, |device| {
+        networks
             .iter()
-            .any(|network| network.bridge.is_some() && network.bridge == route.device);
-        if !of_libvirt && !route.is_default() && overlap(route.to, subnet) {
-            found.push(Conflict::Route {
-                subnet,
-                route: route.clone(),
-            });
-        }
-    }
+            .any(|network| network.bridge.as_deref() == Some(device))
+    }));
     found
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use caravan_docker::DockerCli;
 use ipnet::Ipv4Net;
 
-use super::{FoundMachine, LabProjects, LineListener, MachineProvider, in_projects};
+use super::{
+    FoundMachine, LabProjects, LineListener, MachineProvider, if_installed, in_projects, sorted,
+};
 use crate::engine::{Conflict, Container, DockerMachines, Removed, Volume};
 use crate::{Error, MachineState, Vagrant, notes};
 
@@ -50,12 +52,12 @@ impl MachineProvider for Containers {
     }
 
     fn labs(&self) -> Result<Vec<String>, Error> {
-        let containers = if_installed(|engine| engine.machines(None))?;
+        let containers = if_installed(DockerMachines::find(), |engine| engine.machines(None))?;
         Ok(sorted(containers.into_iter().map(|it| it.lab)))
     }
 
     fn labs_with_data(&self) -> Result<Vec<String>, Error> {
-        let volumes = if_installed(|engine| engine.volumes(None))?;
+        let volumes = if_installed(DockerMachines::find(), |engine| engine.volumes(None))?;
         Ok(sorted(volumes.into_iter().map(|it| it.lab)))
     }
 
@@ -134,22 +136,4 @@ fn ids<'a>(machines: &[&'a FoundMachine]) -> impl Iterator<Item = &'a str> {
         .filter_map(|machine| machine.id.as_deref())
         .collect::<Vec<_>>()
         .into_iter()
-}
-
-/// What the engine has; nothing where none was ever installed.
-fn if_installed<T>(
-    ask: impl FnOnce(&DockerMachines) -> Result<Vec<T>, Error>,
-) -> Result<Vec<T>, Error> {
-    match DockerMachines::find() {
-        Ok(engine) => ask(&engine),
-        Err(Error::Process(caravan_process::Error::NotFound { .. })) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-fn sorted(labs: impl Iterator<Item = String>) -> Vec<String> {
-    let mut labs: Vec<String> = labs.collect();
-    labs.sort();
-    labs.dedup();
-    labs
 }

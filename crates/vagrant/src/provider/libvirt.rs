@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use super::{FoundMachine, LabProjects, LineListener, MachineProvider, in_projects};
+use super::{
+    FoundMachine, LabProjects, LineListener, MachineProvider, if_installed, in_projects, sorted,
+};
 use crate::engine::{Conflict, Removed, Volume};
 use crate::libvirt::{Domain, LibvirtMachines};
 use crate::{Error, MachineState, Vagrant, notes};
@@ -41,7 +43,9 @@ impl MachineProvider for Libvirt {
     }
 
     fn machines(&self, lab: &str, _projects: &LabProjects) -> Result<Vec<FoundMachine>, Error> {
-        let domains = if_installed(|libvirt| libvirt.machines(Some(lab)))?;
+        let domains = if_installed(LibvirtMachines::find(), |libvirt| {
+            libvirt.machines(Some(lab))
+        })?;
         Ok(domains.into_iter().map(FoundMachine::from).collect())
     }
 
@@ -51,11 +55,8 @@ impl MachineProvider for Libvirt {
     }
 
     fn labs(&self) -> Result<Vec<String>, Error> {
-        let domains = if_installed(|libvirt| libvirt.machines(None))?;
-        let mut labs: Vec<String> = domains.into_iter().map(|domain| domain.lab).collect();
-        labs.sort();
-        labs.dedup();
-        Ok(labs)
+        let domains = if_installed(LibvirtMachines::find(), |libvirt| libvirt.machines(None))?;
+        Ok(sorted(domains.into_iter().map(|domain| domain.lab)))
     }
 
     fn labs_with_data(&self) -> Result<Vec<String>, Error> {
@@ -145,15 +146,4 @@ fn of<'a>(domains: &'a [Domain], machines: &[&FoundMachine]) -> Vec<&'a Domain> 
                 .any(|machine| machine.id.as_deref() == Some(&domain.name))
         })
         .collect()
-}
-
-/// What libvirt has; nothing where none was ever installed.
-fn if_installed<T>(
-    ask: impl FnOnce(&LibvirtMachines) -> Result<Vec<T>, Error>,
-) -> Result<Vec<T>, Error> {
-    match LibvirtMachines::find() {
-        Ok(libvirt) => ask(&libvirt),
-        Err(Error::Process(caravan_process::Error::NotFound { .. })) => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 
 use super::{
-    FoundMachine, LabProjects, LineListener, MachineProvider, in_projects, start_by_vagrant,
+    FoundMachine, LabProjects, LineListener, MachineProvider, if_installed, in_projects, sorted,
+    start_by_vagrant,
 };
-use crate::engine::{Conflict, NetworkOwner, Removed, Volume};
+use crate::engine::{Conflict, NetworkOwner, Removed, Volume, route_conflicts};
 use crate::routes::{self, Route, overlap};
 use crate::virtualbox::{self, HostInterface, VirtualBox, VirtualMachine};
 use crate::{Error, MachineState, Vagrant, notes};
@@ -79,16 +80,12 @@ impl MachineProvider for VirtualBoxMachines {
     }
 
     fn labs(&self) -> Result<Vec<String>, Error> {
-        let machines = match VirtualBox::find() {
-            Ok(virtualbox) => virtualbox.machines(None)?,
-            Err(Error::Process(caravan_process::Error::NotFound { .. })) => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let labs: BTreeSet<String> = machines
-            .iter()
-            .map(|machine| machine.label("lab").to_owned())
-            .collect();
-        Ok(labs.into_iter().collect())
+        let machines = if_installed(VirtualBox::find(), |virtualbox| virtualbox.machines(None))?;
+        Ok(sorted(
+            machines
+                .iter()
+                .map(|machine| machine.label("lab").to_owned()),
+        ))
     }
 
     fn labs_with_data(&self) -> Result<Vec<String>, Error> {
@@ -276,16 +273,9 @@ fn conflicts<'a>(
             None => {}
         }
     }
-    for route in routes {
-        let device = route.device.as_deref();
-        let is_own = device.is_some_and(|device| own.contains(&device));
-        if !is_own && !route.is_default() && overlap(route.to, subnet) {
-            found.push(Conflict::Route {
-                subnet,
-                route: route.clone(),
-            });
-        }
-    }
+    found.extend(route_conflicts(subnet, routes, |device| {
+        own.contains(&device)
+    }));
     found
 }
 
