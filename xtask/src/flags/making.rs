@@ -199,7 +199,8 @@ impl Making {
 #[cfg(test)]
 mod tests {
     use caravan_lab::Provider;
-    use clap::Parser;
+    use clap::builder::Resettable;
+    use clap::{CommandFactory, FromArgMatches, Parser};
 
     use super::*;
 
@@ -209,9 +210,12 @@ mod tests {
         making: Making,
     }
 
+    /// Parsed from these words alone: whoever runs the tests may have any `CARAVAN_...` set.
     fn making(words: &[&str]) -> Making {
         let words = ["caravan"].iter().chain(words);
-        Flags::try_parse_from(words).expect("flags").making
+        let command = Flags::command().mut_args(|arg| arg.env(Resettable::Reset));
+        let matches = command.try_get_matches_from(words).expect("flags");
+        Flags::from_arg_matches(&matches).expect("flags").making
     }
 
     #[test]
