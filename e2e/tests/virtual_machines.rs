@@ -21,6 +21,22 @@ const BRIDGE: &str = "cv-e2e0";
 /// A limit for what never comes, far above what it takes on a busy computer.
 const LIMIT: Duration = Duration::from_secs(900);
 
+/// A lab whose machines are all virtual when `--provider libvirt` says so.
+const ALL_VIRTUAL: &str = "external-etcd";
+
+/// What its machines are made by.
+const VIRTUAL: [&str; 4] = ["--provider", "libvirt", "--base", "debian-12"];
+
+/// How many times it is made, in a row: what works once may have been lucky.
+const ROUNDS: u32 = 3;
+
+/// Says how long something took: these are figures for people, and no promise depends on them.
+fn timed(what: &str, act: impl FnOnce()) {
+    let began = Instant::now();
+    act();
+    println!("TIME {what}: {:.0} s", began.elapsed().as_secs_f32());
+}
+
 /// Runs libvirt's own client.
 fn virsh(args: &[&str]) -> String {
     println!("\n$ virsh {}", args.join(" "));
@@ -126,6 +142,94 @@ fn containers_and_virtual_machines_are_one_lab() {
 
         tool.ok(&["halt", lab]);
         assert_eq!(virsh(&["list", "--name"]).trim(), "");
+        tool.ok(&["up", lab, "--yes"]);
+        assert_verified(tool, lab, &["--wait"]);
+        tool.ok(&["destroy", lab, "--yes"]);
+    });
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn virtual_machines_alone_are_a_lab_again_and_again() {
+    if !runs_virtual_machines() {
+        return;
+    }
+    on_a_clean_host(|tool| {
+        let lab = ALL_VIRTUAL;
+        for round in 1..=ROUNDS {
+            timed(
+                &format!("round {round}, up from nothing until verified"),
+                || {
+                    let up = [&["up", lab, "--yes", "--airgap"][..], &VIRTUAL].concat();
+                    timed(&format!("round {round}, up from nothing"), || {
+                        drop(tool.ok(&up))
+                    });
+                    assert_verified(tool, lab, &["--wait"]);
+                },
+            );
+            timed(&format!("round {round}, halt"), || {
+                drop(tool.ok(&["halt", lab]))
+            });
+            timed(&format!("round {round}, up again until verified"), || {
+                timed(&format!("round {round}, up again"), || {
+                    tool.ok(&["up", lab, "--yes"]);
+                });
+                assert_verified(tool, lab, &["--wait"]);
+            });
+            timed(&format!("round {round}, destroy"), || {
+                tool.ok(&["destroy", lab, "--yes"]);
+            });
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn vagrant_alone_brings_up_virtual_machines_in_any_order() {
+    if !runs_virtual_machines() {
+        return;
+    }
+    on_a_clean_host(|tool| {
+        let lab = ALL_VIRTUAL;
+        tool.ok(&[&["bake", "--yes"][..], &VIRTUAL].concat());
+        tool.ok(&[&["plan", lab, "--write", "--airgap"][..], &VIRTUAL].concat());
+        tool.vagrant(lab, "server2", &["up", "workerone", "etcdthree"]);
+        tool.vagrant(lab, "server1", &["up", "masterone"]);
+        tool.vagrant(lab, "server2", &["up", "etcdtwo", "etcdone"]);
+        assert_verified(tool, lab, &["--wait"]);
+        tool.vagrant(lab, "server1", &["halt"]);
+        tool.vagrant(lab, "server2", &["halt", "workerone"]);
+        tool.vagrant(lab, "server2", &["halt"]);
+        assert_eq!(virsh(&["list", "--name"]).trim(), "");
+        tool.vagrant(lab, "server1", &["up"]);
+        tool.vagrant(lab, "server2", &["up", "etcdthree", "etcdone", "etcdtwo"]);
+        tool.vagrant(lab, "server2", &["up", "workerone"]);
+        assert_verified(tool, lab, &["--wait"]);
+        tool.vagrant(lab, "server2", &["destroy", "-f"]);
+        tool.vagrant(lab, "server1", &["destroy", "-f"]);
+        tool.ok(&["destroy", lab, "--yes"]);
+    });
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn a_runner_killed_while_virtual_machines_begin_is_continued() {
+    if !runs_virtual_machines() {
+        return;
+    }
+    on_a_clean_host(|tool| {
+        let lab = ALL_VIRTUAL;
+        let up = [&["up", lab, "--yes", "--airgap"][..], &VIRTUAL].concat();
+        let (runner, lines) = tool.start(&up);
+        loop {
+            let line = lines
+                .recv_timeout(LIMIT)
+                .expect("a master begins its work before the runner is killed");
+            if line.contains("masterone") && line.contains(" init") {
+                break;
+            }
+        }
+        drop(runner);
         tool.ok(&["up", lab, "--yes"]);
         assert_verified(tool, lab, &["--wait"]);
         tool.ok(&["destroy", lab, "--yes"]);

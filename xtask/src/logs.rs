@@ -29,7 +29,7 @@ fn journal(
 ) -> Result<Exit, Error> {
     let lab = target.lab(workspace)?;
     let machine = lifecycle::machine(lab, machine)?;
-    let ssh = lifecycle::ssh(lab, &target.dir)?;
+    let ssh = lifecycle::ssh(lab, &target.dir, target.pace())?;
     let remote = lifecycle::remote(&ssh, lab, machine);
     let words = [
         "journalctl",

@@ -11,7 +11,7 @@ pub(crate) fn run(flags: &flags::Ssh, workspace: &Workspace) -> Result<Exit, Err
     let target = LabTarget::of(workspace, Some(&flags.lab))?;
     let lab = target.lab(workspace)?;
     let machine = lifecycle::machine(lab, &flags.machine)?;
-    let ssh = lifecycle::ssh(lab, &target.dir)?;
+    let ssh = lifecycle::ssh(lab, &target.dir, target.pace())?;
     let status = lifecycle::remote(&ssh, lab, machine).interactive(&flags.command)?;
     Ok(Exit::of_status(status))
 }

@@ -43,7 +43,12 @@ pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, 
     if states.values().any(|state| *state == MachineState::Running) {
         reach::check(lab)?;
     }
-    let found = status::ask(lab, &keys.access(&target.dir)?, TOOL, &states)?;
+    let found = status::ask(
+        lab,
+        &keys.access(&target.dir, target.pace())?,
+        TOOL,
+        &states,
+    )?;
     if flags.json {
         let report = Report {
             status: &found,

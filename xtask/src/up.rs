@@ -89,7 +89,10 @@ fn bring_up(
         return Ok((outcome, None));
     }
     let report = run.step("verify", || {
-        let (access, airgap) = (keys.access(request.dir)?, plan.choices.airgap);
+        let (access, airgap) = (
+            keys.access(request.dir, plan.choices.pace())?,
+            plan.choices.airgap,
+        );
         verify::checked(lab, &access, request.dir, airgap, Depth::Quick, screen)
     })?;
     Ok((outcome, Some(report)))

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_lab::{Lab, Machine};
+use caravan_process::Pace;
 use caravan_vagrant::ssh::{Remote, Ssh};
 use serde::Serialize;
 
@@ -30,8 +31,17 @@ pub struct Access {
     pub insecure_key: Option<PathBuf>,
     /// What a certificate says; only `pki` can read them.
     pub inspect: Inspect,
-    /// How long one question to an API server or an etcd member may take, its connection half of that.
+    /// How long one question to an API server or an etcd member may take, its connection half of that, at the usual pace.
     pub patience: Duration,
+    /// How fast the lab's machines are: as many times as long may everything take that they are asked. `ssh` has the same.
+    pub pace: Pace,
+}
+
+impl Access {
+    /// How long one question to a server may take.
+    pub(crate) fn question(&self) -> Duration {
+        self.pace.of(self.patience)
+    }
 }
 
 /// How long a question may take by which one wants to know whether there is an answer at all: who waits for a machine that

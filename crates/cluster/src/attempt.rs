@@ -130,15 +130,15 @@ impl Client {
     }
 }
 
-/// Speaks plain HTTP to a port where TLS is expected.
-pub fn plain(address: SocketAddrV4, path: &str) -> End {
-    let mut socket = match connect(address, LIMIT) {
+/// Speaks plain HTTP to a port where TLS is expected; the connection may take up to `limit`, and so may each wait on it.
+pub fn plain(address: SocketAddrV4, path: &str, limit: Duration) -> End {
+    let mut socket = match connect(address, limit) {
         Ok(socket) => socket,
         Err(why) => return End::Unreachable(why),
     };
     match socket
-        .limit(LIMIT)
-        .and_then(|()| talk(&mut socket, IpAddr::V4(*address.ip()), path, LIMIT))
+        .limit(limit)
+        .and_then(|()| talk(&mut socket, IpAddr::V4(*address.ip()), path, limit))
     {
         Ok(end) => end,
         Err(error) => end_of(&error),

@@ -81,7 +81,7 @@ impl Member {
     /// [`Error::Credentials`].
     pub fn of(machine: &Machine, access: &Access) -> Result<Self, Error> {
         let address = SocketAddrV4::new(machine.ip, ports::ETCD_CLIENT);
-        Self::at(&machine.name, address, access, access.patience)
+        Self::at(&machine.name, address, access, access.question())
     }
 
     /// The member called `name` at `address`; one request may take up to `limit`.

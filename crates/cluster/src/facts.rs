@@ -77,7 +77,7 @@ impl Facts {
     }
 }
 
-/// Runs `script` on a machine as root and reads its sections.
+/// Runs `script` on a machine as root and reads its sections; it may take up to `limit` at the usual pace.
 ///
 /// # Errors
 ///

@@ -63,7 +63,7 @@ impl Api {
             at,
             access,
             Some(&access.operator),
-            access.patience,
+            access.question(),
         )
     }
 
@@ -79,7 +79,7 @@ impl Api {
             at,
             access,
             Some(&access.operator),
-            access.patience,
+            access.question(),
         )
     }
 

@@ -212,7 +212,7 @@ pub fn ask(lab: &Lab, access: &Access, tool: &str) -> Readiness {
     }
 }
 
-/// Asks until nothing is missing or `limit` is over; `on_change` hears each answer that differs from the one before.
+/// Asks until nothing is missing or `limit` at the usual pace is over; `on_change` hears each answer that differs from the one before.
 /// `tool` is as in [`ask`].
 ///
 /// # Errors
@@ -226,6 +226,7 @@ pub fn wait(
     on_change: &mut dyn FnMut(&Readiness),
 ) -> Result<(), Error> {
     let inquiry = Inquiry::new(lab, access, tool)?;
+    let (limit, poll) = (access.pace.of(limit), access.pace.of(POLL));
     let began = Instant::now();
     let mut last = None;
     loop {
@@ -248,6 +249,6 @@ pub fn wait(
             });
         }
         last = Some(readiness);
-        std::thread::sleep(POLL.saturating_sub(asked.elapsed()));
+        std::thread::sleep(poll.saturating_sub(asked.elapsed()));
     }
 }

@@ -15,7 +15,7 @@ use crate::{Access, Error, etcd, facts, parallel};
 
 mod judge;
 
-/// How long one question may take. Two that follow each other, as the second needs an answer to the first, stay below
+/// How long one question may take at the usual pace. Two that follow each other, as the second needs an answer to the first, stay below
 /// three seconds together.
 const LIMIT: Duration = Duration::from_millis(1300);
 
@@ -165,7 +165,7 @@ struct Served {
     shown: Option<Vec<u8>>,
 }
 
-/// Asks everything at once; takes less than three seconds, whatever is dead.
+/// Asks everything at once; takes less than three seconds at the usual pace, whatever is dead.
 ///
 /// `states` are the machines' states by name, from whoever runs them; a machine that is not among them is absent.
 /// Machines that do not run are not asked. `tool` is how the program that calls this is started, such as `cargo xtask`:
@@ -180,8 +180,9 @@ pub fn ask(
     tool: &str,
     states: &BTreeMap<String, MachineState>,
 ) -> Result<LabStatus, Error> {
-    let etcd_client = Client::new(&access.etcd_ca, Some(&access.etcd_client))?.with_limit(LIMIT);
-    let api_client = Client::new(&access.kubernetes_ca, Some(&access.operator))?.with_limit(LIMIT);
+    let limit = access.pace.of(LIMIT);
+    let etcd_client = Client::new(&access.etcd_ca, Some(&access.etcd_client))?.with_limit(limit);
+    let api_client = Client::new(&access.kubernetes_ca, Some(&access.operator))?.with_limit(limit);
     let runs = |machine: &&Machine| states.get(&machine.name) == Some(&MachineState::Running);
     let running = |role: Role| lab.of_role(role).filter(runs);
     let served = |machine: &Machine, port: u16, client: &Client, path: &str| {
@@ -210,7 +211,7 @@ pub fn ask(
                     etcd::HEALTH_WITHOUT_ALARMS,
                 );
                 let status = served.spoke.then(|| {
-                    etcd::Member::at(&machine.name, served.at, access, LIMIT)
+                    etcd::Member::at(&machine.name, served.at, access, limit)
                         .and_then(|member| member.status())
                         .ok()
                 });
@@ -270,7 +271,8 @@ fn endpoint(
         return (silent("no machine runs".to_owned()), Vec::new());
     }
     let name = format!("the API at {address}");
-    let asked = Api::at(&name, address, access, Some(&access.operator), LIMIT).and_then(|api| {
+    let limit = access.pace.of(LIMIT);
+    let asked = Api::at(&name, address, access, Some(&access.operator), limit).and_then(|api| {
         let version = api.get("/version")?;
         Ok((version, api.nodes()))
     });
@@ -291,7 +293,7 @@ fn endpoint(
 fn balancer(lab: &Lab, access: &Access, machine: &Machine) -> Result<facts::Facts, String> {
     let through = lab.server(&machine.server).and_then(|it| it.host.as_ref());
     if through.is_none() {
-        TcpStream::connect_timeout(&(machine.ip, 22).into(), PORT_LIMIT)
+        TcpStream::connect_timeout(&(machine.ip, 22).into(), access.pace.of(PORT_LIMIT))
             .map_err(|error| format!("ssh: {error}"))?;
     }
     facts::ask(lab, access, machine, BALANCER, SCRIPT_LIMIT).map_err(|error| error.chain())

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use caravan_lab::Lab;
-use caravan_process::interrupt;
+use caravan_process::{Pace, interrupt};
 use caravan_vagrant::ssh::{Remote, Ssh};
 use serde::Serialize;
 
@@ -22,10 +22,12 @@ use crate::{Error, access};
 /// How often a machine that cannot be reached yet is tried: its ssh port, which costs nothing.
 const PORT_POLL: Duration = Duration::from_millis(150);
 
-/// How often the login is tried once the port is open: each try is a process and a key exchange.
+/// How long is waited before the login is tried once more where the port is open: each try is a process and a key exchange,
+/// on the machine too, so the wait doubles until it is thirty times as long.
 const LOGIN_POLL: Duration = Duration::from_millis(400);
+const LOGIN_DOUBLINGS: u32 = 5;
 
-/// How long a machine's ssh port may take to answer.
+/// How long a machine's ssh port may take to answer, at the usual pace.
 const PORT_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long is waited for news before the time and the user are looked at.
@@ -69,7 +71,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to follow `machines` of the lab; each may take up to `limit` to be reached, again and again.
+    /// Begins to follow `machines` of the lab; each may take up to `limit` at the usual pace to be reached, again and again.
     pub fn start(lab: &Lab, ssh: &Ssh, machines: &[&str], limit: Duration) -> Self {
         let (sender, news) = channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -80,9 +82,10 @@ impl Watch {
                 let follower = Follower {
                     machine: machine.name.clone(),
                     remote: access::remote(lab, ssh, machine),
+                    pace: ssh.pace(),
                     sender: sender.clone(),
                     stop: Arc::clone(&stop),
-                    limit,
+                    limit: ssh.pace().of(limit),
                     told: HashSet::new(),
                     ahead_ms: 0,
                 };
@@ -123,6 +126,7 @@ impl Drop for Watch {
 struct Follower {
     machine: String,
     remote: Remote,
+    pace: Pace,
     sender: Sender<JournalNews>,
     stop: Arc<AtomicBool>,
     limit: Duration,
@@ -137,6 +141,7 @@ impl Follower {
     fn run(mut self) {
         let mut unreached = Instant::now();
         let mut why = String::from("its ssh port does not answer");
+        let mut refused = 0;
         while !self.stopped() {
             if unreached.elapsed() > self.limit {
                 self.tell(JournalEvent::GaveUp(why));
@@ -147,10 +152,16 @@ impl Follower {
                 continue;
             }
             match self.read_journal() {
-                Ok(()) => unreached = Instant::now(),
-                Err(reason) => why = reason,
+                Ok(()) => {
+                    unreached = Instant::now();
+                    refused = 0;
+                }
+                Err(reason) => {
+                    why = reason;
+                    refused += 1;
+                }
             }
-            self.pause(LOGIN_POLL);
+            self.pause(login_pause(refused));
         }
     }
 
@@ -182,7 +193,7 @@ impl Follower {
         self.remote.through().is_some()
             || TcpStream::connect_timeout(
                 &SocketAddr::from((self.remote.address(), 22)),
-                PORT_LIMIT,
+                self.pace.of(PORT_LIMIT),
             )
             .is_ok()
     }
@@ -238,11 +249,16 @@ impl Follower {
     }
 }
 
+/// How long is waited after a login that failed for the `refused`th time in a row.
+fn login_pause(refused: u32) -> Duration {
+    LOGIN_POLL * 2_u32.pow(refused.saturating_sub(1).min(LOGIN_DOUBLINGS))
+}
+
 /// Waits until every machine of the lab has said, since it started, that it is ready; `on_news` hears all they say.
 ///
 /// # Errors
 ///
-/// [`Error::NotReady`] with what the others are about when `limit` is over, [`Error::Interrupted`].
+/// [`Error::NotReady`] with what the others are about when `limit` at the usual pace is over, [`Error::Interrupted`].
 pub fn until_ready(
     lab: &Lab,
     ssh: &Ssh,
@@ -251,6 +267,7 @@ pub fn until_ready(
 ) -> Result<(), Error> {
     let names: Vec<&str> = lab.machines().iter().map(|it| it.name.as_str()).collect();
     let watch = Watch::start(lab, ssh, &names, limit);
+    let limit = ssh.pace().of(limit);
     let mut convergence = Convergence::new(names, 0);
     let began = Instant::now();
     while !convergence.all_ready() {
@@ -350,6 +367,12 @@ fn unit_of<'a>(phase: Option<&Phase>, text: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_that_lets_nobody_in_is_asked_less_and_less() {
+        let pauses = [0, 1, 2, 3, 6, 100].map(|refused| login_pause(refused).as_millis());
+        assert_eq!(pauses, [400, 400, 800, 1600, 12_800, 12_800]);
+    }
 
     #[test]
     fn the_right_log() {

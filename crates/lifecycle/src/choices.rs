@@ -9,6 +9,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use caravan_lab::{Lab, Provider, Server};
+use caravan_process::Pace;
 use caravan_render::{MachineImage, Settings};
 use serde::{Deserialize, Serialize};
 
@@ -231,6 +232,14 @@ impl LabChoices {
     pub fn without_image(&self) -> Vec<Provider> {
         let lacks = |kind: &Provider| !self.images.contains_key(kind);
         self.kinds().into_iter().filter(lacks).collect()
+    }
+
+    /// How fast the lab's machines are, all of them: those that are not emulated wait for those that are.
+    pub fn pace(&self) -> Pace {
+        match self.emulated {
+            true => Pace::EMULATED,
+            false => Pace::USUAL,
+        }
     }
 
     /// The settings that follow from the choices, as `render` takes them.

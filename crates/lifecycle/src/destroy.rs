@@ -69,7 +69,7 @@ pub fn tell_the_left<'a>(
 fn forget_node(target: &LabTarget, lab: &Lab, name: &str) -> Result<(), String> {
     let keys = Keys::load(lab, &target.dir).ok_or("the keys of the lab are not here")?;
     let access = keys
-        .access(&target.dir)
+        .access(&target.dir, target.pace())
         .map_err(|error| error.to_string())?;
     let api = Api::endpoint(lab, &access).map_err(|error| error.to_string())?;
     api.delete(&format!("/api/v1/nodes/{name}"))

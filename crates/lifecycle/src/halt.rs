@@ -9,7 +9,7 @@ use crate::events::LifecycleWarning;
 use crate::target::no_such_machine;
 use crate::{Error, LabRun, LabTarget, levels, machines};
 
-/// How long a container may take to stop before it is killed; the Vagrantfile says the same.
+/// How long a machine may take to stop, at the usual pace, before it is killed; the Vagrantfile says the same of containers.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How many machines there are now of which `is` holds, if anybody can tell.
@@ -31,12 +31,13 @@ pub fn stop(
 ) -> Result<(), Error> {
     let roles = machines::roles(target.known_lab(), found);
     let (providers, projects) = (target.providers(), target.dir.projects());
+    let grace = target.pace().of(GRACE);
     for level in levels::stopping_in_peace(running, &roles) {
         if interrupt::raised() {
             return Err(Error::Interrupted);
         }
         levels::together(run, &level, "halt", |heard| {
-            providers.stop(&projects, &level, GRACE, heard)
+            providers.stop(&projects, &level, grace, heard)
         })?;
     }
     if let Err(error) = providers.note_stopped(&projects, running) {

@@ -8,6 +8,7 @@ use caravan_lab::{Lab, Role};
 use caravan_pki::kubernetes::{Credential, OPERATOR};
 use caravan_pki::store::Store;
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Identity, Leaf, Material as Held, Usage};
+use caravan_process::Pace;
 use caravan_render::{Material, SSH_KEY, pki_cluster, pki_plan};
 use caravan_vagrant::ssh::Ssh;
 
@@ -71,16 +72,16 @@ impl Keys {
         Ok(kubeconfig.to_yaml().to_string())
     }
 
-    /// What an operator looks into the lab with.
+    /// What an operator looks into the lab with, whose machines are as fast as `pace` says.
     ///
     /// # Errors
     ///
     /// [`Error::Pki`], [`Error::Vagrant`] when there is no `ssh`.
-    pub fn access(&self, dir: &LabDir) -> Result<Access, Error> {
+    pub fn access(&self, dir: &LabDir, pace: Pace) -> Result<Access, Error> {
         let pair = |entry: &str| self.held.identity(entry).map(pair);
         let etcd_client = Credential::ApiserverEtcdClient.entry("");
         Ok(Access {
-            ssh: Ssh::find(dir.ssh_key(), dir.known_hosts())?,
+            ssh: Ssh::find(dir.ssh_key(), dir.known_hosts())?.with_pace(pace),
             kubernetes_ca: self.held.trust_pem(&Credential::Ca.entry(""))?,
             etcd_ca: self.held.trust_pem(&Credential::EtcdCa.entry(""))?,
             operator: pair(OPERATOR)?,
@@ -90,6 +91,7 @@ impl Keys {
             insecure_key: insecure_key(dir),
             inspect,
             patience: PATIENCE,
+            pace,
         })
     }
 

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use caravan_lab::{Lab, Machine, Provider};
+use caravan_process::Pace;
 use caravan_vagrant::engine::Volume;
 use caravan_vagrant::provider::FoundMachine;
 use caravan_vagrant::ssh::{Remote, Ssh};
@@ -104,6 +105,11 @@ impl LabTarget {
         }
     }
 
+    /// How fast its machines are, as far as is known.
+    pub fn pace(&self) -> Pace {
+        (self.choices.as_ref()).map_or(Pace::USUAL, LabChoices::pace)
+    }
+
     /// Its machines that are there, by name.
     ///
     /// # Errors
@@ -150,20 +156,20 @@ pub(crate) fn no_such_server(lab: &Lab, name: &str) -> Error {
     }
 }
 
-/// The way to the machines of a lab.
+/// The way to the machines of a lab, which are as fast as `pace` says.
 ///
 /// # Errors
 ///
 /// [`Error::Vagrant`] when there is no `ssh`, [`Error::NotMade`] when the lab has no key yet, [`Error::NotNear`] when
 /// none of its machines runs.
-pub fn ssh(lab: &Lab, dir: &LabDir) -> Result<Ssh, Error> {
+pub fn ssh(lab: &Lab, dir: &LabDir, pace: Pace) -> Result<Ssh, Error> {
     reach::check(lab)?;
     if !dir.ssh_key().is_file() {
         return Err(Error::NotMade {
             lab: lab.name().to_owned(),
         });
     }
-    Ok(Ssh::find(dir.ssh_key(), dir.known_hosts())?)
+    Ok(Ssh::find(dir.ssh_key(), dir.known_hosts())?.with_pace(pace))
 }
 
 /// The way to one machine.

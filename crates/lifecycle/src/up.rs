@@ -174,7 +174,7 @@ impl<'a> Up<'a> {
     ) -> Result<UpOutcome, Error> {
         let UpRequest { lab, dir, tool, .. } = *self.request;
         stale::warn(self, &plan.todo, sources)?;
-        let access = keys.access(dir)?;
+        let access = keys.access(dir, plan.choices.pace())?;
         let all_run = plan.todo.is_empty() && plan.found.len() == lab.machines().len();
         if all_run && reach::is_near(lab) {
             let readiness = self.run.step("look", || {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Call, Error, Program, shell};
+use crate::{Call, Error, Pace, Program, shell};
 
 mod forward;
 mod known_hosts;
@@ -14,6 +14,10 @@ pub(crate) use known_hosts::listed_host;
 /// How long a connection and its key exchange may take, in seconds, where whoever asks wants to know soon whether anybody is
 /// there.
 pub const CONNECT_SECONDS: u8 = 4;
+
+/// After how many seconds of silence a computer is asked whether it is still there; the connection ends when it does not
+/// answer three times.
+const ALIVE_SECONDS: u8 = 2;
 
 /// What becomes of a computer whose host key is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +40,11 @@ pub struct SshAccess {
     pub unknown_host: UnknownHost,
     /// The computer to go through, as `ssh` takes it (`ssh://user@host`), if any. It is reached with the user's own settings.
     pub through: Option<String>,
-    /// How long a connection and its key exchange may take, in seconds: [`CONNECT_SECONDS`], or more for a computer that is
-    /// known to be there and may be busy.
+    /// How long a connection and its key exchange may take, in seconds, at the usual pace: [`CONNECT_SECONDS`], or more for a
+    /// computer that is known to be there and may be busy.
     pub connect_seconds: u8,
+    /// How fast it is.
+    pub pace: Pace,
 }
 
 /// A computer that ssh reaches.
@@ -129,6 +135,7 @@ impl SshComputer {
             set(&mut options, "IdentitiesOnly=yes".to_owned());
             set(&mut options, "IdentityAgent=none".to_owned());
         }
+        let pace = self.access.pace;
         let known_hosts = as_value(&self.access.known_hosts);
         let unknown = match self.access.unknown_host {
             // A machine is new, so nobody knows its key yet; from the first time on it may not change.
@@ -142,8 +149,11 @@ impl SshComputer {
             // Hashed, an address could not be found again to be forgotten.
             "HashKnownHosts=no".to_owned(),
             "UpdateHostKeys=no".to_owned(),
-            format!("ConnectTimeout={}", self.access.connect_seconds),
-            "ServerAliveInterval=2".to_owned(),
+            format!(
+                "ConnectTimeout={}",
+                pace.seconds(self.access.connect_seconds)
+            ),
+            format!("ServerAliveInterval={}", pace.seconds(ALIVE_SECONDS)),
             "ServerAliveCountMax=3".to_owned(),
             "LogLevel=ERROR".to_owned(),
         ] {

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use caravan_process::{
-    CONNECT_SECONDS, Computer, Error, Program, SshAccess, SshComputer, UnknownHost,
+    CONNECT_SECONDS, Computer, Error, Pace, Program, SshAccess, SshComputer, UnknownHost,
 };
 use tempfile::TempDir;
 
@@ -25,6 +25,7 @@ fn over_ssh() -> (TempDir, Computer) {
         unknown_host: UnknownHost::Refuse,
         through: None,
         connect_seconds: CONNECT_SECONDS,
+        pace: Pace::USUAL,
     };
     let program = Program::at(folder.path().join("ssh"));
     let computer = SshComputer::new(program, "ssh://me@server2:2222", access);

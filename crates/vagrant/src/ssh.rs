@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_process::{
-    CONNECT_SECONDS, Computer, Conversation, Following, Output, Program, SshAccess, SshComputer,
-    UnknownHost, forget_host_key,
+    CONNECT_SECONDS, Computer, Conversation, Following, Output, Pace, Program, SshAccess,
+    SshComputer, UnknownHost, forget_host_key,
 };
 
 pub use caravan_process::SshForward as Forward;
@@ -21,6 +21,7 @@ pub struct Ssh {
     identity: PathBuf,
     known_hosts: PathBuf,
     connect_seconds: u8,
+    pace: Pace,
 }
 
 /// One machine, to be reached.
@@ -54,6 +55,7 @@ impl Ssh {
             identity: identity.into(),
             known_hosts: known_hosts.into(),
             connect_seconds: CONNECT_SECONDS,
+            pace: Pace::USUAL,
         }
     }
 
@@ -64,6 +66,20 @@ impl Ssh {
             connect_seconds,
             ..self.clone()
         }
+    }
+
+    /// The same, for machines as fast as that: they may take as much longer for whatever they are asked.
+    #[must_use]
+    pub fn with_pace(&self, pace: Pace) -> Self {
+        Self {
+            pace,
+            ..self.clone()
+        }
+    }
+
+    /// How fast the machines are.
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// The same, with another private key: to see that it is refused.
@@ -84,6 +100,7 @@ impl Ssh {
             unknown_host: UnknownHost::Accept,
             through: through.map(ToOwned::to_owned),
             connect_seconds: self.connect_seconds,
+            pace: self.pace,
         };
         Remote {
             ssh: SshComputer::new(self.program.clone(), format!("vagrant@{address}"), access),
@@ -124,7 +141,8 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// [`Error::NotReached`], [`Error::HostKeyChanged`], and [`Error::Process`] when it took longer than `limit`.
+    /// [`Error::NotReached`], [`Error::HostKeyChanged`], and [`Error::Process`] when it took longer than `limit` at the
+    /// usual pace.
     pub fn script(&self, script: &str, limit: Duration) -> Result<Output, Error> {
         // Bash reads a group as a whole before it runs it, so nothing in it can swallow the rest of the script.
         let input = format!("{{\n{script}\n}} </dev/null\n");
@@ -148,7 +166,7 @@ impl Remote {
         limit: Duration,
     ) -> Result<Output, Error> {
         self.computer()
-            .run(words, input, limit)
+            .run(words, input, self.ssh.access().pace.of(limit))
             .map_err(|error| self.as_machines(error))
     }
 

@@ -193,7 +193,7 @@ fn plain_http_to_a_tls_server_and_to_one_without() {
     let ca = authority("etcd-ca");
     let server = issue(&ca, &Leaf::server(name("etcdone"), local()));
     let (address, thread) = serve(&server, &Asks::Nothing);
-    let end = plain(address, "/version");
+    let end = plain(address, "/version", LIMIT);
     thread.join().expect("ended");
     assert!(matches!(end, End::Closed(_)), "{end:?}");
 
@@ -201,7 +201,7 @@ fn plain_http_to_a_tls_server_and_to_one_without() {
         drop(socket.read(&mut [0; 512]));
         drop(socket.write_all(b"HTTP/1.1 200 OK\r\n\r\nopen"));
     });
-    let end = plain(address, "/version");
+    let end = plain(address, "/version", LIMIT);
     thread.join().expect("ended");
     assert!(matches!(end, End::Answered { status: 200, .. }), "{end:?}");
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use caravan_lab::{Machine, Role};
 use caravan_process::interrupt;
 
-use super::context::{Context, client, told};
+use super::context::{Context, told};
 use super::findings::Findings;
+use super::refusals::OPEN;
 use super::{Depth, Measured};
 use crate::attempt::End;
 use crate::disturb::outage::{self, ApiProbe, Outage};
@@ -44,8 +45,9 @@ pub(super) fn one_owner(context: &Context) -> Result<Findings, String> {
         }
         found
     };
-    let answers = client(&context.access.kubernetes_ca, None)?
-        .get(context.lab.api_endpoint(), "/readyz")
+    let answers = context
+        .client(&context.access.kubernetes_ca, None)?
+        .get(context.lab.api_endpoint(), OPEN)
         .end;
     Ok(judge_owner(vip, &holders, &answers))
 }
@@ -206,34 +208,36 @@ fn lose(context: &Context, unit: &str, harm: Harm, api: &ApiProbe) -> Result<Cou
     let broken = Disturbance::begin(&means, fault).map_err(told)?;
     let mut looks = Looks::default();
     let mut after = None;
-    let taken = outage::until(TAKEOVER, "another owner that serves", || {
+    let taken = context.until(TAKEOVER, "another owner that serves", || {
         let now = looks.owner(context, vip)?;
         after = Some(now.name.clone());
         Ok(now.name != before.name && api.answers())
     });
     broken.end().map_err(told)?;
     taken.map_err(told)?;
-    outage::until(TAKEOVER, "the former owner's health", || {
-        context
-            .remote(before)
-            .run(
-                &["systemctl", "is-active", "haproxy", "keepalived"],
-                ADDRESSES,
-            )
-            .map(|said| said.success())
-            .map_err(|error| error.to_string())
-    })
-    .map_err(told)?;
+    context
+        .until(TAKEOVER, "the former owner's health", || {
+            context
+                .remote(before)
+                .run(
+                    &["systemctl", "is-active", "haproxy", "keepalived"],
+                    ADDRESSES,
+                )
+                .map(|said| said.success())
+                .map_err(|error| error.to_string())
+        })
+        .map_err(told)?;
     // If the former owner took the address back now, clients would see that too.
     let back = Instant::now();
     while back.elapsed() < RETURN {
         drop(looks.owner(context, vip));
         std::thread::sleep(LOOK);
     }
-    outage::until(TAKEOVER, "one owner again", || {
-        looks.owner(context, vip).map(|_| api.answers())
-    })
-    .map_err(told)?;
+    context
+        .until(TAKEOVER, "one owner again", || {
+            looks.owner(context, vip).map(|_| api.answers())
+        })
+        .map_err(told)?;
     Ok(Course {
         from: before.name.clone(),
         to: after.unwrap_or_default(),

@@ -22,10 +22,10 @@ const QUESTIONS: u32 = 10;
 /// A range so narrow needs no further question.
 const NARROW: Duration = Duration::from_millis(20);
 
-/// How long the login and the first answer may take, and how long each further answer. A machine that is emulated and busy
-/// takes its time; what it says is then worth less, and the range says how much.
-const LOGIN: Duration = Duration::from_secs(40);
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long the login and the first answer may take, and how long each further answer, at the usual pace. What a machine says
+/// that takes its time is worth less, and the range says how much.
+const LOGIN: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// How far a machine's clock is ahead of this computer's, in microseconds: somewhere from `least` to `most`. Negative is
 /// behind.
@@ -120,9 +120,10 @@ fn ask(context: &Context, machine: &Machine, reference: Reference) -> Result<Ahe
         .remote(machine)
         .converse(&["bash", "-c", TELL])
         .map_err(|error| error.to_string())?;
+    let pace = context.access.pace;
     let mut known: Option<Ahead> = None;
     for question in 1..=QUESTIONS {
-        let limit = if known.is_none() { LOGIN } else { ANSWER };
+        let limit = pace.of(if known.is_none() { LOGIN } else { ANSWER });
         let Some(reply) = talk.ask(&question.to_string(), limit) else {
             break;
         };
@@ -135,7 +136,7 @@ fn ask(context: &Context, machine: &Machine, reference: Reference) -> Result<Ahe
             break;
         }
     }
-    known.ok_or_else(|| format!("no answer within {} s", LOGIN.as_secs()))
+    known.ok_or_else(|| format!("no answer within {} s", pace.of(LOGIN).as_secs()))
 }
 
 /// The microseconds since 1970 in an answer to `question`.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use caravan_lab::{Lab, Machine, Role, ports};
-use caravan_process::interrupt;
+use caravan_process::{Pace, interrupt};
 use caravan_vagrant::ssh::Remote;
 
 use super::Options;
@@ -14,9 +14,10 @@ use super::findings::Findings;
 use super::pods::{Field, Space};
 use super::{strangers, units};
 use crate::attempt::{self, Client};
+use crate::disturb::outage;
 use crate::facts::{self, Facts};
 use crate::kube::Api;
-use crate::{Access, Certificate, Error, access, parallel};
+use crate::{Access, Certificate, Error, Pair, access, parallel};
 
 /// An address that no lab has and no route should lead to; it is looked up and never dialled (RFC 5737, TEST-NET-3).
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
@@ -74,7 +75,7 @@ impl Context {
     pub(super) fn survey(&self, machine: &Machine) -> Result<&Facts, String> {
         self.surveys[&machine.name]
             .get_or_init(|| {
-                let script = survey_script(&self.lab, machine);
+                let script = survey_script(&self.lab, machine, self.access.pace);
                 facts::ask(&self.lab, &self.access, machine, &script, SURVEY_LIMIT)
                     .map_err(|error| error.chain())
             })
@@ -147,7 +148,32 @@ impl Context {
 
     /// A client that etcd serves.
     pub(super) fn etcd_client(&self) -> Result<Client, String> {
-        client(&self.access.etcd_ca, Some(&self.access.etcd_client))
+        self.client(&self.access.etcd_ca, Some(&self.access.etcd_client))
+    }
+
+    /// A client that trusts `ca` and shows `pair`.
+    pub(super) fn client(&self, ca: &str, pair: Option<&Pair>) -> Result<Client, String> {
+        let client = Client::new(ca, pair).map_err(|error| error.to_string())?;
+        Ok(client.with_limit(self.answer_limit()))
+    }
+
+    /// How long a connection may take to be made, and each wait on it.
+    pub(super) fn answer_limit(&self) -> Duration {
+        self.access.pace.of(attempt::LIMIT)
+    }
+
+    /// Asks `done` until it says yes, and returns how long that took.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotInTime`] after `usual`, or later where machines are slower, with the last words of `done`.
+    pub(super) fn until(
+        &self,
+        usual: Duration,
+        what: &str,
+        done: impl FnMut() -> Result<bool, String>,
+    ) -> Result<Duration, Error> {
+        outage::until(self.access.pace.of(usual), what, done)
     }
 
     /// What the certificates in a PEM text say; those that cannot be read are left out.
@@ -185,11 +211,6 @@ impl Context {
     }
 }
 
-/// A client that trusts `ca` and shows `pair`.
-pub(super) fn client(ca: &str, pair: Option<&crate::Pair>) -> Result<Client, String> {
-    Client::new(ca, pair).map_err(|error| error.to_string())
-}
-
 /// An error with its causes.
 pub(super) fn told(error: Error) -> String {
     error.chain()
@@ -225,7 +246,7 @@ pub(super) fn assignment(name: &str, value: &str) -> String {
 }
 
 /// The questions to a machine: those to all, then those to its role.
-fn survey_script(lab: &Lab, machine: &Machine) -> String {
+fn survey_script(lab: &Lab, machine: &Machine, pace: Pace) -> String {
     let members = |without: &str| {
         let members = lab.of_role(Role::Etcd).filter(|it| it.name != without);
         let addresses: Vec<String> = members.map(|member| member.ip.to_string()).collect();
@@ -234,6 +255,7 @@ fn survey_script(lab: &Lab, machine: &Machine) -> String {
     let mut script = String::new();
     for (name, value) in [
         ("UNITS", units::wanted(machine.role).to_owned()),
+        ("TIMES", pace.times().to_string()),
         ("MEMBERS", members(&machine.name)),
         ("ALL_MEMBERS", members("")),
         ("OUTSIDE", OUTSIDE.to_string()),
@@ -280,7 +302,7 @@ mod tests {
         let lab = lab("ha");
         let asked = |machine: &str, section: &str| {
             let machine = lab.machine(machine).expect("in the lab");
-            survey_script(&lab, machine).contains(&format!("echo '@@ {section}'"))
+            survey_script(&lab, machine, Pace::USUAL).contains(&format!("echo '@@ {section}'"))
         };
         for (section, machines) in [
             (
@@ -306,7 +328,7 @@ mod tests {
     fn scripts_take_ports_from_the_lab() {
         let lab = lab("ha");
         for machine in lab.machines() {
-            let script = survey_script(&lab, machine);
+            let script = survey_script(&lab, machine, Pace::USUAL);
             let (assignments, questions) = script.split_at(script.find("@@").expect("a section"));
             assert!(
                 assignments.contains("ETCD_PORTS='2379 2380 22'\n"),
@@ -325,7 +347,7 @@ mod tests {
     #[test]
     fn a_member_does_not_dial_itself() {
         let lab = lab("ha");
-        let script = survey_script(&lab, lab.machine("etcdtwo").expect("there"));
+        let script = survey_script(&lab, lab.machine("etcdtwo").expect("there"), Pace::USUAL);
         assert!(script.contains("MEMBERS='192.168.29.61 192.168.29.63'\n"));
         assert_eq!(unused_service(&lab), Ipv4Addr::new(10, 111, 255, 254));
     }

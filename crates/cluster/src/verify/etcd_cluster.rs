@@ -29,13 +29,16 @@ fn statuses(context: &Context) -> Result<(Vec<Member>, Vec<Said>), String> {
 }
 
 /// Asks until the verdict is good or the members have had their time: an election takes a moment.
-fn eventually(mut ask: impl FnMut() -> Result<Findings, String>) -> Result<Findings, String> {
+fn eventually(
+    context: &Context,
+    mut ask: impl FnMut() -> Result<Findings, String>,
+) -> Result<Findings, String> {
     let mut last = ask()?;
     for _ in 1..CATCH_UP.0 {
         if last.holds() {
             break;
         }
-        sleep(CATCH_UP.1);
+        sleep(context.access.pace.of(CATCH_UP.1));
         last = ask()?;
     }
     Ok(last)
@@ -60,7 +63,7 @@ pub(super) fn alarms(context: &Context) -> Vec<String> {
 
 /// One cluster, one leader, which all of them see.
 pub(super) fn one_cluster(context: &Context) -> Result<Findings, String> {
-    eventually(|| Ok(judge_cluster(&statuses(context)?.1)))
+    eventually(context, || Ok(judge_cluster(&statuses(context)?.1)))
 }
 
 fn judge_cluster(all: &[Said]) -> Findings {
@@ -157,7 +160,7 @@ pub(super) fn same_revision(context: &Context) -> Result<Findings, String> {
     }
     // The newest that any of them had: who does not have it yet says so, and is asked again.
     let revision = revisions.into_iter().max().unwrap_or_default();
-    eventually(|| {
+    eventually(context, || {
         let hashes = parallel::each(&members, |member| {
             (member.name.clone(), member.hash(revision).map_err(told))
         });

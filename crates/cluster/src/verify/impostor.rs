@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use caravan_lab::{Machine, Role, ports};
 
-use super::context::{Context, client, told};
+use super::context::{Context, assignment, told};
 use super::findings::Findings;
 use super::refusals::insistent;
 use crate::attempt::{Attempt, Client, End};
@@ -20,12 +20,13 @@ pub(super) fn as_server(context: &Context) -> Result<Findings, String> {
     let master = context.lab.first_master();
     // An etcd runs there soon, which the survey must not take for one of the master's own.
     context.survey(master)?;
-    let script = include_str!("scripts/impostor.sh");
+    let times = assignment("TIMES", &context.access.pace.times().to_string());
+    let script = times + include_str!("scripts/impostor.sh");
     let facts = facts::ask(
         &context.lab,
         &context.access,
         master,
-        script,
+        &script,
         IMPOSTOR_LIMIT,
     )
     .map_err(told)?;
@@ -96,8 +97,8 @@ fn refusal(said: &[String], reason: &str) -> Result<String, String> {
 /// Goes from each etcd machine, so that no packet filter is in the way, to the next one's port for peers.
 pub(super) fn as_peer(context: &Context) -> Result<Findings, String> {
     let access = &context.access;
-    let impostor = client(&access.etcd_ca, Some(&access.apiserver_etcd_client))?;
-    let nobody = client(&access.etcd_ca, None)?;
+    let impostor = context.client(&access.etcd_ca, Some(&access.apiserver_etcd_client))?;
+    let nobody = context.client(&access.etcd_ca, None)?;
     let members: Vec<&Machine> = context.lab.of_role(Role::Etcd).collect();
     let next = members.iter().cycle().skip(1);
     let hops: Vec<(&Machine, &Machine)> = members.iter().copied().zip(next.copied()).collect();

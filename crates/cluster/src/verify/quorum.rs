@@ -8,7 +8,6 @@ use serde_json::json;
 use super::context::{Context, told};
 use super::findings::Findings;
 use super::{Measured, MemberLoss};
-use crate::disturb::outage::until;
 use crate::disturb::{Disturbance, Harm, OverSsh, UnitFault};
 use crate::etcd;
 use crate::kube::Api;
@@ -51,7 +50,7 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
     let stopped_in = began.elapsed();
     let gone = leader.health().is_err();
     let mut written = String::new();
-    let wrote = until(WRITE, "a write through the endpoint", || {
+    let wrote = context.until(WRITE, "a write through the endpoint", || {
         let map = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": { "generateName": "quorum-" },
@@ -65,7 +64,7 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
     let read_on = wrote.as_ref().map_or(0, |_| read(context, &written));
     let gone = gone && leader.health().is_err();
     stopped.end().map_err(told)?;
-    let back = until(RETURN, "the member's return", || {
+    let back = context.until(RETURN, "the member's return", || {
         for member in &members {
             member.health().map_err(told)?;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use caravan_lab::{Machine, Role};
 
-use super::context::{Context, api_address, client, etcd_address};
+use super::context::{Context, api_address, etcd_address};
 use super::findings::Findings;
 use super::judge::{distrusted, plain_refused, refused, unauthorized};
 use crate::attempt::{self, Attempt, Client, Distrust, End};
@@ -17,6 +17,9 @@ const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets?limit=1";
 /// How often an attempt is made until the server's own word about it arrives.
 const TRIES: usize = 3;
 
+/// What an API server tells everybody, whatever becomes of etcd: readiness is no part of these promises.
+pub(super) const OPEN: &str = "/version";
+
 /// How long a machine that did not answer is left alone before the next try.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -26,20 +29,23 @@ pub(super) fn etcd_plain_http(context: &Context) -> Result<Findings, String> {
     Ok(at_members(context, |address| {
         plain_refused(
             &insistent(|| right.get(address, "/health")),
-            &attempt::plain(address, "/health"),
+            &attempt::plain(address, "/health", context.answer_limit()),
         )
     }))
 }
 
 /// etcd ends the connection of a client that shows no certificate.
 pub(super) fn etcd_no_certificate(context: &Context) -> Result<Findings, String> {
-    etcd_refuses(context, &client(&context.access.etcd_ca, None)?)
+    etcd_refuses(context, &context.client(&context.access.etcd_ca, None)?)
 }
 
 /// etcd ends the connection of a client whose certificate is of another CA.
 pub(super) fn etcd_foreign_certificate(context: &Context) -> Result<Findings, String> {
     let foreign = &context.access.foreign.client;
-    etcd_refuses(context, &client(&context.access.etcd_ca, Some(foreign))?)
+    etcd_refuses(
+        context,
+        &context.client(&context.access.etcd_ca, Some(foreign))?,
+    )
 }
 
 fn etcd_refuses(context: &Context, wrong: &Client) -> Result<Findings, String> {
@@ -52,23 +58,23 @@ fn etcd_refuses(context: &Context, wrong: &Client) -> Result<Findings, String> {
 
 /// The API serves no plain HTTP, at the endpoint or at a master.
 pub(super) fn api_plain_http(context: &Context) -> Result<Findings, String> {
-    let right = client(&context.access.kubernetes_ca, None)?;
+    let right = context.client(&context.access.kubernetes_ca, None)?;
     Ok(at_apis(context, |address| {
         plain_refused(
-            &insistent(|| right.get(address, "/readyz")),
-            &attempt::plain(address, "/readyz"),
+            &insistent(|| right.get(address, OPEN)),
+            &attempt::plain(address, OPEN, context.answer_limit()),
         )
     }))
 }
 
 /// A client with another CA refuses the API.
 pub(super) fn api_wrong_ca(context: &Context) -> Result<Findings, String> {
-    let right = client(&context.access.kubernetes_ca, None)?;
-    let wrong = client(&context.access.foreign.ca, None)?;
+    let right = context.client(&context.access.kubernetes_ca, None)?;
+    let wrong = context.client(&context.access.foreign.ca, None)?;
     Ok(at_apis(context, |address| {
         distrusted(
-            &insistent(|| right.get(address, "/readyz")),
-            &insistent(|| wrong.get(address, "/readyz")),
+            &insistent(|| right.get(address, OPEN)),
+            &insistent(|| wrong.get(address, OPEN)),
             &Distrust::Issuer,
         )
     }))
@@ -78,12 +84,12 @@ pub(super) fn api_wrong_ca(context: &Context) -> Result<Findings, String> {
 pub(super) fn api_strangers(context: &Context) -> Result<Findings, String> {
     let access = &context.access;
     let ca = &access.kubernetes_ca;
-    let operator = client(ca, Some(&access.operator))?;
+    let operator = context.client(ca, Some(&access.operator))?;
     let strangers = [
-        ("without a certificate", client(ca, None)?),
+        ("without a certificate", context.client(ca, None)?),
         (
             "with a certificate of another CA",
-            client(ca, Some(&access.foreign.client))?,
+            context.client(ca, Some(&access.foreign.client))?,
         ),
     ];
     Ok(at_apis(context, |address| {

@@ -81,7 +81,7 @@ fn at_once(
     on_event: &mut dyn FnMut(VerifyEvent<'_>),
 ) -> Vec<Check> {
     let began = Instant::now();
-    let lab = context.lab.name();
+    let (lab, pace) = (context.lab.name(), context.access.pace);
     let (sender, ended) = channel();
     let mut checks = Vec::new();
     let mut waiting: Vec<&'static Row> = Vec::new();
@@ -130,13 +130,16 @@ fn at_once(
         let stop = interrupt::raised();
         // One that stops something must end by itself, because it also starts it again.
         let late = waiting.extract_if(.., |row| {
-            took > row.limit || (stop && row.depth < Depth::Disrupt)
+            took > pace.of(row.limit) || (stop && row.depth < Depth::Disrupt)
         });
         for row in late.collect::<Vec<_>>() {
             let verdict = if stop {
                 skipped("interrupted".to_owned())
             } else {
-                untested(lab, format!("not done within {} s", row.limit.as_secs()))
+                untested(
+                    lab,
+                    format!("not done within {} s", pace.of(row.limit).as_secs()),
+                )
             };
             report(check(row, verdict, took), on_event);
         }

@@ -52,8 +52,9 @@ pub(super) fn run(context: &Context) -> Result<Findings, String> {
 fn ask(context: &Context, machine: &Machine) -> Result<Facts, String> {
     let Context { lab, access, .. } = context;
     let script = format!(
-        "{}{SCRIPT}\necho '@@ end'\n",
-        context::assignment("UNITS", wanted(machine.role))
+        "{}{}{SCRIPT}\necho '@@ end'\n",
+        context::assignment("UNITS", wanted(machine.role)),
+        context::assignment("TIMES", &access.pace.times().to_string())
     );
     facts::ask(lab, access, machine, &script, LIMIT)
         .map_err(|error| format!("`{}` could not be asked: {}", machine.name, told(error)))

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::SshComputer;
 use crate::{Error, Following};
 
-/// How long it may take until the way is open: the connection, and a login, which on a busy computer takes ten seconds and
+/// How long it may take, at the usual pace, until the way is open: the connection, and a login, which on a busy computer takes ten seconds and
 /// more.
 const LIMIT: Duration = Duration::from_secs(45);
 
@@ -48,13 +48,13 @@ impl SshComputer {
                 }
             }
         })?;
-        let began = Instant::now();
+        let (began, limit) = (Instant::now(), self.access.pace.of(LIMIT));
         while !socket.exists() {
-            let late = began.elapsed() > LIMIT;
+            let late = began.elapsed() > limit;
             if following.ended() || late {
                 let mut said = said.lock().map(|said| said.clone()).unwrap_or_default();
                 if late && said.trim().is_empty() {
-                    said = format!("no login within {} s", LIMIT.as_secs());
+                    said = format!("no login within {} s", limit.as_secs());
                 }
                 return Err(self.not_reached(&said));
             }

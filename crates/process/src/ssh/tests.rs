@@ -14,6 +14,7 @@ fn computer(
             unknown_host,
             through: through.map(str::to_owned),
             connect_seconds: CONNECT_SECONDS,
+            pace: Pace::USUAL,
         },
     )
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{HEADLESS, PORT, Pod, SERVICE, Tasks};
-use crate::disturb::outage::until;
 use crate::kube::{self, Api};
 use crate::parallel;
 use crate::verify::context::{Context, told};
@@ -102,21 +101,22 @@ impl Field {
         let nodes: BTreeSet<&str> = context.nodes().map(|node| node.name.as_str()).collect();
         let mut pods = Vec::new();
         let mut hopeless = None;
-        until(START, "a probe on every node", || {
-            let found = api.pods(&space.name).map_err(told)?;
-            hopeless = found
-                .iter()
-                .find(|pod| HOPELESS.iter().any(|reason| pod.state.contains(reason)))
-                .map(|pod| format!("pod {}: {}", pod.name, pod.state));
-            pods = running(found);
-            let placed: BTreeSet<&str> = pods.iter().map(|pod| pod.node.as_str()).collect();
-            if hopeless.is_some() || placed == nodes {
-                return Ok(true);
-            }
-            let missing: Vec<&str> = nodes.difference(&placed).copied().collect();
-            Err(format!("none runs on {}", missing.join(", ")))
-        })
-        .map_err(told)?;
+        context
+            .until(START, "a probe on every node", || {
+                let found = api.pods(&space.name).map_err(told)?;
+                hopeless = found
+                    .iter()
+                    .find(|pod| HOPELESS.iter().any(|reason| pod.state.contains(reason)))
+                    .map(|pod| format!("pod {}: {}", pod.name, pod.state));
+                pods = running(found);
+                let placed: BTreeSet<&str> = pods.iter().map(|pod| pod.node.as_str()).collect();
+                if hopeless.is_some() || placed == nodes {
+                    return Ok(true);
+                }
+                let missing: Vec<&str> = nodes.difference(&placed).copied().collect();
+                Err(format!("none runs on {}", missing.join(", ")))
+            })
+            .map_err(told)?;
         if let Some(why) = hopeless {
             return Err(why);
         }
@@ -124,7 +124,7 @@ impl Field {
         Ok(Self {
             answers: parallel::each(pods, |pod| {
                 let tasks = Tasks::of(&context.lab, &space.name, &pod, &all);
-                let answer = ask(&api, space, &pod, &tasks);
+                let answer = ask(context, &api, space, &pod, &tasks);
                 (pod, tasks, answer)
             }),
         })
@@ -132,7 +132,13 @@ impl Field {
 }
 
 /// Asks a probe until its answer is good, or it has had its time.
-fn ask(api: &Api, space: &Space, pod: &Pod, tasks: &Tasks) -> Result<String, String> {
+fn ask(
+    context: &Context,
+    api: &Api,
+    space: &Space,
+    pod: &Pod,
+    tasks: &Tasks,
+) -> Result<String, String> {
     let path = format!(
         "{}/pods/{}:{PORT}/proxy{}",
         space.path(),
@@ -141,7 +147,7 @@ fn ask(api: &Api, space: &Space, pod: &Pod, tasks: &Tasks) -> Result<String, Str
     );
     let mut last = Err("not asked".to_owned());
     // Not in time is no failure here: the last answer says what is missing.
-    drop(until(SETTLE, "a good answer", || {
+    drop(context.until(SETTLE, "a good answer", || {
         last = api.text(&path).map_err(told);
         Ok(last.as_ref().is_ok_and(|answer| tasks.is_done(answer)))
     }));

@@ -14,8 +14,8 @@ cat /etc/etcd/pki/peer.crt
 # HTTP/2, which that port keeps for gRPC. A busy machine may need more than one try.
 echo '@@ peer-answers'
 for member in $MEMBERS; do
-    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 3 --http1.1 \
-        --retry 3 --retry-delay 1 --retry-connrefused --retry-max-time 9 \
+    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time $((3 * TIMES)) --http1.1 \
+        --retry 3 --retry-delay 1 --retry-connrefused --retry-max-time $((9 * TIMES)) \
         --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/peer.crt --key /etc/etcd/pki/peer.key "https://$member:$ETCD_PEER_PORT/version")
     echo "$member $code"
 done

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # On a master: serves etcd with the API servers' client certificate, on loopback, and lets real clients judge it.
 # Everything is below one folder in /run that is gone afterwards, and so is the server, whatever happens.
+# Set before this: TIMES (how many times as long as usual everything may take).
 
 set -u
 umask 077
@@ -18,7 +19,7 @@ while ss --no-header --listening --tcp --numeric "( sport = :$port or sport = :$
 done
 url=https://127.0.0.1:$port
 
-timeout --kill-after=2 12 etcd --name impostor --data-dir "$folder/data" --log-level error --unsafe-no-fsync \
+timeout --kill-after=2 "$((12 * TIMES))" etcd --name impostor --data-dir "$folder/data" --log-level error --unsafe-no-fsync \
     --listen-client-urls "$url" --advertise-client-urls "$url" \
     --listen-peer-urls "http://127.0.0.1:$((port + 1))" \
     --initial-advertise-peer-urls "http://127.0.0.1:$((port + 1))" \
@@ -29,8 +30,8 @@ server=$!
 
 # Alive is what answers a client that asks no questions about the certificate.
 answered=no
-for _ in {1..80}; do
-    if curl --silent --output /dev/null --max-time 1 --insecure "$url/version"; then
+for ((look = 0; look < 80 * TIMES; look++)); do
+    if curl --silent --output /dev/null --max-time "$TIMES" --insecure "$url/version"; then
         answered=yes
         break
     fi
@@ -50,25 +51,25 @@ careful() {
 }
 
 echo '@@ etcdctl-careless'
-etcdctl --endpoints "$url" --command-timeout 3s --insecure-skip-tls-verify --insecure-transport=false get caravan \
+etcdctl --endpoints "$url" --command-timeout "$((3 * TIMES))s" --insecure-skip-tls-verify --insecure-transport=false get caravan \
     >/dev/null 2>"$folder/said"
 echo "$?"
 tail -n 1 "$folder/said"
 echo '@@ etcdctl'
-careful 1
+careful "$TIMES"
 status=$?
 # A busy machine may not get as far as the certificate in a second.
 if ((status != 0)) && ! grep -q 'x509: ' "$folder/said"; then
-    careful 4
+    careful $((4 * TIMES))
     status=$?
 fi
 echo "$status"
 cat "$folder/said"
 # Go compares names before purposes, and this certificate has no names. OpenSSL judges the purpose first.
 echo '@@ curl'
-curl --silent --show-error --output /dev/null --max-time 3 --cacert "$pki/etcd/ca.crt" "$url/version" 2>"$folder/said"
+curl --silent --show-error --output /dev/null --max-time $((3 * TIMES)) --cacert "$pki/etcd/ca.crt" "$url/version" 2>"$folder/said"
 echo "$?"
 cat "$folder/said"
 echo '@@ still-alive'
-curl --silent --output /dev/null --max-time 1 --insecure "$url/version" && echo yes
+curl --silent --output /dev/null --max-time "$TIMES" --insecure "$url/version" && echo yes
 exit 0

@@ -2,7 +2,7 @@
 # What every machine is asked, as root, in one ssh connection. Sections begin with `@@ name`; nothing secret is printed:
 # secrets are named by file and counted.
 # Set before this: MEMBERS (addresses of the other etcd members), OUTSIDE (an address that no lab has), SECRET_PLACES,
-# ETCD_PORTS (what etcd machines listen on).
+# ETCD_PORTS (what etcd machines listen on), TIMES (how many times as long as usual everything may take).
 
 as_nobody() {
     setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
@@ -12,7 +12,7 @@ as_nobody() {
 dial() {
     local said
     # shellcheck disable=SC2016
-    if said=$(timeout "${3:-2}" bash -c ': <>"/dev/tcp/$0/$1"' "$1" "$2" 2>&1); then
+    if said=$(timeout "$((${3:-2} * TIMES))" bash -c ': <>"/dev/tcp/$0/$1"' "$1" "$2" 2>&1); then
         echo "$1 $2 open"
     else
         echo "$1 $2 shut ${said##*: }"

@@ -39,7 +39,7 @@ nft list table inet caravan_guard
 echo '@@ service-dials'
 # A service is reached once kube-proxy has written its rules, which after a start is a while after the node is Ready.
 reach() {
-    local said limit=$((SECONDS + 25))
+    local said limit=$((SECONDS + 25 * TIMES))
     while said=$(dial "$1" "$2") && [[ $said != *" open" ]] && ((SECONDS < limit)); do
         sleep 0.5
     done

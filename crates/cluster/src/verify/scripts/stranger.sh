@@ -20,7 +20,7 @@ pair=/var/lib/kubelet/pki/kubelet-client-current.pem
 identity=()
 [[ -e $pair ]] && identity=(--cert "$pair" --key "$pair")
 for member in $ALL_MEMBERS; do
-    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 2 --insecure "${identity[@]}" \
+    code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time $((2 * TIMES)) --insecure "${identity[@]}" \
         "https://$member:$ETCD_PORT/version") && status=0 || status=$?
     echo "$member $status $code"
 done

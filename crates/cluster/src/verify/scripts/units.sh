@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # Whether a machine is what its bootstrap makes it, and runs what it is there for.
-# Set before this: UNITS (the units that must run).
+# Set before this: UNITS (the units that must run), TIMES (how many times as long as usual everything may take).
 
 echo '@@ bootstrap'
 # One that has just said that it is ready ends a moment later.
-for ((look = 0; look < 20; look++)); do
+for ((look = 0; look < 20 * TIMES; look++)); do
     [[ $(systemctl is-active caravan-bootstrap.service) == @(active|activating|deactivating) ]] || break
     sleep 0.25
 done
