@@ -6,6 +6,7 @@ use caravan_lab::{Lab, Machine, Role};
 
 use super::context::{Context, etcd_address};
 use super::findings::Findings;
+use super::refusals::OPEN;
 use crate::attempt::End;
 use crate::{Certificate, parallel};
 
@@ -17,7 +18,7 @@ pub(super) fn servers(context: &Context) -> Result<Findings, String> {
     let client = context.etcd_client()?;
     let members: Vec<&Machine> = context.lab.of_role(Role::Etcd).collect();
     let shown = parallel::each(members, |member| {
-        let attempt = client.get(etcd_address(member), "/health");
+        let attempt = client.get(etcd_address(member), OPEN);
         let certificate = match (&attempt.end, &attempt.shown) {
             (End::Answered { status: 200, .. }, Some(der)) => (context.access.inspect)(der)
                 .ok_or_else(|| "its certificate cannot be read".to_owned()),

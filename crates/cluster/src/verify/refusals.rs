@@ -17,7 +17,8 @@ const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets?limit=1";
 /// How often an attempt is made until the server's own word about it arrives.
 const TRIES: usize = 3;
 
-/// What an API server tells everybody, whatever becomes of etcd: readiness is no part of these promises.
+/// What an API server tells everybody, and an etcd member every client of its CA, whether or not there is a quorum: health is
+/// no part of these promises.
 pub(super) const OPEN: &str = "/version";
 
 /// How long a machine that did not answer is left alone before the next try.
@@ -28,8 +29,8 @@ pub(super) fn etcd_plain_http(context: &Context) -> Result<Findings, String> {
     let right = context.etcd_client()?;
     Ok(at_members(context, |address| {
         plain_refused(
-            &insistent(|| right.get(address, "/health")),
-            &attempt::plain(address, "/health", context.answer_limit()),
+            &insistent(|| right.get(address, OPEN)),
+            &attempt::plain(address, OPEN, context.answer_limit()),
         )
     }))
 }
@@ -51,8 +52,8 @@ pub(super) fn etcd_foreign_certificate(context: &Context) -> Result<Findings, St
 fn etcd_refuses(context: &Context, wrong: &Client) -> Result<Findings, String> {
     let right = context.etcd_client()?;
     Ok(at_members(context, |address| {
-        let control = insistent(|| right.get(address, "/health"));
-        refused(&control, &insistent(|| wrong.get(address, "/health")))
+        let control = insistent(|| right.get(address, OPEN));
+        refused(&control, &insistent(|| wrong.get(address, OPEN)))
     }))
 }
 

@@ -7,6 +7,7 @@ use caravan_lab::{Lab, Machine, Role, ports};
 use super::context::{Context, etcd_address};
 use super::etcd_pairs;
 use super::findings::Findings;
+use super::refusals::OPEN;
 use crate::Certificate;
 use crate::attempt::End;
 use crate::facts::Facts;
@@ -133,7 +134,7 @@ pub(super) fn requests(context: &Context) -> Result<Findings, String> {
     let mut findings = Findings::new();
     let mut served = Vec::new();
     for member in context.lab.of_role(Role::Etcd) {
-        let control = client.get(etcd_address(member), "/health");
+        let control = client.get(etcd_address(member), OPEN);
         match control.end {
             End::Answered { status: 200, .. } => served.push(member),
             other => findings.wrong(
