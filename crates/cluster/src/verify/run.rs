@@ -1,11 +1,12 @@
 //! Runs checks: those that break nothing at the same time, each with its own limit, then the others one by one.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use caravan_lab::Lab;
-use caravan_process::interrupt;
+use caravan_process::{Pace, interrupt};
 
 use super::context::Context;
 use super::findings::{Findings, Verdict};
@@ -72,6 +73,12 @@ impl Drop for Made {
     }
 }
 
+/// A check that has begun.
+struct BegunRow {
+    row: &'static Row,
+    began: Instant,
+}
+
 /// What a check's thread reports.
 type Ended = (&'static str, Result<Findings, String>, Duration);
 
@@ -80,59 +87,69 @@ fn at_once(
     rows: &[&'static Row],
     on_event: &mut dyn FnMut(VerifyEvent<'_>),
 ) -> Vec<Check> {
-    let began = Instant::now();
     let (lab, pace) = (context.lab.name(), context.access.pace);
     let (sender, ended) = channel();
+    let mut sender = Some(sender);
     let mut checks = Vec::new();
-    let mut waiting: Vec<&'static Row> = Vec::new();
+    let mut due: VecDeque<&'static Row> = rows.iter().copied().collect();
+    let mut waiting: Vec<BegunRow> = Vec::new();
     let mut report = |check: Check, on_event: &mut dyn FnMut(VerifyEvent<'_>)| {
         on_event(VerifyEvent::Ends(&check));
         checks.push(check);
     };
-    for &row in rows {
-        let reason = if interrupt::raised() {
-            Some("interrupted".to_owned())
-        } else {
-            (row.unless)(&context.lab, &context.options)
-        };
-        match reason {
-            Some(reason) => report(check(row, skipped(reason), Duration::ZERO), on_event),
-            None => {
-                on_event(VerifyEvent::Begins {
-                    id: row.id,
-                    promise: row.promise,
-                });
-                begin(context, row, sender.clone());
-                waiting.push(row);
+    loop {
+        while waiting.len() < abreast(pace)
+            && let Some(row) = due.pop_front()
+        {
+            let reason = if interrupt::raised() {
+                Some("interrupted".to_owned())
+            } else {
+                (row.unless)(&context.lab, &context.options)
+            };
+            match (reason, &sender) {
+                (Some(reason), _) => report(check(row, skipped(reason), Duration::ZERO), on_event),
+                (None, Some(sender)) => {
+                    on_event(VerifyEvent::Begins {
+                        id: row.id,
+                        promise: row.promise,
+                    });
+                    begin(context, row, sender.clone());
+                    let began = Instant::now();
+                    waiting.push(BegunRow { row, began });
+                }
+                (None, None) => unreachable!("kept while a check is due"),
             }
         }
-    }
-    drop(sender);
-    while !waiting.is_empty() {
+        // Without it only the checks themselves could still report, and that the last of them broke off can be seen.
+        if due.is_empty() {
+            sender = None;
+        }
+        if waiting.is_empty() {
+            return checks;
+        }
         match ended.recv_timeout(POLL) {
             Ok((id, seen, took)) => {
                 // One that was over its limit has been reported.
-                if let Some(place) = waiting.iter().position(|row| row.id == id) {
-                    let row = waiting.swap_remove(place);
+                if let Some(place) = waiting.iter().position(|begun| begun.row.id == id) {
+                    let row = waiting.swap_remove(place).row;
                     report(check(row, verdict(lab, seen), took), on_event);
                 }
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                for row in waiting.drain(..) {
+                for BegunRow { row, began } in waiting.drain(..) {
                     let defect = "the check itself broke off, which is a defect of Caravan";
                     let untested = untested(lab, defect.to_owned());
                     report(check(row, untested, began.elapsed()), on_event);
                 }
             }
         }
-        let took = began.elapsed();
         let stop = interrupt::raised();
         // One that stops something must end by itself, because it also starts it again.
-        let late = waiting.extract_if(.., |row| {
-            took > pace.of(row.limit) || (stop && row.depth < Depth::Disrupt)
+        let late = waiting.extract_if(.., |BegunRow { row, began }| {
+            began.elapsed() > pace.of(row.limit) || (stop && row.depth < Depth::Disrupt)
         });
-        for row in late.collect::<Vec<_>>() {
+        for BegunRow { row, began } in late.collect::<Vec<_>>() {
             let verdict = if stop {
                 skipped("interrupted".to_owned())
             } else {
@@ -141,10 +158,15 @@ fn at_once(
                     format!("not done within {} s", pace.of(row.limit).as_secs()),
                 )
             };
-            report(check(row, verdict, took), on_event);
+            report(check(row, verdict, began.elapsed()), on_event);
         }
     }
-    checks
+}
+
+/// How many checks ask at the same time: all of them, or few where machines are so slow that what each is asked by three
+/// dozen at once would be answered to none in time.
+fn abreast(pace: Pace) -> usize {
+    if pace == Pace::USUAL { usize::MAX } else { 6 }
 }
 
 /// Starts a check. Its thread is not scoped: one that hangs is left behind, so that the others are reported.
@@ -205,6 +227,8 @@ fn rounded(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::super::tests::{access, lab};
     use super::*;
 
@@ -247,13 +271,18 @@ mod tests {
     ];
 
     fn context() -> Arc<Context> {
+        context_at(Pace::USUAL)
+    }
+
+    fn context_at(pace: Pace) -> Arc<Context> {
         let options = Options {
             depth: Depth::Quick,
             airgap: true,
             probe_image: None,
             tool: "cargo xtask".to_owned(),
         };
-        Arc::new(Context::new(&access(), &lab("ha"), &options))
+        let access = Access { pace, ..access() };
+        Arc::new(Context::new(&access, &lab("ha"), &options))
     }
 
     #[test]
@@ -294,6 +323,26 @@ mod tests {
             ended,
             ["bad", "blind", "good", "skipped", "slow", "unasked"]
         );
+    }
+
+    #[test]
+    fn slow_machines_are_asked_by_a_few_at_a_time() {
+        static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+        static COUNTED: Row = row("counted", LONG, |_| {
+            let others = UNDER_WAY.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(50));
+            UNDER_WAY.fetch_sub(1, Ordering::SeqCst);
+            Ok([("others", Ok(others.to_string()))].into_iter().collect())
+        });
+        let most = |pace| {
+            let checks = at_once(&context_at(pace), &[&COUNTED; 20], &mut |_| {});
+            assert_eq!(checks.len(), 20);
+            let others = checks
+                .iter()
+                .map(|check| check.evidence.parse::<usize>().expect("a number"));
+            others.max().expect("twenty")
+        };
+        assert!(most(Pace::EMULATED) < 6);
     }
 
     #[test]
