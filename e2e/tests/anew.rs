@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use caravan_cluster::verify::{Report, VerifyOutcome};
-use caravan_e2e::{Asker, Tool, assert_verified, kubectl, on_a_clean_host};
+use caravan_e2e::{Asker, Tool, assert_verified, kubectl, on_a_clean_host, runs_long};
 use caravan_process::Program;
 
 /// How long a machine may take to be what it was: a limit for what hangs, far above what it takes.
@@ -98,6 +98,9 @@ fn ready(lab: &str, machine: &str) {
 #[test]
 #[ignore = "needs real machines"]
 fn every_machine_of_ha_is_made_anew_by_vagrant_alone() {
+    if !runs_long() {
+        return;
+    }
     on_a_clean_host(|tool| {
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
         kubectl(
