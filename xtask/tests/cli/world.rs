@@ -201,7 +201,10 @@ impl World {
                 "[servers.server2]",
                 "[servers.server2]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"",
             )
-            .replace("kubernetes =", "provider = \"libvirt\"\nkubernetes =");
+            .replace(
+                "kubernetes =",
+                "provider = \"libvirt\"\nemulated = false\nkubernetes =",
+            );
         self.write("labs/small.toml", &text);
         let ended = self.run(&["plan", "small", "--write", "--image", "box"]);
         assert_eq!(ended.status, Some(0), "{}", ended.stderr);

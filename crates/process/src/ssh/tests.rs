@@ -143,3 +143,13 @@ fn a_host_key_is_forgotten_and_no_other() {
     let left = std::fs::read_to_string(&list).expect("a file");
     assert_eq!(left, "192.168.29.61 ecdsa B\n\n# 192.168.29.61\n");
 }
+
+#[test]
+fn slow_computers_are_given_time_to_let_us_in() {
+    let mut slow = computer(None, UnknownHost::Accept, None);
+    slow.access.pace = Pace::EMULATED;
+    let shown = slow.shown();
+    for option in ["ConnectTimeout=32", "ServerAliveInterval=16"] {
+        assert!(shown.contains(option), "{shown}");
+    }
+}
