@@ -13,7 +13,6 @@ use caravan_cluster::watch::{Watch, explain};
 use caravan_cluster::{Access, Certificate, Foreign, PATIENCE, Pair, ready, status};
 use caravan_lab::Lab;
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Usage};
-use caravan_process::Pace;
 use caravan_vagrant::MachineState;
 use caravan_vagrant::engine::DockerMachines;
 use caravan_vagrant::ssh::Ssh;
@@ -165,7 +164,6 @@ fn access(state: &Path) -> Result<Access, Fault> {
             .filter(|key| key.is_file()),
         inspect,
         patience: PATIENCE,
-        pace: Pace::USUAL,
     })
 }
 

@@ -33,14 +33,17 @@ pub struct Access {
     pub inspect: Inspect,
     /// How long one question to an API server or an etcd member may take, its connection half of that, at the usual pace.
     pub patience: Duration,
-    /// How fast the lab's machines are: as many times as long may everything take that they are asked. `ssh` has the same.
-    pub pace: Pace,
 }
 
 impl Access {
+    /// How fast the lab's machines are: as many times as long may everything take that they are asked.
+    pub fn pace(&self) -> Pace {
+        self.ssh.pace()
+    }
+
     /// How long one question to a server may take.
     pub(crate) fn question(&self) -> Duration {
-        self.pace.of(self.patience)
+        self.pace().of(self.patience)
     }
 }
 

@@ -212,7 +212,8 @@ pub fn ask(lab: &Lab, access: &Access, tool: &str) -> Readiness {
     }
 }
 
-/// Asks until nothing is missing or `limit` at the usual pace is over; `on_change` hears each answer that differs from the one before.
+/// Asks until nothing is missing or `limit` at the usual pace is over; `on_change` hears each answer that differs from the
+/// one before.
 /// `tool` is as in [`ask`].
 ///
 /// # Errors
@@ -226,7 +227,7 @@ pub fn wait(
     on_change: &mut dyn FnMut(&Readiness),
 ) -> Result<(), Error> {
     let inquiry = Inquiry::new(lab, access, tool)?;
-    let (limit, poll) = (access.pace.of(limit), access.pace.of(POLL));
+    let (limit, poll) = (access.pace().of(limit), access.pace().of(POLL));
     let began = Instant::now();
     let mut last = None;
     loop {

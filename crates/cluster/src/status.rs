@@ -15,8 +15,8 @@ use crate::{Access, Error, etcd, facts, parallel};
 
 mod judge;
 
-/// How long one question may take at the usual pace. Two that follow each other, as the second needs an answer to the first, stay below
-/// three seconds together.
+/// How long one question may take at the usual pace. Two that follow each other, as the second needs an answer to the first,
+/// stay below three seconds together.
 const LIMIT: Duration = Duration::from_millis(1300);
 
 /// How long a machine's ssh port may take to answer before ssh itself, which waits longer, is started.
@@ -180,7 +180,7 @@ pub fn ask(
     tool: &str,
     states: &BTreeMap<String, MachineState>,
 ) -> Result<LabStatus, Error> {
-    let limit = access.pace.of(LIMIT);
+    let limit = access.pace().of(LIMIT);
     let etcd_client = Client::new(&access.etcd_ca, Some(&access.etcd_client))?.with_limit(limit);
     let api_client = Client::new(&access.kubernetes_ca, Some(&access.operator))?.with_limit(limit);
     let runs = |machine: &&Machine| states.get(&machine.name) == Some(&MachineState::Running);
@@ -271,7 +271,7 @@ fn endpoint(
         return (silent("no machine runs".to_owned()), Vec::new());
     }
     let name = format!("the API at {address}");
-    let limit = access.pace.of(LIMIT);
+    let limit = access.pace().of(LIMIT);
     let asked = Api::at(&name, address, access, Some(&access.operator), limit).and_then(|api| {
         let version = api.get("/version")?;
         Ok((version, api.nodes()))
@@ -293,7 +293,7 @@ fn endpoint(
 fn balancer(lab: &Lab, access: &Access, machine: &Machine) -> Result<facts::Facts, String> {
     let through = lab.server(&machine.server).and_then(|it| it.host.as_ref());
     if through.is_none() {
-        TcpStream::connect_timeout(&(machine.ip, 22).into(), access.pace.of(PORT_LIMIT))
+        TcpStream::connect_timeout(&(machine.ip, 22).into(), access.pace().of(PORT_LIMIT))
             .map_err(|error| format!("ssh: {error}"))?;
     }
     facts::ask(lab, access, machine, BALANCER, SCRIPT_LIMIT).map_err(|error| error.chain())

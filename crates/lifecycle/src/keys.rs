@@ -91,7 +91,6 @@ impl Keys {
             insecure_key: insecure_key(dir),
             inspect,
             patience: PATIENCE,
-            pace,
         })
     }
 

@@ -52,7 +52,8 @@ impl ApiProbe {
     /// [`Error::Credentials`].
     pub fn new(lab: &Lab, access: &Access) -> Result<Self, Error> {
         Ok(Self {
-            client: Client::new(&access.kubernetes_ca, None)?.with_limit(access.pace.of(PATIENCE)),
+            client: Client::new(&access.kubernetes_ca, None)?
+                .with_limit(access.pace().of(PATIENCE)),
             endpoint: lab.api_endpoint(),
         })
     }

@@ -24,8 +24,8 @@ const NARROW: Duration = Duration::from_millis(20);
 
 /// How long the login and the first answer may take, and how long each further answer, at the usual pace. What a machine says
 /// that takes its time is worth less, and the range says how much.
-const LOGIN: Duration = Duration::from_secs(20);
-const ANSWER: Duration = Duration::from_secs(5);
+const LOGIN: Duration = Duration::from_secs(40);
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How far a machine's clock is ahead of this computer's, in microseconds: somewhere from `least` to `most`. Negative is
 /// behind.
@@ -120,7 +120,7 @@ fn ask(context: &Context, machine: &Machine, reference: Reference) -> Result<Ahe
         .remote(machine)
         .converse(&["bash", "-c", TELL])
         .map_err(|error| error.to_string())?;
-    let pace = context.access.pace;
+    let pace = context.access.pace();
     let mut known: Option<Ahead> = None;
     for question in 1..=QUESTIONS {
         let limit = pace.of(if known.is_none() { LOGIN } else { ANSWER });

@@ -75,7 +75,7 @@ impl Context {
     pub(super) fn survey(&self, machine: &Machine) -> Result<&Facts, String> {
         self.surveys[&machine.name]
             .get_or_init(|| {
-                let script = survey_script(&self.lab, machine, self.access.pace);
+                let script = survey_script(&self.lab, machine, self.access.pace());
                 facts::ask(&self.lab, &self.access, machine, &script, SURVEY_LIMIT)
                     .map_err(|error| error.chain())
             })
@@ -159,7 +159,7 @@ impl Context {
 
     /// How long a connection may take to be made, and each wait on it.
     pub(super) fn answer_limit(&self) -> Duration {
-        self.access.pace.of(attempt::LIMIT)
+        self.access.pace().of(attempt::LIMIT)
     }
 
     /// Asks `done` until it says yes, and returns how long that took.
@@ -173,7 +173,7 @@ impl Context {
         what: &str,
         done: impl FnMut() -> Result<bool, String>,
     ) -> Result<Duration, Error> {
-        outage::until(self.access.pace.of(usual), what, done)
+        outage::until(self.access.pace().of(usual), what, done)
     }
 
     /// What the certificates in a PEM text say; those that cannot be read are left out.
@@ -245,6 +245,11 @@ pub(super) fn assignment(name: &str, value: &str) -> String {
     format!("{name}='{value}'\n")
 }
 
+/// The line that tells a script how many times as long as usual everything may take.
+pub(super) fn times(pace: Pace) -> String {
+    assignment("TIMES", &pace.times().to_string())
+}
+
 /// The questions to a machine: those to all, then those to its role.
 fn survey_script(lab: &Lab, machine: &Machine, pace: Pace) -> String {
     let members = |without: &str| {
@@ -252,10 +257,9 @@ fn survey_script(lab: &Lab, machine: &Machine, pace: Pace) -> String {
         let addresses: Vec<String> = members.map(|member| member.ip.to_string()).collect();
         addresses.join(" ")
     };
-    let mut script = String::new();
+    let mut script = times(pace);
     for (name, value) in [
         ("UNITS", units::wanted(machine.role).to_owned()),
-        ("TIMES", pace.times().to_string()),
         ("MEMBERS", members(&machine.name)),
         ("ALL_MEMBERS", members("")),
         ("OUTSIDE", OUTSIDE.to_string()),

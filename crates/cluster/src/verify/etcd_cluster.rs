@@ -38,7 +38,7 @@ fn eventually(
         if last.holds() {
             break;
         }
-        sleep(context.access.pace.of(CATCH_UP.1));
+        sleep(context.access.pace().of(CATCH_UP.1));
         last = ask()?;
     }
     Ok(last)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use caravan_lab::{Machine, Role, ports};
 
-use super::context::{Context, assignment, told};
+use super::context::{Context, times, told};
 use super::findings::Findings;
 use super::refusals::insistent;
 use crate::attempt::{Attempt, Client, End};
@@ -20,8 +20,7 @@ pub(super) fn as_server(context: &Context) -> Result<Findings, String> {
     let master = context.lab.first_master();
     // An etcd runs there soon, which the survey must not take for one of the master's own.
     context.survey(master)?;
-    let times = assignment("TIMES", &context.access.pace.times().to_string());
-    let script = times + include_str!("scripts/impostor.sh");
+    let script = times(context.access.pace()) + include_str!("scripts/impostor.sh");
     let facts = facts::ask(
         &context.lab,
         &context.access,

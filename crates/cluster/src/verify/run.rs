@@ -87,7 +87,7 @@ fn at_once(
     rows: &[&'static Row],
     on_event: &mut dyn FnMut(VerifyEvent<'_>),
 ) -> Vec<Check> {
-    let (lab, pace) = (context.lab.name(), context.access.pace);
+    let (lab, pace) = (context.lab.name(), context.access.pace());
     let (sender, ended) = channel();
     let mut sender = Some(sender);
     let mut checks = Vec::new();
@@ -281,7 +281,8 @@ mod tests {
             probe_image: None,
             tool: "cargo xtask".to_owned(),
         };
-        let access = Access { pace, ..access() };
+        let mut access = access();
+        access.ssh = access.ssh.with_pace(pace);
         Arc::new(Context::new(&access, &lab("ha"), &options))
     }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use caravan_lab::Lab;
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf};
-use caravan_process::{Pace, Program};
+use caravan_process::Program;
 use caravan_vagrant::ssh::Ssh;
 
 use super::*;
@@ -127,7 +127,6 @@ pub(crate) fn access() -> Access {
         insecure_key: None,
         inspect: |_| Some(certificate("ca")),
         patience: PATIENCE,
-        pace: Pace::USUAL,
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn none(context: &Context) -> Result<Findings, String> {
         if !found.is_broken() {
             break;
         }
-        sleep(context.access.pace.of(REMOVED.1));
+        sleep(context.access.pace().of(REMOVED.1));
         found = ask()?;
     }
     Ok(found)

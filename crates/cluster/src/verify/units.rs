@@ -54,7 +54,7 @@ fn ask(context: &Context, machine: &Machine) -> Result<Facts, String> {
     let script = format!(
         "{}{}{SCRIPT}\necho '@@ end'\n",
         context::assignment("UNITS", wanted(machine.role)),
-        context::assignment("TIMES", &access.pace.times().to_string())
+        context::times(access.pace())
     );
     facts::ask(lab, access, machine, &script, LIMIT)
         .map_err(|error| format!("`{}` could not be asked: {}", machine.name, told(error)))

@@ -10,7 +10,7 @@ use caravan_cluster::etcd::Member;
 use caravan_cluster::kube::Api;
 use caravan_cluster::{Access, Foreign, PATIENCE, Pair};
 use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, San, Sans};
-use caravan_process::{Pace, Program};
+use caravan_process::Program;
 use caravan_vagrant::ssh::Ssh;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -57,7 +57,6 @@ pub(crate) fn access(authority: &Authority) -> Access {
         insecure_key: None,
         inspect: |_| None,
         patience: PATIENCE,
-        pace: Pace::USUAL,
     }
 }
 

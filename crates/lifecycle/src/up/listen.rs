@@ -20,8 +20,8 @@ use crate::{Error, LabProviders, StuckMachine, reach};
 /// How long a machine may take to let us in, at the usual pace.
 const REACH_LIMIT: Duration = Duration::from_secs(180);
 
-/// How long all machines may say nothing new, at the usual pace, before they count as stuck. A machine's own waits are longer, and end by
-/// what they wait for; this ends the waiting of the user.
+/// How long all machines may say nothing new, at the usual pace, before they count as stuck. A machine's own waits are
+/// longer, and end by what they wait for; this ends the waiting of the user.
 const SILENCE_LIMIT: Duration = Duration::from_secs(420);
 
 /// How often a phase may fail before the user is told: the unit tries again by itself, and the first try may have met
@@ -221,7 +221,7 @@ impl<'a> Listener<'a> {
                 self.up.run.recorder().failures(name, phase)
             });
             let silent =
-                self.groups == 0 && self.heard_at.elapsed() > self.access.pace.of(SILENCE_LIMIT);
+                self.groups == 0 && self.heard_at.elapsed() > self.access.pace().of(SILENCE_LIMIT);
             if silent || machine.stage == Stage::Failed && failures >= FAILURES {
                 return Err(self.stuck(name, machine.phase.as_ref(), &machine.text));
             }
