@@ -3,7 +3,7 @@
 //! Distributions have it as one daemon, or as one for each of its parts, and start them by systemd when somebody asks.
 //! Where systemd is not process 1 they are started in the background by themselves, as the container engine is.
 
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -141,19 +141,31 @@ pub fn start() -> Result<Option<String>, Error> {
 /// libvirt looks again what QEMU can do, for seconds and at each question, while QEMU has KVM and the user that it runs as
 /// has not.
 fn open_kvm() -> Result<(), Error> {
-    let Ok(found) = std::fs::metadata(KVM) else {
+    let (Ok(found), Ok(groups)) = (
+        std::fs::metadata(KVM),
+        std::fs::read_to_string("/etc/group"),
+    ) else {
         return Ok(());
     };
-    let is_closed = found.permissions().mode() & 0o060 == 0;
-    let has_group = std::fs::read_to_string("/etc/group")
-        .is_ok_and(|groups| groups.lines().any(|group| group.starts_with("kvm:")));
-    if !(found.file_type().is_char_device() && is_closed && has_group) {
+    if !found.file_type().is_char_device() || !is_closed_to_kvm(found.mode(), found.gid(), &groups)
+    {
         return Ok(());
     }
     packages::run_as_root(
         "a `/dev/kvm` that QEMU may use",
         &[("chgrp", &["kvm", KVM]), ("chmod", &["g+rw", KVM])],
     )
+}
+
+/// Whether a device with this mode and group is closed to the group `kvm`, if `groups`, the text of `/etc/group`, has that
+/// group. A device that is older than the group may belong to one that had its number before.
+fn is_closed_to_kvm(mode: u32, gid: u32, groups: &str) -> bool {
+    let kvm = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some("kvm")).then(|| fields.nth(1)?.parse::<u32>().ok())?
+    });
+    let open_to = |bits: u32| mode & bits == bits;
+    kvm.is_some_and(|kvm| !open_to(0o006) && (gid != kvm || !open_to(0o060)))
 }
 
 /// Starts the daemons in a session of their own, so that Ctrl-C here does not end them.
@@ -183,4 +195,31 @@ fn start_daemons(libvirtd: &Program, virtlogd: Option<&Program>) -> Result<Strin
         call.logged(&log, &mut |_| {})?;
     }
     Ok(format!("`libvirtd`, log in `{}`", log.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_device_is_opened_to_the_group_that_qemu_is_in() {
+        let groups = "root:x:0:\nhaproxy:x:106:\nkvm:x:110:\nnonsense\n";
+        for (mode, gid, closed) in [
+            (0o020_600, 0, true),
+            (0o020_660, 110, false),
+            // It was made when another group had that number.
+            (0o020_660, 106, true),
+            (0o020_640, 110, true),
+            (0o020_666, 0, false),
+        ] {
+            assert_eq!(
+                is_closed_to_kvm(mode, gid, groups),
+                closed,
+                "{mode:o} of group {gid}"
+            );
+        }
+        for others in ["root:x:0:\n", "kvm:x:\n", "kvm\n", ""] {
+            assert!(!is_closed_to_kvm(0o020_600, 0, others), "{others}");
+        }
+    }
 }
