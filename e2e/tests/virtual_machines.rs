@@ -300,11 +300,15 @@ fn a_bridge_of_this_computer_joins_them_too() {
         let text = like
             .replace(
                 "provider = \"docker\"",
-                &format!("provider = \"docker\"\nbridge = \"{BRIDGE}\""),
+                &format!(
+                    "provider = \"docker\"\nbridge = \"{BRIDGE}\"\naddress = \"192.168.29.1\""
+                ),
             )
             .replace(
                 "provider = \"libvirt\"",
-                &format!("provider = \"libvirt\"\nbridge = \"{BRIDGE}\""),
+                &format!(
+                    "provider = \"libvirt\"\nbridge = \"{BRIDGE}\"\naddress = \"192.168.29.1\""
+                ),
             );
         assert_eq!(text.matches(BRIDGE).count(), 2);
         let file = LabFile(labs.join(format!("{BRIDGED}.toml")));

@@ -26,7 +26,8 @@ CARAVAN 9000 init fail kubeadm init: see above
 /// A lab on another computer: there only ssh itself can tell whether a machine is reached, so no port is dialled.
 fn lab() -> Lab {
     let source = include_str!("../../../labs/external-etcd.toml");
-    let elsewhere = "host = \"ssh://me@elsewhere\"\nbridge = \"eth0\"\n";
+    let elsewhere =
+        "host = \"ssh://me@elsewhere\"\nbridge = \"eth0\"\naddress = \"192.168.29.11\"\n";
     let source = ["server1", "server2"]
         .iter()
         .fold(source.to_owned(), |source, server| {

@@ -267,15 +267,18 @@ mod tests {
         home
     }
 
+    /// Of this computer, on the bridge.
+    const ADDRESS: &str = "address = \"192.168.29.11\"";
+
     fn lab(bridge: &str) -> Lab {
         let source = include_str!("../../../labs/ha.toml")
             .replace(
                 "[servers.server1]",
-                &format!("[servers.server1]\nbridge = \"{bridge}\""),
+                &format!("[servers.server1]\nbridge = \"{bridge}\"\n{ADDRESS}"),
             )
             .replace(
                 "[servers.server2]",
-                &format!("[servers.server2]\nbridge = \"{bridge}\""),
+                &format!("[servers.server2]\nbridge = \"{bridge}\"\n{ADDRESS}"),
             );
         Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"))
     }
@@ -310,14 +313,14 @@ mod tests {
             said("br9", Provider::Docker),
             [
                 "labs/ha.toml:12: this computer has no network interface `br9`\n\
-                 labs/ha.toml:14: this computer has no network interface `br9`; there are `br0`"
+                 labs/ha.toml:15: this computer has no network interface `br9`; there are `br0`"
             ]
         );
         assert_eq!(
             said("br9", Provider::Libvirt),
             [
                 "labs/ha.toml:12: this computer has no network interface `br9`\n\
-                 labs/ha.toml:14: this computer has no network interface `br9`; there are `br0`, `enp4s0`, `enp4s0.7`"
+                 labs/ha.toml:15: this computer has no network interface `br9`; there are `br0`, `enp4s0`, `enp4s0.7`"
             ]
         );
         let empty = tempfile::tempdir().expect("a folder");
@@ -377,10 +380,13 @@ mod tests {
     #[test]
     fn a_server_elsewhere_is_not_looked_at() {
         let source = include_str!("../../../labs/ha.toml")
-            .replace("[servers.server1]", "[servers.server1]\nbridge = \"br0\"")
+            .replace(
+                "[servers.server1]",
+                &format!("[servers.server1]\nbridge = \"br0\"\n{ADDRESS}"),
+            )
             .replace(
                 "[servers.server2]",
-                "[servers.server2]\nhost = \"ssh://there\"\nbridge = \"br9\"",
+                "[servers.server2]\nhost = \"ssh://there\"\nbridge = \"br9\"\naddress = \"192.168.29.12\"",
             );
         let lab = Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"));
         let home = computer();

@@ -260,7 +260,7 @@ mod tests {
         let text = include_str!("../../../labs/ha.toml")
             .replace("[servers.server1]", "[servers.server1]\nbridge = \"eth0\"")
             .replace("[servers.server2]", "[servers.server2]\nbridge = \"eth0\"");
-        let text = format!("provider = \"libvirt\"\n{text}");
+        let text = format!("provider = \"libvirt\"\noperators = [\"192.168.29.5\"]\n{text}");
         let lab = Lab::parse("ha", &text).expect("valid");
         let lan = route("192.168.29.0/24", "eth0", 254);
         assert_eq!(shown(&lab, &[[192, 168, 29, 1].into()], &[lan]).len(), 0);

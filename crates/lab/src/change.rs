@@ -40,7 +40,7 @@ pub enum LabChange {
     PodNetwork(Changed<PodNetwork>),
     /// Another VRRP router id, perhaps because the virtual address is another.
     VirtualRouterId(Changed<u8>),
-    /// Other operators, the gateway among them.
+    /// Other operators: the computers that run the machines, and the file's own.
     Operators(Changed<Vec<Ipv4Addr>>),
     /// Another bridge of a server of both labs, or one more or less.
     Bridge {
@@ -83,7 +83,7 @@ impl Lab {
     /// then machines that are new or differ, in the order of this lab, then those that are gone.
     ///
     /// Empty where both make the same machines. Comments and the order of things do not count, nor do the keys `etcd`,
-    /// `provider`, `airgap` and `emulated`, and of servers other keys than `bridge`.
+    /// `provider`, `airgap` and `emulated`, and of servers other keys than `bridge` and `address`, which is an operator's.
     pub fn changes_since(&self, old: &Lab) -> Vec<LabChange> {
         let domain = changed(&old.domain, &self.domain).map(LabChange::Domain);
         let kubernetes = changed(&old.kubernetes, &self.kubernetes).map(LabChange::Kubernetes);

@@ -173,10 +173,27 @@ impl Lab {
         self.virtual_router_id
     }
 
-    /// Returns who besides the lab's machines may reach etcd and ssh on etcd machines: the gateway and the file's `operators`.
+    /// Returns true if the machines are on a bridge, and so on a LAN with others; false if they have a network of their own.
+    pub fn is_on_lan(&self) -> bool {
+        // A lab that has a bridge has one at each server.
+        self.servers.iter().any(|server| server.bridge.is_some())
+    }
+
+    /// Returns who besides the lab's machines may reach etcd and ssh on etcd machines, each once and at least one.
+    ///
+    /// These are the computers that run the machines, and the file's `operators`. In a network of the lab's own the computer is
+    /// the gateway; on a LAN the gateway is a router and nobody, and each server has its `address`.
     pub fn operators(&self) -> Vec<Ipv4Addr> {
-        let mut operators = vec![self.gateway()];
-        operators.extend(self.operators.iter().filter(|ip| **ip != self.gateway()));
+        let computers = match self.is_on_lan() {
+            true => self.servers.iter().filter_map(|it| it.address).collect(),
+            false => vec![self.gateway()],
+        };
+        let mut operators = Vec::new();
+        for address in computers.iter().chain(&self.operators) {
+            if !operators.contains(address) {
+                operators.push(*address);
+            }
+        }
         operators
     }
 

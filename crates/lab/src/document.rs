@@ -113,6 +113,11 @@ impl<'t, 's> Fields<'t, 's> {
         Some((key, value?))
     }
 
+    /// Returns true if the key is there, readable or not, perhaps misspelled.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name) || self.misspelled.iter().any(|meant| meant == name)
+    }
+
     /// Refuses a table without a key that it must have; `example` is a line that would do.
     pub(crate) fn refuse_missing(&self, key: &str, example: &str, sink: &mut FaultSink) {
         let message = format!("{} has no `{key}`", self.place);

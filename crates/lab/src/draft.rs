@@ -70,6 +70,7 @@ pub(crate) const LAB_KEYS: &[Key] = &[
 pub(crate) const SERVER_KEYS: &[Key] = &[
     text("host", "a string such as `\"ssh://user@host\"`"),
     text("bridge", "a string such as `\"br0\"`"),
+    text("address", ADDRESS),
     text("provider", "a string such as `\"docker\"`"),
 ];
 
@@ -118,7 +119,17 @@ pub(crate) struct DraftServer {
     pub(crate) header: Range<usize>,
     pub(crate) host: Option<At<String>>,
     pub(crate) bridge: Option<At<String>>,
+    pub(crate) address: Option<At<Ipv4Addr>>,
+    /// True if there is an `address`, readable or not, perhaps misspelled.
+    pub(crate) has_address: bool,
     pub(crate) provider: Option<At<Provider>>,
+}
+
+impl DraftServer {
+    /// What tells its computer from others: servers that say the same run on one; `None` means this computer.
+    pub(crate) fn computer(&self) -> Option<&str> {
+        self.host.as_ref().map(|host| host.value.as_str())
+    }
 }
 
 /// What a lab file says about a machine.
@@ -237,6 +248,8 @@ fn servers(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<V
             name: entry.name,
             host: fields.string("host", sink),
             bridge: fields.string("bridge", sink),
+            address: fields.parsed("address", sink, |text| text.parse().ok()),
+            has_address: fields.has("address"),
             provider: provider(&fields, sink),
             header: fields.header,
         }

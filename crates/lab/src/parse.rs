@@ -90,6 +90,7 @@ fn build(name: &str, draft: Draft, places: Places, warnings: Vec<Fault>) -> Opti
         name: server.name.value,
         host: server.host.map(|it| it.value),
         bridge: server.bridge.map(|it| it.value),
+        address: server.address.map(|it| it.value),
         provider: server.provider.map(|it| it.value),
     });
     let machines: Option<Vec<Machine>> = draft.machines?.into_iter().map(machine).collect();

@@ -25,11 +25,15 @@ macro_rules! rules {
 }
 
 rules! {
+    /// An address of a server on no bridge, where nobody asks for it.
+    AddressWithoutBridge => "address-without-bridge",
+    /// Two addresses of one computer, which has one on its bridge.
+    AddressesDiffer => "addresses-differ",
     /// Two bridges for machines of one computer, which have one network.
     BridgesDiffer => "bridges-differ",
     /// A number of CPUs below what the role needs.
     CpusBelowRole => "cpus-below-role",
-    /// An address that two machines have.
+    /// An address that two machines have, or two computers, or a machine and a computer.
     DuplicateAddress => "duplicate-address",
     /// A name that two machines have.
     DuplicateName => "duplicate-name",
@@ -57,6 +61,8 @@ rules! {
     MastersWithoutLoadBalancers => "masters-without-load-balancers",
     /// Memory below what the role needs.
     MemoryBelowRole => "memory-below-role",
+    /// A server on a bridge whose own address nobody knows, and which would be shut out of its own machines.
+    MissingAddress => "missing-address",
     /// A server without bridge among several computers, or beside one that has a bridge.
     MissingBridge => "missing-bridge",
     /// A key that must be there and is not.

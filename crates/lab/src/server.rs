@@ -1,6 +1,7 @@
 //! The physical computers that machines run on, and what runs machines there.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -17,6 +18,8 @@ pub struct Server {
     pub host: Option<String>,
     /// The bridge, or the network interface, of the server that joins its machines to a LAN which other servers share.
     pub bridge: Option<String>,
+    /// The server's own address on that LAN, which etcd members and load balancers let in; one for all servers of a computer.
+    pub address: Option<Ipv4Addr>,
     /// What makes its machines, where that is another provider than the lab's.
     pub provider: Option<Provider>,
 }

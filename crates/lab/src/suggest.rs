@@ -1,7 +1,7 @@
 //! Finds what somebody probably meant.
 
 /// Words that are far from ours in letters but near in meaning: what other tools and people say, and ours.
-const SYNONYMS: [(&str, &str); 24] = [
+const SYNONYMS: [(&str, &str); 25] = [
     ("addr", "ip"),
     ("address", "ip"),
     ("balancer", "load-balancer"),
@@ -10,6 +10,7 @@ const SYNONYMS: [(&str, &str); 24] = [
     ("haproxy", "load-balancer"),
     ("hostname", "name"),
     ("interface", "bridge"),
+    ("ip", "address"),
     ("k8s", "kubernetes"),
     ("keepalived", "load-balancer"),
     ("lb", "load-balancer"),

@@ -88,14 +88,16 @@ fn each_key_that_machines_are_made_from_is_told() {
 }
 
 #[test]
-fn of_servers_the_bridge_counts() {
+fn of_servers_the_bridge_and_the_address_count() {
     let bridged = |text: &str| {
-        let text = text.replace("[servers.server1]", "[servers.server1]\nbridge = \"br0\"");
-        text.replace("[servers.server2]", "[servers.server2]\nbridge = \"br0\"")
+        let lines = "bridge = \"br0\"\naddress = \"192.168.29.11\"";
+        let text = text.replace("[servers.server1]", &format!("[servers.server1]\n{lines}"));
+        text.replace("[servers.server2]", &format!("[servers.server2]\n{lines}"))
     };
     assert_eq!(
         told(bridged),
         [
+            "`operators` was `[192.168.29.1]` and is `[192.168.29.11]`",
             "server `server1`: `bridge` was `absent` and is `br0`",
             "server `server2`: `bridge` was `absent` and is `br0`"
         ]

@@ -149,19 +149,81 @@ fn optional_keys_take_the_place_of_defaults() {
     ));
 }
 
-#[test]
-fn servers_elsewhere_span_computers() {
+/// The lab ha with `lines` of its own, and lines of each server.
+fn ha(lines: &str, server1: &str, server2: &str) -> Lab {
     let source = std::fs::read_to_string(folder().join("../../labs/ha.toml")).unwrap();
-    let host = "[servers.server2]\nhost = \"ssh://lab@there\"\nbridge = \"enp3s0\"";
     let source = source
         .replace(
             "[servers.server1]\n",
-            "[servers.server1]\nbridge = \"enp4s0\"\n",
+            &format!("[servers.server1]\n{server1}\n"),
         )
-        .replace("[servers.server2]", host);
-    let lab = Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"));
+        .replace(
+            "[servers.server2]\n",
+            &format!("[servers.server2]\n{server2}\n"),
+        );
+    Lab::parse("ha", &format!("{lines}\n{source}")).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+#[test]
+fn servers_elsewhere_span_computers() {
+    let lab = ha(
+        "",
+        "bridge = \"enp4s0\"\naddress = \"192.168.29.11\"",
+        "host = \"ssh://lab@there\"\nbridge = \"enp3s0\"\naddress = \"192.168.29.12\"",
+    );
     assert!(lab.spans_computers());
     assert_eq!(lab.servers()[1].bridge.as_deref(), Some("enp3s0"));
+    assert_eq!(lab.servers()[1].address, Some([192, 168, 29, 12].into()));
+}
+
+#[test]
+fn operators_are_who_runs_machines_and_who_is_named() {
+    let operators = |lines: &str, server1: &str, server2: &str| {
+        let lab = ha(lines, server1, server2);
+        (lab.is_on_lan(), format!("{:?}", lab.operators()))
+    };
+    let check = |lines: &str, servers: [&str; 2], on_lan: bool, expected: &str| {
+        let found = operators(lines, servers[0], servers[1]);
+        assert_eq!(found, (on_lan, expected.to_owned()), "{lines} {servers:?}");
+    };
+    let named = "operators = [\"192.168.29.5\", \"10.1.2.3\"]";
+    check("", ["", ""], false, "[192.168.29.1]");
+    check(
+        named,
+        ["", ""],
+        false,
+        "[192.168.29.1, 192.168.29.5, 10.1.2.3]",
+    );
+    // On a LAN the gateway is a router.
+    let [one, two] = [
+        "bridge = \"br0\"\naddress = \"192.168.29.11\"",
+        "bridge = \"br0\"\naddress = \"192.168.29.12\"\nhost = \"ssh://there\"",
+    ];
+    check("", [one, one], true, "[192.168.29.11]");
+    check("", [one, two], true, "[192.168.29.11, 192.168.29.12]");
+    check(
+        named,
+        [one, two],
+        true,
+        "[192.168.29.11, 192.168.29.12, 192.168.29.5, 10.1.2.3]",
+    );
+    // Unless a server is the router; nobody is there twice.
+    let router = one.replace(".11", ".1");
+    check(
+        "operators = [\"192.168.29.12\"]",
+        [&router, two],
+        true,
+        "[192.168.29.1, 192.168.29.12]",
+    );
+    // Virtual machines have a way in that no filter sees; somebody must be let in all the same.
+    let bare = "bridge = \"br0\"\nprovider = \"libvirt\"";
+    check(named, [bare, bare], true, "[192.168.29.5, 10.1.2.3]");
+    check(
+        "",
+        [bare, &format!("{one}\nprovider = \"libvirt\"")],
+        true,
+        "[192.168.29.11]",
+    );
 }
 
 #[test]

@@ -11,10 +11,11 @@ operators = ["10.0.0.8", "10.0.0.9"]
 airgap = true
 
 [servers]
-s2 = { bridge = "eno1" }
+s2 = { bridge = "eno1", address = "10.0.0.6" }
 
 [servers.s1]
 bridge = "eno1"
+address = "10.0.0.6"
 
 [[machines]]
 name = "e1"
@@ -59,10 +60,10 @@ fn places_are_those_of_an_editor() {
     assert_eq!(at(SOURCE, top.value("domain")), (1, 10, "\"d.example\""));
     assert_eq!(at(SOURCE, top.value("vip")), (3, 7, "\"10.0.0.5\""));
     assert_eq!(at(SOURCE, top.value("airgap")), (6, 10, "true"));
-    assert_eq!(at(SOURCE, of("e1").value("ip")), (18, 6, "\"10.0.0.11\""));
-    assert_eq!(at(SOURCE, of("m1").value("ip")), (25, 6, "\"10.0.0.12\""));
-    assert_eq!(at(SOURCE, of("m1").value("cpus")), (23, 8, "2"));
-    assert_eq!(at(SOURCE, Some(of("m1").start())), (22, 1, "[[machines]]"));
+    assert_eq!(at(SOURCE, of("e1").value("ip")), (19, 6, "\"10.0.0.11\""));
+    assert_eq!(at(SOURCE, of("m1").value("ip")), (26, 6, "\"10.0.0.12\""));
+    assert_eq!(at(SOURCE, of("m1").value("cpus")), (24, 8, "2"));
+    assert_eq!(at(SOURCE, Some(of("m1").start())), (23, 1, "[[machines]]"));
     let server = |name| lab.places().server(name).unwrap();
     assert_eq!(
         at(SOURCE, server("s1").value("bridge")),
@@ -93,7 +94,7 @@ fn each_item_of_a_list_has_its_place() {
     let items = lab.places().lab().items("operators");
     let items: Vec<_> = items.iter().map(|item| at(SOURCE, Some(item))).collect();
     assert_eq!(items, [(5, 14, "\"10.0.0.8\""), (5, 26, "\"10.0.0.9\"")]);
-    // The first operator is the gateway, which no file says.
+    // The first operator is the servers' computer, which stands elsewhere in the file.
     assert_eq!(items.len() + 1, lab.operators().len());
 }
 

@@ -75,10 +75,10 @@ mod tests {
     #[test]
     fn what_is_on_another_computer_counts_as_there() {
         let far = HA
-            .replace("[servers.server1]", "[servers.server1]\nbridge = \"eth0\"")
+            .replace("[servers.server1]", "[servers.server1]\nbridge = \"eth0\"\naddress = \"192.168.29.11\"")
             .replace(
                 "[servers.server2]",
-                "[servers.server2]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"",
+                "[servers.server2]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"\naddress = \"192.168.29.12\"",
             );
         assert_ne!(far, HA);
         assert_eq!(lost(&far, &[]), None);

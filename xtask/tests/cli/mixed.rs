@@ -86,7 +86,8 @@ fn a_flag_that_does_not_say_what_it_is_about() {
 #[cfg(target_os = "linux")]
 fn a_bridge_that_is_not_here_is_told_before_anything_is_made() {
     let bridge = "bridge = \"nosuchbridge0\"";
-    let world = with(bridge, bridge);
+    let lines = format!("{bridge}\naddress = \"10.213.7.11\"");
+    let world = with(&lines, &lines);
     let line = world.read("labs/small.toml");
     let line = line.lines().position(|it| it == bridge).expect("a bridge") + 1;
     let text =

@@ -156,11 +156,11 @@ fn bridges_that_are_none() {
     let bridged = |text: String| {
         text.replace(
             "[servers.server1]",
-            "[servers.server1]\nbridge = \"en1: Wi-Fi\"",
+            "[servers.server1]\nbridge = \"en1: Wi-Fi\"\naddress = \"192.168.61.11\"",
         )
         .replace(
             "[servers.server2]",
-            "[servers.server2]\nbridge = \"en1: Wi-Fi\"",
+            "[servers.server2]\nbridge = \"en1: Wi-Fi\"\naddress = \"192.168.61.11\"",
         )
     };
     let world = world(bridged);

@@ -195,11 +195,11 @@ impl World {
         let text = LAB
             .replace(
                 "[servers.server1]",
-                "[servers.server1]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"",
+                "[servers.server1]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"\naddress = \"10.213.7.11\"",
             )
             .replace(
                 "[servers.server2]",
-                "[servers.server2]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"",
+                "[servers.server2]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"\naddress = \"10.213.7.11\"",
             )
             .replace(
                 "kubernetes =",

@@ -22,7 +22,10 @@ fn of_bridge(name: &str) -> Option<String> {
             "[servers.server2]",
             &format!("[servers.server2]\nbridge = \"{name}\""),
         )
-        .replace("kubernetes =", "provider = \"virtualbox\"\nkubernetes =");
+        .replace(
+            "kubernetes =",
+            "provider = \"virtualbox\"\noperators = [\"192.168.29.5\"]\nkubernetes =",
+        );
     let lab = Lab::parse("ha", &text).expect("valid");
     let interfaces = [
         interface("en0: Ethernet", false, true),

@@ -1,11 +1,11 @@
-//! Addresses of machines, of the virtual address and of operators.
+//! Addresses of machines, of the virtual address, of servers and of operators.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use crate::draft::Draft;
+use crate::draft::{Draft, DraftServer};
 use crate::fault::{FaultDraft, FaultSink};
 use crate::network::nth_address;
 use crate::place::At;
@@ -15,6 +15,7 @@ pub(crate) fn check(draft: &Draft, sink: &mut FaultSink) {
     let subnet = draft.subnet.as_ref();
     if let (Some(vip), Some(subnet)) = (&draft.vip, subnet) {
         in_subnet("vip", vip, subnet, sink);
+        not_gateway("vip", vip, subnet, sink);
     }
     let mut first: HashMap<Ipv4Addr, (&At<Ipv4Addr>, &str)> = HashMap::new();
     for machine in draft.machines() {
@@ -34,8 +35,10 @@ pub(crate) fn check(draft: &Draft, sink: &mut FaultSink) {
         }
         if let Some(subnet) = subnet {
             in_subnet("ip", ip, subnet, sink);
+            not_gateway("ip", ip, subnet, sink);
         }
     }
+    servers(draft, &first, sink);
     for operator in &draft.operators {
         let machine = first.get(&operator.value);
         let vip = draft.vip.as_ref().filter(|vip| vip.value == operator.value);
@@ -55,7 +58,45 @@ pub(crate) fn check(draft: &Draft, sink: &mut FaultSink) {
     }
 }
 
-/// Notes an address that no machine of the subnet can have.
+/// Notes servers' addresses that are somebody else's, or no address of the LAN. A server may be the LAN's router.
+fn servers(
+    draft: &Draft,
+    machines: &HashMap<Ipv4Addr, (&At<Ipv4Addr>, &str)>,
+    sink: &mut FaultSink,
+) {
+    let mut first: HashMap<Ipv4Addr, (&At<Ipv4Addr>, &DraftServer)> = HashMap::new();
+    for server in draft.servers() {
+        let Some(address) = &server.address else {
+            continue;
+        };
+        let mut duplicate = |whose: String, earlier: &At<Ipv4Addr>| {
+            let message = format!("{whose} has the address `{}` too", address.value);
+            sink.refuse(Rule::DuplicateAddress, &address.span, message)
+                .label("expected the address that this server has on the LAN")
+                .related(&earlier.span, "the same address");
+        };
+        if let Some((ip, name)) = machines.get(&address.value) {
+            duplicate(format!("machine `{name}`"), ip);
+            continue;
+        }
+        // Servers of one computer have one address.
+        let (other, owner) = *first.entry(address.value).or_insert((address, server));
+        if owner.computer() != server.computer() {
+            duplicate(format!("server `{}`", owner.name.value), other);
+            continue;
+        }
+        if let Some(vip) = draft.vip.as_ref().filter(|vip| vip.value == address.value) {
+            taken("address", address, "the virtual address", sink)
+                .related(&vip.span, "the virtual address");
+            continue;
+        }
+        if let Some(subnet) = &draft.subnet {
+            in_subnet("address", address, subnet, sink);
+        }
+    }
+}
+
+/// Notes an address that nobody in the subnet can have.
 fn in_subnet(key: &'static str, ip: &At<Ipv4Addr>, subnet: &At<Ipv4Net>, sink: &mut FaultSink) {
     let range = subnet.value;
     if !range.contains(&ip.value) {
@@ -69,12 +110,18 @@ fn in_subnet(key: &'static str, ip: &At<Ipv4Addr>, subnet: &At<Ipv4Net>, sink: &
         "the address of the network itself"
     } else if ip.value == range.broadcast() {
         "the broadcast address"
-    } else if ip.value == nth_address(range, 1) {
-        "the gateway: the first of the subnet"
     } else {
         return;
     };
     taken(key, ip, owner, sink).related(&subnet.span, "of this subnet");
+}
+
+/// Notes the gateway's address where a machine or the load balancers are to have it.
+fn not_gateway(key: &'static str, ip: &At<Ipv4Addr>, subnet: &At<Ipv4Net>, sink: &mut FaultSink) {
+    if ip.value == nth_address(subnet.value, 1) {
+        taken(key, ip, "the gateway: the first of the subnet", sink)
+            .related(&subnet.span, "of this subnet");
+    }
 }
 
 /// Refuses an address of the subnet that is not for machines.

@@ -11,13 +11,14 @@ use crate::server::Provider;
 use crate::suggest::{alternatives, nearest};
 
 /// What a server on another computer needs.
-const ANOTHER_COMPUTER: &str = "a server on another computer is `host = \"ssh://user@host\"` and `bridge = \"enp3s0\"`, a LAN that all of them share";
+const ANOTHER_COMPUTER: &str = "a server on another computer is `host = \"ssh://user@host\"`; it and all others name their `bridge`, such as `\"br0\"`, on a LAN that they share, and their own `address` there";
 
 pub(crate) fn check(draft: &Draft, sink: &mut FaultSink) {
     if draft.servers.is_some() {
         machines(draft, sink);
         places(draft, sink);
         computers(draft, sink);
+        addresses(draft, sink);
     }
 }
 
@@ -94,35 +95,32 @@ fn bridge_fault(draft: &Draft, server: &DraftServer, name: &str) -> Option<&'sta
 /// Notes what keeps machines apart: those of several computers meet on a LAN, which each server must be joined to, and all
 /// servers of one computer in the same way, for a lab has one network there.
 fn computers(draft: &Draft, sink: &mut FaultSink) {
-    let host = |server: &DraftServer| server.host.as_ref().map(|host| host.value.clone());
-    let hosts: HashSet<_> = draft.servers().map(host).collect();
-    let several = hosts.len() > 1;
-    let mut first: HashMap<_, &At<String>> = HashMap::new();
-    for server in draft.servers() {
-        if let Some(bridge) = &server.bridge {
-            first.entry(host(server)).or_insert(bridge);
-        }
-    }
+    let elsewhere = another_computer(draft);
+    let first = firsts(draft, |server| server.bridge.as_ref());
     for server in draft.servers() {
         let name = &server.name.value;
-        match (&server.bridge, first.get(&host(server))) {
-            (None, _) if several => {
-                let message = format!("machines on `{name}` cannot reach those on other computers");
+        match (&server.bridge, elsewhere, first.get(&server.computer())) {
+            (None, Some(host), other) => {
+                let message = format!(
+                    "server `{name}` has no `bridge`, so its machines cannot reach those on other computers"
+                );
                 sink.refuse(Rule::MissingBridge, &server.header, message)
-                    .help(ANOTHER_COMPUTER)
+                    .label("expected `bridge` and `address`, whatever makes the machines")
+                    .help(other.map_or_else(|| ANOTHER_COMPUTER.to_owned(), |it| give_the_same(it)))
+                    .related(&host.span, "with this the lab is on several computers")
                     .of_whole_file();
             }
-            (None, Some(bridge)) => {
+            (None, None, Some(bridge)) => {
                 let message = format!("machines on `{name}` cannot reach those on a bridge");
                 sink.refuse(Rule::MissingBridge, &server.header, message)
-                    .help(format!("give it the same: `bridge = \"{}\"`", bridge.value))
+                    .help(give_the_same(bridge))
                     .related(
                         &bridge.span,
                         "the bridge of other machines of this computer",
                     )
                     .of_whole_file();
             }
-            (Some(bridge), Some(other)) if bridge.value != other.value => {
+            (Some(bridge), _, Some(other)) if bridge.value != other.value => {
                 let message = format!(
                     "the lab has two bridges on one computer, `{}` and `{}`",
                     other.value, bridge.value
@@ -135,4 +133,97 @@ fn computers(draft: &Draft, sink: &mut FaultSink) {
             _ => {}
         }
     }
+}
+
+/// Returns a host that is not where another server is, if there are several computers.
+fn another_computer(draft: &Draft) -> Option<&At<String>> {
+    let first = draft.servers().next()?;
+    let mut others = draft
+        .servers()
+        .filter(|it| it.computer() != first.computer());
+    others.find_map(|it| it.host.as_ref().or(first.host.as_ref()))
+}
+
+fn give_the_same(bridge: &At<String>) -> String {
+    format!("give it the same: `bridge = \"{}\"`", bridge.value)
+}
+
+/// Returns the first value of each computer.
+fn firsts<'d, T>(
+    draft: &'d Draft,
+    value: impl Fn(&'d DraftServer) -> Option<&'d At<T>>,
+) -> HashMap<Option<&'d str>, &'d At<T>> {
+    let mut first = HashMap::new();
+    for server in draft.servers() {
+        if let Some(value) = value(server) {
+            first.entry(server.computer()).or_insert(value);
+        }
+    }
+    first
+}
+
+/// Notes servers that would be shut out of their own machines, and addresses that nobody asks for. On a LAN the gateway is its
+/// router, so whose packets are let in cannot be guessed.
+fn addresses(draft: &Draft, sink: &mut FaultSink) {
+    let first = firsts(draft, |server| server.address.as_ref());
+    let on_a_lan =
+        another_computer(draft).is_some() || draft.servers().any(|server| server.bridge.is_some());
+    let has_operator = !draft.operators.is_empty() || draft.servers().any(|it| it.has_address);
+    for server in draft.servers() {
+        let name = &server.name.value;
+        match (&server.bridge, &server.address) {
+            // On a LAN it is the bridge that is missing.
+            (None, Some(address)) if !on_a_lan => {
+                let message = format!("server `{name}` has an `address` and no `bridge`");
+                sink.refuse(Rule::AddressWithoutBridge, &address.span, message)
+                    .label("expected beside `bridge` alone")
+                    .help(
+                        "without a bridge the lab has a network of its own, in which its computer is the first address of the subnet",
+                    )
+                    .of_whole_file();
+            }
+            (Some(bridge), None)
+                if !server.has_address && (may_be_containers(draft, server) || !has_operator) =>
+            {
+                let message = format!(
+                    "server `{name}` is on a bridge and has no `address`: etcd members and load balancers would let nobody in from it"
+                );
+                let known = first.get(&server.computer());
+                let example = known.map_or_else(
+                    || "the one that `ip address show dev BRIDGE` says there".to_owned(),
+                    |known| format!("`address = \"{}\"`", known.value),
+                );
+                sink.refuse(Rule::MissingAddress, &server.header, message)
+                    .label("expected `address`, the server's own on that LAN")
+                    .help(format!(
+                        "add it: {}",
+                        example.replace("BRIDGE", &bridge.value)
+                    ))
+                    .related(&bridge.span, "the bridge")
+                    .of_whole_file();
+            }
+            (_, Some(address)) => {
+                if let Some(other) = first.get(&server.computer())
+                    && other.value != address.value
+                {
+                    let message = format!(
+                        "the lab has two addresses of one computer, `{}` and `{}`",
+                        other.value, address.value
+                    );
+                    sink.refuse(Rule::AddressesDiffer, &address.span, message)
+                        .label(format!("expected `{}`", other.value))
+                        .related(&other.span, "the other one")
+                        .of_whole_file();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether the server's machines may be containers, which Vagrant enters by their lab addresses. Virtual machines have another
+/// way in.
+fn may_be_containers(draft: &Draft, server: &DraftServer) -> bool {
+    let stated = server.provider.as_ref().or(draft.provider.as_ref());
+    stated.is_none_or(|it| it.value == Provider::Docker)
 }

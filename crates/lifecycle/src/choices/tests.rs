@@ -143,10 +143,14 @@ fn machines_are_emulated_where_it_is_said_or_needed() {
     assert!(!of("emulated = true", "", false, Some(true)));
     assert!(!of("provider = \"virtualbox\"", "", false, None));
     // Of another computer this one cannot tell.
-    let there = format!("{libvirt}\nhost = \"ssh://there\"\nbridge = \"br0\"");
+    let there =
+        format!("{libvirt}\nhost = \"ssh://there\"\nbridge = \"br0\"\naddress = \"192.168.29.12\"");
     let source = include_str!("../../../../labs/ha.toml");
     let source = source
-        .replace("[servers.server1]", "[servers.server1]\nbridge = \"br0\"")
+        .replace(
+            "[servers.server1]",
+            "[servers.server1]\nbridge = \"br0\"\naddress = \"192.168.29.11\"",
+        )
         .replace("[servers.server2]", &format!("[servers.server2]\n{there}"));
     let lab = Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(!fresh(&lab, &ChoiceRequest::default()).emulated);
@@ -200,7 +204,10 @@ fn providers_that_share_no_network_need_a_bridge() {
         "VirtualBox's machines on server `server2` and docker's on server `server1` share no network; give both servers \
          the `bridge` that is to join them, or one provider: `--provider virtualbox`"
     );
-    fresh(&lab("bridge = \"br0\""), &nothing());
+    fresh(
+        &lab("bridge = \"br0\"\naddress = \"192.168.29.11\""),
+        &nothing(),
+    );
     fresh(&lab(""), &provider(Provider::Docker));
 }
 

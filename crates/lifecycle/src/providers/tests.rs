@@ -291,10 +291,10 @@ fn a_volume_is_removed_by_the_provider_that_has_it() {
 #[test]
 fn a_lab_on_two_computers_asks_what_runs_machines_here() {
     let source = include_str!("../../../../labs/ha.toml")
-        .replace("[servers.server1]", "[servers.server1]\nbridge = \"br0\"")
+        .replace("[servers.server1]", "[servers.server1]\nbridge = \"br0\"\naddress = \"192.168.29.11\"")
         .replace(
             "[servers.server2]",
-            "[servers.server2]\nbridge = \"br0\"\nhost = \"ssh://there\"\nprovider = \"libvirt\"",
+            "[servers.server2]\nbridge = \"br0\"\naddress = \"192.168.29.12\"\nhost = \"ssh://there\"\nprovider = \"libvirt\"",
         );
     let lab = Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"));
     let choices = LabChoices::settle(&lab, &crate::ChoiceRequest::default(), None, false);

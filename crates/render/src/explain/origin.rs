@@ -114,6 +114,12 @@ impl FileOwner<'_> {
                 let members = lab.of_role(Role::Etcd);
                 return members.filter_map(|it| machine(&it.name)).collect();
             }
+            "servers" => {
+                let servers = lab.servers().iter();
+                return servers
+                    .filter_map(|it| LabKey::of_server(places, &it.name, key))
+                    .collect();
+            }
             _ => None,
         };
         found.into_iter().collect()

@@ -46,9 +46,7 @@ fn each_file(material: impl Fn(&Lab) -> Material, mut look: impl FnMut(&GuestFil
 fn vagrantfiles() -> Vec<Explained> {
     let mut all = Vec::new();
     let mixed = labs::lab("mixed");
-    let bridged = labs::source("ha").replace("]\n\n[[", "]\nbridge = \"br0\"\n\n[[");
-    let bridged = bridged.replace("[servers.server1]", "[servers.server1]\nbridge = \"br0\"");
-    let bridged = labs::parse("ha", &bridged);
+    let bridged = labs::parse("ha", &labs::bridged("\"br0\""));
     for (lab, settings) in [
         (&mixed, labs::settings_of_file(&mixed)),
         (&bridged, settings(Provider::Docker, false)),
@@ -264,6 +262,29 @@ fn an_entry_of_a_list_leads_to_its_own_machine() {
         "vrrp_peers",
     ];
     assert_eq!(lists, expected.map(String::from).into());
+}
+
+#[test]
+fn operators_lead_to_the_lines_that_let_them_in() {
+    let named = format!("operators = [\"192.168.29.5\"]\n{}", labs::source("ha"));
+    for (source, expected) in [
+        (labs::source("ha"), &["subnet"][..]),
+        (named, &["subnet", "operators"]),
+        (labs::bridged("\"br0\""), &["address", "address"]),
+    ] {
+        let lab = labs::parse("ha", &source);
+        let (software, material) = (Software::example(), Material::placeholder(&lab).unwrap());
+        let settings = settings(Provider::Docker, true);
+        let renderer = Renderer::new(&lab, &software, &settings, &material).unwrap();
+        let member = lab.machine("etcdone").unwrap();
+        let files = renderer.guest_files(member).unwrap();
+        let filter = files.iter().find(|it| it.path == "/etc/caravan/filter.nft");
+        let explained = explain::file(&renderer, member, filter.unwrap()).unwrap();
+        let mut values = explained.lines.iter().flat_map(|line| &line.values);
+        let operator = values.find(|it| it.name == "operators[]").unwrap();
+        let keys: Vec<_> = operator.places.iter().map(|it| it.key.as_str()).collect();
+        assert_eq!(keys, expected);
+    }
 }
 
 #[test]

@@ -155,13 +155,7 @@ fn virtual_machines_files() {
         };
         format!("10.20.30.{place}")
     });
-    let bridged = labs::parse(
-        "ha",
-        &labs::source("ha").replace(
-            "[servers.server1]\n[servers.server2]\n",
-            "[servers.server1]\nbridge = \"br0\"\n[servers.server2]\nbridge = \"br0\"\n",
-        ),
-    );
+    let bridged = labs::parse("ha", &labs::bridged("\"br0\""));
     type Side<'a> = (&'a Lab, &'a Settings);
     let cases: [(&str, Side, Side); 7] = [
         ("docker-on-a-bridge", (&ha, &docker), (&bridged, &docker)),
@@ -252,8 +246,8 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 fn two_servers() -> Lab {
     let source = labs::source("ha").replace(
         "[servers.server1]\n[servers.server2]\n",
-        "[servers.server1]\nbridge = \"enp3s0\"\n\
-         [servers.server2]\nhost = \"ssh://lab@192.168.29.2\"\nbridge = \"eno1\"\n",
+        "[servers.server1]\nbridge = \"enp3s0\"\naddress = \"192.168.29.11\"\n\
+         [servers.server2]\nhost = \"ssh://lab@192.168.29.2\"\nbridge = \"eno1\"\naddress = \"192.168.29.2\"\n",
     );
     assert!(source.contains("eno1"), "labs/ha.toml has other servers");
     labs::parse("ha", &source)
@@ -264,8 +258,8 @@ fn bridged() -> Lab {
     let source = labs::source("ha")
         .replace(
             "[servers.server1]\n[servers.server2]\n",
-            "[servers.server1]\nbridge = \"en0: Ethernet\"\n\
-             [servers.server2]\nhost = \"ssh://lab@192.168.29.2\"\n\
+            "[servers.server1]\nbridge = \"en0: Ethernet\"\naddress = \"192.168.29.11\"\n\
+             [servers.server2]\nhost = \"ssh://lab@192.168.29.2\"\naddress = \"192.168.29.2\"\n\
              bridge = \"Intel(R) Ethernet Connection (2) I219-V #2\"\n",
         )
         .replace("192.168.29.0/24", "192.168.29.0/25")

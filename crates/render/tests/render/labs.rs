@@ -57,6 +57,17 @@ pub(crate) fn source(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// Returns the text of `ha` whose servers, both of this computer, are on a bridge; `bridge` is its name as TOML.
+pub(crate) fn bridged(bridge: &str) -> String {
+    let lines = format!("bridge = {bridge}\naddress = \"192.168.29.11\"\n");
+    let mut text = source("ha");
+    for server in ["[servers.server1]\n", "[servers.server2]\n"] {
+        assert!(text.contains(server), "labs/ha.toml has other servers");
+        text = text.replace(server, &format!("{server}{lines}"));
+    }
+    text
+}
+
 /// Returns the lab that `source` describes.
 pub(crate) fn parse(name: &str, source: &str) -> Lab {
     Lab::parse(name, source).unwrap_or_else(|faults| panic!("{faults:?}"))

@@ -224,11 +224,7 @@ fn files_of_words_have_one_word_for_each_name() {
 #[test]
 fn a_bridge_is_no_program() {
     let bridge = r##""+`x`#{y}\"##;
-    let mut source = labs::source("ha");
-    for server in ["[servers.server1]\n", "[servers.server2]\n"] {
-        source = source.replace(server, &format!("{server}bridge = '{bridge}'\n"));
-    }
-    let lab = labs::parse("ha", &source);
+    let lab = labs::parse("ha", &labs::bridged(&format!("'{bridge}'")));
     let material = Material::placeholder(&lab).unwrap();
     let settings = labs::settings(Provider::Libvirt);
     let software = Software::example();

@@ -158,11 +158,7 @@ fn groups_that_start_at_the_same_time_meet_on_one_labelled_network() {
 
 #[test]
 fn a_bridge_that_is_not_there_is_refused_without_a_question() {
-    let mut bridged = source();
-    for server in ["[servers.server1]\n", "[servers.server2]\n"] {
-        let with = format!("{server}bridge = \"en7: Thunderbolt\"\n");
-        bridged = bridged.replace(server, &with);
-    }
+    let bridged = labs::bridged("\"en7: Thunderbolt\"").replace("192.168.29.", "192.168.56.");
     let Some(computer) = Computer::of(&bridged) else {
         return;
     };
