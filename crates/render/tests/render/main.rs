@@ -2,6 +2,7 @@
 
 mod checkers;
 mod compat;
+mod docker;
 mod docs;
 mod explain;
 mod golden;
