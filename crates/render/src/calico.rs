@@ -93,6 +93,13 @@ fn edits(lab: &Lab) -> Vec<Edit> {
             "            - name: CALICO_IPV4POOL_VXLAN\n              value: \"Never\"\n",
             "            - name: CALICO_IPV4POOL_VXLAN\n              value: \"Always\"\n",
         ),
+        // Unchanged: each node's daemon takes the size of its pods' packets from its own interfaces. A manifest with a number
+        // here would have one size for all networks.
+        Edit::once(
+            "the size of packets",
+            "  veth_mtu: \"0\"\n",
+            "  veth_mtu: \"0\"\n",
+        ),
         // Without BGP there is no BIRD to be alive.
         Edit::once("BIRD's liveness", "                - -bird-live\n", ""),
         Edit::once("BIRD's readiness", "                - -bird-ready\n", ""),
@@ -115,6 +122,7 @@ mod tests {
     const PUBLISHED: &str = r#"kind: ConfigMap
 data:
   calico_backend: "bird"
+  veth_mtu: "0"
 ---
 kind: DaemonSet
 spec:
@@ -151,6 +159,7 @@ spec:
         let expected = r#"kind: ConfigMap
 data:
   calico_backend: "vxlan"
+  veth_mtu: "0"
 ---
 kind: DaemonSet
 spec:
@@ -190,6 +199,11 @@ data:
         for (from, to, what) in [
             ("192.168.0.0/16", "10.0.0.0/8", "the pool's range"),
             ("\"bird\"", "\"none\"", "the backend"),
+            (
+                "veth_mtu: \"0\"",
+                "veth_mtu: \"1440\"",
+                "the size of packets",
+            ),
             ("IfNotPresent", "Always", "the images' pull policy"),
         ] {
             let error = manifest(&PUBLISHED.replace(from, to), &lab()).unwrap_err();

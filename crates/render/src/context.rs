@@ -42,7 +42,8 @@ fn from(lab: &Lab, machine: &Machine, settings: &Settings) -> String {
 /// nodes refuse to go there, so that the answer comes at once: no.
 const NO_NAMESERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
-/// VXLAN puts 50 bytes round each packet of the lab's network (1500).
+/// VXLAN puts 50 bytes round each packet of a usual network (1500). `usr/lib/caravan/network` writes that of the machine's own
+/// interface in its place.
 const POD_MTU: u16 = 1450;
 
 /// How long a part of the control plane may take to start, in seconds: kubeadm waits so long, and the kubelet lets it be.

@@ -15,8 +15,10 @@ use super::isolation::leaked;
 use crate::{facts, parallel};
 
 mod field;
+mod packets;
 
 pub(super) use field::{Field, Space};
+pub(super) use packets::fit as full_packets;
 
 /// The port that probes listen on.
 const PORT: u16 = 8080;

@@ -156,6 +156,8 @@ pub(super) const ROWS: &[Row] = &[
         (Depth::Full, with_a_way_out, SHORT), isolation::no_way_out),
     row("pods-reach-pods", "a pod on each node reaches a pod on every other node",
         (Depth::Full, without_pods, PODS), pods::reach_pods),
+    row("full-packets-fit", "the largest packet that a pod may send reaches a pod on every other node whole, and comes back",
+        (Depth::Full, without_pods, PODS), pods::full_packets),
     row("pods-reach-service-by-name", "a pod on each node reaches a service by its name",
         (Depth::Full, without_pods, PODS), pods::reach_service),
     row("dns-survives-one", "CoreDNS's replicas stand on two nodes, so that names outlive any one machine",

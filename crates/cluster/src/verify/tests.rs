@@ -94,6 +94,7 @@ fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
         [
             "no-way-out",
             "pods-reach-pods",
+            "full-packets-fit",
             "pods-reach-service-by-name",
             "pod-service-addresses-stay"
         ]

@@ -161,6 +161,80 @@ fn pods_get_the_subnet_that_flannel_says() {
     }
 }
 
+/// What a node runs to set up its mesh, with an interface of this `mtu`; and the network configuration of its pods after
+/// it, once and again. The mesh is there already where `again`.
+fn mesh(mtu: u32, again: bool) -> Option<(String, String)> {
+    let bash = checker("bash")?;
+    let text = include_str!("../../templates/usr/lib/caravan/network");
+    let start = text
+        .find("# The hardware address that every node's")
+        .unwrap();
+    let end = text.find("# With flannel or Calico a daemon").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::create_dir_all(path("net/eth0")).unwrap();
+    std::fs::write(path("net/eth0/mtu"), format!("{mtu}\n")).unwrap();
+    if again {
+        std::fs::create_dir(path("net/caravan-pods")).unwrap();
+    }
+    for (file, golden) in [
+        ("mesh", "ha/masterone/etc/caravan/mesh"),
+        ("conflist", "ha/masterone/etc/cni/net.d/10-caravan.conflist"),
+    ] {
+        std::fs::copy(crate::labs::golden(golden), path(file)).unwrap();
+    }
+    let functions = text[start..end]
+        .replace("/sys/class/net", &path("net"))
+        .replace("/etc/caravan/mesh", &path("mesh"))
+        .replace("/etc/cni/net.d/10-caravan.conflist", &path("conflist"));
+    let script = format!(
+        "set -euo pipefail\nPODS=caravan-pods NIC=eth0\n\
+         ip() {{ echo \"ip $*\"; [[ $1 != -batch ]] || cat; }}\n\
+         bridge() {{ echo \"bridge $*\"; cat; }}\n{functions}\npod_mesh\n"
+    );
+    let run = || {
+        let output = bash
+            .call(["-c", &script])
+            .env("CARAVAN_ADDRESS", "192.168.29.51")
+            .env("CARAVAN_POD_SUBNET", "10.244.51.0/24")
+            .env("CARAVAN_MACHINE", "masterone")
+            .output()
+            .unwrap();
+        assert!(output.success(), "{output:#?}");
+        let written = std::fs::read_to_string(path("conflist")).unwrap();
+        (output.stdout, written)
+    };
+    let first = run();
+    // What is right already is left alone.
+    assert_eq!(first, run());
+    Some(first)
+}
+
+#[test]
+fn packets_of_the_mesh_and_of_pods_follow_from_the_machines_interface() {
+    let usual = crate::labs::golden("ha/masterone/etc/cni/net.d/10-caravan.conflist");
+    let usual = std::fs::read_to_string(usual).unwrap();
+    assert!(usual.contains("\"mtu\": 1450,\n"), "{usual}");
+    for (lab, pods) in [(1500, 1450), (9000, 8950), (1400, 1350), (1280, 1230)] {
+        for again in [false, true] {
+            let Some((ran, written)) = mesh(lab, again) else {
+                return;
+            };
+            let added = format!(
+                "ip link add caravan-pods address 02:ca:c0:a8:1d:33 mtu {pods} type vxlan id 1 local 192.168.29.51"
+            );
+            assert_eq!(ran.contains(&added), !again, "{ran}");
+            // A mesh that was made when the interface had another size follows it.
+            let set = format!("ip link set caravan-pods mtu {pods} up\n");
+            assert!(ran.contains(&set), "{ran}");
+            assert_eq!(
+                written,
+                usual.replace("\"mtu\": 1450,", &format!("\"mtu\": {pods},"))
+            );
+        }
+    }
+}
+
 /// Returns the numbers of a script that stand where ports do: after an address, a flag or a command that takes one.
 fn ports_of(script: &str) -> BTreeSet<u16> {
     let mut found = BTreeSet::new();
