@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::lab::Lab;
 use crate::machine::{Machine, Role};
 
-pub use placement::{Advice, Move, NeedsMore, Placement};
+pub use placement::{Advice, Group, Move, NeedsMore, Placement};
 
 /// What each loss costs a lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

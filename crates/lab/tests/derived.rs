@@ -1,4 +1,4 @@
-//! What follows from the two labs, word for word.
+//! What follows from the labs that come along, word for word.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -83,6 +83,44 @@ fn facts_of_external_etcd() {
 fn facts_of_mixed() {
     let told = tell(&lab("mixed"));
     expect_file![folder().join("tests/good/mixed.txt")].assert_eq(&told);
+}
+
+#[test]
+fn facts_of_three_servers() {
+    let told = tell(&lab("three-servers"));
+    expect_file![folder().join("tests/good/three-servers.txt")].assert_eq(&told);
+}
+
+/// What the file says in comments about three computers is as good as the rest of it.
+#[test]
+fn three_servers_are_three_computers_without_the_comment_signs() {
+    let source = std::fs::read_to_string(folder().join("../../labs/three-servers.toml")).unwrap();
+    let uncommented: Vec<_> = source
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(key)
+                if ["host = ", "bridge = ", "address = "]
+                    .iter()
+                    .any(|it| key.starts_with(it)) =>
+            {
+                key
+            }
+            _ => line,
+        })
+        .collect();
+    let lab = Lab::parse("three-servers", &uncommented.join("\n"))
+        .unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(lab.spans_computers() && lab.is_on_lan());
+    assert!(
+        lab.servers()
+            .iter()
+            .all(|it| it.bridge.as_deref() == Some("br0"))
+    );
+    let elsewhere = lab.servers().iter().filter(|it| it.host.is_some());
+    assert_eq!(elsewhere.count(), 2);
+    let operators = [11, 12, 13].map(|last| std::net::Ipv4Addr::new(192, 168, 29, last));
+    assert_eq!(lab.operators(), operators);
+    assert_eq!(lab.warnings(), []);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! The failure analysis, word for word for the two labs and against brute force for many.
+//! The failure analysis, word for word for the labs that come along and against brute force for many.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use caravan_lab::failure::{Analysis, Capability, Loss, Move, Reason, Subject, analyse};
+use caravan_lab::failure::{Advice, Analysis, Capability, Loss, Move, Reason, Subject, analyse};
 use caravan_lab::generate::{Shape, lab_file};
 use caravan_lab::{Lab, Machine, Role};
 use expect_test::expect_file;
@@ -44,8 +44,8 @@ fn tell(analysis: &Analysis) -> String {
 }
 
 #[test]
-fn losses_of_both_labs() {
-    for name in ["ha", "external-etcd", "mixed"] {
+fn losses_of_the_labs_that_come_along() {
+    for name in ["ha", "external-etcd", "mixed", "three-servers"] {
         let file = format!(
             "{}/tests/good/{name}.failure.txt",
             env!("CARGO_MANIFEST_DIR")
@@ -66,6 +66,27 @@ fn ha_survives_any_machine_and_no_server() {
         .filter(|loss| !loss.nothing_stops());
     let costly: Vec<_> = costly.flat_map(|loss| &loss.lost).collect();
     assert_eq!(costly, ["workerone"]);
+}
+
+#[test]
+fn three_servers_lose_any_machine_or_server_and_nothing_stops() {
+    let lab = lab("three-servers");
+    let analysis = analyse(&lab);
+    let losses = analysis.machines.iter().chain(&analysis.servers);
+    assert!(losses.clone().all(Loss::nothing_stops));
+    assert_eq!(losses.count(), lab.machines().len() + 3);
+    let placement = &analysis.placement;
+    assert_eq!(placement.survivable, ["server1", "server2", "server3"]);
+    assert_eq!(
+        (placement.needs_more.len(), &placement.any_server),
+        (0, &None)
+    );
+    for server in lab.servers() {
+        for role in [Role::Etcd, Role::ControlPlane] {
+            let count = lab.machines_on(server).filter(|it| it.role == role).count();
+            assert_eq!(count, 1, "{role} on {}", server.name);
+        }
+    }
 }
 
 #[test]
@@ -346,6 +367,20 @@ fn advice_is_right_and_as_short_as_can_be() {
             labs.extend([parse(&dealt), parse(&grouped)]);
         }
     }
+    let groups = |lab: &Lab, advice: &Advice| {
+        let (servers, place) = apply(lab, &advice.new_servers, &advice.moves);
+        let mut groups: Vec<_> = servers.into_iter().map(|it| (it, vec![])).collect();
+        for (machine, server) in lab.machines().iter().zip(place) {
+            groups[server].1.push(machine.name.clone());
+        }
+        groups.retain(|(_, machines): &(String, Vec<String>)| !machines.is_empty());
+        groups.sort();
+        let told = advice.groups.iter();
+        let told: Vec<_> = told
+            .map(|it| (it.server.clone(), it.machines.clone()))
+            .collect();
+        assert_eq!(groups, told, "{advice:#?}");
+    };
     let mut advised = 0;
     for lab in &labs {
         let placement = analyse(lab).placement;
@@ -354,6 +389,7 @@ fn advice_is_right_and_as_short_as_can_be() {
         assert_eq!(fatal(lab, &servers, &place), placement.fatal);
         if let Some(advice) = &placement.any_server {
             advised += 1;
+            groups(lab, advice);
             let (servers, place) = apply(lab, &advice.new_servers, &advice.moves);
             assert!(fatal(lab, &servers, &place).is_empty(), "{advice:#?}");
             let fewest = fewest_moves(lab, &servers, |_| false);
@@ -363,6 +399,7 @@ fn advice_is_right_and_as_short_as_can_be() {
         }
         if let Some(advice) = &placement.all_but_one {
             advised += 1;
+            groups(lab, advice);
             let (servers, place) = apply(lab, &advice.new_servers, &advice.moves);
             let spared = advice.still_fatal.clone().unwrap();
             assert_eq!(fatal(lab, &servers, &place), [spared], "{advice:#?}");

@@ -1,7 +1,7 @@
 //! What each loss costs, in words.
 
-use caravan_lab::Lab;
-use caravan_lab::failure::{Advice, Analysis, Capability, Effect, Loss, Reason, Subject};
+use caravan_lab::failure::{Advice, Analysis, Capability, Loss, Subject};
+use caravan_lab::{Lab, Role};
 use caravan_lifecycle::listed;
 use comfy_table::Cell;
 
@@ -24,11 +24,11 @@ pub(super) fn text(lab: &Lab, analysis: &Analysis) -> String {
                 "stops"
             })
         }));
-        row.push(Cell::new(because(&loss.effects)));
+        row.push(Cell::new(because(loss)));
         table.add_row(row);
     }
     let mut lines = vec![table::text(&table), String::new()];
-    lines.extend(verdict(analysis));
+    lines.extend(verdict(lab, analysis));
     lines.join("\n")
 }
 
@@ -58,10 +58,7 @@ fn grouped<'a>(lab: &Lab, losses: &'a [Loss]) -> Vec<(String, &'a Loss)> {
         .map(|(names, loss)| {
             let name = match names.as_slice() {
                 [one] => (*one).to_owned(),
-                [first, .., last] if names.len() > 5 => {
-                    format!("any of {first} ... {last} ({})", names.len())
-                }
-                names => format!("any of {}", names.join(", ")),
+                names => format!("any of {}", few(names)),
             };
             (name, loss)
         })
@@ -90,30 +87,21 @@ fn word(capability: Capability) -> &'static str {
     }
 }
 
-fn because(effects: &[Effect]) -> String {
-    let mut reasons: Vec<Reason> = effects
-        .iter()
-        .filter_map(|effect| effect.stopped_by)
+/// Every role of which too few machines are left.
+fn because(loss: &Loss) -> String {
+    let short = loss.left.iter().filter(|left| left.alive < left.needed);
+    let words: Vec<String> = short
+        .map(|left| match left.role {
+            Role::Etcd => format!("{} etcd members left, {} needed", left.alive, left.needed),
+            Role::LoadBalancer => "no load balancer left".to_owned(),
+            Role::ControlPlane => "no master left".to_owned(),
+            Role::Worker => "no worker left".to_owned(),
+        })
         .collect();
-    reasons.dedup();
-    let mut words: Vec<String> = Vec::new();
-    for reason in reasons {
-        let word = match reason {
-            Reason::NoMajority { alive, needed } => {
-                format!("{alive} etcd members left, {needed} needed")
-            }
-            Reason::NoLoadBalancer => "no load balancer left".to_owned(),
-            Reason::NoMaster => "no master left".to_owned(),
-            Reason::NoWorker => "no worker left".to_owned(),
-        };
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
     words.join("; ")
 }
 
-fn verdict(analysis: &Analysis) -> Vec<String> {
+fn verdict(lab: &Lab, analysis: &Analysis) -> Vec<String> {
     let mut lines = vec![if analysis.survives_any_machine() {
         "The cluster survives the loss of any one machine.".to_owned()
     } else {
@@ -142,6 +130,7 @@ fn verdict(analysis: &Analysis) -> Vec<String> {
                 .join(", nor of ")
         ));
     }
+    lines.extend(one_computer(lab));
     for role in &placement.needs_more {
         lines.push(format!(
             "Wherever they are, {} of role `{}` are too few to lose one server: {} are needed.",
@@ -149,15 +138,45 @@ fn verdict(analysis: &Analysis) -> Vec<String> {
         ));
     }
     if let Some(advice) = &placement.all_but_one {
-        lines.extend(moves("With the servers there are, the best is", advice));
+        lines.extend(moves(
+            lab,
+            "With the servers there are, the best is",
+            advice,
+        ));
     }
     if let Some(advice) = &placement.any_server {
-        lines.extend(moves("To survive the loss of any server", advice));
+        lines.extend(moves(lab, "To survive the loss of any server", advice));
     }
     lines
 }
 
-fn moves(what: &str, advice: &Advice) -> Vec<String> {
+/// What of the above is one computer as the lab file has it, and so lost together.
+fn one_computer(lab: &Lab) -> Vec<String> {
+    let mut computers: Vec<(Option<&str>, Vec<String>)> = Vec::new();
+    for server in lab.servers() {
+        let host = server.host.as_deref();
+        let name = format!("`{}`", server.name);
+        match computers.iter_mut().find(|(other, _)| *other == host) {
+            Some((_, names)) => names.push(name),
+            None => computers.push((host, vec![name])),
+        }
+    }
+    let shared = computers.into_iter().filter(|(_, names)| names.len() > 1);
+    shared
+        .map(|(host, names)| {
+            let last = names.len() - 1;
+            let names = format!("{} and {}", names[..last].join(", "), names[last]);
+            match host {
+                Some(host) => format!("{names} are one computer, `{host}`, which is lost as a whole."),
+                None => format!(
+                    "{names} are one computer, this one, which is lost as a whole; a `host` makes another of a server."
+                ),
+            }
+        })
+        .collect()
+}
+
+fn moves(lab: &Lab, what: &str, advice: &Advice) -> Vec<String> {
     let mut head = what.to_owned();
     if !advice.new_servers.is_empty() {
         head += &format!(", add {}", listed(&advice.new_servers));
@@ -165,19 +184,40 @@ fn moves(what: &str, advice: &Advice) -> Vec<String> {
     if let Some(server) = &advice.still_fatal {
         head += &format!(" to depend on `{server}` alone");
     }
-    head += if advice.moves.is_empty() {
-        "."
-    } else {
-        ", and move:"
-    };
-    let mut lines = vec![head];
+    if advice.moves.is_empty() {
+        return vec![head + "."];
+    }
+    let mut lines = vec![head + ", and move:"];
     lines.extend(
         advice
             .moves
             .iter()
             .map(|it| format!("  {} from {} to {}", it.machine, it.from, it.to)),
     );
+    lines.push("so that each server has:".to_owned());
+    lines.extend(advice.groups.iter().map(|group| {
+        let roles = Role::ALL.into_iter().filter_map(|role| {
+            let is_of = |name: &&String| lab.machine(name).is_some_and(|it| it.role == role);
+            let names: Vec<&str> = group
+                .machines
+                .iter()
+                .filter(is_of)
+                .map(String::as_str)
+                .collect();
+            (!names.is_empty()).then(|| few(&names))
+        });
+        let roles: Vec<String> = roles.collect();
+        format!("  {}: {}", group.server, roles.join(", "))
+    }));
     lines
+}
+
+/// Names, of which more than five are only counted.
+fn few(names: &[&str]) -> String {
+    match names {
+        [first, .., last] if names.len() > 5 => format!("{first} ... {last} ({})", names.len()),
+        names => names.join(", "),
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_labs_that_come_along() {
-        for name in ["ha", "external-etcd"] {
+        for name in ["ha", "external-etcd", "three-servers"] {
             let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
             let source = std::fs::read_to_string(format!("{root}/labs/{name}.toml")).expect("read");
             let lab = Lab::parse(name, &source).expect("valid");
@@ -200,6 +240,34 @@ mod tests {
             );
             expect_file![golden].assert_eq(&(text(&lab, &analyse(&lab)) + "\n"));
         }
+    }
+
+    #[test]
+    fn servers_of_one_computer_are_lost_together() {
+        let servers = |hosts: [&str; 3]| {
+            let source = include_str!("../../../labs/three-servers.toml");
+            let mut source = source.to_owned();
+            for (place, host) in hosts.iter().enumerate() {
+                let header = format!("[servers.server{}]\n", place + 1);
+                let lines = format!("{host}\nbridge = \"br0\"\nprovider = \"libvirt\"\n");
+                source = source.replace(&header, &(header.clone() + &lines));
+            }
+            let operators = "operators = [\"192.168.29.5\"]\n";
+            let lab = Lab::parse("lab", &(operators.to_owned() + &source));
+            one_computer(&lab.unwrap_or_else(|faults| panic!("{faults}")))
+        };
+        let [a, b] = ["host = \"ssh://a\"", "host = \"ssh://b\""];
+        assert_eq!(servers(["", a, b]), [""; 0]);
+        assert_eq!(
+            servers(["", "", ""]),
+            [
+                "`server1`, `server2` and `server3` are one computer, this one, which is lost as a whole; a `host` makes another of a server."
+            ]
+        );
+        assert_eq!(
+            servers(["", a, a]),
+            ["`server2` and `server3` are one computer, `ssh://a`, which is lost as a whole."]
+        );
     }
 
     #[test]

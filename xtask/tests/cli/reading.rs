@@ -160,6 +160,7 @@ fn plan() {
 
         The cluster does not survive the loss of `etcdone`, `masterone`.
         It does not survive the loss of server `server1`, nor of server `server2`.
+        `server1` and `server2` are one computer, this one, which is lost as a whole; a `host` makes another of a server.
         Wherever they are, 1 of role `etcd` are too few to lose one server: 3 are needed.
         Wherever they are, 0 of role `load-balancer` are too few to lose one server: 2 are needed.
         Wherever they are, 1 of role `control-plane` are too few to lose one server: 2 are needed.

@@ -52,6 +52,46 @@ pub struct Advice {
     pub still_fatal: Option<String>,
     /// What has to move, in the order of the file.
     pub moves: Vec<Move>,
+    /// All servers that have machines after that, in the order of their names.
+    pub groups: Vec<Group>,
+}
+
+/// A server and the machines that it should have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Group {
+    /// The server.
+    pub server: String,
+    /// Its machines, in the order of the file.
+    pub machines: Vec<String>,
+}
+
+impl Advice {
+    fn new(
+        lab: &Lab,
+        new_servers: Vec<String>,
+        still_fatal: Option<String>,
+        moves: Vec<Move>,
+    ) -> Advice {
+        let mut on: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut moved = moves.iter().peekable();
+        for machine in lab.machines() {
+            // Moves are in the order of the file.
+            let to = moved.next_if(|it| it.machine == machine.name);
+            let server = to.map_or(machine.server.as_str(), |it| it.to.as_str());
+            on.entry(server).or_default().push(machine.name.clone());
+        }
+        let groups = on.into_iter().map(|(server, machines)| Group {
+            server: server.to_owned(),
+            machines,
+        });
+        Advice {
+            groups: groups.collect(),
+            new_servers,
+            still_fatal,
+            moves,
+        }
+    }
 }
 
 /// A machine that would be better elsewhere.
@@ -144,11 +184,8 @@ fn any_server(lab: &Lab, all: Counts) -> Advice {
             new_servers.push(name);
         }
     }
-    Advice {
-        new_servers,
-        still_fatal: None,
-        moves: moves(lab, &servers, |_, role| cap(role, all)),
-    }
+    let moves = moves(lab, &servers, |_, role| cap(role, all));
+    Advice::new(lab, new_servers, None, moves)
 }
 
 /// Gathers what is too much elsewhere on one server, the only one that may not be lost: the one with the fewest moves.
@@ -169,13 +206,10 @@ fn all_but_one(
                 true => all.get(role),
                 false => cap(role, all),
             };
-            Advice {
-                new_servers: Vec::new(),
-                still_fatal: Some(anchor.clone()),
-                moves: moves(lab, &servers, cap),
-            }
+            (anchor, moves(lab, &servers, cap))
         })
-        .min_by_key(|advice| advice.moves.len())
+        .min_by_key(|(_, moves)| moves.len())
+        .map(|(anchor, moves)| Advice::new(lab, vec![], Some(anchor.clone()), moves))
 }
 
 /// Returns how many machines of a role one server may hold.

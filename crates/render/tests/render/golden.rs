@@ -65,7 +65,7 @@ fn differences(first: &[GuestFile], files: &[GuestFile]) -> String {
 
 #[test]
 fn machines_files() {
-    for name in ["ha", "external-etcd", "flannel", "mixed"] {
+    for name in ["ha", "external-etcd", "flannel", "mixed", "three-servers"] {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab).unwrap();
         let settings = labs::settings_of_file(&lab);
@@ -273,7 +273,9 @@ fn vagrantfiles() {
     let of = labs::settings;
     let mixed = labs::lab("mixed");
     let of_mixed = labs::settings_of_file(&mixed);
-    let cases: [(&str, Lab, Settings); 8] = [
+    let three_servers = labs::lab("three-servers");
+    let of_three_servers = labs::settings_of_file(&three_servers);
+    let cases: [(&str, Lab, Settings); 9] = [
         ("ha", labs::lab("ha"), of(Provider::Docker)),
         (
             "external-etcd",
@@ -285,6 +287,7 @@ fn vagrantfiles() {
         ("ha-two-servers", two_servers(), of(Provider::Libvirt)),
         ("ha-docker-bridged", two_servers(), of(Provider::Docker)),
         ("mixed", mixed, of_mixed),
+        ("three-servers", three_servers, of_three_servers),
         ("ha-virtualbox-bridged", bridged(), of(Provider::VirtualBox)),
     ];
     for (folder, lab, settings) in cases {
