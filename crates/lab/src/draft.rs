@@ -106,6 +106,8 @@ pub(crate) struct Draft {
     pub(crate) emulated: Option<bool>,
     pub(crate) virtual_router_id: Option<At<u32>>,
     pub(crate) operators: Vec<At<Ipv4Addr>>,
+    /// True if there are `operators`, readable or not, perhaps misspelled.
+    pub(crate) has_operators: bool,
     /// In the order of their names; `None` if there are none or they cannot be read.
     pub(crate) servers: Option<Vec<DraftServer>>,
     /// In the order of the file; `None` if there are none or they cannot be read.
@@ -148,6 +150,7 @@ impl Draft {
     /// Reads a document, noting every key that cannot be read.
     pub(crate) fn read(table: &DeTable<'_>, source: &str, sink: &mut FaultSink) -> Draft {
         let lab = Fields::open(table, source, "the lab", 0..0, LAB_KEYS, sink);
+        let operators = lab.list("operators", sink, |text| text.parse().ok());
         let pod_networks = PodNetwork::ALL.map(|it| (it.word(), it));
         Draft {
             spans: lab.spans(lab.header.clone()),
@@ -164,9 +167,9 @@ impl Draft {
             airgap: lab.boolean("airgap", sink),
             emulated: lab.boolean("emulated", sink),
             virtual_router_id: lab.number("virtual_router_id", 1, 255, sink),
-            operators: lab
-                .list("operators", sink, |text| text.parse().ok())
-                .unwrap_or_default(),
+            has_operators: (operators.as_ref())
+                .map_or_else(|| lab.has("operators"), |it| !it.is_empty()),
+            operators: operators.unwrap_or_default(),
             servers: servers(&lab, source, sink),
             machines: machines(&lab, source, sink),
         }

@@ -168,7 +168,7 @@ fn addresses(draft: &Draft, sink: &mut FaultSink) {
     let first = firsts(draft, |server| server.address.as_ref());
     let on_a_lan =
         another_computer(draft).is_some() || draft.servers().any(|server| server.bridge.is_some());
-    let has_operator = !draft.operators.is_empty() || draft.servers().any(|it| it.has_address);
+    let has_operator = draft.has_operators || draft.servers().any(|it| it.has_address);
     for server in draft.servers() {
         let name = &server.name.value;
         match (&server.bridge, &server.address) {
@@ -188,17 +188,16 @@ fn addresses(draft: &Draft, sink: &mut FaultSink) {
                 let message = format!(
                     "server `{name}` is on a bridge and has no `address`: etcd members and load balancers would let nobody in from it"
                 );
-                let known = first.get(&server.computer());
-                let example = known.map_or_else(
-                    || "the one that `ip address show dev BRIDGE` says there".to_owned(),
-                    |known| format!("`address = \"{}\"`", known.value),
-                );
+                let address = match first.get(&server.computer()) {
+                    Some(known) => format!("`address = \"{}\"`", known.value),
+                    None => format!(
+                        "the one that `ip address show dev {}` says there",
+                        bridge.value
+                    ),
+                };
                 sink.refuse(Rule::MissingAddress, &server.header, message)
                     .label("expected `address`, the server's own on that LAN")
-                    .help(format!(
-                        "add it: {}",
-                        example.replace("BRIDGE", &bridge.value)
-                    ))
+                    .help(format!("add it: {address}"))
                     .related(&bridge.span, "the bridge")
                     .of_whole_file();
             }
