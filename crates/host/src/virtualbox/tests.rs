@@ -48,7 +48,7 @@ fn bridges_are_those_that_virtualbox_knows() {
         ("en2: Thunderbolt 1", "it is down"),
     ] {
         let said = of_bridge(name).expect("refused");
-        let begin = format!("labs/ha.toml:13: the bridge `{name}` of server `server1`");
+        let begin = format!("labs/ha.toml:14: the bridge `{name}` of server `server1`");
         assert!(said.starts_with(&begin), "{said}");
         assert!(said.contains(why) && said.contains(there), "{said}");
     }
