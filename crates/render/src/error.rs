@@ -50,6 +50,16 @@ pub enum Error {
         /// The line of the file, from 1.
         line: usize,
     },
+    /// Containers are asked for on a LAN on which nobody knows their computer; the lab file names virtual machines.
+    #[error(
+        "{place}: server `{server}` is on a bridge and has no `address`, by which Vagrant comes into containers"
+    )]
+    AddressUnknown {
+        /// Where the lab file names the bridge, such as `labs/ha.toml:12`.
+        place: String,
+        /// The server's name.
+        server: String,
+    },
     /// The bundle's version of etcd cannot be read.
     #[error("the bundle's etcd has the version `{0}`, which is not of the form `3.6.14`")]
     EtcdVersion(String),
@@ -70,6 +80,10 @@ impl Error {
                 "`{tool} bundle download --pod-network calico` fetches it with the images"
             )),
             Error::Pki(error) => error.hint(),
+            Error::AddressUnknown { .. } => Some(
+                "add `address`, the server's own on that LAN, or take the provider that the lab file names"
+                    .to_owned(),
+            ),
             Error::MissingPairs { .. } | Error::Unfit { .. } | Error::EtcdVersion(_) => None,
         }
     }

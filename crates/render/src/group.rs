@@ -152,7 +152,8 @@ impl MachineLists for GroupContext<'_> {
 ///
 /// # Errors
 ///
-/// Fails if the template has a fault, or if the material lacks something of the group's machines.
+/// Fails if the template has a fault, if the material lacks something of the group's machines, or if they are containers on a
+/// LAN on which their computer's address is not known.
 pub fn group_files(
     lab: &Lab,
     server: &Server,
@@ -161,6 +162,7 @@ pub fn group_files(
     material: &Material,
     template: Option<&str>,
 ) -> Result<Vec<HostFile>, Error> {
+    may_be_entered(lab, server, settings)?;
     let renderer = Renderer::new(lab, software, settings, material)?;
     let mut files = vec![vagrantfile(
         &GroupContext::new(lab, server, settings),
@@ -170,6 +172,21 @@ pub fn group_files(
         files.push(renderer.archive(machine)?);
     }
     Ok(files)
+}
+
+/// Refuses containers whose packet filters would keep Vagrant out. A lab file is refused for it where it leaves the provider
+/// open; who is told another one for virtual machines may still be.
+fn may_be_entered(lab: &Lab, server: &Server, settings: &Settings) -> Result<(), Error> {
+    let is_docker = settings.provider(&server.name) == Provider::Docker;
+    if !is_docker || server.bridge.is_none() || server.address.is_some() {
+        return Ok(());
+    }
+    let place = (lab.places().server(&server.name)).and_then(|it| it.value("bridge"));
+    let line = place.map_or_else(String::new, |it| format!(":{}", it.line));
+    Err(Error::AddressUnknown {
+        place: format!("labs/{}.toml{line}", lab.name()),
+        server: server.name.clone(),
+    })
 }
 
 impl Renderer<'_> {

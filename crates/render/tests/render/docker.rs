@@ -122,3 +122,27 @@ fn a_bridge_that_is_not_there_is_not_made() {
     assert!(said.starts_with(found), "{said}");
     assert!(said.contains("`lo`"), "{said}");
 }
+
+#[test]
+fn containers_that_vagrant_could_not_enter_are_refused() {
+    let virtual_ones = labs::source("ha").replace(
+        "[servers.server1]\n[servers.server2]\n",
+        "[servers.server1]\nbridge = \"br0\"\n[servers.server2]\nbridge = \"br0\"\n",
+    );
+    let lines = "provider = \"libvirt\"\noperators = [\"192.168.29.5\"]\n";
+    let lab = labs::parse("ha", &format!("{lines}{virtual_ones}"));
+    let render = |provider| {
+        let material = Material::placeholder(&lab).unwrap();
+        let (settings, software) = (labs::settings(provider), Software::example());
+        let server = lab.server("server2").unwrap();
+        group_files(&lab, server, &software, &settings, &material, None)
+    };
+    assert!(render(Provider::Libvirt).is_ok());
+    assert!(render(Provider::VirtualBox).is_ok());
+    let error = render(Provider::Docker).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "labs/ha.toml:16: server `server2` is on a bridge and has no `address`, by which Vagrant comes into containers"
+    );
+    assert!(error.hint("").unwrap().starts_with("add `address`"));
+}
