@@ -3,7 +3,7 @@
 mod listing;
 
 use caravan_bundle::{Bundle, Cache, add_on};
-use caravan_bundle::{docker, image, machine_box};
+use caravan_bundle::{docker, image, image_file, machine_box};
 use caravan_host::Purpose;
 use caravan_vagrant::Vagrant;
 use caravan_vagrant::libvirt::LibvirtMachines;
@@ -130,6 +130,7 @@ fn prune(cache: &Cache, screen: &Screen) -> Result<(), Error> {
     if let Ok(docker) = docker::find() {
         let newest = image::list(&docker)?.into_iter().take(1);
         let keep: Vec<String> = newest.chain(machine_box::tools(cache)?).collect();
+        image_file::prune(cache, &keep)?;
         for name in image::prune(&docker, &keep)? {
             println!("{name}");
         }

@@ -4,6 +4,7 @@
 //! bundles/ID/      complete bundles      bases/ID/    base systems
 //! add-ons/ID/      pod networks          boxes/ID/    boxes of virtual machines
 //! digests.json     what tags of published images stood for
+//! images/NAME      machine images as files, to be sent
 //! downloads/SUM    pinned files; `.part` while they come
 //! tmp/KIND-ID/     what is being made    logs/        what the programs said
 //! locks/NAME       held by who makes it
@@ -93,6 +94,10 @@ impl Cache {
 
     pub(crate) fn bases(&self) -> Result<PathBuf, Error> {
         self.folder("bases")
+    }
+
+    pub(crate) fn images(&self) -> Result<PathBuf, Error> {
+        self.folder("images")
     }
 
     pub(crate) fn downloads(&self) -> Result<PathBuf, Error> {

@@ -304,6 +304,11 @@ impl BakedBox {
         catalogue::file_url(&self.json)
     }
 
+    /// The file that Vagrant unpacks.
+    pub fn file(&self) -> PathBuf {
+        self.dir.join(FILE)
+    }
+
     /// Writes what Vagrant reads of it, for a box that came from another computer.
     pub(crate) fn settle(&self) -> Result<(), Error> {
         catalogue::write(self)
