@@ -100,8 +100,16 @@ impl Site {
     ///
     /// When `mmdebstrap` fails.
     pub fn bare(&self, suite: apt::Suite) -> Bare {
-        let name = suite.name();
-        println!("\na bare system of {name}");
+        self.system(suite, suite.name(), &[])
+    }
+
+    /// Makes a system of a Debian release that has these packages besides, under a name of its own.
+    ///
+    /// # Panics
+    ///
+    /// When `mmdebstrap` fails.
+    pub fn system(&self, suite: apt::Suite, name: &str, packages: &[&str]) -> Bare {
+        println!("\na system of {}: {packages:?}", suite.name());
         let root = self.path(name);
         let archives = self.path(&format!("{name}-archives"));
         fs::create_dir_all(archives.join("partial")).expect("made");
@@ -113,9 +121,11 @@ impl Site {
             .call(["--variant=minbase", "--quiet"])
             .arg(format!("--keyring={}", apt::KEYRING))
             .arg(format!("--aptopt={}", settings.display()))
-            .arg(format!("--dpkgopt={}", dpkg.display()))
-            .arg(name)
-            .arg(&root);
+            .arg(format!("--dpkgopt={}", dpkg.display()));
+        if !packages.is_empty() {
+            call = call.arg(format!("--include={}", packages.join(",")));
+        }
+        call = call.arg(suite.name()).arg(&root);
         if let Some(sources) = apt::host_sources(Path::new(APT), suite) {
             let file = self.path("sources");
             fs::write(&file, sources).expect("written");
@@ -131,6 +141,21 @@ impl Site {
     ///
     /// When it does not start.
     pub fn start(&self, bare: &Bare, name: &str) -> Fresh {
+        self.start_with(bare, name, &self.cache)
+    }
+
+    /// The same, with a cache of its own, which is empty: of a computer that has never made anything.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_without_cache(&self, bare: &Bare, name: &str) -> Fresh {
+        let cache = self.path(&format!("{name}-cache"));
+        fs::create_dir_all(&cache).expect("made");
+        self.start_with(bare, name, &cache)
+    }
+
+    fn start_with(&self, bare: &Bare, name: &str, cache: &Path) -> Fresh {
         let root = self.path(name);
         said(program("cp").call(["--archive"]).arg(&bare.root).arg(&root));
         let here = root.join("root/caravan");
@@ -162,7 +187,7 @@ impl Site {
             .call(["--mount", "--pid", "--net", "--uts", "--ipc", "--fork"])
             .arg("--kill-child")
             .arg(self.checkout.join("e2e/fresh/process-1"))
-            .args([&root, &self.xtask, &self.cache, &bare.archives])
+            .args([&root, &self.xtask, cache, &bare.archives])
             .follow(move |line| drop(sender.send(line.to_owned())))
             .unwrap_or_else(|error| panic!("{error}"));
         let mut told = Vec::new();
@@ -297,6 +322,32 @@ impl Fresh {
     pub fn shell(&self, script: &str) -> String {
         println!("\n{}# {script}", self.name());
         said(self.call(&["/bin/sh", "-euc", script]))
+    }
+
+    /// Whether a program of this computer succeeds.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn asks(&self, script: &str) -> bool {
+        let output = self.call(&["/bin/sh", "-euc", script]).output();
+        output.unwrap_or_else(|error| panic!("{error}")).success()
+    }
+
+    /// Starts a program of this computer that goes on until the computer ends.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn start(&self, words: &[&str]) {
+        println!("\n{}# {} &", self.name(), words.join(" "));
+        let script = "\"$@\" </dev/null >>/var/log/started 2>&1 &";
+        said(self.call(&[&["/bin/sh", "-c", script, "start"], words].concat()));
+    }
+
+    /// Its process 1, as the test sees it.
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// A file of this computer, as the test sees it.

@@ -4,6 +4,7 @@ mod asker;
 mod balancers;
 mod fresh;
 mod host;
+mod lan;
 mod leaks;
 mod relay;
 mod story;
@@ -14,6 +15,7 @@ pub use asker::Asker;
 pub use balancers::{assert_a_removed_address_comes_back, assert_forged_adverts_are_refused};
 pub use fresh::{Bare, Fresh, Site};
 pub use host::{Host, Settings};
+pub use lan::Lan;
 pub use leaks::LeakWatch;
 pub use story::{
     assert_recorded, assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long,
