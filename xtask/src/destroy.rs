@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use caravan_cluster::timeline::{PhaseOutcome, RUN};
 use caravan_lab::Role;
 use caravan_lifecycle::destroy::{
-    forget, look, put_host_back, remove, remove_leftovers, remove_state, remove_volumes_of,
-    tell_the_left,
+    FoundLab, forget, look, put_host_back, remove, remove_leftovers, remove_sent, remove_state,
+    remove_volumes_of, tell_the_left,
 };
-use caravan_lifecycle::halt::{chosen, left};
+use caravan_lifecycle::halt::{chosen, hold_all_reached, left, named};
 use caravan_lifecycle::{
     LabLock, LabRun, LabTarget, Workspace, data, listed, outcome_of, vagrant_at_work,
 };
@@ -29,37 +29,38 @@ pub(crate) fn run(
     screen: &Screen,
 ) -> Result<Exit, Error> {
     let target = target(flags, workspace)?;
-    for what in caravan_host::engine::start_for(&target.providers().kinds())? {
+    let names = named(&target, flags.server.as_deref(), &flags.machines)?;
+    for what in caravan_host::engine::start_for(&target.providers().kinds_here())? {
         screen.done(RUN, &format!("started {what}"));
     }
-    let (found, volumes) = look(&target)?;
+    let FoundLab {
+        machines: found,
+        volumes,
+        ..
+    } = look(&target)?;
     let nothing = found.is_empty() && volumes.is_empty();
     if !target.dir.exists() && nothing && target.known_lab().is_none() {
         return Err(workspace.no_lab(&target.name).into());
     }
-    let doomed = chosen(&target, &found, &flags.machines)?;
-    if !flags.yes
-        && !screen::ask(&question(
-            &target,
-            &found,
-            &volumes,
-            &doomed,
-            &flags.machines,
-        ))
-    {
+    let doomed = chosen(&target, &found, &names)?;
+    if !flags.yes && !screen::ask(&question(&target, &found, &volumes, &doomed, &names)) {
         return Err(unconfirmed(&target));
     }
     // The folder holds the lock; where it was removed by hand, it is made for this once.
     target.dir.make()?;
     let _lock = LabLock::take(&target.dir, &target.name, "destroy")?;
-    vagrant_at_work::wait(&target.name, &target.dir, screen)?;
+    vagrant_at_work::wait(&target.name, &target.dir, &target.computers(), screen)?;
     // Others may have been at work until now, also while the user was asked.
-    let (found, volumes) = look(&target)?;
-    let doomed = chosen(&target, &found, &flags.machines)?;
+    let FoundLab {
+        machines: found,
+        volumes,
+        silent,
+    } = look(&target)?;
+    let doomed = chosen(&target, &found, &names)?;
     let run = LabRun::begin("destroy", &target.name, &target.dir, screen);
     // The volumes of machines that are named and gone go too; all others are the whole lab's.
     let removed = remove(&run, &target, &found, &doomed)
-        .and_then(|()| remove_volumes_of(&target, &volumes, &flags.machines));
+        .and_then(|()| remove_volumes_of(&target, &volumes, &names));
     if let Err(error) = removed {
         run.finish(outcome_of(&error));
         screen.clear();
@@ -72,21 +73,18 @@ pub(crate) fn run(
         }
         return Err(error.into());
     }
-    for machine in doomed
-        .iter()
-        .map(|machine| &machine.name)
-        .chain(&flags.machines)
-    {
+    for machine in doomed.iter().map(|machine| &machine.name).chain(&names) {
         forget(&target, machine)?;
     }
     run.finish(PhaseOutcome::Done);
-    let named = |machine: &str| flags.machines.iter().any(|name| name == machine);
-    let stays = match flags.machines.is_empty() {
+    let named = |machine: &str| names.iter().any(|name| name == machine);
+    let stays = match names.is_empty() {
         true => false,
         false => data::holders(&found, &volumes)
             .into_iter()
             .any(|machine| !named(machine)),
     };
+    hold_all_reached(&target, silent, &names)?;
     if !stays {
         finish(&target, screen)?;
         screen.done(
@@ -164,7 +162,7 @@ fn question(
     let loses = |stays: &BTreeSet<&str>| {
         target
             .known_lab()
-            .is_some_and(|lab| data::loss(lab, stays).is_some())
+            .is_some_and(|lab| data::loss(lab, stays, &[]).is_some())
     };
     let mut stays = data::holders(found, volumes);
     let has_cluster = target.known_lab().is_some() && !loses(&stays);
@@ -180,6 +178,7 @@ fn question(
 /// Removes everything else of a lab without machines.
 fn finish(target: &LabTarget, screen: &Screen) -> Result<(), Error> {
     remove_leftovers(target, screen)?;
+    remove_sent(target)?;
     put_host_back(target, screen);
     if let Err(error) = kubeconfig::forget(target) {
         screen.warn(&format!(

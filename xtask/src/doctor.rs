@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use caravan_host::Purpose;
+use caravan_host::computers::ComputerSurvey;
 use caravan_host::findings::{self, Finding, LabInQuestion, RemedyCommands, Verdict};
-use caravan_lab::Provider;
+use caravan_lab::{Lab, Provider};
 use caravan_lifecycle::{LabChoices, LabProviders, Workspace};
 
 use crate::error::{self, Error};
@@ -27,15 +28,14 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
         None => None,
     };
     let providers = lab.as_ref().map(|lab| {
-        let chosen = LabChoices::read(&workspace.state(lab.name()))
-            .ok()
-            .flatten();
+        let dir = workspace.state(lab.name());
+        let chosen = LabChoices::read(&dir).ok().flatten();
         match chosen {
-            Some(choices) => LabProviders::of(lab, &choices),
-            None => LabProviders::of_file(lab),
+            Some(choices) => LabProviders::of(lab, &choices, &dir),
+            None => LabProviders::of_file(lab, &dir),
         }
     });
-    let kinds = providers.as_ref().map(LabProviders::kinds);
+    let kinds = providers.as_ref().map(LabProviders::kinds_here);
     let virtualbox = match (&lab, &providers) {
         (Some(lab), Some(providers)) => providers.servers_here(lab, Provider::VirtualBox),
         _ => Vec::new(),
@@ -57,6 +57,9 @@ pub(crate) fn run(flags: &flags::Doctor, workspace: &Workspace) -> Result<Exit, 
     let purpose = running.and(Purpose::making(source.into(), base.into()));
     let mut findings = findings::findings(purpose, asked, workspace.root(), COMMANDS);
     findings.extend(folder(workspace));
+    if let (Some(lab), Some(providers)) = (&lab, &providers) {
+        findings.extend(computers(lab, providers, workspace));
+    }
 
     if flags.json {
         println!(
@@ -89,6 +92,18 @@ fn print(findings: &[Finding]) {
             anstream::println!("{:<30} -> {remedy}", "");
         }
     }
+}
+
+/// The computers of the lab's servers, where it spans several.
+fn computers(lab: &Lab, providers: &LabProviders, workspace: &Workspace) -> Vec<Finding> {
+    let computers = providers.computers();
+    let survey = ComputerSurvey::of(lab, |host| computers.computer(host));
+    let projects = workspace.state(lab.name()).projects();
+    let (found, _) = (providers.machines_reached(lab.name(), &projects)).unwrap_or_default();
+    let running = found.iter().filter(|machine| machine.runs());
+    let there = running.map(|machine| machine.name.as_str()).collect();
+    let faults = survey.faults(lab, |server| providers.kind_of(&server.name), &there);
+    survey.findings(&faults)
 }
 
 /// Lists of paths are split at colons.

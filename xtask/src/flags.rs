@@ -2,6 +2,8 @@
 
 pub(crate) mod making;
 
+use std::path::PathBuf;
+
 use caravan_lifecycle::ProviderChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -60,6 +62,8 @@ pub(crate) enum Verb {
     Plan(Plan),
     /// Say why each line of a rendered file is there
     Explain(Explain),
+    /// Write one archive for the administrator of a server, who needs Vagrant and a provider alone
+    Export(Export),
     /// Say what this computer lacks
     Doctor(Doctor),
     /// Install what this computer lacks
@@ -99,6 +103,9 @@ pub(crate) struct Halt {
     pub(crate) lab: Option<String>,
     /// Only these machines
     pub(crate) machines: Vec<String>,
+    /// Only the machines of this server
+    #[arg(long)]
+    pub(crate) server: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +114,9 @@ pub(crate) struct Destroy {
     pub(crate) lab: String,
     /// Only these machines
     pub(crate) machines: Vec<String>,
+    /// Only the machines of this server
+    #[arg(long)]
+    pub(crate) server: Option<String>,
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -216,6 +226,24 @@ pub(crate) struct Plan {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) making: Making,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The lab
+    pub(crate) lab: String,
+    /// The archive to write: a tar
+    pub(crate) file: PathBuf,
+    /// The server
+    #[arg(long)]
+    pub(crate) server: String,
+    /// Install what is missing without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) making: Making,
     #[command(flatten)]

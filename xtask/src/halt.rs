@@ -1,7 +1,7 @@
 //! `cargo xtask halt`: stops machines, etcd last.
 
 use caravan_cluster::timeline::{PhaseOutcome, RUN};
-use caravan_lifecycle::halt::{chosen, left, stop};
+use caravan_lifecycle::halt::{chosen, hold_all_reached, left, named, stop};
 use caravan_lifecycle::{
     Error as LabError, LabLock, LabRun, LabTarget, Workspace, machines, outcome_of, vagrant_at_work,
 };
@@ -23,22 +23,24 @@ pub(crate) fn run(
         return never_made(&target, workspace, screen);
     }
     let _lock = LabLock::take(&target.dir, &target.name, "halt")?;
-    vagrant_at_work::wait(&target.name, &target.dir, screen)?;
-    let found = target.machines()?;
+    let names = named(&target, flags.server.as_deref(), &flags.machines)?;
+    vagrant_at_work::wait(&target.name, &target.dir, &target.computers(), screen)?;
+    let (found, silent) = target.machines_reached()?;
     machines::made_here(&target.name, &found, &[], &target.dir)?;
-    let chosen = chosen(&target, &found, &flags.machines)?;
+    let chosen = chosen(&target, &found, &names)?;
+    let reached = hold_all_reached(&target, silent, &names);
     let running: Vec<&FoundMachine> = chosen
         .into_iter()
         .filter(|machine| machine.runs())
         .collect();
     if running.is_empty() {
+        reached?;
         screen.say("nothing to do: no such machine runs");
         return Ok(Exit::Done);
     }
-    if let Some(lost) = running
-        .iter()
-        .find(|machine| !target.dir.vagrantfile(&machine.server).is_file())
-    {
+    if let Some(lost) = running.iter().find(|machine| {
+        machine.host.is_none() && !target.dir.vagrantfile(&machine.server).is_file()
+    }) {
         return Err(LabError::Strangers {
             lab: target.name.clone(),
             machines: vec![lost.name.clone()],
@@ -69,7 +71,7 @@ pub(crate) fn run(
             }
         }
     }
-    Ok(result.map(|()| Exit::Done)?)
+    Ok(result.and(reached).map(|()| Exit::Done)?)
 }
 
 /// A lab without state has no machines, unless they were made from elsewhere or their state was lost.

@@ -30,7 +30,7 @@ fn journal(
     let lab = target.lab(workspace)?;
     let machine = lifecycle::machine(lab, machine)?;
     let ssh = lifecycle::ssh(lab, &target.dir, target.pace())?;
-    let remote = lifecycle::remote(&ssh, lab, machine);
+    let remote = lifecycle::remote(&ssh, machine);
     let words = [
         "journalctl",
         "--no-pager",

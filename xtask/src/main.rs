@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod exit;
 mod explain;
+mod export;
 mod flags;
 mod halt;
 mod kubeconfig;
@@ -70,6 +71,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Bundle(bundle) => bundle::run(&bundle, &screen),
         Verb::Bake(bake) => bake::run(&bake, &screen),
         Verb::Explain(explain) => explain::run(&explain, &workspace),
+        Verb::Export(export) => export::run(&export, &workspace, &screen),
         Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
         Verb::Bench(bench) => bench::run(&bench, &workspace, flags.quiet),
     }

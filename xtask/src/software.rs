@@ -1,5 +1,8 @@
 //! The bridge between `bundle` and the rest: which software machines run, and the image that has it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use caravan_bundle::image_file::{self, ImageFile};
 use caravan_bundle::machine_box::{self, BakedBox, BoxRecipe, Hypervisor};
 use caravan_bundle::{AddOn, Bundle, BundleEvent, Cache, Network, Progress, Silent};
 use caravan_bundle::{add_on, image};
@@ -7,6 +10,7 @@ use caravan_cluster::timeline::RUN;
 use caravan_host::Purpose;
 use caravan_lab::{Lab, Provider};
 use caravan_lifecycle::software::{self, network};
+use caravan_lifecycle::up::{UpPlan, UpRequest};
 use caravan_render::{MachineImage, Software};
 
 use crate::environment;
@@ -76,6 +80,54 @@ pub(crate) fn image(
     };
     let made = machine_box::bake(&kit.cache, &wanted, &docker, &told)?;
     Ok(of_box(made))
+}
+
+/// The files of what machines on other computers are made from, by what runs them: none of images and boxes of the user's
+/// own that cannot be had as a file, which those computers must have themselves.
+///
+/// # Errors
+///
+/// [`Error::Bundle`].
+pub(crate) fn image_files(
+    plan: &UpPlan,
+    request: &UpRequest<'_>,
+    screen: &Screen,
+) -> Result<BTreeMap<Provider, ImageFile>, Error> {
+    let far = request.wanted.iter().filter(|machine| {
+        let server = request.lab.server(&machine.server);
+        plan.todo.contains(&machine.name) && server.is_some_and(|it| it.host.is_some())
+    });
+    let kinds: BTreeSet<Provider> = far.map(|it| plan.choices.provider(&it.server)).collect();
+    let mut files = BTreeMap::new();
+    for kind in kinds {
+        let Some(image) = plan.choices.images.get(&kind) else {
+            continue;
+        };
+        let file = image_file(kind, &image.name, screen)?;
+        files.extend(file.map(|file| (kind, file)));
+    }
+    Ok(files)
+}
+
+/// An image or a box as a file; none of a box that this computer did not make.
+///
+/// # Errors
+///
+/// [`Error::Bundle`].
+pub(crate) fn image_file(
+    provider: Provider,
+    image: &str,
+    screen: &Screen,
+) -> Result<Option<ImageFile>, Error> {
+    let cache = environment::cache()?;
+    Ok(match provider {
+        Provider::Docker => {
+            let docker = caravan_bundle::docker::find()?;
+            let told = BundleProgress(screen);
+            Some(image_file::of_image(&cache, &docker, image, &told)?)
+        }
+        Provider::Libvirt | Provider::VirtualBox => image_file::of_box(&cache, image)?,
+    })
 }
 
 /// What machines are made from, and what of it the cache has.

@@ -12,6 +12,6 @@ pub(crate) fn run(flags: &flags::Ssh, workspace: &Workspace) -> Result<Exit, Err
     let lab = target.lab(workspace)?;
     let machine = lifecycle::machine(lab, &flags.machine)?;
     let ssh = lifecycle::ssh(lab, &target.dir, target.pace())?;
-    let status = lifecycle::remote(&ssh, lab, machine).interactive(&flags.command)?;
+    let status = lifecycle::remote(&ssh, machine).interactive(&flags.command)?;
     Ok(Exit::of_status(status))
 }

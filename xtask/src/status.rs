@@ -26,7 +26,7 @@ pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, 
     let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     let lab = target.lab(workspace)?;
     let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
-    let there = target.machines()?;
+    let (there, silent) = target.machines_reached()?;
     let all = target.providers();
     let providers: BTreeMap<&str, &str> = (lab.machines().iter())
         .map(|machine| {
@@ -36,19 +36,30 @@ pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, 
             (machine.name.as_str(), provider)
         })
         .collect();
-    let states: BTreeMap<String, MachineState> = there
+    let mut states: BTreeMap<String, MachineState> = there
         .iter()
         .map(|machine| (machine.name.clone(), machine.state.clone()))
         .collect();
+    // Nobody could be asked: they may well run.
+    for machine in lab.machines() {
+        if silent.iter().any(|it| it.servers.contains(&machine.server)) {
+            let unknown = MachineState::Other("unknown".to_owned());
+            states.insert(machine.name.clone(), unknown);
+        }
+    }
     if states.values().any(|state| *state == MachineState::Running) {
         reach::check(lab)?;
     }
-    let found = status::ask(
+    let mut found = status::ask(
         lab,
-        &keys.access(&target.dir, target.pace())?,
+        &keys.access(lab, &target.dir, target.pace())?,
         TOOL,
         &states,
     )?;
+    for silent in silent {
+        let error = caravan_lifecycle::Error::Silent(Box::new(silent));
+        found.problems.push(error.to_string());
+    }
     if flags.json {
         let report = Report {
             status: &found,

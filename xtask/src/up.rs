@@ -5,9 +5,12 @@ mod preflight;
 
 use caravan_cluster::timeline::PhaseOutcome;
 use caravan_cluster::verify::{Depth, Report};
+use caravan_host::computers::ComputerSurvey;
 use caravan_host::{ranges, resolvers};
 use caravan_lifecycle::up::{self, Up, UpOutcome, UpRequest};
-use caravan_lifecycle::{Keys, LabLock, LabRun, Workspace, outcome_of, vagrant_at_work};
+use caravan_lifecycle::{
+    Keys, LabComputers, LabLock, LabRun, Workspace, outcome_of, vagrant_at_work,
+};
 
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
@@ -30,21 +33,36 @@ pub(crate) fn run(
     }
     dir.make()?;
     let _lock = LabLock::take(&dir, lab.name(), "up")?;
-    vagrant_at_work::wait(lab.name(), &dir, screen)?;
+    let (wanted, mut silent) = up::answering(&lab, &dir, wanted);
+    if wanted.is_empty()
+        && let Some(one) = silent.pop()
+    {
+        return Err(caravan_lifecycle::Error::Silent(Box::new(one)).into());
+    }
+    vagrant_at_work::wait(lab.name(), &dir, &LabComputers::of(&lab, &dir), screen)?;
     let run = LabRun::begin("up", lab.name(), &dir, screen);
+    let computers = LabComputers::of(&lab, &dir);
+    let survey = ComputerSurvey::of(&lab, |host| computers.computer(host));
+    let mut asked = flags.making.request();
+    asked.hosts_without_kvm = survey.without_kvm();
     let request = UpRequest {
         workspace,
         lab: &lab,
         source: &source,
         dir: &dir,
         wanted: &wanted,
-        asked: flags.making.request(),
+        asked,
         resolvers: ranges::usable(&lab, &resolvers::nameservers()),
         new_cluster: flags.new_cluster,
         tool: TOOL,
     };
     let up = Up::new(&request, &run);
-    let ended = bring_up(flags, &request, &up, &run, screen);
+    let mut ended = bring_up(flags, &request, &survey, &up, &run, screen);
+    if ended.is_ok()
+        && let Some(one) = silent.pop()
+    {
+        ended = Err(caravan_lifecycle::Error::Silent(Box::new(one)).into());
+    }
     screen.clear();
     let timeline = run.finish(ended.as_ref().err().map_or(PhaseOutcome::Done, outcome_of));
     match &ended {
@@ -64,12 +82,15 @@ pub(crate) fn run(
 fn bring_up(
     flags: &flags::Up,
     request: &UpRequest<'_>,
+    survey: &ComputerSurvey<'_>,
     up: &Up<'_>,
     run: &LabRun<'_>,
     screen: &Screen,
 ) -> Result<(UpOutcome, Option<Report>), Error> {
     let lab = request.lab;
-    let mut plan = run.step("preflight", || preflight::check(flags, request, up, screen))?;
+    let mut plan = run.step("preflight", || {
+        preflight::check(flags, request, survey, up, screen)
+    })?;
     if plan.lost.is_some() {
         run.step("remove", || up.remove_what_is_left(&mut plan))?;
     }
@@ -84,13 +105,19 @@ fn bring_up(
     let sources = run.step("files", || {
         Ok::<_, Error>(up.write_files(&plan, &keys, software::versions(lab)?)?)
     })?;
+    if !LabComputers::of(lab, request.dir).are_here() {
+        run.step("deliver", || {
+            let images = software::image_files(&plan, request, screen)?;
+            Ok::<_, Error>(up.deliver(&plan, &images)?)
+        })?;
+    }
     let outcome = up.converge(&plan, &keys, &sources)?;
     if outcome != UpOutcome::Ready {
         return Ok((outcome, None));
     }
     let report = run.step("verify", || {
         let (access, airgap) = (
-            keys.access(request.dir, plan.choices.pace())?,
+            keys.access(lab, request.dir, plan.choices.pace())?,
             plan.choices.airgap,
         );
         verify::checked(lab, &access, request.dir, airgap, Depth::Quick, screen)

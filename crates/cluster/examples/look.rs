@@ -146,6 +146,7 @@ fn access(state: &Path) -> Result<Access, Fault> {
     let leaf = Leaf::client(CommonName::try_from("kube-apiserver-etcd-client")?);
     let client = stranger.issue(&leaf, now)?;
     Ok(Access {
+        way: caravan_cluster::NetworkWay::default(),
         ssh: Ssh::find(state.join("ssh/id_ecdsa"), state.join("ssh/known_hosts"))?,
         kubernetes_ca: read("ca.crt")?,
         etcd_ca: read("etcd-ca.crt")?,

@@ -5,10 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use caravan_lab::{Lab, Machine};
+use caravan_lab::Machine;
 use caravan_process::Pace;
 use caravan_vagrant::ssh::{Remote, Ssh};
 use serde::Serialize;
+
+use crate::way::NetworkWay;
 
 /// The keys to a lab.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub struct Access {
     pub insecure_key: Option<PathBuf>,
     /// What a certificate says; only `pki` can read them.
     pub inspect: Inspect,
+    /// How this computer gets to the lab's addresses.
+    pub way: NetworkWay,
     /// How long one question to an API server or an etcd member may take, its connection half of that, at the usual pace.
     pub patience: Duration,
 }
@@ -114,10 +118,7 @@ impl fmt::Debug for Foreign {
     }
 }
 
-/// The way into a machine, through the computer it runs on when that is another.
-pub fn remote(lab: &Lab, ssh: &Ssh, machine: &Machine) -> Remote {
-    let through = lab
-        .server(&machine.server)
-        .and_then(|server| server.host.as_deref());
-    ssh.to(machine.ip, through)
+/// The way into a machine, through the computer it runs on where this one does not reach it.
+pub fn remote(ssh: &Ssh, machine: &Machine) -> Remote {
+    ssh.to_machine(&machine.server, machine.ip)
 }

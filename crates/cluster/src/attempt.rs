@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{IpAddr, SocketAddrV4};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
 
+use crate::way::{NetworkWay, WayConnection};
 use crate::{Error, Pair};
 
 mod end;
@@ -37,6 +38,7 @@ pub struct Client {
     roots: Arc<RootCertStore>,
     pair: Option<Pair>,
     limit: Duration,
+    way: NetworkWay,
 }
 
 impl Client {
@@ -57,6 +59,7 @@ impl Client {
             roots: Arc::new(roots),
             pair: pair.cloned(),
             limit: LIMIT,
+            way: NetworkWay::default(),
         };
         // Found out now and not in the middle of an attempt.
         client.config()?;
@@ -67,6 +70,15 @@ impl Client {
     #[must_use]
     pub fn with_limit(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+
+    /// The same, that gets to the lab's addresses by a way.
+    #[must_use]
+    pub fn by(self, way: &NetworkWay) -> Self {
+        Self {
+            way: way.clone(),
+            ..self
+        }
     }
 
     fn config(&self) -> Result<(ClientConfig, Arc<Witness>), Error> {
@@ -93,7 +105,7 @@ impl Client {
 
     /// Connects to `address` and asks for `path`.
     pub fn get(&self, address: SocketAddrV4, path: &str) -> Attempt {
-        match connect(address, self.limit) {
+        match connect(&self.way, address, self.limit) {
             Ok(socket) => self.get_over(socket, IpAddr::V4(*address.ip()), path),
             Err(why) => Attempt::without_server(End::Unreachable(why)),
         }
@@ -131,8 +143,8 @@ impl Client {
 }
 
 /// Speaks plain HTTP to a port where TLS is expected; the connection may take up to `limit`, and so may each wait on it.
-pub fn plain(address: SocketAddrV4, path: &str, limit: Duration) -> End {
-    let mut socket = match connect(address, limit) {
+pub fn plain(way: &NetworkWay, address: SocketAddrV4, path: &str, limit: Duration) -> End {
+    let mut socket = match connect(way, address, limit) {
         Ok(socket) => socket,
         Err(why) => return End::Unreachable(why),
     };
@@ -145,8 +157,13 @@ pub fn plain(address: SocketAddrV4, path: &str, limit: Duration) -> End {
     }
 }
 
-fn connect(address: SocketAddrV4, limit: Duration) -> Result<TcpStream, String> {
-    TcpStream::connect_timeout(&SocketAddr::V4(address), limit).map_err(|error| error.to_string())
+fn connect(
+    way: &NetworkWay,
+    address: SocketAddrV4,
+    limit: Duration,
+) -> Result<WayConnection, String> {
+    way.connect(address, limit)
+        .map_err(|error| error.to_string())
 }
 
 /// A connection whose waits can be limited.
@@ -159,10 +176,10 @@ pub trait Socket: Read + Write {
     fn limit(&mut self, limit: Duration) -> io::Result<()>;
 }
 
-impl Socket for TcpStream {
+impl Socket for WayConnection {
     fn limit(&mut self, limit: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(limit))?;
-        self.set_write_timeout(Some(limit))
+        self.limit_reads(Some(limit))?;
+        self.limit_writes(Some(limit))
     }
 }
 

@@ -194,7 +194,7 @@ impl<'a> OverSsh<'a> {
         } = fault;
         let harm = harm.command();
         let script = format!("UNIT={unit}\nSAFETY={safety_seconds}\nHARM='{harm}'\n{script}");
-        facts::ask(self.lab, self.access, machine, &script, LIMIT).map(drop)
+        facts::ask(self.access, machine, &script, LIMIT).map(drop)
     }
 }
 

@@ -101,6 +101,7 @@ impl Member {
             &access.etcd_ca,
             Some(&access.etcd_client),
             limit,
+            &access.way,
         )?;
         Ok(Self {
             name: name.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use caravan_lab::{Lab, Machine};
+use caravan_lab::Machine;
 
 use crate::{Access, Error, access};
 
@@ -83,13 +83,12 @@ impl Facts {
 ///
 /// [`Error::Machine`] when it cannot be entered, [`Error::Script`] when the script fails.
 pub fn ask(
-    lab: &Lab,
     access: &Access,
     machine: &Machine,
     script: &str,
     limit: Duration,
 ) -> Result<Facts, Error> {
-    let output = access::remote(lab, &access.ssh, machine).script(script, limit)?;
+    let output = access::remote(&access.ssh, machine).script(script, limit)?;
     if !output.success() {
         let said: Vec<&str> = output.stderr.lines().chain(output.stdout.lines()).collect();
         return Err(Error::Script {

@@ -102,6 +102,7 @@ impl Api {
                 &access.kubernetes_ca,
                 pair,
                 limit,
+                &access.way,
             )?,
         })
     }

@@ -27,7 +27,9 @@ pub mod status;
 pub mod timeline;
 pub mod verify;
 pub mod watch;
+mod way;
 mod web;
 
 pub use access::{Access, Certificate, Foreign, Inspect, PATIENCE, Pair, remote};
 pub use error::Error;
+pub use way::NetworkWay;

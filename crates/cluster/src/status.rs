@@ -181,8 +181,12 @@ pub fn ask(
     states: &BTreeMap<String, MachineState>,
 ) -> Result<LabStatus, Error> {
     let limit = access.pace().of(LIMIT);
-    let etcd_client = Client::new(&access.etcd_ca, Some(&access.etcd_client))?.with_limit(limit);
-    let api_client = Client::new(&access.kubernetes_ca, Some(&access.operator))?.with_limit(limit);
+    let etcd_client = Client::new(&access.etcd_ca, Some(&access.etcd_client))?
+        .with_limit(limit)
+        .by(&access.way);
+    let api_client = Client::new(&access.kubernetes_ca, Some(&access.operator))?
+        .with_limit(limit)
+        .by(&access.way);
     let runs = |machine: &&Machine| states.get(&machine.name) == Some(&MachineState::Running);
     let running = |role: Role| lab.of_role(role).filter(runs);
     let served = |machine: &Machine, port: u16, client: &Client, path: &str| {
@@ -225,7 +229,7 @@ pub fn ask(
         });
         let balancers = scope.spawn(|| {
             parallel::each(running(Role::LoadBalancer), |machine| {
-                (machine.name.clone(), balancer(lab, access, machine))
+                (machine.name.clone(), balancer(access, machine))
             })
         });
         let (endpoint, nodes) = endpoint(lab, access, states);
@@ -290,11 +294,10 @@ fn endpoint(
 }
 
 /// What a load balancer says about itself, or why it does not.
-fn balancer(lab: &Lab, access: &Access, machine: &Machine) -> Result<facts::Facts, String> {
-    let through = lab.server(&machine.server).and_then(|it| it.host.as_ref());
-    if through.is_none() {
+fn balancer(access: &Access, machine: &Machine) -> Result<facts::Facts, String> {
+    if access.ssh.ways().get(&machine.server).is_none() {
         TcpStream::connect_timeout(&(machine.ip, 22).into(), access.pace().of(PORT_LIMIT))
             .map_err(|error| format!("ssh: {error}"))?;
     }
-    facts::ask(lab, access, machine, BALANCER, SCRIPT_LIMIT).map_err(|error| error.chain())
+    facts::ask(access, machine, BALANCER, SCRIPT_LIMIT).map_err(|error| error.chain())
 }

@@ -81,7 +81,7 @@ impl Watch {
             .map(|machine| {
                 let follower = Follower {
                     machine: machine.name.clone(),
-                    remote: access::remote(lab, ssh, machine),
+                    remote: access::remote(ssh, machine),
                     pace: ssh.pace(),
                     sender: sender.clone(),
                     stop: Arc::clone(&stop),
@@ -336,7 +336,7 @@ pub fn explain(
     let tail = match lab.machine(machine) {
         None => Vec::new(),
         Some(machine) => {
-            match access::remote(lab, ssh, machine).script(&script, Duration::from_secs(8)) {
+            match access::remote(ssh, machine).script(&script, Duration::from_secs(8)) {
                 Ok(output) => output.stdout.lines().map(ToOwned::to_owned).collect(),
                 Err(error) => vec![format!("({error})")],
             }

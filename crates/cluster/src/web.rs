@@ -7,7 +7,10 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Method, Request};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, RustlsConnector};
 
+use crate::way::{NetworkWay, WayConnector};
 use crate::{Error, Pair};
 
 /// One server, reached with one identity.
@@ -21,13 +24,14 @@ pub(crate) struct Server {
 impl Server {
     /// The server called `name` in messages, at `base` (`https://address:port`), whose certificate comes from `ca`;
     /// one request may take up to `limit`, and half of that for its connection: machines are near, but a computer that
-    /// runs nine of them is busy.
+    /// runs nine of them is busy. It is reached by `way`.
     pub(crate) fn new(
         name: String,
         base: String,
         ca: &str,
         pair: Option<&Pair>,
         limit: Duration,
+        way: &NetworkWay,
     ) -> Result<Self, Error> {
         let roots = certificates("the certificate authority", ca)?;
         let client = pair.map(client).transpose()?;
@@ -44,11 +48,14 @@ impl Server {
             .timeout_connect(Some(limit / 2))
             .timeout_global(Some(limit))
             .build();
-        Ok(Self {
-            agent: config.new_agent(),
-            name,
-            base,
-        })
+        let agent = match way.is_straight() {
+            true => config.new_agent(),
+            false => {
+                let connector = WayConnector(way.clone()).chain(RustlsConnector::default());
+                Agent::with_parts(config, connector, DefaultResolver::default())
+            }
+        };
+        Ok(Self { agent, name, base })
     }
 
     /// Sends `body` to `path` and returns status and text, whatever the status.

@@ -10,7 +10,7 @@ use caravan_cluster::convergence::{Convergence, Stage};
 use caravan_cluster::phase::Phase;
 use caravan_cluster::watch::{JournalEvent, JournalNews, Watch, explain, until_ready};
 use caravan_lab::Lab;
-use caravan_process::Program;
+use caravan_process::{CONNECT_SECONDS, Pace, Program, SshAccess, SshComputer, UnknownHost};
 use caravan_vagrant::ssh::Ssh;
 use tempfile::TempDir;
 
@@ -44,7 +44,19 @@ fn fake(files: &[(&str, &str)]) -> (TempDir, Ssh) {
     for (name, text) in files {
         fs::write(folder.path().join(name), text).expect("written");
     }
-    let ssh = Ssh::with(Program::at(folder.path().join("ssh")), "id", "known");
+    let program = Program::at(folder.path().join("ssh"));
+    let access = SshAccess {
+        identity: None,
+        known_hosts: folder.path().join("known"),
+        unknown_host: UnknownHost::Refuse,
+        through: None,
+        connect_seconds: CONNECT_SECONDS,
+        pace: Pace::USUAL,
+        shared: None,
+    };
+    let computer = SshComputer::new(program.clone(), "ssh://me@elsewhere", access);
+    let ways = ["server1", "server2"].map(|server| (server.to_owned(), computer.clone()));
+    let ssh = Ssh::with(program, "id", "known").with_ways(ways.into());
     (folder, ssh)
 }
 

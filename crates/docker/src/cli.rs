@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use caravan_process::{Call, Program, interrupt};
+use caravan_process::{Call, Computer, Program, interrupt};
 use serde::de::DeserializeOwned;
 
 use crate::Error;
@@ -26,6 +26,15 @@ impl DockerCli {
     /// [`caravan_process::Error::NotFound`] when there is none.
     pub fn find() -> Result<Self, caravan_process::Error> {
         Program::find("docker").map(Self::with)
+    }
+
+    /// Finds `docker` on a computer.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Computer::program`].
+    pub fn on(computer: &Computer) -> Result<Self, caravan_process::Error> {
+        computer.program("docker").map(Self::with)
     }
 
     /// Takes `program` as the client.

@@ -7,6 +7,7 @@ use caravan_lab::Provider;
 
 use crate::Cure;
 use crate::bridges::BridgeFault;
+use crate::computers::ComputerFault;
 use crate::virtualbox::VirtualBoxFault;
 
 /// Why this computer could not be made ready.
@@ -18,6 +19,12 @@ pub enum Error {
     Bridges {
         /// All of them.
         faults: Vec<BridgeFault>,
+    },
+    /// Computers of a lab's servers on which machines cannot be made.
+    #[error("{}", told(faults))]
+    Computers {
+        /// All that is wrong with them.
+        faults: Vec<ComputerFault>,
     },
     /// What `bundle` says of a compiler.
     #[error(transparent)]
@@ -160,6 +167,7 @@ impl Error {
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
             Self::Bridges { faults } => faults.first().map(BridgeFault::hint),
+            Self::Computers { faults } => faults.first().map(ComputerFault::hint),
             Self::Bundle(error) => error.hint(tool),
             Self::Process(error) => error.hint(tool),
             Self::CannotInstall { command, .. } => {
@@ -209,7 +217,7 @@ impl Error {
     }
 }
 
-fn told(faults: &[BridgeFault]) -> String {
+fn told<T: std::fmt::Display>(faults: &[T]) -> String {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }

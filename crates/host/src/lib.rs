@@ -8,6 +8,7 @@
 //! so remedies that begin with it are the caller's: see [`Cure`] and [`Error::hint`].
 
 pub mod bridges;
+pub mod computers;
 pub mod engine;
 mod error;
 pub mod findings;

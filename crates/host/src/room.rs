@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use caravan_lab::{Lab, Provider};
+use caravan_process::Computer;
 
 use crate::Error;
 use crate::findings::{self, FullDisk, RemedyCommands};
@@ -28,7 +29,7 @@ const DISK_PER_CONTAINER_MIB: u64 = 256;
 ///
 /// [`Error::DisksTooSmall`].
 pub fn hold_disks(kind: Provider, count: usize) -> Result<(), Error> {
-    let provider = caravan_vagrant::provider::of(kind.word());
+    let provider = caravan_vagrant::provider::of(kind.word(), &Computer::Here);
     let Some(place) = provider.and_then(|it| it.disks().ok().flatten()) else {
         return Ok(());
     };

@@ -132,6 +132,15 @@ impl Lab {
             .map(|place| &self.servers[place])
     }
 
+    /// Returns the lab as it is seen on a computer: a server whose `host` is that computer, as `is_here` says, has none.
+    #[must_use]
+    pub fn with_servers_here(mut self, is_here: impl Fn(&str) -> bool) -> Self {
+        for server in &mut self.servers {
+            server.host.take_if(|host| is_here(host));
+        }
+        self
+    }
+
     /// Returns all machines in the order of the file.
     pub fn machines(&self) -> &[Machine] {
         &self.machines

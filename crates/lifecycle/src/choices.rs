@@ -138,7 +138,15 @@ impl LabChoices {
         if is_new {
             choices.emulated = choices.kinds().contains(&Provider::Libvirt)
                 && (asked.emulated.or(lab.emulated())).unwrap_or_else(|| {
-                    !asked.has_kvm && choices.kinds_here(lab).contains(&Provider::Libvirt)
+                    let without_help = |server: &Server| match &server.host {
+                        Some(host) => asked.hosts_without_kvm.contains(host),
+                        None => !asked.has_kvm,
+                    };
+                    let mut virtual_ones = lab
+                        .servers()
+                        .iter()
+                        .filter(|it| choices.providers.get(&it.name) == Some(&Provider::Libvirt));
+                    virtual_ones.any(without_help)
                 });
         }
         choices.take_images(lab, asked)?;
@@ -215,7 +223,7 @@ impl LabChoices {
         self.providers.values().copied().collect()
     }
 
-    /// All that runs machines of the lab on this computer; what runs any, where all are on others.
+    /// All that runs machines of the lab on this computer.
     pub fn kinds_here(&self, lab: &Lab) -> BTreeSet<Provider> {
         kinds_here(lab, &self.providers)
     }

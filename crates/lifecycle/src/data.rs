@@ -9,6 +9,8 @@ use caravan_lab::{Lab, Role};
 use caravan_vagrant::engine::Volume;
 use caravan_vagrant::provider::FoundMachine;
 
+use crate::SilentComputer;
+
 /// A cluster that cannot come back, because too few etcd members have their data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterLoss {
@@ -28,9 +30,9 @@ pub fn holders<'a>(found: &'a [FoundMachine], volumes: &'a [Volume]) -> BTreeSet
 
 /// What is lost when only `holders` have data; none while a majority of etcd's members has.
 ///
-/// Members on other computers are not seen from here, and count as there.
-pub fn loss(lab: &Lab, holders: &BTreeSet<&str>) -> Option<ClusterLoss> {
-    let is_far = |server: &str| lab.server(server).is_some_and(|it| it.host.is_some());
+/// Members on servers that do not answer, as `silent` names them, are not seen from here, and count as there.
+pub fn loss(lab: &Lab, holders: &BTreeSet<&str>, silent: &[SilentComputer]) -> Option<ClusterLoss> {
+    let is_far = |server: &String| silent.iter().any(|it| it.servers.contains(server));
     let (kept, gone): (Vec<_>, Vec<_>) = lab
         .of_role(Role::Etcd)
         .partition(|member| holders.contains(member.name.as_str()) || is_far(&member.server));
@@ -52,7 +54,7 @@ mod tests {
 
     fn lost(text: &str, holders: &[&str]) -> Option<ClusterLoss> {
         let lab = Lab::parse("ha", text).expect("valid");
-        loss(&lab, &holders.iter().copied().collect())
+        loss(&lab, &holders.iter().copied().collect(), &[])
     }
 
     #[test]
@@ -73,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_another_computer_counts_as_there() {
+    fn what_is_on_a_silent_computer_counts_as_there() {
         let far = HA
             .replace("[servers.server1]", "[servers.server1]\nbridge = \"eth0\"\naddress = \"192.168.29.11\"")
             .replace(
@@ -81,7 +83,20 @@ mod tests {
                 "[servers.server2]\nhost = \"ssh://me@other\"\nbridge = \"eth0\"\naddress = \"192.168.29.12\"",
             );
         assert_ne!(far, HA);
-        assert_eq!(lost(&far, &[]), None);
+        assert_eq!(
+            lost(&far, &[]).expect("it answers, and has none").kept,
+            [""; 0]
+        );
+        let lab = Lab::parse("ha", &far).expect("valid");
+        let silent = SilentComputer {
+            host: "ssh://me@other".to_owned(),
+            servers: vec!["server2".to_owned()],
+            error: caravan_process::Error::NotReached {
+                host: "ssh://me@other".to_owned(),
+                said: "no route".to_owned(),
+            },
+        };
+        assert_eq!(loss(&lab, &BTreeSet::new(), &[silent]), None);
     }
 
     #[test]

@@ -11,22 +11,52 @@ use caravan_vagrant::provider::FoundMachine;
 use caravan_vagrant::ssh::Ssh;
 
 use crate::events::{LifecycleEvent, LifecycleObserver, LifecycleWarning};
-use crate::{Error, Keys, LabDir, LabRun, LabTarget, files, levels, machines};
+use crate::{
+    Error, Keys, LabDir, LabRun, LabTarget, SilentComputer, deliver, files, levels, machines,
+};
 
 /// How long a machine has for telling the others that it goes, where others stay: a load balancer gives up the shared
 /// address at once when it is told to stop, and half a second after it is killed.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What there is of a lab.
+#[derive(Debug)]
+pub struct FoundLab {
+    /// Its machines, on the computers that answer.
+    pub machines: Vec<FoundMachine>,
+    /// Its volumes, likewise.
+    pub volumes: Vec<Volume>,
+    /// The computers that do not.
+    pub silent: Vec<SilentComputer>,
+}
 
 /// The lab's machines and volumes, none of them another workspace's.
 ///
 /// # Errors
 ///
 /// [`Error::MadeElsewhere`], [`Error::Vagrant`].
-pub fn look(target: &LabTarget) -> Result<(Vec<FoundMachine>, Vec<Volume>), Error> {
-    let found = target.machines()?;
+pub fn look(target: &LabTarget) -> Result<FoundLab, Error> {
+    let (machines, silent) = target.machines_reached()?;
     let volumes = target.volumes()?;
-    machines::made_here(&target.name, &found, &volumes, &target.dir)?;
-    Ok((found, volumes))
+    machines::made_here(&target.name, &machines, &volumes, &target.dir)?;
+    Ok(FoundLab {
+        machines,
+        volumes,
+        silent,
+    })
+}
+
+/// Removes what was sent of the lab to other computers.
+///
+/// # Errors
+///
+/// [`Error::Process`].
+pub fn remove_sent(target: &LabTarget) -> Result<(), Error> {
+    let computers = target.computers();
+    let removed = computers
+        .servers()
+        .map(|(host, _)| deliver::remove(&computers, host));
+    removed.fold(Ok(()), Result::and)
 }
 
 /// Tells the machines that are left of those that are gone: nodes are none any more, and their pods go elsewhere; a
@@ -69,7 +99,7 @@ pub fn tell_the_left<'a>(
 fn forget_node(target: &LabTarget, lab: &Lab, name: &str) -> Result<(), String> {
     let keys = Keys::load(lab, &target.dir).ok_or("the keys of the lab are not here")?;
     let access = keys
-        .access(&target.dir, target.pace())
+        .access(lab, &target.dir, target.pace())
         .map_err(|error| error.to_string())?;
     let api = Api::endpoint(lab, &access).map_err(|error| error.to_string())?;
     api.delete(&format!("/api/v1/nodes/{name}"))

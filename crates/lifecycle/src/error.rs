@@ -12,6 +12,7 @@ use caravan_vagrant::engine::Conflict;
 
 pub use self::hint::{hint_of_file, nearest};
 pub use self::stuck::StuckMachine;
+use crate::SilentComputer;
 use crate::lock::LockHolder;
 
 /// Why something was not done to a lab, or not found out about it.
@@ -263,6 +264,22 @@ pub enum Error {
     /// Files could not be rendered.
     #[error(transparent)]
     Render(#[from] caravan_render::Error),
+    /// What was sent of a lab to a computer is of another workspace.
+    #[error(
+        "a lab `{lab}` was sent to `{host}` from another workspace: its key in `{}` there is another one",
+        folder.display()
+    )]
+    SentFromElsewhere {
+        /// The lab.
+        lab: String,
+        /// The computer, as the lab file names it.
+        host: String,
+        /// The lab's folder there.
+        folder: PathBuf,
+    },
+    /// A computer of the lab's servers does not answer.
+    #[error("{}", silent(.0))]
+    Silent(Box<SilentComputer>),
     /// Machines carry the lab's label, and nothing here tells of them.
     #[error(
         "lab `{lab}` has machines that were not made from this workspace: {}",
@@ -418,6 +435,14 @@ fn image_of_which(lab: &str, image: &str, providers: &[Provider]) -> String {
     };
     let of = words.join(" and ");
     format!("the machines of lab `{lab}` are of {of}, and `{image}` is {is}")
+}
+
+fn silent(silent: &SilentComputer) -> String {
+    let servers = match &silent.servers[..] {
+        [one] => format!("server `{one}`"),
+        several => format!("servers {}", listed(several)),
+    };
+    format!("{servers} on `{}`: {}", silent.host, silent.error)
 }
 
 fn which_lab(running: &[String]) -> String {

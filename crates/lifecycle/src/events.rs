@@ -67,7 +67,7 @@ pub enum LifecycleWarning {
     /// The cluster that was made is lost, and a new one takes its place as asked.
     ClusterLost(crate::Error),
     /// What Vagrant believes of machines could not be put right.
-    VagrantNotes(caravan_vagrant::Error),
+    VagrantNotes(crate::Error),
     /// A node that is gone is still in the cluster.
     NodeStays {
         /// The node.
@@ -77,6 +77,8 @@ pub enum LifecycleWarning {
     },
     /// Settings of this computer's kernel could not be put back.
     HostSettings(caravan_vagrant::Error),
+    /// A computer of the lab's servers does not answer, and the others are worked on.
+    Silent(crate::Error),
 }
 
 impl LifecycleWarning {
@@ -100,7 +102,7 @@ impl LifecycleWarning {
                      and `{tool} up {lab}` deliver them"
                 )
             }
-            Self::ClusterLost(error) => error.to_string(),
+            Self::ClusterLost(error) | Self::Silent(error) => error.to_string(),
             Self::VagrantNotes(error) => format!(
                 "Vagrant's own notes are older than the machines ({error}): `vagrant global-status --prune` mends them"
             ),

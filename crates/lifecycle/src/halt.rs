@@ -6,8 +6,8 @@ use caravan_process::interrupt;
 use caravan_vagrant::provider::FoundMachine;
 
 use crate::events::LifecycleWarning;
-use crate::target::no_such_machine;
-use crate::{Error, LabRun, LabTarget, levels, machines};
+use crate::target::{no_such_machine, no_such_server};
+use crate::{Error, LabRun, LabTarget, SilentComputer, levels, machines};
 
 /// How long a machine may take to stop, at the usual pace, before it is killed; the Vagrantfile says the same of containers.
 const GRACE: Duration = Duration::from_secs(30);
@@ -44,6 +44,49 @@ pub fn stop(
         run.warn(&LifecycleWarning::VagrantNotes(error));
     }
     Ok(())
+}
+
+/// The names of the machines that are meant: those that are named, else those of `server`; none where all are.
+///
+/// # Errors
+///
+/// [`Error::NoSuchServer`].
+pub fn named(
+    target: &LabTarget,
+    server: Option<&str>,
+    names: &[String],
+) -> Result<Vec<String>, Error> {
+    let (Some(server), Some(lab)) = (server, target.known_lab()) else {
+        return Ok(names.to_vec());
+    };
+    let found = (lab.server(server)).ok_or_else(|| no_such_server(lab, server))?;
+    let on_it = lab.machines_on(found).map(|machine| machine.name.clone());
+    Ok(on_it
+        .filter(|name| names.is_empty() || names.contains(name))
+        .collect())
+}
+
+/// The error for those of the computers that do not answer on which machines called one of `names`, or any, are meant.
+///
+/// # Errors
+///
+/// [`Error::Silent`].
+pub fn hold_all_reached(
+    target: &LabTarget,
+    silent: Vec<SilentComputer>,
+    names: &[String],
+) -> Result<(), Error> {
+    let is_meant = |silent: &SilentComputer| {
+        names.is_empty()
+            || target.known_lab().is_none_or(|lab| {
+                let mut machines = names.iter().filter_map(|name| lab.machine(name));
+                machines.any(|machine| silent.servers.contains(&machine.server))
+            })
+    };
+    match silent.into_iter().find(is_meant) {
+        None => Ok(()),
+        Some(silent) => Err(Error::Silent(Box::new(silent))),
+    }
 }
 
 /// The machines of `found` that are named, or all.

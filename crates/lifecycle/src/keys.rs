@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use caravan_cluster::{Access, Certificate, Foreign, PATIENCE, Pair};
+use caravan_cluster::{Access, Certificate, Foreign, NetworkWay, PATIENCE, Pair};
 use caravan_lab::{Lab, Role};
 use caravan_pki::kubernetes::{Credential, OPERATOR};
 use caravan_pki::store::Store;
@@ -12,7 +12,7 @@ use caravan_process::Pace;
 use caravan_render::{Material, SSH_KEY, pki_cluster, pki_plan};
 use caravan_vagrant::ssh::Ssh;
 
-use crate::{Error, LabDir};
+use crate::{Error, LabDir, target};
 
 /// Everything secret or signed of a lab.
 pub struct Keys {
@@ -77,11 +77,13 @@ impl Keys {
     /// # Errors
     ///
     /// [`Error::Pki`], [`Error::Vagrant`] when there is no `ssh`.
-    pub fn access(&self, dir: &LabDir, pace: Pace) -> Result<Access, Error> {
+    pub fn access(&self, lab: &Lab, dir: &LabDir, pace: Pace) -> Result<Access, Error> {
         let pair = |entry: &str| self.held.identity(entry).map(pair);
         let etcd_client = Credential::ApiserverEtcdClient.entry("");
+        let ways = target::ways(lab, dir);
         Ok(Access {
-            ssh: Ssh::find(dir.ssh_key(), dir.known_hosts())?.with_pace(pace),
+            way: NetworkWay::of(lab, &ways),
+            ssh: (Ssh::find(dir.ssh_key(), dir.known_hosts())?.with_pace(pace)).with_ways(ways),
             kubernetes_ca: self.held.trust_pem(&Credential::Ca.entry(""))?,
             etcd_ca: self.held.trust_pem(&Credential::EtcdCa.entry(""))?,
             operator: pair(OPERATOR)?,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_lab::state;
+use caravan_process::Computer;
 use caravan_vagrant::provider::LabProjects;
 
 use crate::Error;
@@ -96,6 +97,7 @@ impl LabDir {
     /// The Vagrant projects of the lab.
     pub fn projects(&self) -> LabProjects {
         LabProjects {
+            computer: Computer::Here,
             folder: self.root.clone(),
             logs: self.logs(),
             vagrant_home: self.vagrant_home(),

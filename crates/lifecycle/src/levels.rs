@@ -65,7 +65,7 @@ pub(crate) fn together(
     run: &LabRun<'_>,
     machines: &[&FoundMachine],
     phase: &str,
-    act: impl FnOnce(&LineListener<'_>) -> Result<(), caravan_vagrant::Error> + Send,
+    act: impl FnOnce(&LineListener<'_>) -> Result<(), Error> + Send,
 ) -> Result<(), Error> {
     for machine in machines {
         run.start(&machine.name, phase, false, "");
@@ -89,8 +89,7 @@ pub(crate) fn together(
         acting
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-    .map_err(Error::from);
+    });
     let (outcome, word) = match &result {
         Ok(()) => (PhaseOutcome::Done, "done"),
         Err(error) if error.is_interrupt() => (PhaseOutcome::Interrupted, "interrupted"),
@@ -122,6 +121,7 @@ mod tests {
         .map(|(name, server)| FoundMachine {
             name: name.to_owned(),
             server: server.to_owned(),
+            host: None,
             provider: "docker",
             state: MachineState::Running,
             id: None,

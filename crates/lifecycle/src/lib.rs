@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Workspace`], [`LabTarget`] | which labs are there, and which one is meant? |
 //! | [`LabDir`] | where is what of a lab's state? |
+//! | [`LabComputers`], [`deliver`], [`export`] | which computers are its servers on, and what is sent to them? |
 //! | [`LabChoices`], [`ClusterRecord`], [`MachineRecord`], [`MergeRecord`], [`LabLock`] | what was asked for, what was made, who works on it now? |
 //! | [`Keys`], [`files`] | which keys and files do its machines get, and which were they given? |
 //! | [`machines`], [`data`] | which machines are there, whose are they, and where is their data? |
@@ -17,6 +18,7 @@
 
 mod choices;
 mod cluster_record;
+mod computers;
 mod error;
 mod keys;
 mod lab_dir;
@@ -31,8 +33,10 @@ mod target;
 mod workspace;
 
 pub mod data;
+pub mod deliver;
 pub mod destroy;
 pub mod events;
+pub mod export;
 pub mod files;
 pub mod halt;
 pub mod machines;
@@ -44,13 +48,14 @@ pub mod vagrant_at_work;
 
 pub use choices::{ChoiceRequest, ImageRequest, LabChoices, ProviderChoice};
 pub use cluster_record::ClusterRecord;
+pub use computers::LabComputers;
 pub use error::{Error, RefusedLabFile, StuckMachine, hint_of_file, listed, nearest};
 pub use keys::{Keys, context};
 pub use lab_dir::{LabDir, names as labs_with_state};
 pub use lock::{LabLock, LockHolder};
 pub use machine_record::MachineRecord;
 pub use merges::MergeRecord;
-pub use providers::LabProviders;
+pub use providers::{LabProviders, SilentComputer};
 pub use run::{Interruptible, LabRun, outcome_of};
 pub use target::{LabTarget, machine, no_such_machine, remote, ssh};
 pub use workspace::{Workspace, read_lab, read_text};

@@ -5,15 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use caravan_lab::{Lab, Provider, Role};
+use caravan_process::Computer;
 use caravan_vagrant::engine::Volume;
 use caravan_vagrant::provider::{self, FoundMachine, MachineProvider};
 
 use crate::workspace::read_lab;
 use crate::{Error, LabDir, LabTarget, Workspace};
 
-/// What runs machines of this kind.
+/// What runs machines of this kind on this computer.
 pub fn provider(kind: Provider) -> Box<dyn MachineProvider> {
-    provider::of(kind.word()).expect("every provider of labs is one that Vagrant is known for")
+    provider_on(kind, &Computer::Here)
+}
+
+/// What runs machines of this kind on a computer.
+pub(crate) fn provider_on(kind: Provider, computer: &Computer) -> Box<dyn MachineProvider> {
+    provider::of(kind.word(), computer)
+        .expect("every provider of labs is one that Vagrant is known for")
 }
 
 /// The machines of a lab of which anything tells: its file, its state, or machines. One whose file became invalid may have
@@ -56,6 +63,8 @@ pub fn made_here(
     dir: &LabDir,
 ) -> Result<(), Error> {
     let here = fs::canonicalize(dir.root()).unwrap_or_else(|_| dir.root().to_owned());
+    // What is on other computers is told apart by its key when files are sent.
+    let on_this = |name: &str| found.iter().all(|it| it.name != name || it.host.is_none());
     // The folder of a Vagrant project is `<workspace>/.lab/<lab>/<server>`.
     let others = |project: &Path| -> Option<PathBuf> {
         let state = project.parent()?;
@@ -65,9 +74,11 @@ pub fn made_here(
     };
     let machines = found
         .iter()
+        .filter(|it| it.host.is_none())
         .filter_map(|it| Some((it.name.as_str(), it.folder.as_deref()?)));
     let volumes = volumes
         .iter()
+        .filter(|it| on_this(&it.machine))
         .map(|it| (it.machine.as_str(), it.folder.as_path()));
     let theirs: BTreeMap<&str, PathBuf> = machines
         .chain(volumes)

@@ -69,8 +69,8 @@ pub fn choices_to_write(
 ) -> Result<LabChoices, Error> {
     let before = LabChoices::read(dir)?;
     let providers = match &before {
-        Some(before) => LabProviders::of(lab, before),
-        None => LabProviders::of(lab, &LabChoices::settle(lab, asked, None, false)?),
+        Some(before) => LabProviders::of(lab, before, dir),
+        None => LabProviders::of(lab, &LabChoices::settle(lab, asked, None, false)?, dir),
     };
     let is_described = before.is_some() || dir.deployed_lab().exists();
     let found = providers.machines(lab.name(), &dir.projects());
@@ -113,6 +113,6 @@ pub fn there(lab: &Lab, dir: &LabDir, choices: &LabChoices) -> Result<BTreeSet<S
     if !lab.machines().iter().any(given) {
         return Ok(BTreeSet::new());
     }
-    let found = LabProviders::of(lab, choices).machines(lab.name(), &dir.projects())?;
+    let found = LabProviders::of(lab, choices, dir).machines(lab.name(), &dir.projects())?;
     Ok(found.into_iter().map(|machine| machine.name).collect())
 }

@@ -1,16 +1,19 @@
 //! Which lab a verb is about, and how its machines are reached.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use caravan_lab::{Lab, Machine, Provider};
-use caravan_process::Pace;
+use caravan_process::{Pace, SshComputer};
 use caravan_vagrant::engine::Volume;
 use caravan_vagrant::provider::FoundMachine;
 use caravan_vagrant::ssh::{Remote, Ssh};
 
 use crate::workspace::is_label;
-use crate::{Error, LabChoices, LabDir, LabProviders, Workspace, machines, reach};
+use crate::{
+    Error, LabChoices, LabComputers, LabDir, LabProviders, SilentComputer, Workspace, machines,
+    reach,
+};
 
 /// A lab that a verb is about, as far as it is known: its file may be gone, its machines may be.
 pub struct LabTarget {
@@ -98,11 +101,19 @@ impl LabTarget {
                 .get_or_init(|| machines::kinds_with(&self.name))
         };
         match (&self.lab, &self.choices) {
-            (Some(lab), Some(choices)) => LabProviders::of(lab, choices),
+            (Some(lab), Some(choices)) => LabProviders::of(lab, choices, &self.dir),
             (None, Some(choices)) => LabProviders::of_choices(choices),
-            (Some(lab), None) => LabProviders::of_file_and(lab, labelled()),
+            (Some(lab), None) => LabProviders::of_file_and(lab, &self.dir, labelled()),
             (None, None) => LabProviders::of_kinds(labelled().clone()),
         }
+    }
+
+    /// The computers of its servers, as far as is known.
+    pub fn computers(&self) -> LabComputers {
+        let known = self.lab.as_ref();
+        known.map_or_else(LabComputers::default, |lab| {
+            LabComputers::of(lab, &self.dir)
+        })
     }
 
     /// How fast its machines are, as far as is known.
@@ -117,6 +128,15 @@ impl LabTarget {
     /// [`Error::Vagrant`].
     pub fn machines(&self) -> Result<Vec<FoundMachine>, Error> {
         self.providers().machines(&self.name, &self.dir.projects())
+    }
+
+    /// Its machines that are there, by name, on the computers that answer, and the computers that do not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vagrant`].
+    pub fn machines_reached(&self) -> Result<(Vec<FoundMachine>, Vec<SilentComputer>), Error> {
+        (self.providers()).machines_reached(&self.name, &self.dir.projects())
     }
 
     /// What outlives its machines, by name.
@@ -169,15 +189,22 @@ pub fn ssh(lab: &Lab, dir: &LabDir, pace: Pace) -> Result<Ssh, Error> {
             lab: lab.name().to_owned(),
         });
     }
-    Ok(Ssh::find(dir.ssh_key(), dir.known_hosts())?.with_pace(pace))
+    let ssh = Ssh::find(dir.ssh_key(), dir.known_hosts())?.with_pace(pace);
+    Ok(ssh.with_ways(ways(lab, dir)))
+}
+
+/// The ways to the machines of each server through its computer: none where this computer is on the lab's network, and
+/// reaches machines itself.
+pub(crate) fn ways(lab: &Lab, dir: &LabDir) -> BTreeMap<String, SshComputer> {
+    match reach::is_near(lab) {
+        true => BTreeMap::new(),
+        false => LabComputers::of(lab, dir).ways(lab),
+    }
 }
 
 /// The way to one machine.
-pub fn remote(ssh: &Ssh, lab: &Lab, machine: &Machine) -> Remote {
-    let through = lab
-        .server(&machine.server)
-        .and_then(|server| server.host.as_deref());
-    ssh.to(machine.ip, through)
+pub fn remote(ssh: &Ssh, machine: &Machine) -> Remote {
+    ssh.to_machine(&machine.server, machine.ip)
 }
 
 /// The one lab that has machines, on the engine or in its Vagrant projects.

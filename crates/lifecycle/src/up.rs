@@ -14,23 +14,26 @@ mod silence;
 mod stale;
 mod survey;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use caravan_bundle::image_file::ImageFile;
 use caravan_cluster::Access;
 use caravan_cluster::kube::Api;
 use caravan_cluster::timeline::RUN;
-use caravan_lab::{Lab, Machine};
+use caravan_lab::{Lab, Machine, Provider};
 use caravan_process::interrupt;
 use caravan_render::Software;
 use caravan_vagrant::provider::FoundMachine;
 
 use crate::data::ClusterLoss;
+use crate::deliver::{self, Parcel};
 use crate::files::{self, RenderSources};
 use crate::target::{no_such_machine, no_such_server};
 use crate::{
-    ChoiceRequest, ClusterRecord, Error, Keys, LabChoices, LabDir, LabRun, LabTarget, Workspace,
-    destroy, reach,
+    ChoiceRequest, ClusterRecord, Error, Keys, LabChoices, LabComputers, LabDir, LabRun, LabTarget,
+    SilentComputer, Workspace, destroy, reach,
 };
 
 /// What is to be brought up.
@@ -159,6 +162,51 @@ impl<'a> Up<'a> {
         Ok(sources)
     }
 
+    /// Sends the computers of other servers what machines of the plan need there; `images` are the files of what they are
+    /// made from.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SentFromElsewhere`], [`Error::Process`] with what is wrong there, [`Error::Read`].
+    pub fn deliver(
+        &self,
+        plan: &UpPlan,
+        images: &BTreeMap<Provider, ImageFile>,
+    ) -> Result<(), Error> {
+        let UpRequest {
+            lab, dir, wanted, ..
+        } = *self.request;
+        let computers = LabComputers::of(lab, dir);
+        for (host, servers) in computers.servers() {
+            let is_todo = |server: &&String| {
+                let mut machines = wanted.iter().filter(|it| it.server == **server);
+                machines.any(|machine| plan.todo.contains(&machine.name))
+            };
+            let servers: Vec<&str> = servers.iter().filter(is_todo).map(String::as_str).collect();
+            if servers.is_empty() {
+                continue;
+            }
+            let kinds: BTreeSet<Provider> =
+                servers.iter().map(|it| plan.choices.provider(it)).collect();
+            let images = images.iter().filter(|(kind, _)| kinds.contains(kind));
+            let parcel = Parcel {
+                host,
+                servers,
+                images: images.map(|(kind, image)| (*kind, image.clone())).collect(),
+            };
+            self.begin();
+            let delivery = deliver::send(lab, dir, &computers, &parcel, &|text| {
+                self.run.tell_detail(RUN, text);
+            })?;
+            self.run.note(&format!(
+                "sent to `{host}`: {} files, {} KiB",
+                delivery.files,
+                delivery.bytes.div_ceil(1024)
+            ));
+        }
+        Ok(())
+    }
+
     /// Makes the machines of the plan, watches them make themselves, and waits until the cluster is there; with it, the
     /// operator's kubeconfig.
     ///
@@ -174,9 +222,9 @@ impl<'a> Up<'a> {
     ) -> Result<UpOutcome, Error> {
         let UpRequest { lab, dir, tool, .. } = *self.request;
         stale::warn(self, &plan.todo, sources)?;
-        let access = keys.access(dir, plan.choices.pace())?;
+        let access = keys.access(lab, dir, plan.choices.pace())?;
         let all_run = plan.todo.is_empty() && plan.found.len() == lab.machines().len();
-        if all_run && reach::is_near(lab) {
+        if all_run && (!access.way.is_straight() || reach::is_near(lab)) {
             let readiness = self.run.step("look", || {
                 Ok::<_, Error>(caravan_cluster::ready::ask(lab, &access, tool))
             })?;
@@ -270,16 +318,19 @@ pub fn wanted<'a>(
         .collect())
 }
 
-/// Refuses machines that belong on another computer: they are made there.
+/// Refuses machines that can be made on their own computer alone: VirtualBox is driven from where it runs.
 ///
 /// # Errors
 ///
 /// [`Error::Elsewhere`].
-pub fn hold_here(lab: &Lab, wanted: &[&Machine]) -> Result<(), Error> {
+pub fn hold_drivable(lab: &Lab, choices: &LabChoices, wanted: &[&Machine]) -> Result<(), Error> {
     let mut servers = wanted
         .iter()
         .filter_map(|machine| lab.server(&machine.server));
-    match servers.find(|server| server.host.is_some()) {
+    let is_apart = |server: &&caravan_lab::Server| {
+        server.host.is_some() && choices.provider(&server.name) == Provider::VirtualBox
+    };
+    match servers.find(is_apart) {
         None => Ok(()),
         Some(server) => Err(Error::Elsewhere {
             lab: lab.name().to_owned(),
@@ -287,4 +338,17 @@ pub fn hold_here(lab: &Lab, wanted: &[&Machine]) -> Result<(), Error> {
             host: server.host.clone().unwrap_or_default(),
         }),
     }
+}
+
+/// Takes those of `wanted` apart whose computers answer, and tells which computers do not.
+pub fn answering<'a>(
+    lab: &Lab,
+    dir: &LabDir,
+    wanted: Vec<&'a Machine>,
+) -> (Vec<&'a Machine>, Vec<SilentComputer>) {
+    let servers = wanted.iter().map(|it| it.server.as_str()).collect();
+    let silent = LabComputers::of(lab, dir).silent(&servers);
+    let answers =
+        |machine: &&Machine| !silent.iter().any(|it| it.servers.contains(&machine.server));
+    (wanted.into_iter().filter(answers).collect(), silent)
 }

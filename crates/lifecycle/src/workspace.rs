@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use caravan_lab::Lab;
 
 use crate::Error;
+use crate::computers::seen_from_here;
 use crate::error::RefusedLabFile;
 use crate::lab_dir::{self, LabDir};
 
@@ -127,7 +128,7 @@ impl Workspace {
 pub fn read_lab(name: &str, path: &Path) -> Result<(Lab, String), Error> {
     let source = text_of(path)?;
     match Lab::parse(name, &source) {
-        Ok(lab) => Ok((lab, source)),
+        Ok(lab) => Ok((seen_from_here(lab), source)),
         Err(faults) => Err(Error::Faults(Box::new(RefusedLabFile {
             path: path.to_owned(),
             source,

@@ -12,7 +12,8 @@ use crate::{Error, Program, interrupt, shell};
 
 /// One start of a [`Program`]: arguments, folder, environment, input and time limit.
 ///
-/// Its `Display` is the command line, quoted so that it can be pasted into a shell.
+/// Folder and environment are those of the computer that the program runs on. Its `Display` is the command line, quoted so
+/// that it can be pasted into a shell of this computer.
 /// Secrets go through [`Call::stdin`], never through arguments or the environment, which other users can read.
 #[derive(Clone)]
 #[must_use = "a call does nothing until it is run"]
@@ -24,6 +25,9 @@ pub struct Call {
     stdin: Input,
     timeout: Option<Duration>,
 }
+
+/// Starts a program in a folder.
+const IN_FOLDER: &str = r#"cd -- "$1" && shift && exec "$@""#;
 
 /// What a program reads on its standard input.
 #[derive(Clone)]
@@ -202,7 +206,7 @@ impl Call {
                 .map_err(|source| Error::not_started(&self, source))?,
         };
         match ended {
-            Some(output) => Ok(BinaryOutput {
+            Some(output) => self.judged(BinaryOutput {
                 stdout: output.stdout.clone(),
                 stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
                 status: output.status.code(),
@@ -234,21 +238,65 @@ impl Call {
 
     /// The call as duct sees it, with input and outputs inherited.
     pub(crate) fn on_terminal(&self) -> Expression {
-        self.settle(duct::cmd(self.program.path(), &self.args))
+        self.bare()
     }
 
     /// The call as duct sees it, with the input given and the outputs inherited.
     pub(crate) fn expression(&self) -> Expression {
-        let expression = duct::cmd(self.program.path(), &self.args);
-        self.settle(match &self.stdin {
+        let expression = self.bare();
+        match &self.stdin {
             Input::Bytes(bytes) => expression.stdin_bytes(bytes.clone()),
             Input::File(path) => expression.stdin_path(path),
-        })
+        }
     }
 
     /// The same, with what comes out of `pipe` as its standard input.
     pub(crate) fn expression_reading(&self, pipe: PipeReader) -> Expression {
-        self.settle(duct::cmd(self.program.path(), &self.args).stdin_file(pipe))
+        self.bare().stdin_file(pipe)
+    }
+
+    /// The call as duct sees it: of the program, or of the ssh that starts it.
+    fn bare(&self) -> Expression {
+        match self.program.computer() {
+            None => self.settle(duct::cmd(self.program.path(), &self.args)),
+            Some(computer) => computer.call(self.words_there()).bare(),
+        }
+    }
+
+    /// The words that start the program on its own computer, in its folder and with its environment.
+    pub(crate) fn words_there(&self) -> Vec<String> {
+        let text = |word: &OsStr| word.to_string_lossy().into_owned();
+        let mut words: Vec<String> = Vec::new();
+        if let Some(dir) = &self.dir {
+            words.extend(["sh", "-c", IN_FOLDER, "in-folder"].map(str::to_owned));
+            words.push(text(dir.as_os_str()));
+        }
+        words.push("env".to_owned());
+        for (name, _) in self.env.iter().filter(|(_, value)| value.is_none()) {
+            words.extend(["-u".to_owned(), text(name)]);
+        }
+        for (name, value) in &self.env {
+            words.extend(
+                value
+                    .as_ref()
+                    .map(|value| format!("{}={}", text(name), text(value))),
+            );
+        }
+        words.push(self.program.name().to_owned());
+        words.extend(self.args.iter().map(|arg| text(arg)));
+        words
+    }
+
+    /// What a program of another computer printed, unless it was ssh that ended, or there is no such program.
+    fn judged(&self, output: BinaryOutput) -> Result<BinaryOutput, Error> {
+        match (self.program.computer(), output.status) {
+            (Some(computer), Some(255)) => Err(computer.not_reached(&output.stderr)),
+            (Some(computer), Some(127)) => Err(Error::NotFoundThere {
+                program: self.program.name().to_owned(),
+                host: computer.destination().to_owned(),
+            }),
+            _ => Ok(output),
+        }
     }
 
     fn settle(&self, mut expression: Expression) -> Expression {
@@ -268,11 +316,20 @@ impl Call {
 
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&shell::word(self.program.name()))?;
+        let mut line = shell::word(self.program.name());
         for arg in &self.args {
-            write!(f, " {}", shell::word(&arg.to_string_lossy()))?;
+            line.push(' ');
+            line.push_str(&shell::word(&arg.to_string_lossy()));
         }
-        Ok(())
+        match (self.program.computer(), &self.dir) {
+            (None, _) => f.write_str(&line),
+            // What is typed there is one word here.
+            (Some(there), None) => write!(f, "ssh {} {}", there.destination(), shell::word(&line)),
+            (Some(there), Some(dir)) => {
+                let line = format!("cd {} && {line}", shell::path(dir));
+                write!(f, "ssh {} {}", there.destination(), shell::word(&line))
+            }
+        }
     }
 }
 

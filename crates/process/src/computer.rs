@@ -19,6 +19,9 @@ chmod -- "$2" "$part"
 mv -f -- "$part" "$1"
 "#;
 
+/// How long it may take to look for a program.
+const FIND: Duration = Duration::from_secs(30);
+
 /// A computer on which programs are run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Computer {
@@ -29,6 +32,31 @@ pub enum Computer {
 }
 
 impl Computer {
+    /// Finds the program called `name` on the search path there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::NotFoundThere`], [`Error::NotReached`], [`Error::HostKey`], [`Error::TimedOut`].
+    pub fn program(&self, name: &str) -> Result<Program, Error> {
+        let Self::Ssh(there) = self else {
+            return Program::find(name);
+        };
+        let find = ["sh", "-c", "command -v -- \"$1\"", "find", name];
+        let output = self.run(&find, "", FIND)?;
+        match output.status {
+            Some(0) => Ok(Program::on(there, name)),
+            _ => Err(Error::NotFoundThere {
+                program: name.to_owned(),
+                host: there.destination().to_owned(),
+            }),
+        }
+    }
+
+    /// Whether it is this computer.
+    pub fn is_here(&self) -> bool {
+        *self == Self::Here
+    }
+
     /// Runs a program there to its end, without a terminal, and returns what it printed, whatever its exit status.
     ///
     /// The first of `words` is the program, found on the search path there; the others are its arguments, each as it is. What
@@ -148,7 +176,7 @@ impl Computer {
         })
     }
 
-    fn call(&self, words: &[&str]) -> Result<Call, Error> {
+    pub(crate) fn call(&self, words: &[&str]) -> Result<Call, Error> {
         match self {
             Self::Ssh(computer) => Ok(computer.call(words)),
             Self::Here => {
@@ -178,7 +206,7 @@ impl fmt::Display for Computer {
     }
 }
 
-fn last_words(said: &str) -> String {
+pub(crate) fn last_words(said: &str) -> String {
     let lines: Vec<&str> = said
         .lines()
         .map(str::trim)

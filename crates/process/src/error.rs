@@ -41,6 +41,19 @@ pub enum Error {
         /// Whether another key was known.
         changed: bool,
     },
+    /// The connection to a computer on which a program goes on was lost.
+    #[error(
+        "the connection to {computer} was lost{}: `{command}` goes on there",
+        because(said)
+    )]
+    GoesOnThere {
+        /// The command line.
+        command: String,
+        /// Which computer.
+        computer: String,
+        /// What ssh says.
+        said: String,
+    },
     /// The user interrupted the run (Ctrl-C).
     #[error("interrupted while `{command}` ran")]
     Interrupted {
@@ -58,6 +71,22 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A file has no room on the computer that it is for; nothing of it was sent.
+    #[error(
+        "the disk of `{path}` on {computer} is too full: {} MiB are needed, {} MiB are free",
+        needed.div_ceil(1 << 20),
+        free >> 20
+    )]
+    NoSpace {
+        /// Which computer.
+        computer: String,
+        /// Where the file was to be.
+        path: String,
+        /// In bytes.
+        needed: u64,
+        /// In bytes.
+        free: u64,
+    },
     /// No folder of the search path holds it.
     #[error("the program `{program}` is not installed, or not on the search path")]
     NotFound {
@@ -65,6 +94,16 @@ pub enum Error {
         program: String,
         /// The search path.
         searched: String,
+    },
+    /// The computer that it is to run on has none.
+    #[error(
+        "the program `{program}` is not installed on `{host}`, or not on the search path there"
+    )]
+    NotFoundThere {
+        /// Its name.
+        program: String,
+        /// The computer, as ssh takes it.
+        host: String,
     },
     /// ssh did not get in.
     #[error("cannot get into `{host}` by ssh: {said}")]
@@ -103,6 +142,14 @@ pub enum Error {
         /// What it says there.
         said: String,
     },
+    /// One that was started before, there, has not ended.
+    #[error("`{command}`, which was started before, still runs on {computer}")]
+    StillRuns {
+        /// The command line.
+        command: String,
+        /// Which computer.
+        computer: String,
+    },
     /// It took longer than its limit and was ended.
     #[error("`{command}` did not end within {seconds} s and was stopped")]
     TimedOut {
@@ -126,6 +173,23 @@ pub struct Failure {
     pub tail: Vec<String>,
     /// The file that holds all of them.
     pub log: Option<PathBuf>,
+}
+
+/// The packages that bring a program on Debian and Ubuntu.
+fn packages_of(program: &str) -> Option<&'static str> {
+    Some(match program {
+        "vagrant" => "vagrant",
+        "docker" => "docker.io",
+        "virsh" => "libvirt-daemon-system libvirt-clients qemu-system vagrant-libvirt",
+        _ => return None,
+    })
+}
+
+fn because(said: &str) -> String {
+    match said {
+        "" => String::new(),
+        said => format!(" ({said})"),
+    }
 }
 
 impl fmt::Display for Failure {
@@ -195,6 +259,18 @@ impl Error {
                     )
                 })
             }
+            Self::NotFoundThere { program, host } => Some(match packages_of(program) {
+                None => format!("install it there: `ssh {host}`"),
+                Some(packages) => format!(
+                    "install it there: `ssh -t {host} sudo apt install {packages}` where it is Debian or Ubuntu"
+                ),
+            }),
+            Self::GoesOnThere { .. } => {
+                Some("the same command takes it up again once the computer answers".to_owned())
+            }
+            Self::NoSpace { computer, .. } => Some(format!(
+                "free some space on {computer}; what had arrived stays, and the same command sends the rest"
+            )),
             Self::NotFound { .. } => Some(format!(
                 "`{tool} doctor` lists what is missing, `{tool} setup` installs it"
             )),

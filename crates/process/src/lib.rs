@@ -15,6 +15,8 @@
 //! | [`Call::attended`] | the terminal, interrupts handed on | long work of another program of ours |
 //! | [`Call::interactive`] | the terminal | a shell for the user |
 //!
+//! A [`DetachedRun`] goes on when the connection to its computer is lost.
+//!
 //! A [`Computer`] is where programs run and files lie: this one, or one that ssh reaches ([`SshComputer`]). What is done on it
 //! is written once, whichever it is.
 
@@ -22,6 +24,7 @@ mod attended;
 mod call;
 mod computer;
 mod converse;
+mod detached;
 mod error;
 mod follow;
 pub mod interrupt;
@@ -30,12 +33,15 @@ mod pace;
 mod program;
 pub mod shell;
 mod ssh;
+mod transfer;
 
 pub use call::{BinaryOutput, Call, Output};
 pub use computer::Computer;
 pub use converse::{Conversation, Reply};
+pub use detached::{DetachedRun, RunEnd};
 pub use error::{Error, Failure};
 pub use follow::Following;
 pub use pace::Pace;
 pub use program::Program;
 pub use ssh::{CONNECT_SECONDS, SshAccess, SshComputer, SshForward, UnknownHost, forget_host_key};
+pub use transfer::{FileToSend, SentFile};

@@ -3,13 +3,16 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::{Call, Error};
+use crate::{Call, Error, SshComputer};
 
-/// A program on this computer, found and known by its absolute path.
+/// A program: one of this computer, found and known by its absolute path, or one of a computer that ssh reaches, known by the
+/// name that the search path there leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     name: String,
     path: PathBuf,
+    /// The computer that it runs on, where that is not this one.
+    there: Option<Box<SshComputer>>,
 }
 
 impl Program {
@@ -23,6 +26,7 @@ impl Program {
             Ok(path) => Ok(Self {
                 name: name.to_owned(),
                 path,
+                there: None,
             }),
             Err(_) => Err(Error::NotFound {
                 program: name.to_owned(),
@@ -45,6 +49,7 @@ impl Program {
                 Ok(path) => Ok(Self {
                     name: name.to_owned(),
                     path,
+                    there: None,
                 }),
                 Err(_) => Err(not_found),
             }
@@ -59,7 +64,20 @@ impl Program {
             .unwrap_or(path.as_os_str())
             .to_string_lossy()
             .into_owned();
-        Self { name, path }
+        Self {
+            name,
+            path,
+            there: None,
+        }
+    }
+
+    /// The program called `name` on another computer, which is not looked for before it is started.
+    pub(crate) fn on(computer: &SshComputer, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: name.into(),
+            there: Some(Box::new(computer.clone())),
+        }
     }
 
     /// The name it was asked for by, which is what people call it.
@@ -70,6 +88,11 @@ impl Program {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The computer that it runs on, where that is not this one.
+    pub(crate) fn computer(&self) -> Option<&SshComputer> {
+        self.there.as_deref()
     }
 
     /// Prepares one start of the program with `args`.

@@ -19,6 +19,15 @@ pub const CONNECT_SECONDS: u8 = 4;
 /// answer three times.
 const ALIVE_SECONDS: u8 = 2;
 
+/// The user's own lists of host keys, after another one.
+const USERS_KNOWN_HOSTS: &str = " ~/.ssh/known_hosts ~/.ssh/known_hosts2";
+
+/// How long a shared connection stays when nobody needs it, in seconds.
+const SHARED_SECONDS: u8 = 10;
+
+/// Stands for what ssh is to connect to behind a computer, until ssh puts that in.
+const WAY_ON: &str = "way-on";
+
 /// What becomes of a computer whose host key is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownHost {
@@ -34,17 +43,21 @@ pub struct SshAccess {
     /// The only private key that is tried, with nothing of the user's own settings; `None` for what the user's own settings
     /// and agent have.
     pub identity: Option<PathBuf>,
-    /// The list of host keys, which is read and written in the place of the user's own.
+    /// The list of host keys. With a key of its own it is read and written in the place of the user's lists; without, before
+    /// them: whom the user has met is known.
     pub known_hosts: PathBuf,
     /// What becomes of a computer that is not in it.
     pub unknown_host: UnknownHost,
-    /// The computer to go through, as `ssh` takes it (`ssh://user@host`), if any. It is reached with the user's own settings.
-    pub through: Option<String>,
+    /// The computer to go through, if any.
+    pub through: Option<Box<SshComputer>>,
     /// How long a connection and its key exchange may take, in seconds, at the usual pace: [`CONNECT_SECONDS`], or more for a
     /// computer that is known to be there and may be busy.
     pub connect_seconds: u8,
     /// How fast it is.
     pub pace: Pace,
+    /// The folder of sockets by which all that goes to it shares one connection, where it is to: a login costs tenths of a
+    /// second, and an ssh server refuses some of many that come at once. Its owner's alone.
+    pub shared: Option<PathBuf>,
 }
 
 /// A computer that ssh reaches.
@@ -136,7 +149,11 @@ impl SshComputer {
             set(&mut options, "IdentityAgent=none".to_owned());
         }
         let pace = self.access.pace;
-        let known_hosts = as_value(&self.access.known_hosts);
+        let mut known_hosts = as_value(&self.access.known_hosts);
+        match self.access.identity {
+            Some(_) => set(&mut options, "GlobalKnownHostsFile=none".to_owned()),
+            None => known_hosts.push_str(USERS_KNOWN_HOSTS),
+        }
         let unknown = match self.access.unknown_host {
             // A machine is new, so nobody knows its key yet; from the first time on it may not change.
             UnknownHost::Accept => "accept-new",
@@ -144,7 +161,6 @@ impl SshComputer {
         };
         for option in [
             format!("UserKnownHostsFile={known_hosts}"),
-            "GlobalKnownHostsFile=none".to_owned(),
             format!("StrictHostKeyChecking={unknown}"),
             // Hashed, an address could not be found again to be forgotten.
             "HashKnownHosts=no".to_owned(),
@@ -159,13 +175,27 @@ impl SshComputer {
         ] {
             set(&mut options, option);
         }
+        if let Some(folder) = &self.access.shared {
+            for option in [
+                "ControlMaster=auto".to_owned(),
+                format!("ControlPath={}/%C", as_value(folder)),
+                // It ends soon after the last that needs it.
+                format!("ControlPersist={SHARED_SECONDS}"),
+            ] {
+                set(&mut options, option);
+            }
+        }
         if let Some(through) = &self.access.through {
-            // Not ProxyJump: that would inherit `-F none`, and the user reaches that computer with the user's own settings.
+            // Not ProxyJump: that would inherit `-F none`, and its host keys would be judged by other lists.
+            let call = through.quiet(["-W", WAY_ON]).arg(&through.destination);
+            let command = call.to_string().replace('%', "%%").replace(WAY_ON, "%h:%p");
+            let ssh = self.program.path().display().to_string();
+            let words = command.split_once(' ').map_or("", |(_, words)| words);
             set(
                 &mut options,
                 format!(
-                    "ProxyCommand={} -o BatchMode=yes -W %h:%p {through}",
-                    self.program.path().display()
+                    "ProxyCommand={} {words}",
+                    shell::word(&ssh).replace('%', "%%")
                 ),
             );
         }

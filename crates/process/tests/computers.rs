@@ -26,6 +26,7 @@ fn over_ssh() -> (TempDir, Computer) {
         through: None,
         connect_seconds: CONNECT_SECONDS,
         pace: Pace::USUAL,
+        shared: None,
     };
     let program = Program::at(folder.path().join("ssh"));
     let computer = SshComputer::new(program, "ssh://me@server2:2222", access);

@@ -2,6 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use caravan_process::Computer;
+
+use crate::Error;
 
 /// What Vagrant is asked when it changes machines.
 const CHANGES: [&str; 8] = [
@@ -14,6 +19,21 @@ const CHANGES: [&str; 8] = [
     "suspend",
     "up",
 ];
+
+/// How long another computer may take for an answer.
+const QUESTION: Duration = Duration::from_secs(60);
+
+/// Stands in the place of the NUL behind each word.
+const SEPARATOR: char = '\u{1f}';
+
+/// Prints the process id and the words of each process whose folder is `$1`.
+const LIST: &str = r#"dir=$(cd -- "$1" 2>/dev/null && pwd -P) || exit 0
+for process in /proc/[0-9]*; do
+    [ "$(readlink "$process/cwd" 2>/dev/null)" = "$dir" ] || continue
+    printf '%s %s\n' "${process##*/}" "$(tr '\000\n' '\037 ' <"$process/cmdline" 2>/dev/null)"
+done
+exit 0
+"#;
 
 /// A Vagrant that changes machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +71,27 @@ pub fn at_work(dir: &Path) -> Vec<AtWork> {
         .collect();
     found.sort_by_key(|it| it.pid);
     found
+}
+
+/// As [`at_work`], on another computer.
+///
+/// # Errors
+///
+/// [`Error::Process`] where it is not reached.
+pub fn at_work_on(computer: &Computer, dir: &Path) -> Result<Vec<AtWork>, Error> {
+    if computer.is_here() {
+        return Ok(at_work(dir));
+    }
+    let dir = dir.display().to_string();
+    let words = ["sh", "-c", LIST, "list", &dir];
+    let output = computer.run(&words, "", QUESTION)?;
+    let found = output.stdout.lines().filter_map(|line| {
+        let (pid, cmdline) = line.split_once(' ')?;
+        let command = change(cmdline.replace(SEPARATOR, "\0").as_bytes())?;
+        let pid = pid.parse().ok()?;
+        Some(AtWork { pid, command })
+    });
+    Ok(found.collect())
 }
 
 /// The command, if `cmdline` (words that end in a NUL) is that of a Vagrant which changes machines.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_docker::{DockerCli, Network};
-use caravan_process::Program;
+use caravan_process::{Computer, Program};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
@@ -43,6 +43,7 @@ pub const VOLUME_LABEL: &str = "caravan.volume";
 #[derive(Debug, Clone)]
 pub struct DockerMachines {
     docker: DockerCli,
+    computer: Computer,
 }
 
 /// A container that is a machine of a lab.
@@ -129,15 +130,31 @@ impl DockerMachines {
     ///
     /// [`Error::Process`] when there is none.
     pub fn find() -> Result<Self, Error> {
+        Self::on(&Computer::Here)
+    }
+
+    /// Finds the engine's client on a computer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when there is none, or the computer is not reached.
+    pub fn on(computer: &Computer) -> Result<Self, Error> {
         Ok(Self {
-            docker: DockerCli::find()?,
+            docker: DockerCli::on(computer)?,
+            computer: computer.clone(),
         })
+    }
+
+    /// The engine's client.
+    pub fn client(&self) -> &DockerCli {
+        &self.docker
     }
 
     /// Takes `docker` as the engine's client.
     pub fn with(docker: Program) -> Self {
         Self {
             docker: DockerCli::with(docker),
+            computer: Computer::Here,
         }
     }
 
@@ -221,7 +238,7 @@ impl DockerMachines {
             &wish,
             &own,
             &self.networks()?,
-            &crate::routes::routes()?,
+            &crate::routes::routes_of(&self.computer)?,
         ))
     }
 }

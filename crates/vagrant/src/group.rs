@@ -10,6 +10,7 @@ use crate::{Error, Vagrant};
 
 mod run;
 mod state;
+mod there;
 
 use run::{LastWords, is_race};
 use state::statuses;

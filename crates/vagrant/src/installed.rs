@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use caravan_process::{Call, Program};
+use caravan_process::{Call, Computer, Program};
 
 use crate::{Error, Group};
 
@@ -36,6 +36,9 @@ const MISLEADING: [&str; 14] = [
     "BUNDLE_GEMFILE",
     "RUBYOPT",
 ];
+
+/// How long a short question to another computer may take.
+const ANSWER_THERE: Duration = Duration::from_secs(60);
 
 /// What a line begins with that says whether Vagrant has a provider.
 const ANSWER: &str = "caravan-provider: ";
@@ -78,6 +81,7 @@ pub struct UnfitVirtualBox {
 pub struct Vagrant {
     program: Program,
     version: Version,
+    computer: Computer,
     /// The folder that Vagrant takes for the user's own, where it is not to be that.
     home: Option<PathBuf>,
 }
@@ -90,6 +94,22 @@ impl Vagrant {
     /// [`Error::Process`] when it is not there or does not run, [`Error::TooOld`], [`Error::NoVersion`].
     pub fn find() -> Result<Self, Error> {
         Self::of(Program::find("vagrant")?)
+    }
+
+    /// Finds Vagrant on a computer and asks for its version.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vagrant::find`], and where the computer is not reached.
+    pub fn on(computer: &Computer) -> Result<Self, Error> {
+        let mut found = Self::of(computer.program("vagrant")?)?;
+        found.computer = computer.clone();
+        Ok(found)
+    }
+
+    /// The computer that it runs on.
+    pub fn computer(&self) -> &Computer {
+        &self.computer
     }
 
     /// Takes the Vagrant at `path`.
@@ -120,6 +140,7 @@ impl Vagrant {
         Ok(Self {
             program,
             version,
+            computer: Computer::Here,
             home: None,
         })
     }
@@ -135,10 +156,15 @@ impl Vagrant {
     /// [`Error::File`] when `home` cannot be made.
     pub fn apart(self, home: impl Into<PathBuf>) -> Result<Self, Error> {
         let home = home.into();
-        make_home(&home, users_home().as_deref()).map_err(|source| Error::File {
-            path: home.clone(),
-            source,
-        })?;
+        match self.computer {
+            Computer::Here => {
+                make_home(&home, users_home().as_deref()).map_err(|source| Error::File {
+                    path: home.clone(),
+                    source,
+                })?;
+            }
+            Computer::Ssh(_) => make_home_there(&self.computer, &home)?,
+        }
         Ok(Self {
             home: Some(home),
             ..self
@@ -273,6 +299,28 @@ fn make_home(home: &Path, users: Option<&Path>) -> std::io::Result<()> {
         return Err(error);
     }
     Ok(())
+}
+
+/// As [`make_home`], on another computer.
+fn make_home_there(computer: &Computer, home: &Path) -> Result<(), Error> {
+    const MAKE: &str = r#"set -e
+mkdir -p -- "$1"
+[ -e "$1/data" ] || [ -h "$1/data" ] && exit 0
+users=${VAGRANT_HOME:-$HOME/.vagrant.d}/data
+mkdir -p -- "$users" && ln -s -- "$users" "$1/data" || [ -h "$1/data" ]
+"#;
+    let home = home.display().to_string();
+    let words = ["sh", "-c", MAKE, "make-home", &home];
+    let output = computer.run(&words, "", ANSWER_THERE)?;
+    match output.success() {
+        true => Ok(()),
+        false => Err(caravan_process::Error::Put {
+            computer: computer.to_string(),
+            path: home,
+            said: output.stderr.trim().to_owned(),
+        }
+        .into()),
+    }
 }
 
 /// Takes the user's settings away and gives the ones that every call needs.

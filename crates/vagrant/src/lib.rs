@@ -29,7 +29,7 @@ pub mod routes;
 pub mod ssh;
 pub mod virtualbox;
 
-pub use at_work::{AtWork, at_work};
+pub use at_work::{AtWork, at_work, at_work_on};
 pub use boxes::AddedBox;
 pub use error::Error;
 pub use group::{Group, MachineState, MachineStatus, Up};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use caravan_process::{Call, Output, Program, interrupt};
+use caravan_process::{Call, Computer, Output, Program, interrupt};
 
 use crate::{Error, MachineState};
 
@@ -36,6 +36,7 @@ const TRIES: usize = 5;
 #[derive(Debug, Clone)]
 pub struct LibvirtMachines {
     virsh: Program,
+    computer: Computer,
 }
 
 /// A domain of libvirt that is a machine of a lab.
@@ -66,14 +67,27 @@ impl LibvirtMachines {
     ///
     /// [`Error::Process`] when there is none.
     pub fn find() -> Result<Self, Error> {
+        Self::on(&Computer::Here)
+    }
+
+    /// Finds libvirt's client on a computer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when there is none, or the computer is not reached.
+    pub fn on(computer: &Computer) -> Result<Self, Error> {
         Ok(Self {
-            virsh: Program::find("virsh")?,
+            virsh: computer.program("virsh")?,
+            computer: computer.clone(),
         })
     }
 
     /// Takes `virsh` as libvirt's client.
     pub fn with(virsh: Program) -> Self {
-        Self { virsh }
+        Self {
+            virsh,
+            computer: Computer::Here,
+        }
     }
 
     /// The version of libvirt that answers.

@@ -9,9 +9,12 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use caravan_process::Computer;
 use serde_json::{Map, Value};
 
 use crate::{Error, MachineState, users_home};
+
+mod there;
 
 /// The version of the index that is understood; another one is left alone.
 const VERSION: u64 = 1;
@@ -22,41 +25,54 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How often the lock is tried.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
-/// Forgets `machines` of the project in the folder `project`, which are gone.
+/// Forgets `machines` of the project in the folder `project` of a computer, which are gone.
 ///
 /// # Errors
 ///
-/// [`Error::File`].
-pub fn forget(project: &Path, machines: &[&str]) -> Result<(), Error> {
-    forget_in(users_home().as_deref(), project, machines)
+/// [`Error::File`], and [`Error::Process`] of another computer.
+pub fn forget(computer: &Computer, project: &Path, machines: &[&str]) -> Result<(), Error> {
+    if computer.is_here() {
+        return forget_in(users_home().as_deref(), project, machines);
+    }
+    there::change(computer, |all| forget_entries(all, project, machines))?;
+    there::remove_notes(computer, project, machines)
 }
 
-/// Notes the state of `machines` of the project in the folder `project`, as `vagrant global-status` tells it.
+/// Notes the state of `machines` of the project in the folder `project` of a computer, as `vagrant global-status` tells it.
 ///
 /// # Errors
 ///
-/// [`Error::File`].
-pub fn note_state(project: &Path, machines: &[&str], state: &MachineState) -> Result<(), Error> {
-    let Some(home) = users_home() else {
-        return Ok(());
-    };
-    change(&home, |all| {
+/// As [`forget`].
+pub fn note_state(
+    computer: &Computer,
+    project: &Path,
+    machines: &[&str],
+    state: &MachineState,
+) -> Result<(), Error> {
+    let edit = |all: &mut Map<String, Value>| {
         let mut changed = false;
         for entry in all.values_mut().filter(|it| is_of(it, project, machines)) {
             changed |= entry["state"] != state.word();
             entry["state"] = state.word().into();
         }
         changed
-    })
+    };
+    match (computer.is_here(), users_home()) {
+        (true, Some(home)) => change(&home, edit),
+        (true, None) => Ok(()),
+        (false, _) => there::change(computer, edit),
+    }
+}
+
+fn forget_entries(all: &mut Map<String, Value>, project: &Path, machines: &[&str]) -> bool {
+    let before = all.len();
+    all.retain(|_, entry| !is_of(entry, project, machines));
+    all.len() != before
 }
 
 fn forget_in(home: Option<&Path>, project: &Path, machines: &[&str]) -> Result<(), Error> {
     if let Some(home) = home {
-        change(home, |all| {
-            let before = all.len();
-            all.retain(|_, entry| !is_of(entry, project, machines));
-            all.len() != before
-        })?;
+        change(home, |all| forget_entries(all, project, machines))?;
     }
     for machine in machines {
         let folder = project.join(".vagrant/machines").join(machine);
@@ -94,25 +110,16 @@ fn change(home: &Path, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -> Re
     }
     let _lock = lock(&folder.join("index.lock"))?;
     let text = fs::read_to_string(&path).map_err(failed)?;
-    let Ok(mut index) = serde_json::from_str::<Value>(&text) else {
+    let Some(index) = edited(&text, edit) else {
         return Ok(());
     };
-    if index["version"].as_u64() != Some(VERSION) {
-        return Ok(());
-    }
-    let Some(machines) = index["machines"].as_object_mut() else {
-        return Ok(());
-    };
-    if !edit(machines) {
-        return Ok(());
-    }
     // Whoever is killed half way leaves the whole old index or the whole new one.
     let mut written = tempfile::Builder::new()
         .prefix(".index-")
         .tempfile_in(&folder)
         .map_err(failed)?;
     written
-        .write_all(index.to_string().as_bytes())
+        .write_all(index.as_bytes())
         .and_then(|()| fs::metadata(&path))
         .and_then(|old| written.as_file().set_permissions(old.permissions()))
         .map_err(failed)?;
@@ -120,6 +127,16 @@ fn change(home: &Path, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -> Re
         .persist(&path)
         .map_err(|error| failed(error.error))?;
     Ok(())
+}
+
+/// The text of the index after `edit`; none where it does not change, or is not understood.
+fn edited(text: &str, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -> Option<String> {
+    let mut index: Value = serde_json::from_str(text).ok()?;
+    if index["version"].as_u64() != Some(VERSION) {
+        return None;
+    }
+    let machines = index["machines"].as_object_mut()?;
+    edit(machines).then(|| index.to_string())
 }
 
 /// Takes Vagrant's lock on the index; it is given back when the file is dropped.

@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use caravan_process::Computer;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
@@ -31,6 +32,9 @@ pub struct FoundMachine {
     pub name: String,
     /// The server whose Vagrant project it is of.
     pub server: String,
+    /// The computer that it is on, as the lab file names it; none for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// What runs it: [`MachineProvider::word`].
     pub provider: &'static str,
     /// Whether it runs.
@@ -51,10 +55,12 @@ impl FoundMachine {
     }
 }
 
-/// The Vagrant projects of one lab on this computer: a folder for each server, and one for Vagrant's logs.
+/// The Vagrant projects of one lab on one computer: a folder for each server. Vagrant's logs are on this computer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabProjects {
-    /// The folder that holds one Vagrant project for each server, named like it.
+    /// The computer.
+    pub computer: Computer,
+    /// The folder there that holds one Vagrant project for each server, named like it.
     pub folder: PathBuf,
     /// Where what Vagrant says is kept, as `<server>.log`.
     pub logs: PathBuf,
@@ -83,8 +89,11 @@ impl LabProjects {
         }
     }
 
-    /// The servers that have a project here and are meant, sorted.
+    /// The servers that have a project and are meant, sorted; those that are known by name, on another computer.
     pub fn servers(&self) -> Vec<String> {
+        if !self.computer.is_here() {
+            return self.only.iter().flatten().cloned().collect();
+        }
         let Ok(entries) = fs::read_dir(&self.folder) else {
             return Vec::new();
         };
@@ -218,7 +227,7 @@ pub trait MachineProvider: Send + Sync {
     fn note_removed(&self, projects: &LabProjects, machines: &[&FoundMachine])
     -> Result<(), Error>;
 
-    /// The folder on this computer that machines' disks lie in, or are made in; none where that cannot be told, or they lie on
+    /// The folder of this computer that machines' disks lie in, or are made in; none where that cannot be told, or they lie on
     /// another computer.
     ///
     /// # Errors
@@ -248,12 +257,13 @@ pub trait MachineProvider: Send + Sync {
     fn put_host_back(&self) -> Result<(), Error>;
 }
 
-/// The provider that Vagrant calls `word`: `docker`, `libvirt` or `virtualbox`; none of another name.
-pub fn of(word: &str) -> Option<Box<dyn MachineProvider>> {
+/// The provider that Vagrant calls `word` (`docker`, `libvirt` or `virtualbox`) on a computer; none of another name.
+pub fn of(word: &str, computer: &Computer) -> Option<Box<dyn MachineProvider>> {
+    let computer = computer.clone();
     match word {
-        "docker" => Some(Box::new(Containers)),
-        "libvirt" => Some(Box::new(Libvirt)),
-        "virtualbox" => Some(Box::new(VirtualBoxMachines)),
+        "docker" => Some(Box::new(Containers { computer })),
+        "libvirt" => Some(Box::new(Libvirt { computer })),
+        "virtualbox" => Some(Box::new(VirtualBoxMachines { computer })),
         _ => None,
     }
 }
@@ -283,7 +293,9 @@ fn if_installed<C, T>(
 ) -> Result<Vec<T>, Error> {
     match client {
         Ok(client) => ask(&client),
-        Err(Error::Process(caravan_process::Error::NotFound { .. })) => Ok(Vec::new()),
+        Err(Error::Process(
+            caravan_process::Error::NotFound { .. } | caravan_process::Error::NotFoundThere { .. },
+        )) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
@@ -327,15 +339,17 @@ mod tests {
     #[test]
     fn every_provider_is_known_by_its_own_word() {
         for word in ["docker", "libvirt", "virtualbox"] {
-            assert_eq!(of(word).map(|it| it.word()), Some(word));
+            let provider = of(word, &Computer::Here);
+            assert_eq!(provider.map(|it| it.word()), Some(word));
         }
-        assert!(of("hyperv").is_none());
+        assert!(of("hyperv", &Computer::Here).is_none());
     }
 
     #[test]
     fn servers_are_those_with_a_vagrantfile() {
         let folder = tempfile::tempdir().expect("a folder");
         let projects = LabProjects {
+            computer: Computer::Here,
             folder: folder.path().to_owned(),
             logs: folder.path().join("logs"),
             vagrant_home: folder.path().join("vagrant.d"),

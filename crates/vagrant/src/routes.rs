@@ -22,6 +22,10 @@ use serde::Serialize;
 
 use crate::Error;
 
+mod there;
+
+pub use there::routes_of;
+
 /// The tables that rules ask on any computer: `default`, `main`, `local`.
 const USUAL_TABLES: [u32; 3] = [253, MAIN_TABLE, LOCAL_TABLE];
 

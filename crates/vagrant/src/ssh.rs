@@ -1,5 +1,6 @@
 //! The way into a machine: as root for what Caravan does there, as the user `vagrant` for people.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -22,6 +23,8 @@ pub struct Ssh {
     known_hosts: PathBuf,
     connect_seconds: u8,
     pace: Pace,
+    /// The computers to go through, by the server whose machines are behind it.
+    ways: BTreeMap<String, SshComputer>,
 }
 
 /// One machine, to be reached.
@@ -56,7 +59,27 @@ impl Ssh {
             known_hosts: known_hosts.into(),
             connect_seconds: CONNECT_SECONDS,
             pace: Pace::USUAL,
+            ways: BTreeMap::new(),
         }
+    }
+
+    /// The same, with the computers to go through to the machines of some servers, by the servers' names.
+    #[must_use]
+    pub fn with_ways(&self, ways: BTreeMap<String, SshComputer>) -> Self {
+        Self {
+            ways,
+            ..self.clone()
+        }
+    }
+
+    /// The computers that machines are reached through, by server; those of other servers are reached directly.
+    pub fn ways(&self) -> &BTreeMap<String, SshComputer> {
+        &self.ways
+    }
+
+    /// The machine of the server called `server` at `address`.
+    pub fn to_machine(&self, server: &str, address: Ipv4Addr) -> Remote {
+        self.to(address, self.ways.get(server))
     }
 
     /// The same, for machines that are known to run and may be busy: a connection and its key exchange may take that long.
@@ -91,16 +114,17 @@ impl Ssh {
         }
     }
 
-    /// The machine at `address`, through `through` (`ssh://user@host`) when it runs on another computer.
-    pub fn to(&self, address: Ipv4Addr, through: Option<&str>) -> Remote {
+    /// The machine at `address`, by way of the computer `through` where this one has no network to it.
+    pub fn to(&self, address: Ipv4Addr, through: Option<&SshComputer>) -> Remote {
         let access = SshAccess {
             identity: Some(self.identity.clone()),
             known_hosts: self.known_hosts.clone(),
             // A machine is new, so nobody knows its key yet.
             unknown_host: UnknownHost::Accept,
-            through: through.map(ToOwned::to_owned),
+            through: through.cloned().map(Box::new),
             connect_seconds: self.connect_seconds,
             pace: self.pace,
+            shared: None,
         };
         Remote {
             ssh: SshComputer::new(self.program.clone(), format!("vagrant@{address}"), access),
@@ -130,7 +154,7 @@ impl Remote {
     }
 
     /// The computer to go through, if any.
-    pub fn through(&self) -> Option<&str> {
+    pub fn through(&self) -> Option<&SshComputer> {
         self.ssh.access().through.as_deref()
     }
 

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use caravan_process::{Output, Program, interrupt};
+use caravan_process::{Computer, Output, Program, interrupt};
 
 use crate::{Error, MachineState, Version};
 
@@ -79,7 +79,16 @@ impl VirtualBox {
     ///
     /// [`Error::Process`] when there is none.
     pub fn find() -> Result<Self, Error> {
-        Ok(Self::with(Program::find("VBoxManage")?))
+        Self::on(&Computer::Here)
+    }
+
+    /// Finds `VBoxManage` on a computer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`] when there is none, or the computer is not reached.
+    pub fn on(computer: &Computer) -> Result<Self, Error> {
+        Ok(Self::with(computer.program("VBoxManage")?))
     }
 
     /// Takes `program` as `VBoxManage`.

@@ -188,6 +188,7 @@ impl Making {
             airgap: self.airgap,
             emulated: self.emulated,
             has_kvm: hypervisor::kvm().is_usable(),
+            hosts_without_kvm: Default::default(),
             images: self.image.clone(),
             ..ChoiceRequest::default()
         };

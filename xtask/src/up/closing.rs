@@ -52,8 +52,8 @@ pub(super) fn what_is_left(lab: &Lab, dir: &LabDir, screen: &Screen) {
     let name = lab.name();
     let choices = LabChoices::read(dir).ok().flatten();
     let providers = match &choices {
-        Some(choices) => LabProviders::of(lab, choices),
-        None => LabProviders::of_file(lab),
+        Some(choices) => LabProviders::of(lab, choices, dir),
+        None => LabProviders::of_file(lab, dir),
     };
     let Ok(found) = providers.machines(name, &dir.projects()) else {
         screen.say(&format!(

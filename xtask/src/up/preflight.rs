@@ -1,10 +1,11 @@
 //! What is looked at before anything of a lab is made.
 
+use caravan_host::computers::{ComputerFaultKind, ComputerSurvey};
 use caravan_host::hypervisor::{self, KvmFinding};
 use caravan_host::{Purpose, bridges, needs, ranges, room, virtualbox};
 use caravan_lab::{Lab, Provider, Server};
 use caravan_lifecycle::up::{self, Up, UpPlan, UpRequest};
-use caravan_lifecycle::{LabChoices, LabProviders};
+use caravan_lifecycle::{LabChoices, LabDir, LabProviders};
 use caravan_process::interrupt;
 
 use crate::error::Error;
@@ -15,12 +16,13 @@ use crate::{doctor, flags, setup, software};
 pub(super) fn check(
     flags: &flags::Up,
     request: &UpRequest<'_>,
+    survey: &ComputerSurvey<'_>,
     up: &Up<'_>,
     screen: &Screen,
 ) -> Result<UpPlan, Error> {
     let lab = request.lab;
-    up::hold_here(lab, request.wanted)?;
     let choices = expected_choices(request)?;
+    up::hold_drivable(lab, &choices, request.wanted)?;
     tell_bridges(lab, &choices, screen)?;
     setup::ensure(purpose(flags, request, &choices)?, flags.yes, screen)?;
     let plan = up.survey()?;
@@ -29,6 +31,7 @@ pub(super) fn check(
     }
     if !plan.todo.is_empty() {
         hold_room(request, &plan, screen)?;
+        hold_computers(request, survey, &plan, screen)?;
     }
     tell_ranges(lab, &plan, screen)?;
     Ok(plan)
@@ -42,7 +45,7 @@ fn expected_choices(request: &UpRequest<'_>) -> Result<LabChoices, Error> {
     let settled = || LabChoices::settle(lab, &request.asked, None, false);
     // Whoever runs its machines is asked for them soon; what is asked for now may be refused before it matters.
     let asked_soon = before.clone().map_or_else(settled, Ok)?;
-    if !by_virtualbox(lab, &asked_soon).is_empty() {
+    if !by_virtualbox(lab, &asked_soon, dir).is_empty() {
         virtualbox::hold_installed()?;
     }
     let before = before.filter(|_| request.asked.says_nothing_of_providers());
@@ -50,8 +53,8 @@ fn expected_choices(request: &UpRequest<'_>) -> Result<LabChoices, Error> {
 }
 
 /// The servers here whose machines VirtualBox runs.
-fn by_virtualbox<'a>(lab: &'a Lab, choices: &LabChoices) -> Vec<&'a Server> {
-    LabProviders::of(lab, choices).servers_here(lab, Provider::VirtualBox)
+fn by_virtualbox<'a>(lab: &'a Lab, choices: &LabChoices, dir: &LabDir) -> Vec<&'a Server> {
+    LabProviders::of(lab, choices, dir).servers_here(lab, Provider::VirtualBox)
 }
 
 /// What this computer needs for the run.
@@ -79,7 +82,7 @@ fn hold_room(request: &UpRequest<'_>, plan: &UpPlan, screen: &Screen) -> Result<
         let mut todo = plan.todo.iter().filter_map(|name| lab.machine(name));
         todo.any(|machine| machine.server == server.name)
     };
-    let mut servers = by_virtualbox(lab, &plan.choices);
+    let mut servers = by_virtualbox(lab, &plan.choices, dir);
     servers.retain(|server| is_asked(server));
     virtualbox::hold(lab, &servers)?;
     for kind in plan.choices.kinds_here(lab) {
@@ -95,6 +98,29 @@ fn hold_room(request: &UpRequest<'_>, plan: &UpPlan, screen: &Screen) -> Result<
         screen.warn(&scarce.text(doctor::COMMANDS));
     }
     Ok(())
+}
+
+/// Holds that the other computers can run the machines that are to be made there, and tells what may be in the way. Those
+/// that do not answer were told of.
+fn hold_computers(
+    request: &UpRequest<'_>,
+    survey: &ComputerSurvey<'_>,
+    plan: &UpPlan,
+    screen: &Screen,
+) -> Result<(), Error> {
+    let running = plan.found.iter().filter(|machine| machine.runs());
+    let there = running.map(|machine| machine.name.as_str()).collect();
+    let faults = survey.faults(request.lab, |it| plan.choices.provider(&it.name), &there);
+    let (forbidden, weak): (Vec<_>, Vec<_>) = (faults.into_iter())
+        .filter(|fault| !matches!(fault.kind, ComputerFaultKind::Silent { .. }))
+        .partition(|fault| fault.kind.forbids());
+    for fault in weak {
+        screen.warn(&format!("{fault}\n  hint: {}", fault.hint()));
+    }
+    match forbidden.is_empty() {
+        true => Ok(()),
+        false => Err(caravan_host::Error::Computers { faults: forbidden }.into()),
+    }
 }
 
 /// Asks whether a new cluster may be made in the place of one whose data was lost. `--yes` is no answer to that: a script

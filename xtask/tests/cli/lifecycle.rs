@@ -360,20 +360,6 @@ fn a_stopped_engine() {
 }
 
 #[test]
-fn machines_of_another_computer() {
-    let world = World::new();
-    world.is_elsewhere();
-    let ended = world.run(&["up", "small"]);
-    expect![[r#"
-        status 1
-        --- stderr
-        error: the machines of server `server2` run on `ssh://me@other`, not on this computer
-
-        hint: `cargo xtask plan small --write`, carry `.lab/small/server2` and `.lab/small/ssh` to `ssh://me@other`, and run `vagrant up` there; `--server` brings up one server's machines from here
-    "#]].assert_eq(&shown(&ended));
-}
-
-#[test]
 fn a_stopped_engine_is_not_a_lab_without_machines() {
     let world = World::new();
     world.is_up();

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod bad_input;
+mod computers;
 mod explain;
 mod interrupts;
 mod kubeconfig;

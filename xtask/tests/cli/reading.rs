@@ -44,7 +44,7 @@ fn ssh_and_its_status() {
     let ended = world.run(&["ssh", "small", "masterone", "--", "exit 7"]);
     assert_eq!(ended.status, Some(7));
     expect![[r#"
-        ssh -F none -o IdentityFile=.lab/small/ssh/id_ecdsa -o IdentitiesOnly=yes -o IdentityAgent=none -o UserKnownHostsFile=.lab/small/ssh/known_hosts -o GlobalKnownHostsFile=none -o StrictHostKeyChecking=accept-new -o HashKnownHosts=no -o UpdateHostKeys=no -o ConnectTimeout=4 -o ServerAliveInterval=2 -o ServerAliveCountMax=3 -o LogLevel=ERROR -o ProxyCommand=bin/ssh -o BatchMode=yes -W %h:%p ssh://me@other vagrant@10.213.7.51 exit 7
+        ssh -F none -o IdentityFile=.lab/small/ssh/id_ecdsa -o IdentitiesOnly=yes -o IdentityAgent=none -o GlobalKnownHostsFile=none -o UserKnownHostsFile=.lab/small/ssh/known_hosts -o StrictHostKeyChecking=accept-new -o HashKnownHosts=no -o UpdateHostKeys=no -o ConnectTimeout=4 -o ServerAliveInterval=2 -o ServerAliveCountMax=3 -o LogLevel=ERROR -o ProxyCommand=bin/ssh -o 'UserKnownHostsFile=.lab/small/ssh/known_hosts ~/.ssh/known_hosts ~/.ssh/known_hosts2' -o StrictHostKeyChecking=yes -o HashKnownHosts=no -o UpdateHostKeys=no -o ConnectTimeout=12 -o ServerAliveInterval=2 -o ServerAliveCountMax=3 -o LogLevel=ERROR -o BatchMode=yes -W %h:%p ssh://me@other vagrant@10.213.7.51 exit 7
     "#]].assert_eq(&world.calls());
     let before = World::new().run(&["ssh", "small", "masterone"]);
     // No address is dialled while this computer has no network of the lab's.

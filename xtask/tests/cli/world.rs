@@ -222,6 +222,8 @@ impl World {
             .env("PATH", self.path("bin"))
             .env("HOME", self.path("home"))
             .env("XDG_STATE_HOME", self.path("home/state"))
+            // Not there, so that no connection is shared by a socket whose path would differ from run to run.
+            .env("XDG_RUNTIME_DIR", self.path("no-runtime"))
             .env("CARAVAN_CACHE", self.path("cache"))
             .env("FAKE_ROOT", self.root.path())
             .env("FAKE_STATE", self.path("state"))

@@ -8,6 +8,8 @@ use caravan_pki::{Authority, AuthoritySpec, CommonName, Identity, Leaf, Sans};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ServerConfig, ServerConnection};
 
+use std::net::TcpStream;
+
 use super::*;
 
 fn name(text: &str) -> CommonName {
@@ -193,7 +195,7 @@ fn plain_http_to_a_tls_server_and_to_one_without() {
     let ca = authority("etcd-ca");
     let server = issue(&ca, &Leaf::server(name("etcdone"), local()));
     let (address, thread) = serve(&server, &Asks::Nothing);
-    let end = plain(address, "/version", LIMIT);
+    let end = plain(&NetworkWay::default(), address, "/version", LIMIT);
     thread.join().expect("ended");
     assert!(matches!(end, End::Closed(_)), "{end:?}");
 
@@ -201,7 +203,7 @@ fn plain_http_to_a_tls_server_and_to_one_without() {
         drop(socket.read(&mut [0; 512]));
         drop(socket.write_all(b"HTTP/1.1 200 OK\r\n\r\nopen"));
     });
-    let end = plain(address, "/version", LIMIT);
+    let end = plain(&NetworkWay::default(), address, "/version", LIMIT);
     thread.join().expect("ended");
     assert!(matches!(end, End::Answered { status: 200, .. }), "{end:?}");
 }

@@ -53,7 +53,8 @@ impl ApiProbe {
     pub fn new(lab: &Lab, access: &Access) -> Result<Self, Error> {
         Ok(Self {
             client: Client::new(&access.kubernetes_ca, None)?
-                .with_limit(access.pace().of(PATIENCE)),
+                .with_limit(access.pace().of(PATIENCE))
+                .by(&access.way),
             endpoint: lab.api_endpoint(),
         })
     }

@@ -106,8 +106,8 @@ fn holders(context: &Context, vip: Ipv4Addr) -> Vec<Holder<'_>> {
     let balancers: Vec<&Machine> = context.lab.of_role(Role::LoadBalancer).collect();
     parallel::each(balancers, |machine| {
         let script = "echo '@@ addresses'; ip -4 -oneline address show";
-        let Context { lab, access, .. } = context;
-        let facts = facts::ask(lab, access, machine, script, ADDRESSES).map_err(told);
+        let access = &context.access;
+        let facts = facts::ask(access, machine, script, ADDRESSES).map_err(told);
         (machine, facts.map(|facts| facts.has_address(vip)))
     })
 }

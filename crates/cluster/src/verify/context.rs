@@ -68,7 +68,7 @@ impl Context {
 
     /// The way into a machine.
     pub(super) fn remote(&self, machine: &Machine) -> Remote {
-        access::remote(&self.lab, &self.access.ssh, machine)
+        access::remote(&self.access.ssh, machine)
     }
 
     /// What a machine says about itself.
@@ -76,7 +76,7 @@ impl Context {
         self.surveys[&machine.name]
             .get_or_init(|| {
                 let script = survey_script(&self.lab, machine, self.access.pace());
-                facts::ask(&self.lab, &self.access, machine, &script, SURVEY_LIMIT)
+                facts::ask(&self.access, machine, &script, SURVEY_LIMIT)
                     .map_err(|error| error.chain())
             })
             .as_ref()
@@ -154,7 +154,7 @@ impl Context {
     /// A client that trusts `ca` and shows `pair`.
     pub(super) fn client(&self, ca: &str, pair: Option<&Pair>) -> Result<Client, String> {
         let client = Client::new(ca, pair).map_err(|error| error.to_string())?;
-        Ok(client.with_limit(self.answer_limit()))
+        Ok(client.with_limit(self.answer_limit()).by(&self.access.way))
     }
 
     /// How long a connection may take to be made, and each wait on it.

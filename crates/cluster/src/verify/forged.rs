@@ -102,7 +102,7 @@ fn script(context: &Context, vip: std::net::Ipv4Addr) -> String {
 }
 
 fn attempt(context: &Context, machine: &Machine, script: &str) -> Result<Attempt, String> {
-    let facts = facts::ask(&context.lab, &context.access, machine, script, LIMIT).map_err(told)?;
+    let facts = facts::ask(&context.access, machine, script, LIMIT).map_err(told)?;
     let number = |section: &str| facts.text(section).trim().parse().unwrap_or(0);
     let counted = |section: &str| facts.packets(section, "forged");
     Ok(Attempt {
@@ -116,8 +116,7 @@ fn attempt(context: &Context, machine: &Machine, script: &str) -> Result<Attempt
 fn heard(context: &Context) -> Result<BTreeMap<String, Heard>, String> {
     let script = "echo '@@ adverts'; nft list counter inet caravan_filter adverts 2>/dev/null; echo '@@ changes'; journalctl --boot --unit keepalived --output cat | grep --count 'Entering'; echo '@@ end'";
     let asked = parallel::each(context.lab.of_role(Role::LoadBalancer), |machine| {
-        let facts =
-            facts::ask(&context.lab, &context.access, machine, script, LIMIT).map_err(told)?;
+        let facts = facts::ask(&context.access, machine, script, LIMIT).map_err(told)?;
         Ok((machine.name.clone(), read(&facts)))
     });
     asked.into_iter().collect()

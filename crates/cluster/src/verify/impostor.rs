@@ -21,14 +21,7 @@ pub(super) fn as_server(context: &Context) -> Result<Findings, String> {
     // An etcd runs there soon, which the survey must not take for one of the master's own.
     context.survey(master)?;
     let script = times(context.access.pace()) + include_str!("scripts/impostor.sh");
-    let facts = facts::ask(
-        &context.lab,
-        &context.access,
-        master,
-        &script,
-        IMPOSTOR_LIMIT,
-    )
-    .map_err(told)?;
+    let facts = facts::ask(&context.access, master, &script, IMPOSTOR_LIMIT).map_err(told)?;
     Ok(judge_server(&master.name, &facts))
 }
 

@@ -34,7 +34,7 @@ pub(super) fn published_key(context: &Context) -> Result<Findings, String> {
         let Some(ssh) = &ssh else {
             return Ok(format!("{held}; the published one is not here to be tried"));
         };
-        let remote = access::remote(&context.lab, ssh, machine);
+        let remote = access::remote(ssh, machine);
         let tried = judge_login(&machine.name, remote.run(&["true"], LOGIN).map(drop))?;
         Ok(format!("{held}, {tried}"))
     };

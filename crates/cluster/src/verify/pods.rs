@@ -230,7 +230,7 @@ pub(super) fn service_addresses(context: &Context) -> Result<Findings, String> {
     let counted = parallel::each(&field.answers, |(pod, ..)| {
         let machine = context.lab.machine(&pod.node)?;
         let script = "echo '@@ leaked'; nft list counter inet caravan_guard leaked";
-        let facts = facts::ask(&context.lab, &context.access, machine, script, COUNTER).ok()?;
+        let facts = facts::ask(&context.access, machine, script, COUNTER).ok()?;
         leaked(&facts.text("leaked"))
     });
     let judged = field.answers.iter().zip(counted);

@@ -30,7 +30,7 @@ pub(super) fn etcd_plain_http(context: &Context) -> Result<Findings, String> {
     Ok(at_members(context, |address| {
         plain_refused(
             &insistent(|| right.get(address, OPEN)),
-            &attempt::plain(address, OPEN, context.answer_limit()),
+            &attempt::plain(&context.access.way, address, OPEN, context.answer_limit()),
         )
     }))
 }
@@ -63,7 +63,7 @@ pub(super) fn api_plain_http(context: &Context) -> Result<Findings, String> {
     Ok(at_apis(context, |address| {
         plain_refused(
             &insistent(|| right.get(address, OPEN)),
-            &attempt::plain(address, OPEN, context.answer_limit()),
+            &attempt::plain(&context.access.way, address, OPEN, context.answer_limit()),
         )
     }))
 }

@@ -115,6 +115,7 @@ pub(crate) fn access() -> Access {
     };
     let authority = ca.certificate_pem();
     Access {
+        way: crate::NetworkWay::default(),
         ssh: Ssh::with(Program::at("/bin/false"), "none", "none"),
         kubernetes_ca: authority.clone(),
         etcd_ca: authority.clone(),

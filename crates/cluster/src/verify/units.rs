@@ -50,13 +50,13 @@ pub(super) fn run(context: &Context) -> Result<Findings, String> {
 }
 
 fn ask(context: &Context, machine: &Machine) -> Result<Facts, String> {
-    let Context { lab, access, .. } = context;
+    let access = &context.access;
     let script = format!(
         "{}{}{SCRIPT}\necho '@@ end'\n",
         context::assignment("UNITS", wanted(machine.role)),
         context::times(access.pace())
     );
-    facts::ask(lab, access, machine, &script, LIMIT)
+    facts::ask(access, machine, &script, LIMIT)
         .map_err(|error| format!("`{}` could not be asked: {}", machine.name, told(error)))
 }
 

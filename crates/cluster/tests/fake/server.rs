@@ -44,6 +44,7 @@ pub(crate) fn client(authority: &Authority) -> Pair {
 pub(crate) fn access(authority: &Authority) -> Access {
     let stranger = self::authority("stranger");
     Access {
+        way: caravan_cluster::NetworkWay::default(),
         ssh: Ssh::with(Program::at("ssh"), "id", "known"),
         kubernetes_ca: authority.certificate_pem(),
         etcd_ca: authority.certificate_pem(),

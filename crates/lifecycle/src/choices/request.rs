@@ -1,6 +1,6 @@
 //! What is asked for on a command line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +20,8 @@ pub struct ChoiceRequest {
     pub emulated: Option<bool>,
     /// Whether this computer gives virtual machines its processor's help, which decides where nobody says anything.
     pub has_kvm: bool,
+    /// The other computers, as the lab file names them, that do not.
+    pub hosts_without_kvm: BTreeSet<String>,
     /// What machines are to be made from.
     pub images: Vec<ImageRequest>,
 }

@@ -38,9 +38,21 @@ impl Error {
             )),
             Self::EditedUnasked { source, .. } => source.hint(tool),
             Self::Elsewhere { lab, server, host } => Some(format!(
-                "`{tool} plan {lab} --write`, carry `.lab/{lab}/{server}` and `.lab/{lab}/ssh` to `{host}`, and run \
-                 `vagrant up` there; `--server` brings up one server's machines from here"
+                "`{tool} export {lab} --server {server} {lab}-{server}.tar` makes one archive: carry it to `{host}`, and run \
+                 `vagrant up` there as its README says; `--server` brings up another server's machines from here"
             )),
+            Self::SentFromElsewhere { lab, host, folder } => Some(format!(
+                "copy `.lab/{lab}` of that workspace to this one, or remove the lab there: `ssh {host} rm -r {}`, once \
+                 nobody needs it",
+                shell::path(folder)
+            )),
+            Self::Silent(silent) => match &silent.error {
+                caravan_process::Error::HostKey { .. } => silent.error.hint(tool),
+                _ => Some(format!(
+                    "`ssh {}` shows more; what was done on the others stays, and the same command goes on from there",
+                    silent.host
+                )),
+            },
             Self::ImageOfWhich { providers, .. } => {
                 let flags = providers.iter().map(|it| format!("`--image {it}=IMAGE`"));
                 let flags = flags.collect::<Vec<_>>().join(" or ");

@@ -139,6 +139,7 @@ fn machine(name: &str, server: &str, provider: &'static str) -> FoundMachine {
     FoundMachine {
         name: name.to_owned(),
         server: server.to_owned(),
+        host: None,
         provider,
         state: MachineState::Running,
         id: None,
@@ -149,6 +150,7 @@ fn machine(name: &str, server: &str, provider: &'static str) -> FoundMachine {
 
 fn projects() -> LabProjects {
     LabProjects {
+        computer: Computer::Here,
         folder: "/nowhere".into(),
         logs: "/nowhere".into(),
         vagrant_home: "/nowhere".into(),
@@ -163,15 +165,22 @@ fn mixed(failing: Option<Provider>) -> (LabProviders, Calls) {
         ("b", Provider::Libvirt),
         ("c", Provider::Docker),
     ];
-    let by_server = by_server.map(|(server, kind)| (server.to_owned(), kind));
+    let by_server = by_server.map(|(server, kind)| {
+        let place = ServerPlace { kind, host: None };
+        (server.to_owned(), place)
+    });
     let kinds = [Provider::Docker, Provider::Libvirt];
-    let mut providers = LabProviders::new(kinds.into(), by_server.into());
+    let computers = LabComputers::default();
+    let mut providers = LabProviders::new(kinds.into(), by_server.into(), computers);
     let calls = Calls::default();
-    for (kind, provider) in &mut providers.all {
+    for PlacedProvider {
+        place, provider, ..
+    } in &mut providers.all
+    {
         *provider = Box::new(Noting {
-            word: kind.word(),
+            word: place.kind.word(),
             calls: Arc::clone(&calls),
-            fails: failing == Some(*kind),
+            fails: failing == Some(place.kind),
         });
     }
     (providers, calls)
@@ -298,8 +307,19 @@ fn a_lab_on_two_computers_asks_what_runs_machines_here() {
         );
     let lab = Lab::parse("ha", &source).unwrap_or_else(|faults| panic!("{faults}"));
     let choices = LabChoices::settle(&lab, &crate::ChoiceRequest::default(), None, false);
-    let providers = LabProviders::of(&lab, &choices.expect("settled"));
-    assert_eq!(providers.kinds(), [Provider::Docker].into());
-    let of_file = LabProviders::of_file(&lab);
-    assert_eq!(of_file.kinds(), [Provider::Docker].into());
+    let dir = LabDir::new("/nowhere".as_ref(), "ha");
+    let of_choices = LabProviders::of(&lab, &choices.expect("settled"), &dir);
+    for providers in [of_choices, LabProviders::of_file(&lab, &dir)] {
+        assert_eq!(providers.kinds_here(), [Provider::Docker].into());
+        assert_eq!(
+            providers.kinds(),
+            [Provider::Docker, Provider::Libvirt].into()
+        );
+        let hosts: Vec<&str> = providers.computers().servers().map(|it| it.0).collect();
+        assert_eq!(hosts, ["ssh://there"]);
+        // Each server is of its own computer, whatever runs its machines.
+        let there = providers.placed("server2").place.host.as_deref();
+        assert_eq!(there, Some("ssh://there"));
+        assert!(providers.placed("server1").computer.is_here());
+    }
 }

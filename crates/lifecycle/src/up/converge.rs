@@ -27,7 +27,7 @@ pub(super) fn until_ready(
     sources: &RenderSources<'_>,
 ) -> Result<(), Error> {
     let todo = &plan.todo;
-    let providers = LabProviders::of(up.request.lab, &plan.choices);
+    let providers = LabProviders::of(up.request.lab, &plan.choices, up.request.dir);
     let projects = up.request.dir.projects();
     let groups = create::by_server(up, todo);
     let mut listener = Listener::new(up, access, sources, &providers, groups.len());
@@ -49,13 +49,15 @@ pub(super) fn until_ready(
                     .iter()
                     .map(|(server, machines)| {
                         let provider = providers.of_server(server);
-                        Ok((server, machines, provider, provider.vagrant(&projects)?))
+                        let projects = providers.projects_of(server, &projects)?;
+                        let vagrant = provider.vagrant(&projects)?;
+                        Ok((server, machines, provider, projects, vagrant))
                     })
                     .collect::<Result<_, Error>>()?;
-                for (server, machines, provider, vagrant) in groups {
-                    let (sender, projects) = (sender.clone(), &projects);
+                for (server, machines, provider, projects, vagrant) in groups {
+                    let sender = sender.clone();
                     scope.spawn(move || {
-                        create::group(up, provider, &vagrant, projects, server, machines, &sender);
+                        create::group(up, provider, &vagrant, &projects, server, machines, &sender);
                     });
                 }
             }

@@ -93,9 +93,10 @@ impl<'a> Listener<'a> {
         self.unfollowed.push(machine.to_owned());
     }
 
-    /// Follows who is to be followed; nobody while the lab's addresses lead out of this computer.
+    /// Follows who is to be followed; nobody while the lab's addresses lead out of this computer to whoever has them.
     fn begin_to_follow(&mut self) -> Result<(), Error> {
-        if self.unfollowed.is_empty() || !reach::is_near(self.up.request.lab) {
+        let reaches = || !self.access.way.is_straight() || reach::is_near(self.up.request.lab);
+        if self.unfollowed.is_empty() || !reaches() {
             if self.groups == 0
                 && !self.unfollowed.is_empty()
                 && self.heard_at.elapsed() > NETWORK_LIMIT
@@ -196,10 +197,13 @@ impl<'a> Listener<'a> {
             return Ok(());
         }
         self.asked_at = Instant::now();
-        let found = self
-            .providers
-            .machines(self.up.request.lab.name(), &self.up.request.dir.projects())?;
-        for machine in self.up.request.wanted {
+        let lab = self.up.request.lab.name();
+        let projects = self.up.request.dir.projects();
+        let (found, silent) = self.providers.machines_reached(lab, &projects)?;
+        // A computer that does not answer now may do so again, and its machines go on meanwhile.
+        let is_silent = |server: &String| silent.iter().any(|it| it.servers.contains(server));
+        let wanted = self.up.request.wanted.iter();
+        for machine in wanted.filter(|machine| !is_silent(&machine.server)) {
             let there = found.iter().find(|found| found.name == machine.name);
             let state = there.map_or("absent", |found| found.state.word());
             if !there.is_some_and(FoundMachine::runs) {

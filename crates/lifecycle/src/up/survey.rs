@@ -23,10 +23,10 @@ impl Up<'_> {
         let before = LabChoices::read(dir)?;
         let asked = &self.request.asked;
         let providers = match &before {
-            Some(before) => LabProviders::of(lab, before),
-            None => LabProviders::of(lab, &LabChoices::settle(lab, asked, None, false)?),
+            Some(before) => LabProviders::of(lab, before, dir),
+            None => LabProviders::of(lab, &LabChoices::settle(lab, asked, None, false)?, dir),
         };
-        let found = providers.machines(lab.name(), &dir.projects())?;
+        let (found, silent) = providers.machines_reached(lab.name(), &dir.projects())?;
         let volumes = providers.volumes(lab.name())?;
         machines::made_here(lab.name(), &found, &volumes, dir)?;
         let holders = data::holders(&found, &volumes);
@@ -34,7 +34,7 @@ impl Up<'_> {
         let cluster = ClusterRecord::read(dir)?;
         // A lab whose machines were lost is still the one that was made.
         let made = !holders.is_empty() || cluster.is_some();
-        let lost = cluster.and_then(|made| Some((data::loss(lab, &holders)?, made.seen)));
+        let lost = cluster.and_then(|made| Some((data::loss(lab, &holders, &silent)?, made.seen)));
         let mut choices = LabChoices::settle(lab, asked, before, made)?;
         let resolvers = choices.nameservers.clone();
         choices.take_resolvers(&self.request.resolvers);
@@ -50,7 +50,7 @@ impl Up<'_> {
             })
             .collect();
         if !todo.is_empty() {
-            self.hold_free(&LabProviders::of(lab, &choices))?;
+            self.hold_free(&LabProviders::of(lab, &choices, dir))?;
         }
         if resolvers != choices.nameservers && found.iter().any(|it| !todo.contains(&it.name)) {
             self.run.warn(&LifecycleWarning::OtherResolvers {

@@ -1,5 +1,7 @@
 //! Ways to what only another computer itself reaches.
 
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -23,23 +25,42 @@ impl SshComputer {
     ///
     /// [`Error::Forward`], [`Error::NotReached`], [`Error::HostKey`], and [`Error::NotStarted`] when there is no ssh.
     pub fn forward(&self, target: &str) -> Result<SshForward, Error> {
+        self.forward_all(&[target])
+    }
+
+    /// As [`SshComputer::forward`], to several targets by one connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`SshComputer::forward`].
+    pub fn forward_all(&self, targets: &[&str]) -> Result<SshForward, Error> {
         let failed = |source| Error::Forward {
             host: self.destination.clone(),
-            target: target.to_owned(),
+            target: targets.join(", "),
             source,
         };
-        // A socket file in a folder of our own: a port could be taken by, or used by, others of this computer.
+        // Socket files in a folder of our own: a port could be taken by, or used by, others of this computer.
         let folder = tempfile::Builder::new()
             .prefix("caravan-")
             .tempdir()
             .map_err(failed)?;
-        let socket = folder.path().join("s");
         let said = Arc::new(Mutex::new(String::new()));
-        let call = self
-            .quiet(["-o", "ExitOnForwardFailure=yes", "-N", "-L"])
-            .arg(format!("{}:{target}", socket.display()))
-            .arg(&self.destination);
-        let following = call.follow({
+        // A shared connection would keep what is opened here after it is dropped.
+        let alone = [
+            "-o",
+            "ControlPath=none",
+            "-o",
+            "ExitOnForwardFailure=yes",
+            "-N",
+        ];
+        let mut call = self.quiet([]).args(alone);
+        let mut sockets = BTreeMap::new();
+        for (place, target) in targets.iter().enumerate() {
+            let socket = folder.path().join(place.to_string());
+            call = call.arg("-L").arg(format!("{}:{target}", socket.display()));
+            sockets.insert((*target).to_owned(), socket);
+        }
+        let following = call.arg(&self.destination).follow({
             let said = Arc::clone(&said);
             move |line| {
                 if let Ok(mut said) = said.lock() {
@@ -49,7 +70,7 @@ impl SshComputer {
             }
         })?;
         let (began, limit) = (Instant::now(), self.access.pace.of(LIMIT));
-        while !socket.exists() {
+        while !sockets.values().all(|socket| socket.exists()) {
             let late = began.elapsed() > limit;
             if following.ended() || late {
                 let mut said = said.lock().map(|said| said.clone()).unwrap_or_default();
@@ -61,28 +82,44 @@ impl SshComputer {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(SshForward {
-            socket,
-            _following: following,
+            sockets,
+            following,
             _folder: folder,
         })
     }
 }
 
-/// A way to an address and port behind another computer, open until this is dropped.
+/// Ways to addresses and ports behind another computer, open until this is dropped.
 pub struct SshForward {
-    socket: PathBuf,
-    // Dropped in this order: the program that holds the socket, then the folder that holds it.
-    _following: Following,
+    sockets: BTreeMap<String, PathBuf>,
+    // Dropped in this order: the program that holds the sockets, then the folder that holds them.
+    following: Following,
     _folder: TempDir,
 }
 
 impl SshForward {
-    /// Connects. That nobody listens at the other end shows only when the first bytes are read.
+    /// Whether the connection that carries it is there, as far as is known.
+    pub fn is_open(&self) -> bool {
+        !self.following.ended()
+    }
+
+    /// Connects to the first target. That nobody listens at the other end shows only when the first bytes are read.
     ///
     /// # Errors
     ///
     /// That of the operating system.
     pub fn connect(&self) -> std::io::Result<UnixStream> {
-        UnixStream::connect(&self.socket)
+        let first = self.sockets.keys().next().map(String::as_str);
+        self.connect_to(first.unwrap_or_default())
+    }
+
+    /// Connects to `target`, which must be one of those that it was opened for.
+    ///
+    /// # Errors
+    ///
+    /// That of the operating system, and `NotFound` for another one.
+    pub fn connect_to(&self, target: &str) -> std::io::Result<UnixStream> {
+        let socket = self.sockets.get(target).ok_or(ErrorKind::NotFound)?;
+        UnixStream::connect(socket)
     }
 }

@@ -12,9 +12,26 @@ fn computer(
             identity: identity.map(PathBuf::from),
             known_hosts: "/lab/known".into(),
             unknown_host,
-            through: through.map(str::to_owned),
+            through: through.map(|it| Box::new(through_server(it))),
             connect_seconds: CONNECT_SECONDS,
             pace: Pace::USUAL,
+            shared: None,
+        },
+    )
+}
+
+fn through_server(destination: &str) -> SshComputer {
+    SshComputer::new(
+        Program::at("/usr/bin/ssh"),
+        destination,
+        SshAccess {
+            identity: None,
+            known_hosts: "/my lab/100%/servers".into(),
+            unknown_host: UnknownHost::Refuse,
+            through: None,
+            connect_seconds: CONNECT_SECONDS,
+            pace: Pace::USUAL,
+            shared: None,
         },
     )
 }
@@ -43,16 +60,15 @@ fn with_a_key_nothing_of_the_users_own_is_used() {
 }
 
 #[test]
-fn without_one_the_users_settings_open_it_and_the_list_of_keys_stays_the_labs() {
+fn without_one_the_users_settings_open_it_and_whom_the_user_has_met_is_known() {
     let shown = computer(None, UnknownHost::Refuse, None)
         .call(["true"])
         .to_string();
-    for part in ["-F none", "Identit"] {
+    for part in ["-F none", "Identit", "GlobalKnownHostsFile"] {
         assert!(!shown.contains(part), "{part} is in {shown}");
     }
     for part in [
-        "UserKnownHostsFile=/lab/known",
-        "GlobalKnownHostsFile=none",
+        "'UserKnownHostsFile=/lab/known ~/.ssh/known_hosts ~/.ssh/known_hosts2'",
         "StrictHostKeyChecking=yes",
     ] {
         assert!(shown.contains(part), "{part} is not in {shown}");
@@ -73,7 +89,7 @@ fn a_path_is_one_file_whatever_is_in_its_name() {
 }
 
 #[test]
-fn another_computer_is_gone_through_with_the_users_settings() {
+fn another_computer_is_gone_through_with_the_users_settings_and_its_own_list_of_keys() {
     let shown = computer(
         Some("/lab/id"),
         UnknownHost::Accept,
@@ -81,12 +97,17 @@ fn another_computer_is_gone_through_with_the_users_settings() {
     )
     .call(["true"])
     .to_string();
-    assert!(
-        shown.contains(
-            "'ProxyCommand=/usr/bin/ssh -o BatchMode=yes -W %h:%p ssh://me@server2:2222'"
-        ),
-        "{shown}"
-    );
+    let proxy = shown.split("ProxyCommand=").nth(1).expect("a way");
+    for part in [
+        "StrictHostKeyChecking=yes",
+        "BatchMode=yes",
+        "-W %h:%p ssh://me@server2:2222",
+        // Read by ssh, a shell, and ssh once more: each takes a layer of quotes or percent signs.
+        "100%%%%/servers",
+    ] {
+        assert!(proxy.contains(part), "{part} is not in {proxy}");
+    }
+    assert!(!proxy.contains("-F none"), "{proxy}");
 }
 
 #[test]

@@ -12,12 +12,24 @@ use crate::Error;
 pub const HOST_VOLUME: &str = "caravan-host";
 
 /// The label of the machine images that this tool makes.
+const IMAGE_NAME: &str = "caravan.image";
+
+/// The filter for them.
 const IMAGE_LABEL: &str = "label=caravan.image";
 
 /// How long it may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
 impl DockerMachines {
+    /// The machine images of ours that the engine has, as `repository:tag`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Docker`], [`Error::Process`].
+    pub fn machine_images(&self) -> Result<Vec<String>, Error> {
+        Ok(self.docker.images_labelled(IMAGE_NAME)?)
+    }
+
     /// Puts back what machines changed on the engine's computer, once no lab has a machine there any more, and removes the
     /// note of it. The script decides itself what may be put back, and a second call finds nothing to do.
     ///

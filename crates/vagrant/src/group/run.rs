@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use caravan_process::interrupt;
+use caravan_process::{Computer, interrupt};
 
 use super::Group;
 use crate::Error;
@@ -60,17 +60,11 @@ impl Group {
             .append(true)
             .open(log)
             .map_err(file_error)?;
-        // The raw lines need a file and not a pipe (see `Call::logged`), and people need the readable ones.
-        let raw = tempfile::Builder::new()
-            .prefix(".vagrant-")
-            .tempfile_in(log.parent().unwrap_or(Path::new(".")))
-            .map_err(file_error)?
-            .into_temp_path();
         let call = self.vagrant.create_call(self, args);
         let command = call.to_string();
         let mut told = LastWords::default();
         let mut trouble = None;
-        let ended = call.logged(&raw, &mut |text| {
+        let mut hear = |text: &str| {
             let parsed = output::parse(text);
             let shown = match &parsed {
                 Some(line) => line.shown(),
@@ -84,7 +78,19 @@ impl Group {
                 told.hear(&line);
                 on_line(&line);
             }
-        });
+        };
+        let ended = match self.vagrant.computer() {
+            Computer::Here => {
+                // The raw lines need a file and not a pipe (see `Call::logged`), and people need the readable ones.
+                let raw = tempfile::Builder::new()
+                    .prefix(".vagrant-")
+                    .tempfile_in(log.parent().unwrap_or(Path::new(".")))
+                    .map_err(file_error)?
+                    .into_temp_path();
+                call.logged(&raw, &mut hear)
+            }
+            there @ Computer::Ssh(_) => self.detached(there, &call, &mut hear),
+        };
         match (ended, told.refusal) {
             (Err(caravan_process::Error::Failed(_)), Some((class, text))) => Err(Error::Refused {
                 command,
@@ -132,6 +138,9 @@ impl LastWords {
 ///
 /// Judged by the text too: in a parallel command the class is that of the whole, `BatchMultiError`.
 fn is_lock(error: &Error) -> bool {
+    if let Error::Process(caravan_process::Error::StillRuns { .. }) = error {
+        return true;
+    }
     let Error::Refused { class, text, .. } = error else {
         return false;
     };

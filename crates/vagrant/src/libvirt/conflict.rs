@@ -15,7 +15,12 @@ impl LibvirtMachines {
     /// As [`LibvirtMachines::machines`], and [`Error::Routes`].
     pub fn conflicts(&self, lab: &str, subnet: Ipv4Net) -> Result<Vec<Conflict>, Error> {
         let networks = self.networks()?;
-        Ok(conflicts(lab, subnet, &networks, &routes::routes()?))
+        Ok(conflicts(
+            lab,
+            subnet,
+            &networks,
+            &routes::routes_of(&self.computer)?,
+        ))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_docker::DockerCli;
+use caravan_process::Computer;
 use ipnet::Ipv4Net;
 
 use super::{
@@ -16,13 +17,23 @@ use crate::{Error, MachineState, Vagrant, notes};
 
 /// Machines that a container engine runs.
 #[derive(Debug)]
-pub(super) struct Containers;
+pub(super) struct Containers {
+    /// The engine's computer.
+    pub(super) computer: Computer,
+}
+
+impl Containers {
+    fn engine(&self) -> Result<DockerMachines, Error> {
+        DockerMachines::on(&self.computer)
+    }
+}
 
 impl From<Container> for FoundMachine {
     fn from(container: Container) -> Self {
         Self {
             name: container.machine,
             server: container.server,
+            host: None,
             provider: "docker",
             state: container.state,
             id: Some(container.id),
@@ -39,25 +50,25 @@ impl MachineProvider for Containers {
 
     /// Containers need no plugin and no box, so what the user keeps for projects of their own takes no part.
     fn vagrant(&self, projects: &LabProjects) -> Result<Vagrant, Error> {
-        Vagrant::find()?.apart(&projects.vagrant_home)
+        Vagrant::on(&self.computer)?.apart(&projects.vagrant_home)
     }
 
     fn machines(&self, lab: &str, _projects: &LabProjects) -> Result<Vec<FoundMachine>, Error> {
-        let containers = DockerMachines::find()?.machines(Some(lab))?;
+        let containers = self.engine()?.machines(Some(lab))?;
         Ok(containers.into_iter().map(FoundMachine::from).collect())
     }
 
     fn volumes(&self, lab: &str) -> Result<Vec<Volume>, Error> {
-        DockerMachines::find()?.volumes(Some(lab))
+        self.engine()?.volumes(Some(lab))
     }
 
     fn labs(&self) -> Result<Vec<String>, Error> {
-        let containers = if_installed(DockerMachines::find(), |engine| engine.machines(None))?;
+        let containers = if_installed(self.engine(), |engine| engine.machines(None))?;
         Ok(sorted(containers.into_iter().map(|it| it.lab)))
     }
 
     fn labs_with_data(&self) -> Result<Vec<String>, Error> {
-        let volumes = if_installed(DockerMachines::find(), |engine| engine.volumes(None))?;
+        let volumes = if_installed(self.engine(), |engine| engine.volumes(None))?;
         Ok(sorted(volumes.into_iter().map(|it| it.lab)))
     }
 
@@ -67,7 +78,7 @@ impl MachineProvider for Containers {
         subnet: Ipv4Net,
         addresses: &[(String, Ipv4Addr)],
     ) -> Result<Vec<Conflict>, Error> {
-        DockerMachines::find()?.conflicts(lab, subnet, addresses)
+        self.engine()?.conflicts(lab, subnet, addresses)
     }
 
     fn stop(
@@ -77,7 +88,7 @@ impl MachineProvider for Containers {
         grace: Duration,
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        DockerMachines::find()?.stop(ids(machines), grace)
+        self.engine()?.stop(ids(machines), grace)
     }
 
     fn remove(
@@ -87,7 +98,7 @@ impl MachineProvider for Containers {
         goodbye: Option<Duration>,
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        let engine = DockerMachines::find()?;
+        let engine = self.engine()?;
         if let Some(goodbye) = goodbye {
             engine.stop(ids(machines), goodbye)?;
         }
@@ -100,7 +111,7 @@ impl MachineProvider for Containers {
         machines: &[&FoundMachine],
     ) -> Result<(), Error> {
         in_projects(projects, machines, |project, names| {
-            notes::note_state(project, names, &MachineState::Stopped)
+            notes::note_state(&self.computer, project, names, &MachineState::Stopped)
         })
     }
 
@@ -109,7 +120,9 @@ impl MachineProvider for Containers {
         projects: &LabProjects,
         machines: &[&FoundMachine],
     ) -> Result<(), Error> {
-        in_projects(projects, machines, notes::forget)
+        in_projects(projects, machines, |project, names| {
+            notes::forget(&self.computer, project, names)
+        })
     }
 
     fn disks(&self) -> Result<Option<PathBuf>, Error> {
@@ -118,15 +131,15 @@ impl MachineProvider for Containers {
     }
 
     fn remove_volumes(&self, names: &[&str]) -> Result<(), Error> {
-        DockerMachines::find()?.remove_volumes(names.iter().copied())
+        self.engine()?.remove_volumes(names.iter().copied())
     }
 
     fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
-        DockerMachines::find()?.remove_leftovers(lab)
+        self.engine()?.remove_leftovers(lab)
     }
 
     fn put_host_back(&self) -> Result<(), Error> {
-        DockerMachines::find()?.put_host_back().map(drop)
+        self.engine()?.put_host_back().map(drop)
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use caravan_process::Computer;
 use ipnet::Ipv4Net;
 
 use super::{
@@ -16,13 +17,23 @@ use crate::{Error, MachineState, Vagrant, notes};
 
 /// Machines that libvirt runs.
 #[derive(Debug)]
-pub(super) struct Libvirt;
+pub(super) struct Libvirt {
+    /// libvirt's computer.
+    pub(super) computer: Computer,
+}
+
+impl Libvirt {
+    fn libvirt(&self) -> Result<LibvirtMachines, Error> {
+        LibvirtMachines::on(&self.computer)
+    }
+}
 
 impl From<Domain> for FoundMachine {
     fn from(domain: Domain) -> Self {
         Self {
             name: domain.machine,
             server: domain.server,
+            host: None,
             provider: "libvirt",
             state: domain.state,
             id: Some(domain.name),
@@ -39,13 +50,11 @@ impl MachineProvider for Libvirt {
 
     /// Its plugin is the user's, and so is the folder that boxes lie in.
     fn vagrant(&self, _projects: &LabProjects) -> Result<Vagrant, Error> {
-        Vagrant::find()
+        Vagrant::on(&self.computer)
     }
 
     fn machines(&self, lab: &str, _projects: &LabProjects) -> Result<Vec<FoundMachine>, Error> {
-        let domains = if_installed(LibvirtMachines::find(), |libvirt| {
-            libvirt.machines(Some(lab))
-        })?;
+        let domains = if_installed(self.libvirt(), |libvirt| libvirt.machines(Some(lab)))?;
         Ok(domains.into_iter().map(FoundMachine::from).collect())
     }
 
@@ -55,7 +64,7 @@ impl MachineProvider for Libvirt {
     }
 
     fn labs(&self) -> Result<Vec<String>, Error> {
-        let domains = if_installed(LibvirtMachines::find(), |libvirt| libvirt.machines(None))?;
+        let domains = if_installed(self.libvirt(), |libvirt| libvirt.machines(None))?;
         Ok(sorted(domains.into_iter().map(|domain| domain.lab)))
     }
 
@@ -69,7 +78,7 @@ impl MachineProvider for Libvirt {
         subnet: Ipv4Net,
         _addresses: &[(String, Ipv4Addr)],
     ) -> Result<Vec<Conflict>, Error> {
-        LibvirtMachines::find()?.conflicts(lab, subnet)
+        self.libvirt()?.conflicts(lab, subnet)
     }
 
     fn stop(
@@ -79,7 +88,7 @@ impl MachineProvider for Libvirt {
         grace: Duration,
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        let libvirt = LibvirtMachines::find()?;
+        let libvirt = self.libvirt()?;
         let domains = libvirt.machines(None)?;
         libvirt.stop(&of(&domains, machines), grace)
     }
@@ -91,7 +100,7 @@ impl MachineProvider for Libvirt {
         goodbye: Option<Duration>,
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        let libvirt = LibvirtMachines::find()?;
+        let libvirt = self.libvirt()?;
         let domains = libvirt.machines(None)?;
         let domains = of(&domains, machines);
         if let Some(goodbye) = goodbye {
@@ -106,7 +115,8 @@ impl MachineProvider for Libvirt {
         machines: &[&FoundMachine],
     ) -> Result<(), Error> {
         in_projects(projects, machines, |project, names| {
-            notes::note_state(project, names, &MachineState::Other("shutoff".to_owned()))
+            let off = MachineState::Other("shutoff".to_owned());
+            notes::note_state(&self.computer, project, names, &off)
         })
     }
 
@@ -115,11 +125,16 @@ impl MachineProvider for Libvirt {
         projects: &LabProjects,
         machines: &[&FoundMachine],
     ) -> Result<(), Error> {
-        in_projects(projects, machines, notes::forget)
+        in_projects(projects, machines, |project, names| {
+            notes::forget(&self.computer, project, names)
+        })
     }
 
     fn disks(&self) -> Result<Option<PathBuf>, Error> {
-        LibvirtMachines::find()?.pool_folder()
+        match self.computer.is_here() {
+            true => self.libvirt()?.pool_folder(),
+            false => Ok(None),
+        }
     }
 
     fn remove_volumes(&self, _names: &[&str]) -> Result<(), Error> {
@@ -127,12 +142,12 @@ impl MachineProvider for Libvirt {
     }
 
     fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
-        LibvirtMachines::find()?.remove_leftovers(lab)
+        self.libvirt()?.remove_leftovers(lab)
     }
 
     /// What was unpacked of boxes into libvirt's pool is of no use without machines.
     fn put_host_back(&self) -> Result<(), Error> {
-        LibvirtMachines::find()?.remove_box_volumes()
+        self.libvirt()?.remove_box_volumes()
     }
 }
 

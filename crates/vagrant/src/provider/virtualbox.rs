@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use caravan_process::Computer;
 use ipnet::Ipv4Net;
 
 use super::{
@@ -19,7 +20,16 @@ use crate::{Error, MachineState, Vagrant, notes};
 
 /// Machines that VirtualBox runs.
 #[derive(Debug)]
-pub(super) struct VirtualBoxMachines;
+pub(super) struct VirtualBoxMachines {
+    /// VirtualBox's computer.
+    pub(super) computer: Computer,
+}
+
+impl VirtualBoxMachines {
+    fn virtualbox(&self) -> Result<VirtualBox, Error> {
+        VirtualBox::on(&self.computer)
+    }
+}
 
 impl From<VirtualMachine> for FoundMachine {
     fn from(machine: VirtualMachine) -> Self {
@@ -27,6 +37,7 @@ impl From<VirtualMachine> for FoundMachine {
         Self {
             name: machine.label("machine").to_owned(),
             server: machine.label("server").to_owned(),
+            host: None,
             provider: "virtualbox",
             image: Some(machine.label("image").to_owned()).filter(|image| !image.is_empty()),
             folder: Some(folder).filter(|folder| folder.is_absolute()),
@@ -43,15 +54,19 @@ impl MachineProvider for VirtualBoxMachines {
 
     /// Its boxes are the user's, and the masters of their clones with them.
     fn vagrant(&self, _projects: &LabProjects) -> Result<Vagrant, Error> {
-        Vagrant::find()
+        Vagrant::on(&self.computer)
     }
 
     /// Those with the lab's label, and those that Vagrant has a note of and that it was killed over before they got one.
     fn machines(&self, lab: &str, projects: &LabProjects) -> Result<Vec<FoundMachine>, Error> {
-        let virtualbox = VirtualBox::find()?;
+        let virtualbox = self.virtualbox()?;
         let labelled = virtualbox.machines(Some(lab))?;
         let mut found: Vec<FoundMachine> = labelled.into_iter().map(FoundMachine::from).collect();
-        let noted = noted(projects);
+        // What is kept of Vagrant's notes elsewhere is not read: there a machine without a label is removed by hand.
+        let noted = match self.computer.is_here() {
+            true => noted(projects),
+            false => Vec::new(),
+        };
         if noted.is_empty() {
             return Ok(found);
         }
@@ -80,7 +95,7 @@ impl MachineProvider for VirtualBoxMachines {
     }
 
     fn labs(&self) -> Result<Vec<String>, Error> {
-        let machines = if_installed(VirtualBox::find(), |virtualbox| virtualbox.machines(None))?;
+        let machines = if_installed(self.virtualbox(), |virtualbox| virtualbox.machines(None))?;
         Ok(sorted(
             machines
                 .iter()
@@ -98,10 +113,16 @@ impl MachineProvider for VirtualBoxMachines {
         subnet: Ipv4Net,
         _addresses: &[(String, Ipv4Addr)],
     ) -> Result<Vec<Conflict>, Error> {
-        let virtualbox = VirtualBox::find()?;
+        let virtualbox = self.virtualbox()?;
         let (networks, labels) = (virtualbox.host_only()?, virtualbox.networks()?);
         let owner = |name: &str| labels.get(name).map(String::as_str);
-        Ok(conflicts(lab, subnet, &networks, owner, &routes::routes()?))
+        Ok(conflicts(
+            lab,
+            subnet,
+            &networks,
+            owner,
+            &routes::routes_of(&self.computer)?,
+        ))
     }
 
     fn start(
@@ -123,7 +144,7 @@ impl MachineProvider for VirtualBoxMachines {
         grace: Duration,
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        VirtualBox::find()?.stop(&uuids(machines), grace)
+        self.virtualbox()?.stop(&uuids(machines), grace)
     }
 
     fn remove(
@@ -133,7 +154,7 @@ impl MachineProvider for VirtualBoxMachines {
         goodbye: Option<Duration>,
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
-        let virtualbox = VirtualBox::find()?;
+        let virtualbox = self.virtualbox()?;
         let uuids = uuids(machines);
         if let Some(goodbye) = goodbye {
             virtualbox.stop(&uuids, goodbye)?;
@@ -149,7 +170,7 @@ impl MachineProvider for VirtualBoxMachines {
         // Vagrant's word for it, with this provider.
         let off = MachineState::Other("poweroff".to_owned());
         in_projects(projects, machines, |project, names| {
-            notes::note_state(project, names, &off)
+            notes::note_state(&self.computer, project, names, &off)
         })
     }
 
@@ -158,11 +179,16 @@ impl MachineProvider for VirtualBoxMachines {
         projects: &LabProjects,
         machines: &[&FoundMachine],
     ) -> Result<(), Error> {
-        in_projects(projects, machines, notes::forget)
+        in_projects(projects, machines, |project, names| {
+            notes::forget(&self.computer, project, names)
+        })
     }
 
     fn disks(&self) -> Result<Option<PathBuf>, Error> {
-        VirtualBox::find()?.machine_folder()
+        match self.computer.is_here() {
+            true => self.virtualbox()?.machine_folder(),
+            false => Ok(None),
+        }
     }
 
     fn remove_volumes(&self, _names: &[&str]) -> Result<(), Error> {
@@ -170,7 +196,7 @@ impl MachineProvider for VirtualBoxMachines {
     }
 
     fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
-        let virtualbox = VirtualBox::find()?;
+        let virtualbox = self.virtualbox()?;
         let machines = virtualbox.machines(Some(lab))?;
         let uuids: Vec<&str> = machines.iter().map(|it| it.uuid.as_str()).collect();
         virtualbox.remove(&uuids)?;
@@ -216,6 +242,7 @@ fn noted(projects: &LabProjects) -> Vec<FoundMachine> {
             found.push(FoundMachine {
                 name: entry.file_name().to_string_lossy().into_owned(),
                 server: server.clone(),
+                host: None,
                 provider: "virtualbox",
                 state: MachineState::Absent,
                 id: Some(uuid),

@@ -49,7 +49,7 @@ fn ask(context: &Context, pod: &Pod, peers: &[&Pod]) -> Result<Facts, String> {
         machine.ip,
         &times(context.access.pace()),
     );
-    facts::ask(&context.lab, &context.access, machine, &script, LIMIT).map_err(told)
+    facts::ask(&context.access, machine, &script, LIMIT).map_err(told)
 }
 
 fn script(pod: Ipv4Addr, peers: &[&Pod], address: Ipv4Addr, times: &str) -> String {
