@@ -36,6 +36,25 @@ const OPERATOR: &str = "10.93.0.10";
 /// How long a server of a computer may take to listen.
 const LISTENS: Duration = Duration::from_secs(60);
 
+/// What nodes raise while a lab has machines. Each engine puts back what it found, and these share one kernel: the second
+/// finds what the first has raised.
+const WATCHERS: &str = "/proc/sys/fs/inotify/max_user_instances";
+
+/// Puts the kernel's setting back when this is dropped.
+struct Watchers(String);
+
+impl Watchers {
+    fn now() -> Self {
+        Self(fs::read_to_string(WATCHERS).expect("read"))
+    }
+}
+
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        fs::write(WATCHERS, &self.0).expect("put back");
+    }
+}
+
 struct World {
     operator: Fresh,
     servers: [Fresh; 2],
@@ -45,11 +64,13 @@ struct World {
     office: Lan,
     // Dropped last: the computers lie in it.
     _site: Site,
+    _watchers: Watchers,
 }
 
 impl World {
     /// One with an operator; the server called `maker` has made images before, as it has to where it is administered from.
     fn new(tool: &Tool, maker: Option<&str>) -> Self {
+        let watchers = Watchers::now();
         let site = Site::new(tool);
         let system = site.system(Suite::Bookworm, "servers", &PACKAGES);
         let (lan, office) = (Lan::new(), Lan::new());
@@ -88,6 +109,7 @@ impl World {
             lan,
             office,
             _site: site,
+            _watchers: watchers,
         };
         for computer in [&world.operator, &world.servers[0]] {
             world.write_lab(computer);
