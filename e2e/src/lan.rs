@@ -22,9 +22,10 @@ impl Lan {
     /// When it cannot be made.
     pub fn new() -> Self {
         let (sender, lines) = channel();
+        // One process: what outlived it would hold its output, and whoever reads that would wait for it.
         let process = program("unshare")
             .call(["--net", "--fork", "--kill-child", "/bin/sh", "-c"])
-            .arg("ip link add switch type bridge && ip link set switch up && echo ready && sleep 3600 & wait")
+            .arg("ip link add switch type bridge && ip link set switch up && echo ready && exec sleep 3600")
             .follow(move |line| drop(sender.send(line.to_owned())))
             .unwrap_or_else(|error| panic!("{error}"));
         let line = lines.recv_timeout(Duration::from_secs(30));
