@@ -26,6 +26,9 @@ const URGENT_GRACE: Duration = Duration::from_secs(3);
 /// What the line begins with that says how the program has ended.
 const ENDED: &str = "ended ";
 
+/// The line that says that the connection is there.
+const HERE: &str = "here";
+
 /// Whether the run in the folder `$run` still goes on. A process id alone says little: after a while another program has it,
 /// so the time of its start is kept with it, as the kernel or `ps` tells it.
 const IS_ALIVE: &str = r#"run=$1
@@ -65,6 +68,7 @@ echo started
 
 /// Prints each whole line of the output from the line `$2` on, with its number, until the program has ended, and then how.
 const FOLLOW: &str = r#"next=$2
+echo here
 while :; do
     ended=
     if [ -e "$run/status" ]; then ended=$(cat -- "$run/status"); elif ! alive; then
@@ -180,6 +184,8 @@ impl DetachedRun {
             })?;
             loop {
                 match lines.recv_timeout(POLL) {
+                    // What ssh itself says of a connection that it cannot make is no sign of one.
+                    Ok(line) if line == HERE => lost_at = None,
                     Ok(line) => {
                         if let Some(end) = reader.hear(&line, on_line) {
                             return match interruption.begun() {
@@ -187,7 +193,6 @@ impl DetachedRun {
                                 false => Ok(end),
                             };
                         }
-                        lost_at = None;
                     }
                     Err(RecvTimeoutError::Disconnected) => break,
                     Err(RecvTimeoutError::Timeout) => {}

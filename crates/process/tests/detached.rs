@@ -161,6 +161,28 @@ fn a_lost_connection_costs_no_line() {
 }
 
 #[test]
+fn a_connection_that_stays_away_is_given_up_and_the_program_goes_on() {
+    let (played, computer) = over_ssh();
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = run_of(&computer, folder.path());
+    let gate = folder.path().join("gate");
+    let script = format!("while [ ! -e '{}' ]; do sleep 0.05; done", gate.display());
+    run.start(&shell(&computer, &script)).expect("started");
+    // Each attempt says why it failed, which is no sign of a connection.
+    let err = played.path().join("err");
+    fs::write(&err, "Connection refused\n").expect("written");
+    let error = followed(&run).1.expect_err("nobody is reached");
+    assert!(
+        matches!(&error, Error::GoesOnThere { said, .. } if said == "Connection refused"),
+        "{error:?}"
+    );
+    fs::remove_file(&err).expect("removed");
+    assert!(run.goes_on().expect("asked"));
+    fs::write(&gate, "").expect("written");
+    assert_eq!(followed(&run).1.expect("it ended"), RunEnd::Status(0));
+}
+
+#[test]
 fn a_program_that_is_not_there_is_told() {
     let (_played, computer) = over_ssh();
     let error = computer

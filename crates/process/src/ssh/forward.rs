@@ -45,15 +45,14 @@ impl SshComputer {
             .tempdir()
             .map_err(failed)?;
         let said = Arc::new(Mutex::new(String::new()));
-        // A shared connection would keep what is opened here after it is dropped.
-        let alone = [
-            "-o",
-            "ControlPath=none",
-            "-o",
-            "ExitOnForwardFailure=yes",
-            "-N",
-        ];
-        let mut call = self.quiet([]).args(alone);
+        // A shared connection would keep what is opened here after it is dropped. Of an option that is given twice ssh takes
+        // the first, so it is not given before, and the user's settings come last.
+        let mut alone = self.clone();
+        alone.access.shared = None;
+        let apart = ["-o", "ControlPath=none"];
+        let mut call = alone
+            .quiet(apart)
+            .args(["-o", "ExitOnForwardFailure=yes", "-N"]);
         let mut sockets = BTreeMap::new();
         for (place, target) in targets.iter().enumerate() {
             let socket = folder.path().join(place.to_string());
