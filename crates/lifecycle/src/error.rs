@@ -193,6 +193,14 @@ pub enum Error {
         /// The machines.
         machines: Vec<String>,
     },
+    /// No machine that is meant is known to be on the server.
+    #[error("no such machine of lab `{lab}` is known to be on server `{server}`")]
+    NoneOnServer {
+        /// The lab.
+        lab: String,
+        /// The server.
+        server: String,
+    },
     /// The lab has no server of this name.
     #[error("lab `{lab}` has no server `{name}`")]
     NoSuchServer {
@@ -351,6 +359,7 @@ impl Error {
                 | Self::NoSuchLab { .. }
                 | Self::NoSuchMachine { .. }
                 | Self::NoSuchServer { .. }
+                | Self::NoneOnServer { .. }
         )
     }
 

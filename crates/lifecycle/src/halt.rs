@@ -46,24 +46,33 @@ pub fn stop(
     Ok(())
 }
 
-/// The names of the machines that are meant: those that are named, else those of `server`; none where all are.
+/// The names of the machines that are meant: those that are named, of `server` alone where one is; none where all are.
 ///
 /// # Errors
 ///
-/// [`Error::NoSuchServer`].
+/// [`Error::NoSuchServer`], [`Error::NoneOnServer`]: that nothing is left of what was asked for does not mean all.
 pub fn named(
     target: &LabTarget,
     server: Option<&str>,
     names: &[String],
 ) -> Result<Vec<String>, Error> {
-    let (Some(server), Some(lab)) = (server, target.known_lab()) else {
+    let Some(server) = server else {
         return Ok(names.to_vec());
     };
+    let none = || Error::NoneOnServer {
+        lab: target.name.clone(),
+        server: server.to_owned(),
+    };
+    let lab = target.known_lab().ok_or_else(none)?;
     let found = (lab.server(server)).ok_or_else(|| no_such_server(lab, server))?;
     let on_it = lab.machines_on(found).map(|machine| machine.name.clone());
-    Ok(on_it
+    let meant: Vec<String> = on_it
         .filter(|name| names.is_empty() || names.contains(name))
-        .collect())
+        .collect();
+    match meant.is_empty() {
+        true => Err(none()),
+        false => Ok(meant),
+    }
 }
 
 /// The error for those of the computers that do not answer on which machines called one of `names`, or any, are meant.

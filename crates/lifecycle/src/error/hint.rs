@@ -100,6 +100,7 @@ impl Error {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its servers are {}", listed(servers)),
             }),
+            Self::NoneOnServer { lab, .. } => Some(format!("`{tool} list {lab}` shows which machine is on which server")),
             Self::OtherCluster { lab, .. } => Some(format!(
                 "`{tool} up {lab} --new-cluster` goes on with this one; `{tool} destroy {lab}` ends it"
             )),
