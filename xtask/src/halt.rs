@@ -3,7 +3,8 @@
 use caravan_cluster::timeline::{PhaseOutcome, RUN};
 use caravan_lifecycle::halt::{chosen, hold_all_reached, left, named, stop};
 use caravan_lifecycle::{
-    Error as LabError, LabLock, LabRun, LabTarget, Workspace, machines, outcome_of, vagrant_at_work,
+    Error as LabError, LabLock, LabRun, LabTarget, Workspace, deliver, machines, outcome_of,
+    vagrant_at_work,
 };
 use caravan_vagrant::provider::FoundMachine;
 
@@ -27,6 +28,7 @@ pub(crate) fn run(
     vagrant_at_work::wait(&target.name, &target.dir, &target.computers(), screen)?;
     let (found, silent) = target.machines_reached()?;
     machines::made_here(&target.name, &found, &[], &target.dir)?;
+    deliver::hold_all_ours(&target.name, &target.dir, &target.computers())?;
     let chosen = chosen(&target, &found, &names)?;
     let reached = hold_all_reached(&target, silent, &names);
     let running: Vec<&FoundMachine> = chosen

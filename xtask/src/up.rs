@@ -33,15 +33,15 @@ pub(crate) fn run(
     }
     dir.make()?;
     let _lock = LabLock::take(&dir, lab.name(), "up")?;
-    let (wanted, mut silent) = up::answering(&lab, &dir, wanted);
+    let computers = LabComputers::of(&lab, &dir);
+    let (wanted, mut silent) = up::answering(&computers, wanted);
     if wanted.is_empty()
         && let Some(one) = silent.pop()
     {
         return Err(caravan_lifecycle::Error::Silent(Box::new(one)).into());
     }
-    vagrant_at_work::wait(lab.name(), &dir, &LabComputers::of(&lab, &dir), screen)?;
+    vagrant_at_work::wait(lab.name(), &dir, &computers, screen)?;
     let run = LabRun::begin("up", lab.name(), &dir, screen);
-    let computers = LabComputers::of(&lab, &dir);
     let survey = ComputerSurvey::of(&lab, |host| computers.computer(host));
     let mut asked = flags.making.request();
     asked.hosts_without_kvm = survey.without_kvm();

@@ -14,6 +14,7 @@ use caravan_process::{Computer, FileToSend};
 use caravan_vagrant::engine::DockerMachines;
 use sha2::{Digest, Sha256};
 
+use crate::files::hex;
 use crate::{Error, LabComputers, LabDir};
 
 /// How long a short question, or small files, may take.
@@ -122,6 +123,44 @@ pub fn remove(computers: &LabComputers, host: &str) -> Result<(), Error> {
     }
 }
 
+/// Refuses a lab that another workspace sent to one of the computers: its user has its keys and counts on its machines. One
+/// that does not answer is told of where its machines are asked for.
+///
+/// # Errors
+///
+/// [`Error::SentFromElsewhere`].
+pub fn hold_all_ours(lab: &str, dir: &LabDir, computers: &LabComputers) -> Result<(), Error> {
+    for (host, _) in computers.servers() {
+        let computer = computers.computer(Some(host));
+        let Ok(folder) = computers.folder(host) else {
+            continue;
+        };
+        if let Ok(there) = files_there(&computer, &folder) {
+            hold_ours(lab, dir, host, &folder, &there)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether what lies in `folder` there was sent from this workspace, by the lab's key: none there is nobody's.
+fn hold_ours(
+    lab: &str,
+    dir: &LabDir,
+    host: &str,
+    folder: &Path,
+    there: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    let ours = fs::read(dir.ssh_key()).map(|key| hex(&Sha256::digest(key)));
+    match there.get(KEY) {
+        Some(theirs) if ours.ok().as_ref() != Some(theirs) => Err(Error::SentFromElsewhere {
+            lab: lab.to_owned(),
+            host: host.to_owned(),
+            folder: folder.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn send_projects(
     lab: &Lab,
     dir: &LabDir,
@@ -137,17 +176,9 @@ fn send_projects(
         wanted.push(read(dir.root(), Path::new(key))?);
     }
     let there = files_there(computer, folder)?;
-    let is_there = |file: &ProjectFile| there.get(&file.path) == Some(&sum(&file.content));
-    if let Some(key) = wanted.iter().find(|file| file.path == KEY)
-        && there.contains_key(KEY)
-        && !is_there(key)
-    {
-        return Err(Error::SentFromElsewhere {
-            lab: lab.name().to_owned(),
-            host: parcel.host.to_owned(),
-            folder: folder.to_owned(),
-        });
-    }
+    let is_there =
+        |file: &ProjectFile| there.get(&file.path) == Some(&hex(&Sha256::digest(&file.content)));
+    hold_ours(lab.name(), dir, parcel.host, folder, &there)?;
     wanted.retain(|file| !is_there(file));
     if wanted.is_empty() {
         return Ok(Delivery::default());
@@ -269,11 +300,6 @@ fn send_image(
         computer.put(&format!("{to}.sha256"), 0o600, sum, LIMIT)?;
     }
     Ok(sent.bytes)
-}
-
-fn sum(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn not_put(computer: &Computer, path: &str, said: &str) -> Error {

@@ -34,11 +34,12 @@ pub struct FoundLab {
 ///
 /// # Errors
 ///
-/// [`Error::MadeElsewhere`], [`Error::Vagrant`].
+/// [`Error::MadeElsewhere`], [`Error::SentFromElsewhere`], [`Error::Vagrant`].
 pub fn look(target: &LabTarget) -> Result<FoundLab, Error> {
     let (machines, silent) = target.machines_reached()?;
     let volumes = target.volumes()?;
     machines::made_here(&target.name, &machines, &volumes, &target.dir)?;
+    deliver::hold_all_ours(&target.name, &target.dir, &target.computers())?;
     Ok(FoundLab {
         machines,
         volumes,

@@ -8,6 +8,7 @@ use caravan_bundle::image_file::ImageFile;
 use caravan_lab::{Lab, Machine, Provider, Server};
 use sha2::{Digest, Sha256};
 
+use crate::files::hex;
 use crate::{Error, LabDir, deliver};
 
 /// Where images lie in an archive: the Vagrantfile looks for them there.
@@ -232,8 +233,4 @@ fn header(size: u64) -> tar::Header {
     header.set_size(size);
     header.set_mode(0o600);
     header
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

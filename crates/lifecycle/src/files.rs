@@ -171,8 +171,12 @@ fn kept(file: &GuestFile) -> Cow<'_, str> {
         return Cow::Borrowed(&file.content);
     }
     let digest = Sha256::digest(file.content.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Cow::Owned(format!("sha256:{hex}\n"))
+    Cow::Owned(format!("sha256:{}\n", hex(&digest)))
+}
+
+/// A digest as `sha256sum` writes it.
+pub(crate) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn changes(mut before: BTreeMap<String, String>, after: Vec<GuestFile>) -> Vec<FileChange> {

@@ -342,12 +342,11 @@ pub fn hold_drivable(lab: &Lab, choices: &LabChoices, wanted: &[&Machine]) -> Re
 
 /// Takes those of `wanted` apart whose computers answer, and tells which computers do not.
 pub fn answering<'a>(
-    lab: &Lab,
-    dir: &LabDir,
+    computers: &LabComputers,
     wanted: Vec<&'a Machine>,
 ) -> (Vec<&'a Machine>, Vec<SilentComputer>) {
     let servers = wanted.iter().map(|it| it.server.as_str()).collect();
-    let silent = LabComputers::of(lab, dir).silent(&servers);
+    let silent = computers.silent(&servers);
     let answers =
         |machine: &&Machine| !silent.iter().any(|it| it.servers.contains(&machine.server));
     (wanted.into_iter().filter(answers).collect(), silent)

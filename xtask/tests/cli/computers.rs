@@ -320,3 +320,60 @@ fn an_archive_has_a_servers_own_files_their_sums_and_what_to_do_with_them() {
         ended.stderr
     );
 }
+
+#[test]
+fn a_selection_of_which_nothing_is_left_is_not_the_whole_lab() {
+    let world = World::new();
+    world.is_up();
+    for verb in ["halt", "destroy"] {
+        let ended = world.run(&[verb, "small", "masterone", "--server", "server2"]);
+        assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+        assert!(
+            ended
+                .stderr
+                .contains("no such machine of lab `small` is known to be on server `server2`"),
+            "{}",
+            ended.stderr
+        );
+    }
+    // Nor is a server of a lab of which nothing tells what is on it.
+    fs::remove_file(world.path("labs/small.toml")).expect("removed");
+    fs::remove_file(world.path(".lab/small/deployed/lab.toml")).expect("removed");
+    let ended = world.run(&["destroy", "small", "--yes", "--server", "server2"]);
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    for machine in ["etcdone", "masterone", "workerone"] {
+        let state = world.read(&format!("state/containers/{machine}"));
+        assert!(state.contains("running"), "{machine}: {state}");
+    }
+}
+
+#[test]
+fn machines_of_a_lab_that_another_workspace_sent_are_not_stopped_or_removed() {
+    let world = World::new();
+    spread(&world);
+    world.write(&format!("there/one/{THERE}/ssh/id_ecdsa"), "another key");
+    world.write(
+        "state/containers/masterone",
+        "small server1 running /elsewhere\n",
+    );
+    for words in [&["destroy", "small", "--yes"][..], &["halt", "small"]] {
+        fs::create_dir_all(world.path(".lab/small")).expect("made");
+        let ended = world.run(words);
+        assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+        assert!(
+            ended
+                .stderr
+                .contains("a lab `small` was sent to `ssh://me@one` from another workspace"),
+            "{}",
+            ended.stderr
+        );
+        assert!(world.read("state/containers/masterone").contains("running"));
+        assert!(
+            world
+                .path("there/one")
+                .join(THERE)
+                .join("ssh/id_ecdsa")
+                .exists()
+        );
+    }
+}
