@@ -411,11 +411,13 @@ fn remove(folder: &Path) {
     }
 }
 
-fn program(name: &str) -> Program {
+/// A program of this computer.
+pub(crate) fn program(name: &str) -> Program {
     Program::find_also_in(name, &["/usr/sbin", "/sbin"]).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn said(call: Call) -> String {
+/// Runs it, shows what it printed, and returns its standard output.
+pub(crate) fn said(call: Call) -> String {
     let output = call.run().unwrap_or_else(|error| panic!("{error}"));
     println!("{}{}", output.stderr, output.stdout);
     output.stdout

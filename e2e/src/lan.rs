@@ -4,9 +4,10 @@ use std::fs;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use caravan_process::{Call, Following, Program};
+use caravan_process::Following;
 
 use crate::Fresh;
+use crate::fresh::{program, said};
 
 /// A switch in a network namespace of its own; it is gone when this is dropped. Nothing leads from it to anywhere else.
 pub struct Lan {
@@ -92,12 +93,4 @@ impl Default for Lan {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn program(name: &str) -> Program {
-    Program::find_also_in(name, &["/usr/sbin", "/sbin"]).unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn said(call: Call) {
-    call.run().unwrap_or_else(|error| panic!("{error}"));
 }
