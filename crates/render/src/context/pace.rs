@@ -13,6 +13,12 @@ use crate::settings::Settings;
 pub(super) struct Pace {
     /// How many times as long as usual the scripts of a machine wait before they give up.
     patience: u8,
+    /// How often the scripts of a machine ask a server whether it is ready, in seconds.
+    ask_every_s: f64,
+    /// How often a kubelet asks the parts of the control plane on its machine whether they have started, in seconds.
+    probe_every_s: u8,
+    /// After how many such questions without a good answer it starts them again.
+    start_failures: u16,
     /// How often etcd's leader is heard, in milliseconds.
     etcd_heartbeat_ms: u16,
     /// After how long a silence the other members elect another one, in milliseconds.
@@ -47,6 +53,9 @@ pub(super) struct Pace {
 /// Containers, which share a kernel and hear each other within a millisecond.
 const USUAL: Pace = Pace {
     patience: 1,
+    ask_every_s: 0.5,
+    probe_every_s: 1,
+    start_failures: 900,
     etcd_heartbeat_ms: 100,
     etcd_election_ms: 500,
     etcd_check_s: 2,
@@ -76,6 +85,12 @@ const VIRTUAL_MEMBERS: Pace = Pace {
 /// Virtual machines that are emulated: ten times slower, and silent for seconds while they are well.
 const EMULATED: Pace = Pace {
     patience: 3,
+    // Each question is a key exchange, a second of the asked machine's processor. An API server that starts was asked by its
+    // kubelet, its bootstrap and each worker twice a second, was not up within the half minute that its own parts give each
+    // other, ended, and began again: three times in fifteen minutes.
+    ask_every_s: 10.0,
+    probe_every_s: 10,
+    start_failures: 90,
     etcd_heartbeat_ms: 500,
     etcd_election_ms: 5000,
     etcd_check_s: 15,
@@ -140,6 +155,9 @@ mod tests {
     #[test]
     fn timers_fit_together() {
         for pace in [USUAL, VIRTUAL_MEMBERS, EMULATED] {
+            // The kubelet waits as long as kubeadm.
+            let waits = pace.start_failures * u16::from(pace.probe_every_s);
+            assert_eq!(waits, super::super::START_LIMIT_S);
             // etcd refuses less, and leader election too.
             assert!(pace.etcd_election_ms >= 5 * pace.etcd_heartbeat_ms);
             assert!(pace.lease_s > pace.renew_s);

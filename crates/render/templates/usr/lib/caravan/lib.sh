@@ -43,8 +43,8 @@ pause() {
     read -r -t "$1" -u "$nobody" || true
 }
 
-# await PHASE SECONDS WHAT COMMAND...: runs COMMAND four times a second until it succeeds (EVERY=0.5 before it: twice);
-# says WHAT it waits for at once, then every ten seconds; after SECONDS, or more where machines are slow, it gives up, so
+# await PHASE SECONDS WHAT COMMAND...: runs COMMAND four times a second until it succeeds (EVERY=10 before it: every ten
+# seconds); says WHAT it waits for at once, then every ten seconds; after SECONDS, or more where machines are slow, it gives up, so
 # that the unit shows as failed in `systemctl status`.
 await() {
     local phase=$1 limit=$(($2 * ${CARAVAN_PATIENCE:-1})) what=$3 begun=$SECONDS next=0 waited
@@ -64,7 +64,7 @@ await() {
 
 # Fetches a URL quietly; fails on anything but a good answer. Further arguments go to curl.
 fetch() {
-    curl --silent --fail --max-time 3 "$@"
+    curl --silent --fail --max-time $((3 * ${CARAVAN_PATIENCE:-1})) "$@"
 }
 
 # True if somebody accepts connections at $1 (address:port), whatever becomes of them: a load balancer that has no master

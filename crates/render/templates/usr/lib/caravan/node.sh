@@ -75,7 +75,7 @@ services_ready() {
 wait_node_ready() {
     begin node-ready
     # Each question costs the masters' time, which all nodes wait for.
-    EVERY=0.5 await node-ready 600 "node $CARAVAN_MACHINE to be Ready" node_ready "$(started_at)"
+    EVERY=$CARAVAN_ASK_EVERY await node-ready 600 "node $CARAVAN_MACHINE to be Ready" node_ready "$(started_at)"
     await node-ready 600 "kube-proxy to write its rules; more: journalctl -u kubelet" services_ready
     finish node-ready
 }
