@@ -71,7 +71,7 @@ fetch() {
 # yet holds them. Starts no program, since it is asked often: the shell connects by itself, beside a clock.
 accepts() {
     local word=
-    read -r -t 1 word < <({ exec 3<>"/dev/tcp/${1%:*}/${1#*:}"; } 2>/dev/null && echo open)
+    read -r -t "${CARAVAN_PATIENCE:-1}" word < <({ exec 3<>"/dev/tcp/${1%:*}/${1#*:}"; } 2>/dev/null && echo open)
     [[ $word == open ]] || { kill "$!" 2>/dev/null; return 1; }
 }
 
@@ -80,7 +80,7 @@ accepts() {
 answers() (
     { exec 3<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || exit 1
     printf 'GET %s HTTP/1.0\r\n\r\n' "$2" >&3
-    read -r -t 2 _ status _ <&3
+    read -r -t "$((2 * ${CARAVAN_PATIENCE:-1}))" _ status _ <&3
     [[ $status == 200 ]]
 )
 

@@ -80,7 +80,10 @@ shown_by() {
         return
     fi
     # An error comes back to the second use of the socket.
-    read -r -t 1 said < <(LC_ALL=C; { exec 3<>"/dev/udp/$host/2380" && printf . >&3 && read -r -t 0.5 -u 3; } 2>&1) || true
+    read -r -t "$CARAVAN_PATIENCE" said < <(
+        LC_ALL=C
+        { exec 3<>"/dev/udp/$host/2380" && printf . >&3 && read -r -t "$((CARAVAN_PATIENCE / 2)).5" -u 3; } 2>&1
+    ) || true
     [[ $said != *'Protocol not available'* ]] || SHOWN=vacant
 }
 
@@ -92,7 +95,8 @@ ask_others() {
         [[ $pair == "$PEER_URL" ]] || endpoints+=,${pair%:*}:2379
     done
     etcdctl --endpoints "${endpoints#,}" --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/healthcheck-client.crt \
-        --key /etc/etcd/pki/healthcheck-client.key --dial-timeout 2s --command-timeout 4s "$@"
+        --key /etc/etcd/pki/healthcheck-client.key --dial-timeout "$((2 * CARAVAN_PATIENCE))s" \
+        --command-timeout "$((4 * CARAVAN_PATIENCE))s" "$@"
 }
 
 # What the cluster says of this member, by a read that a majority has confirmed: fails without one. In
