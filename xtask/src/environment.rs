@@ -29,6 +29,11 @@ pub(crate) fn download_settings() -> DownloadSettings {
     }
 }
 
+/// The step after which a test wants this program to be killed: `$CARAVAN_KILL_AFTER`.
+pub(crate) fn kill_after() -> Option<String> {
+    set("CARAVAN_KILL_AFTER")
+}
+
 /// The value of a variable; an empty one counts as none.
 fn set(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use caravan_cluster::drill::catalogue::UnknownDrill;
 use caravan_files::WriteError;
 use caravan_lifecycle::{Interruptible, hint_of_file};
 use caravan_render::explain::Refusal;
@@ -22,6 +23,9 @@ pub(crate) enum Error {
     /// The user said no, or could not be asked.
     #[error("{what} was not confirmed")]
     Declined { what: String },
+    /// There is no such drill.
+    #[error(transparent)]
+    UnknownDrill(#[from] UnknownDrill),
     /// There is nothing to explain.
     #[error(transparent)]
     Explain(#[from] Refusal),
@@ -82,7 +86,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Explain(Refusal::Render(_)) => Exit::Failed,
-            Self::Explain(_) | Self::NoWorkspace { .. } => Exit::Usage,
+            Self::Explain(_) | Self::NoWorkspace { .. } | Self::UnknownDrill(_) => Exit::Usage,
             Self::Lifecycle(error) if error.is_usage() => Exit::Usage,
             _ if self.is_interrupt() => Exit::Interrupted,
             _ => Exit::Failed,
@@ -96,6 +100,7 @@ impl Error {
             Self::Declined { .. } => {
                 Some("answer `y` on a terminal, or run the same command with `--yes`".to_owned())
             }
+            Self::UnknownDrill(_) => Some(format!("`{TOOL} drill --list` shows all drills")),
             Self::Explain(refusal) => refusal.hint(TOOL),
             Self::Host(error) => error.hint(TOOL).or_else(|| match error {
                 caravan_host::Error::Read { path, source }

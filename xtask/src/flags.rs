@@ -44,6 +44,10 @@ pub(crate) enum Verb {
     Halt(Halt),
     /// Remove machines, and the lab's state with the last of them
     Destroy(Destroy),
+    /// Make a machine anew, dead or alive, while the lab goes on
+    Replace(Replace),
+    /// Break one thing of a lab on purpose, measure what its users see, repair it, and judge
+    Drill(Drill),
     /// Show what a lab's machines and its cluster are doing
     Status(Status),
     /// List labs, or the machines of one
@@ -120,6 +124,47 @@ pub(crate) struct Destroy {
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replace {
+    /// The lab
+    pub(crate) lab: String,
+    /// The machine
+    pub(crate) machine: String,
+    /// Say what would be done, step by step, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) origin: Origin,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drill {
+    /// The lab
+    #[arg(required_unless_present_any = ["judge", "list"])]
+    pub(crate) lab: Option<String>,
+    /// The drills, such as `etcd-leader` or `etcd-leader:freeze`; `all` for each that the lab can do
+    #[arg(required_unless_present_any = ["judge", "list"])]
+    pub(crate) names: Vec<String>,
+    /// How many times each
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) times: u16,
+    /// Say which drills there are
+    #[arg(long, conflicts_with_all = ["lab", "judge"])]
+    pub(crate) list: bool,
+    /// Compute all figures again from the records of a drill
+    #[arg(long, value_name = "FILE", conflicts_with = "lab")]
+    pub(crate) judge: Option<PathBuf>,
+    /// Say what would be broken, and break nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod bundle;
 mod certs;
 mod destroy;
 mod doctor;
+mod drill;
 mod environment;
 mod error;
 mod exit;
@@ -13,10 +14,12 @@ mod explain;
 mod export;
 mod flags;
 mod halt;
+mod kill_after;
 mod kubeconfig;
 mod list;
 mod logs;
 mod plan;
+mod replace;
 mod setup;
 mod show;
 mod software;
@@ -61,6 +64,8 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Up(up) => up::run(&up, &workspace, &screen),
         Verb::Halt(halt) => halt::run(&halt, &workspace, &screen),
         Verb::Destroy(destroy) => destroy::run(&destroy, &workspace, &screen),
+        Verb::Replace(replace) => replace::run(&replace, &workspace, &screen),
+        Verb::Drill(drill) => drill::run(&drill, &workspace, &screen),
         Verb::Status(status) => status::run(&status, &workspace),
         Verb::Certs(certs) => certs::run(&certs, &workspace),
         Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),

@@ -1,5 +1,6 @@
 //! What the user sees, and what is kept of it.
 
+pub(crate) mod drill;
 pub(crate) mod report;
 pub(crate) mod table;
 

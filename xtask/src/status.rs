@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use caravan_cluster::status::{self, LabStatus};
-use caravan_lifecycle::{Keys, LabTarget, Workspace, reach};
+use caravan_lifecycle::{Keys, LabTarget, OperationRecord, Workspace, reach};
 use caravan_vagrant::MachineState;
 use serde::Serialize;
 
@@ -59,6 +59,13 @@ pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, 
     for silent in silent {
         let error = caravan_lifecycle::Error::Silent(Box::new(silent));
         found.problems.push(error.to_string());
+    }
+    if let Some(open) = OperationRecord::read(&target.dir)? {
+        found.problems.push(format!(
+            "{}: `{}` goes on with it",
+            caravan_lifecycle::Error::open(&target.name, &open),
+            open.command(TOOL, &target.name)
+        ));
     }
     if flags.json {
         let report = Report {

@@ -9,14 +9,15 @@ use caravan_host::computers::ComputerSurvey;
 use caravan_host::{ranges, resolvers};
 use caravan_lifecycle::up::{self, Up, UpOutcome, UpRequest};
 use caravan_lifecycle::{
-    Keys, LabComputers, LabLock, LabRun, Workspace, outcome_of, vagrant_at_work,
+    ChoiceRequest, Keys, LabComputers, LabLock, LabRun, LabTarget, OperationRecord, Workspace,
+    outcome_of, vagrant_at_work,
 };
 
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::show::report;
 use crate::show::screen::Screen;
-use crate::{flags, kubeconfig, software, verify};
+use crate::{drill, flags, kubeconfig, software, verify};
 
 /// Runs the verb.
 pub(crate) fn run(
@@ -33,6 +34,8 @@ pub(crate) fn run(
     }
     dir.make()?;
     let _lock = LabLock::take(&dir, lab.name(), "up")?;
+    drill::mend(&LabTarget::of(workspace, Some(lab.name()))?, screen)?;
+    up::hold_no_operation(&lab, &dir, &wanted)?;
     let computers = LabComputers::of(&lab, &dir);
     let (wanted, mut silent) = up::answering(&computers, wanted);
     if wanted.is_empty()
@@ -43,15 +46,13 @@ pub(crate) fn run(
     vagrant_at_work::wait(lab.name(), &dir, &computers, screen)?;
     let run = LabRun::begin("up", lab.name(), &dir, screen);
     let survey = ComputerSurvey::of(&lab, |host| computers.computer(host));
-    let mut asked = flags.making.request();
-    asked.hosts_without_kvm = survey.without_kvm();
     let request = UpRequest {
         workspace,
         lab: &lab,
         source: &source,
         dir: &dir,
         wanted: &wanted,
-        asked,
+        asked: asked(flags, &survey),
         resolvers: ranges::usable(&lab, &resolvers::nameservers()),
         new_cluster: flags.new_cluster,
         tool: TOOL,
@@ -63,6 +64,10 @@ pub(crate) fn run(
     {
         ended = Err(caravan_lifecycle::Error::Silent(Box::new(one)).into());
     }
+    let ended_operation = match &ended {
+        Ok((UpOutcome::NothingToDo | UpOutcome::Ready, _)) => OperationRecord::end(&dir)?,
+        _ => None,
+    };
     screen.clear();
     let timeline = run.finish(ended.as_ref().err().map_or(PhaseOutcome::Done, outcome_of));
     match &ended {
@@ -75,7 +80,53 @@ pub(crate) fn run(
         Err(_) if up.has_begun() => closing::what_is_left(&lab, &dir, screen),
         Err(_) => {}
     }
+    if let Some(open) = ended_operation {
+        let OperationRecord { verb, machine, .. } = open;
+        screen.say(&format!(
+            "`{verb}` of `{machine}`, which was under way, is done with that"
+        ));
+    }
     ended.map(|(_, report)| report.map_or(Exit::Done, |it| verify::verdict(&it)))
+}
+
+/// What is asked of machines that are to be made.
+fn asked(flags: &flags::Up, survey: &ComputerSurvey<'_>) -> ChoiceRequest {
+    let mut asked = flags.making.request();
+    asked.hosts_without_kvm = survey.without_kvm();
+    asked
+}
+
+/// Brings up the machines of `flags` in a run that has begun, for a verb that holds the lab's lock; returns what the quick
+/// verification found, if all machines of the lab are ready.
+///
+/// # Errors
+///
+/// Those of `up`.
+pub(crate) fn in_run(
+    flags: &flags::Up,
+    workspace: &Workspace,
+    run: &LabRun<'_>,
+    screen: &Screen,
+) -> Result<Option<Report>, Error> {
+    let (lab, source) = workspace.lab(&flags.lab)?;
+    let wanted = up::wanted(&lab, None, &flags.machines)?;
+    let dir = workspace.state(lab.name());
+    let computers = LabComputers::of(&lab, &dir);
+    let survey = ComputerSurvey::of(&lab, |host| computers.computer(host));
+    let request = UpRequest {
+        workspace,
+        lab: &lab,
+        source: &source,
+        dir: &dir,
+        wanted: &wanted,
+        asked: asked(flags, &survey),
+        resolvers: ranges::usable(&lab, &resolvers::nameservers()),
+        new_cluster: false,
+        tool: TOOL,
+    };
+    let up = Up::new(&request, run);
+    let ended = bring_up(flags, &request, &survey, &up, run, screen);
+    Ok(ended?.1)
 }
 
 /// Brings it up, step by step; returns what the quick verification found, if all machines are ready that were not before.

@@ -111,15 +111,69 @@ impl Client {
         }
     }
 
+    /// Asks for `path` and hands on each line of what comes, headers too, as it comes, until there is nothing more or `heard`
+    /// says no. It is given nothing where nothing has come for as long as `look`, and may say no then too.
+    ///
+    /// # Errors
+    ///
+    /// What ended the connection, or why there was none.
+    pub(crate) fn lines(
+        &self,
+        address: SocketAddrV4,
+        path: &str,
+        look: Duration,
+        heard: &mut dyn FnMut(Option<&str>) -> bool,
+    ) -> Result<(), String> {
+        let told = |error: io::Error| end_of(&error).to_string();
+        let server = IpAddr::V4(*address.ip());
+        let mut socket = connect(&self.way, address, self.limit)?;
+        socket.limit(self.limit).map_err(told)?;
+        let (mut connection, _) = self.prepare(server).map_err(|error| error.to_string())?;
+        let mut stream = Stream::new(&mut connection, &mut socket);
+        stream
+            .write_all(request(server, path).as_bytes())
+            .and_then(|()| stream.flush())
+            .map_err(told)?;
+        stream.sock.limit_reads(Some(look)).map_err(told)?;
+        let mut text = Vec::new();
+        let mut piece = [0; 16 * 1024];
+        loop {
+            match stream.read(&mut piece) {
+                Ok(0) => return Ok(()),
+                Ok(read) => text.extend_from_slice(&piece[..read]),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    if !heard(None) {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(told(error)),
+            }
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                if !heard(Some(String::from_utf8_lossy(&line).trim_end())) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn prepare(&self, server: IpAddr) -> Result<(ClientConnection, Arc<Witness>), Error> {
+        let (config, witness) = self.config()?;
+        let name = ServerName::IpAddress(server.into());
+        let connection = ClientConnection::new(Arc::new(config), name)
+            .map_err(|error| broken("the TLS library", &error))?;
+        Ok((connection, witness))
+    }
+
     /// Asks for `path` over a connection that leads to `server`.
     pub fn get_over(&self, mut socket: impl Socket, server: IpAddr, path: &str) -> Attempt {
-        let prepared = self.config().and_then(|(config, witness)| {
-            let name = ServerName::IpAddress(server.into());
-            let connection = ClientConnection::new(Arc::new(config), name)
-                .map_err(|error| broken("the TLS library", &error))?;
-            Ok((connection, witness))
-        });
-        let (mut connection, witness) = match prepared {
+        let (mut connection, witness) = match self.prepare(server) {
             Ok(prepared) => prepared,
             Err(error) => return Attempt::without_server(End::Closed(error.to_string())),
         };
@@ -190,6 +244,11 @@ impl Socket for UnixStream {
     }
 }
 
+/// HTTP/1.0: the answer comes in one piece and ends with the connection.
+fn request(server: IpAddr, path: &str) -> String {
+    format!("GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n")
+}
+
 /// Sends one request and reads the answer.
 fn talk(
     stream: &mut (impl Read + Write),
@@ -197,9 +256,7 @@ fn talk(
     path: &str,
     limit: Duration,
 ) -> io::Result<End> {
-    // HTTP/1.0: the answer comes in one piece and ends with the connection.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request(server, path).as_bytes())?;
     stream.flush()?;
     let began = Instant::now();
     let mut answer = Vec::new();

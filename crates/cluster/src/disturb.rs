@@ -6,6 +6,7 @@
 //! | how it is done and undone | [`FaultMeans`]; [`OverSsh`] does it to units |
 //! | a fault under way | [`Disturbance`]: undone when it ends or is dropped |
 //! | what users saw meanwhile | [`outage::Outage`], by [`outage::measured`] |
+//! | a machine that nothing comes from | [`silence`] |
 //!
 //! A further kind of fault is a type of data and an implementation of [`FaultMeans`] for whoever can do it.
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Access, Error, facts};
 
 pub mod outage;
+pub mod silence;
 
 /// For how many seconds a part stays broken at most, unless told otherwise.
 pub const SAFETY_SECONDS: u32 = 45;

@@ -1,5 +1,6 @@
 //! What can go wrong between an operator and a lab.
 
+use crate::etcd::gate::RefusedMember;
 use crate::ready::Missing;
 
 /// Why a lab could not be asked, or is not what it should be.
@@ -40,6 +41,9 @@ pub enum Error {
     /// A machine could not be entered, or a program not be run.
     #[error(transparent)]
     Machine(#[from] caravan_vagrant::Error),
+    /// An etcd member must not be taken away now.
+    #[error("{0}")]
+    MemberRefused(Box<RefusedMember>),
     /// What was waited for did not come.
     #[error("{what}: not within {seconds} s{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     NotInTime {
@@ -105,6 +109,7 @@ impl Error {
                 Some(format!("`{tool} up` makes what is missing in the lab's store"))
             }
             Self::Machine(error) => error.hint(tool),
+            Self::MemberRefused(refused) => Some(refused.hint(tool)),
             Self::NotReady { .. } => Some(format!(
                 "`{tool} status` shows the lab, `{tool} logs` what its machines say; `up` again goes on"
             )),

@@ -1,7 +1,7 @@
 //! etcd, through the JSON gateway that each member has on its client port
 //! (<https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/>). Numbers of 64 bits come as text.
 
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,6 +15,7 @@ use crate::web::Server;
 use crate::{Access, Error};
 
 pub mod alarm;
+pub mod gate;
 
 pub use alarm::Alarm;
 
@@ -41,6 +42,9 @@ pub struct Status {
     /// Who leads, as it sees it; 0 for nobody.
     #[serde(with = "hex")]
     pub leader: u64,
+    /// How many elections the cluster has had, as it knows it; 0 in what older versions of this tool wrote.
+    #[serde(default)]
+    pub term: u64,
     /// The last revision of the data that it has.
     pub revision: u64,
     /// Its version, such as `3.6.14`.
@@ -51,6 +55,21 @@ pub struct Status {
     pub learner: bool,
     /// What it complains about, such as a quota.
     pub errors: Vec<String>,
+}
+
+/// A member as the cluster knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownMember {
+    /// Its name; empty for one that was added and has not started yet.
+    pub name: String,
+    /// Its id.
+    pub id: u64,
+    /// The addresses of its machine, which are known before it starts.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Whether it only learns and does not vote.
+    pub learner: bool,
+    /// Whether it has ever been ready.
+    pub started: bool,
 }
 
 /// A hash over all data at one revision.
@@ -131,20 +150,56 @@ impl Member {
         Ok(status(&self.ask("/v3/maintenance/status", &json!({}))?))
     }
 
-    /// The members that it knows: name and id.
+    /// The members that it knows itself, which may be of a while ago.
     ///
     /// # Errors
     ///
     /// As [`Member::status`].
-    pub fn known_members(&self) -> Result<Vec<(String, u64)>, Error> {
-        let list = self.ask("/v3/cluster/member/list", &json!({}))?;
+    pub fn known_members(&self) -> Result<Vec<KnownMember>, Error> {
+        self.members(false)
+    }
+
+    /// The members that the cluster has, as a majority confirms.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`]; without a majority there is no answer.
+    pub fn confirmed_members(&self) -> Result<Vec<KnownMember>, Error> {
+        self.members(true)
+    }
+
+    fn members(&self, linearizable: bool) -> Result<Vec<KnownMember>, Error> {
+        let body = json!({ "linearizable": linearizable });
+        let list = self.ask("/v3/cluster/member/list", &body)?;
         let all = list["members"].as_array().into_iter().flatten();
-        Ok(all
-            .map(|member| {
-                let name = member["name"].as_str().unwrap_or_default();
-                (name.to_owned(), number(&member["ID"]))
-            })
-            .collect())
+        Ok(all.map(known).collect())
+    }
+
+    /// Takes a member out of the cluster. One that is not in it any more is out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`]; etcd refuses what would leave it without a majority that is connected.
+    pub fn remove(&self, id: u64) -> Result<(), Error> {
+        match self.ask(
+            "/v3/cluster/member/remove",
+            &json!({ "ID": id.to_string() }),
+        ) {
+            // gRPC's NotFound, as the gateway tells it.
+            Err(error) if !error.is_status(404) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands the lead over to the member `to`; only the leader can.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`].
+    pub fn hand_over(&self, to: u64) -> Result<(), Error> {
+        let body = json!({ "targetID": to.to_string() });
+        self.ask("/v3/maintenance/transfer-leadership", &body)
+            .map(drop)
     }
 
     /// The hash of its data at `revision`.
@@ -186,6 +241,29 @@ impl Member {
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
+    /// All keys that begin with `prefix`, with their values, confirmed by a majority.
+    ///
+    /// # Errors
+    ///
+    /// As [`Member::status`].
+    pub fn below(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let mut end = prefix.as_bytes().to_vec();
+        if let Some(last) = end.last_mut() {
+            // Prefixes are text, which has no byte 255.
+            *last += 1;
+        }
+        let body = json!({ "key": BASE64.encode(prefix), "range_end": BASE64.encode(end) });
+        let answer = self.ask("/v3/kv/range", &body)?;
+        let decoded = |value: &Value| BASE64.decode(value.as_str().unwrap_or_default());
+        let found = answer["kvs"].as_array().into_iter().flatten();
+        Ok(found
+            .filter_map(|pair| {
+                let key = String::from_utf8(decoded(&pair["key"]).ok()?).ok()?;
+                Some((key, decoded(&pair["value"]).ok()?))
+            })
+            .collect())
+    }
+
     /// Deletes a key, which need not be there.
     ///
     /// # Errors
@@ -220,6 +298,22 @@ fn number(value: &Value) -> u64 {
     }
 }
 
+fn known(member: &Value) -> KnownMember {
+    let urls = |field: &str| member[field].as_array().cloned().unwrap_or_default();
+    // https://192.168.29.61:2380
+    let address = |url: &Value| {
+        let host = url.as_str()?.split_once("://")?.1;
+        host.rsplit_once(':')?.0.parse().ok()
+    };
+    KnownMember {
+        name: member["name"].as_str().unwrap_or_default().to_owned(),
+        id: number(&member["ID"]),
+        addresses: urls("peerURLs").iter().filter_map(address).collect(),
+        learner: member["isLearner"].as_bool().unwrap_or(false),
+        started: !urls("clientURLs").is_empty(),
+    }
+}
+
 fn status(answer: &Value) -> Status {
     let header = &answer["header"];
     let errors = answer["errors"].as_array().into_iter().flatten();
@@ -227,6 +321,7 @@ fn status(answer: &Value) -> Status {
         cluster_id: number(&header["cluster_id"]),
         member_id: number(&header["member_id"]),
         leader: number(&answer["leader"]),
+        term: number(&answer["raftTerm"]),
         revision: number(&header["revision"]),
         version: answer["version"].as_str().unwrap_or_default().to_owned(),
         db_size: number(&answer["dbSize"]),

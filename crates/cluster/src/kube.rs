@@ -152,6 +152,15 @@ impl Api {
         self.server.json(&Method::PUT, path, Some(object))
     }
 
+    /// Changes fields of an object, as a JSON merge patch.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::get`].
+    pub fn patch(&self, path: &str, changes: &Value) -> Result<Value, Error> {
+        self.server.merge(path, changes)
+    }
+
     /// Deletes an object at once, without a grace period; one that is gone already is deleted.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
 //! | [`ready`] | is the cluster there? |
 //! | [`verify`] | does each promise of the lab hold? |
 //! | [`disturb`] | what do users see while a part is broken? |
+//! | [`drill`] | what do they see in all, and is that as it must be? |
+//! | [`handover`], [`drain`] | how does what a machine does get to others before it goes? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
 //! | [`kube`], [`etcd`], [`attempt`], [`facts`] | what do servers and machines answer? |
 //!
@@ -16,9 +18,12 @@ mod access;
 pub mod attempt;
 pub mod convergence;
 pub mod disturb;
+pub mod drain;
+pub mod drill;
 mod error;
 pub mod etcd;
 pub mod facts;
+pub mod handover;
 pub mod kube;
 mod parallel;
 pub mod phase;

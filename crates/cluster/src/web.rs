@@ -13,6 +13,9 @@ use ureq::unversioned::transport::{Connector as _, RustlsConnector};
 use crate::way::{NetworkWay, WayConnector};
 use crate::{Error, Pair};
 
+/// How many connections to a server are kept at most.
+const CONNECTIONS: usize = 64;
+
 /// One server, reached with one identity.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
@@ -45,6 +48,9 @@ impl Server {
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
+            // As many as are under way at once: one more would be closed and made anew for each request.
+            .max_idle_connections(CONNECTIONS)
+            .max_idle_connections_per_host(CONNECTIONS)
             .timeout_connect(Some(limit / 2))
             .timeout_global(Some(limit))
             .build();
@@ -65,6 +71,17 @@ impl Server {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(u16, String), Error> {
+        self.send(method, path, "application/json", body)
+    }
+
+    /// Sends `body`, of this type, to `path` and returns status and text, whatever the status.
+    fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        content_type: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, String), Error> {
         let unreachable = |error: ureq::Error| Error::Unreachable {
             server: self.name.clone(),
             request: format!("{method} {path}"),
@@ -73,7 +90,7 @@ impl Server {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
-            .header("content-type", "application/json")
+            .header("content-type", content_type)
             .header("accept", "application/json, */*;q=0.5")
             .body(body.map(Value::to_string).unwrap_or_default())
             .map_err(|error| unreachable(error.into()))?;
@@ -90,7 +107,16 @@ impl Server {
         path: &str,
         body: Option<&Value>,
     ) -> Result<String, Error> {
-        let (status, text) = self.raw(method, path, body)?;
+        self.good(method, path, self.raw(method, path, body)?)
+    }
+
+    /// The text of an answer that is a good one.
+    fn good(
+        &self,
+        method: &Method,
+        path: &str,
+        (status, text): (u16, String),
+    ) -> Result<String, Error> {
         if (200..300).contains(&status) {
             return Ok(text);
         }
@@ -110,7 +136,19 @@ impl Server {
         body: Option<&Value>,
     ) -> Result<Value, Error> {
         let text = self.text(method, path, body)?;
-        serde_json::from_str(&text).map_err(|source| Error::Unreadable {
+        self.read(method, path, &text)
+    }
+
+    /// Sends a JSON merge patch (RFC 7396) to `path` and returns the JSON of a good answer.
+    pub(crate) fn merge(&self, path: &str, changes: &Value) -> Result<Value, Error> {
+        let method = &Method::PATCH;
+        let answer = self.send(method, path, "application/merge-patch+json", Some(changes))?;
+        let text = self.good(method, path, answer)?;
+        self.read(method, path, &text)
+    }
+
+    fn read(&self, method: &Method, path: &str, text: &str) -> Result<Value, Error> {
+        serde_json::from_str(text).map_err(|source| Error::Unreadable {
             server: self.name.clone(),
             request: format!("{method} {path}"),
             source,

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::time::Duration;
 
 use caravan_cluster::Error;
-use caravan_cluster::etcd::Member;
+use caravan_cluster::etcd::{KnownMember, Member};
 use caravan_cluster::kube::Api;
 use serde_json::json;
 
@@ -177,6 +177,7 @@ fn etcd_is_read_as_a_real_member_tells_it() {
     assert_eq!(status.member_id, 7_260_773_961_207_640_775);
     assert_eq!(status.leader, 5_555_633_427_600_757_671);
     assert_eq!((status.revision, status.db_size), (1221, 1_728_512));
+    assert_eq!(status.term, 2);
     assert_eq!(status.version, "3.6.14");
     assert!(!status.learner && status.errors.is_empty());
     let shown = serde_json::to_value(&status).expect("JSON");
@@ -184,7 +185,13 @@ fn etcd_is_read_as_a_real_member_tells_it() {
     let members = member.known_members().expect("members");
     assert_eq!(
         members[2],
-        ("etcdthree".to_owned(), 16_404_297_974_825_097_283)
+        KnownMember {
+            name: "etcdthree".to_owned(),
+            id: 16_404_297_974_825_097_283,
+            addresses: vec![Ipv4Addr::new(192, 168, 29, 63)],
+            learner: false,
+            started: true,
+        }
     );
     assert_eq!(member.hash(1221).expect("a hash").hash, 3_083_705_897);
     member.put("foo", "bar").expect("written");

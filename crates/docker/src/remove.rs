@@ -39,6 +39,50 @@ impl DockerCli {
         Ok(())
     }
 
+    /// Kills containers, all at once, and leaves them there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Down`] and [`Error::Process`].
+    pub fn kill<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        self.each("kill", ids)
+    }
+
+    /// Has the processes of containers stand still, all at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`DockerCli::kill`].
+    pub fn pause<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        self.each("pause", ids)
+    }
+
+    /// Has the processes of containers go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`DockerCli::kill`].
+    pub fn unpause<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        self.each("unpause", ids)
+    }
+
+    /// Starts containers that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`DockerCli::kill`].
+    pub fn start<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        self.each("start", ids)
+    }
+
+    fn each<'a>(&self, verb: &str, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        let ids: Vec<&str> = ids.into_iter().collect();
+        if !ids.is_empty() {
+            self.call([verb]).args(ids).timeout(REMOVAL).run()?;
+        }
+        Ok(())
+    }
+
     /// Kills and removes containers, all at once, with their anonymous volumes. One that is gone already is removed.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 /// What was given to the machines that exist.
 pub const DEPLOYED: &str = "deployed";
+/// What drills have seen.
+pub const DRILLS: &str = "drills";
 /// The operator's kubeconfig.
 pub const KUBECONFIG: &str = "kubeconfig";
 /// Who runs a verb on the lab now.
@@ -16,4 +18,4 @@ pub const SSH: &str = "ssh";
 pub const TIMELINE: &str = "timeline";
 
 /// All names that a server could have as well; one with a dot is no server's.
-pub const NAMES: [&str; 7] = [DEPLOYED, KUBECONFIG, LOCK, LOGS, PKI, SSH, TIMELINE];
+pub const NAMES: [&str; 8] = [DEPLOYED, DRILLS, KUBECONFIG, LOCK, LOGS, PKI, SSH, TIMELINE];

@@ -2,18 +2,22 @@
 
 mod hint;
 mod stuck;
+mod text;
 
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use caravan_lab::{Faults, Ipv4Net, LabChange, Provider};
+use caravan_lab::{Faults, Ipv4Net, LabChange, Provider, Role};
 use caravan_vagrant::engine::Conflict;
 
 pub use self::hint::{hint_of_file, nearest};
 pub use self::stuck::StuckMachine;
-use crate::SilentComputer;
+pub use self::text::listed;
+use self::text::{
+    by, cluster_lost, image_of_which, indented, irreplaceable, lines, of_verb, silent, which_lab,
+};
 use crate::lock::LockHolder;
+use crate::{OperationRecord, SilentComputer};
 
 /// Why something was not done to a lab, or not found out about it.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +78,18 @@ pub enum Error {
         machine: String,
         /// Its state.
         state: String,
+    },
+    /// The lab cannot do without a machine.
+    #[error("{}", irreplaceable(machine, *role, faults))]
+    Irreplaceable {
+        /// The lab.
+        lab: String,
+        /// The machine.
+        machine: String,
+        /// What it does.
+        role: Role,
+        /// What is wrong with the others that do the same, by name; nothing where there are none.
+        faults: Vec<(String, String)>,
     },
     /// The lab file was changed while machines of it are there.
     #[error(
@@ -157,6 +173,31 @@ pub enum Error {
         /// The lab's subnet.
         subnet: Ipv4Net,
     },
+    /// A new etcd member has no vote yet.
+    #[error(
+        "etcd member `{machine}` has no vote yet: it has not caught up with the others, which have a majority without it"
+    )]
+    NotJoined {
+        /// The lab.
+        lab: String,
+        /// The machine.
+        machine: String,
+    },
+    /// An operation is under way that this would work against.
+    #[error(
+        "{} of `{machine}` has been under way in lab `{lab}` since {since}",
+        of_verb(verb)
+    )]
+    OperationOpen {
+        /// The lab.
+        lab: String,
+        /// The verb that began it.
+        verb: String,
+        /// The machine that it is done to.
+        machine: String,
+        /// Since when, RFC 3339.
+        since: String,
+    },
     /// The lab has no keys, because it was never brought up.
     #[error("lab `{lab}` was never brought up from this workspace")]
     NotMade {
@@ -192,6 +233,16 @@ pub enum Error {
         name: String,
         /// The machines.
         machines: Vec<String>,
+    },
+    /// A drill has nothing to break.
+    #[error("drill `{drill}` breaks {what}, and lab `{lab}` has none now")]
+    NoTarget {
+        /// The lab.
+        lab: String,
+        /// The drill.
+        drill: String,
+        /// What it breaks.
+        what: &'static str,
     },
     /// No machine that is meant is known to be on the server.
     #[error("no such machine of lab `{lab}` is known to be on server `{server}`")]
@@ -363,6 +414,16 @@ impl Error {
         )
     }
 
+    /// The error for what would work against an operation that is under way.
+    pub fn open(lab: &str, operation: &OperationRecord) -> Self {
+        Self::OperationOpen {
+            lab: lab.to_owned(),
+            verb: operation.verb.clone(),
+            machine: operation.machine.clone(),
+            since: operation.since.clone(),
+        }
+    }
+
     /// Whether the lab file itself is wrong, and not what it says of.
     pub fn is_of_lab_file(&self) -> bool {
         matches!(
@@ -384,88 +445,4 @@ impl Error {
                 ))
         )
     }
-}
-
-fn cluster_lost(
-    lab: &str,
-    seen: &str,
-    gone: &[String],
-    kept: &[String],
-    machines: usize,
-) -> String {
-    let copy = match kept {
-        [] => String::new(),
-        kept => format!(
-            "; {} still has a copy, which is no majority of {}",
-            listed(kept),
-            kept.len() + gone.len()
-        ),
-    };
-    let left = match machines {
-        0 => "no machine of the lab is left".to_owned(),
-        1 => "1 machine of the lab is left, and is of no use without it".to_owned(),
-        count => format!("{count} machines of the lab are left, and are of no use without it"),
-    };
-    let (are, them) = match gone {
-        [_] => ("is", "it"),
-        _ => ("are", "them"),
-    };
-    format!(
-        "the cluster of lab `{lab}`, first seen ready at {seen}, is lost: {} {are} gone, and etcd's data with {them}{copy}. \
-         All that was stored in the cluster goes with it; {left}",
-        listed(gone)
-    )
-}
-
-fn by(holder: Option<&LockHolder>) -> String {
-    match holder {
-        Some(holder) => format!(
-            ": `{}`, process {}, since {}",
-            holder.verb, holder.pid, holder.since
-        ),
-        None => String::new(),
-    }
-}
-
-fn indented<T: fmt::Display>(lines: &[T]) -> String {
-    lines.iter().map(|line| format!("\n    {line}")).collect()
-}
-
-fn lines<T: fmt::Display>(things: impl Iterator<Item = T>) -> String {
-    let all: Vec<String> = things.map(|thing| thing.to_string()).collect();
-    all.join("\n")
-}
-
-fn image_of_which(lab: &str, image: &str, providers: &[Provider]) -> String {
-    let words: Vec<&str> = providers.iter().map(|it| it.word()).collect();
-    let is = match providers {
-        [_] => "an image for others",
-        _ => "one image",
-    };
-    let of = words.join(" and ");
-    format!("the machines of lab `{lab}` are of {of}, and `{image}` is {is}")
-}
-
-fn silent(silent: &SilentComputer) -> String {
-    let servers = match &silent.servers[..] {
-        [one] => format!("server `{one}`"),
-        several => format!("servers {}", listed(several)),
-    };
-    format!("{servers} on `{}`: {}", silent.host, silent.error)
-}
-
-fn which_lab(running: &[String]) -> String {
-    match running {
-        [] => "no lab has machines".to_owned(),
-        labs => format!("several labs have machines: {}", listed(labs)),
-    }
-}
-
-/// `names` in backticks, with commas.
-pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    let quoted: Vec<String> = names
-        .iter()
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
-    quoted.join(", ")
 }

@@ -30,6 +30,8 @@ pub enum LifecycleEvent<'a> {
         /// What was done.
         text: &'a str,
     },
+    /// A step of an operation is done: its word, such as `removed`.
+    Reached(&'a str),
     /// Something worth to be read later, too.
     Noted(&'a str),
     /// Something that the user should do something about, or know.

@@ -69,6 +69,11 @@ impl LabDir {
         self.root.join("cluster.toml")
     }
 
+    /// Which operation of several steps is under way.
+    pub fn operation(&self) -> PathBuf {
+        self.root.join("operation.json")
+    }
+
     /// The store of keys and certificates.
     pub fn pki(&self) -> PathBuf {
         self.root.join(state::PKI)
@@ -159,6 +164,16 @@ impl LabDir {
         self.root.join("verify.json")
     }
 
+    /// The folder of what drills have seen.
+    pub fn drills(&self) -> PathBuf {
+        self.root.join(state::DRILLS)
+    }
+
+    /// The records of the drill called `name`, such as `20261129T120000Z-etcd-leader-crash`.
+    pub fn drill(&self, name: &str) -> PathBuf {
+        self.drills().join(format!("{name}.jsonl"))
+    }
+
     /// The folder of timelines.
     pub fn timelines(&self) -> PathBuf {
         self.root.join(state::TIMELINE)
@@ -244,6 +259,7 @@ mod tests {
             dir.lock(),
             dir.choices(),
             dir.cluster(),
+            dir.operation(),
             dir.pki(),
             dir.ssh(),
             dir.vagrant_home(),
@@ -252,6 +268,7 @@ mod tests {
             dir.merged(),
             dir.verify_report(),
             dir.timelines(),
+            dir.drills(),
             dir.logs(),
         ];
         for part in parts {

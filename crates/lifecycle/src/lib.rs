@@ -10,6 +10,8 @@
 //! | [`machines`], [`data`] | which machines are there, whose are they, and where is their data? |
 //! | [`plan`] | what would it be made from? |
 //! | [`up`], [`halt`], [`destroy`] | how does a lab come, stop and go? |
+//! | [`drill`] | what do users see while something of it is broken? |
+//! | [`replace`], [`OperationRecord`] | how does one machine go, and another take its place; what is under way? |
 //! | [`events`], [`LabRun`] | who is told meanwhile, and what is kept of it? |
 //!
 //! Nothing here prints, asks or reads the environment: whoever calls hands in what was asked for, and is told what happens by
@@ -26,6 +28,7 @@ mod levels;
 mod lock;
 mod machine_record;
 mod merges;
+mod operation;
 mod providers;
 mod run;
 mod state_file;
@@ -35,6 +38,7 @@ mod workspace;
 pub mod data;
 pub mod deliver;
 pub mod destroy;
+pub mod drill;
 pub mod events;
 pub mod export;
 pub mod files;
@@ -42,6 +46,7 @@ pub mod halt;
 pub mod machines;
 pub mod plan;
 pub mod reach;
+pub mod replace;
 pub mod software;
 pub mod up;
 pub mod vagrant_at_work;
@@ -55,6 +60,7 @@ pub use lab_dir::{LabDir, names as labs_with_state};
 pub use lock::{LabLock, LockHolder};
 pub use machine_record::MachineRecord;
 pub use merges::MergeRecord;
+pub use operation::{MachineStanding, OperationRecord};
 pub use providers::{LabProviders, SilentComputer};
 pub use run::{Interruptible, LabRun, outcome_of};
 pub use target::{LabTarget, machine, no_such_machine, remote, ssh};

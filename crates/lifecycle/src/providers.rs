@@ -1,5 +1,7 @@
 //! What runs the machines of one lab: each server's group has its own provider, and a lab may have several.
 
+mod harm;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::thread;

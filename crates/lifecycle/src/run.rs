@@ -135,6 +135,11 @@ impl<'a> LabRun<'a> {
             .event(&LifecycleEvent::Ended { subject, text });
     }
 
+    /// Tells that the step called `word` is done, and what it did is kept by those that it was done to.
+    pub fn reached(&self, word: &str) {
+        self.observer.event(&LifecycleEvent::Reached(word));
+    }
+
     /// Tells something that stays worth reading.
     pub fn note(&self, text: &str) {
         self.observer.event(&LifecycleEvent::Noted(text));

@@ -1,7 +1,7 @@
 //! Which lab a verb is about, and how its machines are reached.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use caravan_lab::{Lab, Machine, Provider};
 use caravan_process::{Pace, SshComputer};
@@ -26,7 +26,7 @@ pub struct LabTarget {
     /// The lab as its machines were made from it, else as its file says now.
     lab: Option<Lab>,
     /// What has something that carries the lab's label, asked once and only where nothing was chosen.
-    labelled: OnceCell<BTreeSet<Provider>>,
+    labelled: OnceLock<BTreeSet<Provider>>,
 }
 
 impl LabTarget {
@@ -54,7 +54,7 @@ impl LabTarget {
             name,
             dir,
             lab,
-            labelled: OnceCell::new(),
+            labelled: OnceLock::new(),
         })
     }
 
@@ -73,7 +73,7 @@ impl LabTarget {
             name: name.to_owned(),
             dir,
             lab: None,
-            labelled: OnceCell::new(),
+            labelled: OnceLock::new(),
         })
     }
 

@@ -32,8 +32,8 @@ use crate::deliver::{self, Parcel};
 use crate::files::{self, RenderSources};
 use crate::target::{no_such_machine, no_such_server};
 use crate::{
-    ChoiceRequest, ClusterRecord, Error, Keys, LabChoices, LabComputers, LabDir, LabRun, LabTarget,
-    SilentComputer, Workspace, destroy, reach,
+    ChoiceRequest, ClusterRecord, Error, Keys, LabChoices, LabComputers, LabDir, LabProviders,
+    LabRun, LabTarget, MachineStanding, OperationRecord, SilentComputer, Workspace, destroy, reach,
 };
 
 /// What is to be brought up.
@@ -337,6 +337,31 @@ pub fn hold_drivable(lab: &Lab, choices: &LabChoices, wanted: &[&Machine]) -> Re
             server: server.name.clone(),
             host: server.host.clone().unwrap_or_default(),
         }),
+    }
+}
+
+/// Refuses to start a machine that an operation under way is about to remove. Others may be started: the operation may need
+/// them.
+///
+/// # Errors
+///
+/// [`Error::OperationOpen`], [`Error::Vagrant`].
+pub fn hold_no_operation(lab: &Lab, dir: &LabDir, wanted: &[&Machine]) -> Result<(), Error> {
+    let Some(open) = OperationRecord::read(dir)? else {
+        return Ok(());
+    };
+    let Some(machine) = wanted.iter().find(|it| it.name == open.machine) else {
+        return Ok(());
+    };
+    let choices = LabChoices::read(dir)?;
+    let providers = match &choices {
+        Some(choices) => LabProviders::of(lab, choices, dir),
+        None => LabProviders::of_file(lab, dir),
+    };
+    let (found, _) = providers.machines_reached(lab.name(), &dir.projects())?;
+    match open.standing(machine, &found, dir)? {
+        MachineStanding::Old { .. } => Err(Error::open(lab.name(), &open)),
+        MachineStanding::Gone | MachineStanding::New => Ok(()),
     }
 }
 

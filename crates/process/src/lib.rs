@@ -43,5 +43,7 @@ pub use error::{Error, Failure};
 pub use follow::Following;
 pub use pace::Pace;
 pub use program::Program;
-pub use ssh::{CONNECT_SECONDS, SshAccess, SshComputer, SshForward, UnknownHost, forget_host_key};
+pub use ssh::{
+    CONNECT_SECONDS, SshAccess, SshComputer, SshForward, UnknownHost, forget_host_key, host_keys,
+};
 pub use transfer::{FileToSend, SentFile};

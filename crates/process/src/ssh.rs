@@ -8,8 +8,8 @@ mod forward;
 mod known_hosts;
 
 pub use forward::SshForward;
-pub use known_hosts::forget_host_key;
 pub(crate) use known_hosts::listed_host;
+pub use known_hosts::{forget_host_key, host_keys};
 
 /// How long a connection and its key exchange may take, in seconds, where whoever asks wants to know soon whether anybody is
 /// there.

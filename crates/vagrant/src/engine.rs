@@ -13,6 +13,7 @@ use caravan_process::{Computer, Program};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
+use crate::provider::MachineHarm;
 use crate::{Error, MachineState};
 
 mod conflict;
@@ -215,6 +216,36 @@ impl DockerMachines {
         grace: Duration,
     ) -> Result<(), Error> {
         Ok(self.docker.stop(ids, grace)?)
+    }
+
+    /// Does harm to containers, all at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Docker`] and [`Error::Process`].
+    pub fn harm<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a str>,
+        harm: MachineHarm,
+    ) -> Result<(), Error> {
+        Ok(match harm {
+            MachineHarm::Crash => self.docker.kill(ids),
+            MachineHarm::Freeze => self.docker.pause(ids),
+        }?)
+    }
+
+    /// Has containers run that stand still (`frozen`), or have ended (`off`).
+    ///
+    /// # Errors
+    ///
+    /// As [`DockerMachines::harm`].
+    pub fn revive<'a>(
+        &self,
+        frozen: impl IntoIterator<Item = &'a str>,
+        off: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        self.docker.unpause(frozen)?;
+        Ok(self.docker.start(off)?)
     }
 
     /// Who stands in the way of `lab` taking `subnet`, and of its machines taking `addresses` in it.

@@ -108,6 +108,16 @@ impl LabProjects {
     }
 }
 
+/// What is done to a machine as a whole, on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MachineHarm {
+    /// Its power is cut: nothing in it ends in peace.
+    Crash,
+    /// It stands still: what is in it neither runs nor ends.
+    Freeze,
+}
+
 /// Hears each line that Vagrant says while it works; several projects may be worked on at the same time.
 pub type LineListener<'a> = dyn Fn(&VagrantOutputLine) + Sync + 'a;
 
@@ -196,6 +206,21 @@ pub trait MachineProvider: Send + Sync {
         grace: Duration,
         heard: &LineListener<'_>,
     ) -> Result<(), Error>;
+
+    /// Does harm to machines that run, all at once; returns when it is done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Docker`], [`Error::Libvirt`], [`Error::Process`].
+    fn harm(&self, machines: &[&FoundMachine], harm: MachineHarm) -> Result<(), Error>;
+
+    /// Has machines run that [`MachineProvider::harm`] was done to, as they are, all at once: those that stand still go on,
+    /// and those that are off start. Vagrant and its provisioners take no part. A machine that runs is left alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`MachineProvider::harm`].
+    fn revive(&self, machines: &[&FoundMachine]) -> Result<(), Error>;
 
     /// Removes machines, all at once. With `goodbye` they are told to stop first and have that long for it, so that those
     /// that stay hear of it; without, they are killed.
@@ -298,6 +323,20 @@ fn if_installed<C, T>(
         )) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// Machines that stand still, and those that are off.
+fn frozen_and_off<'a>(
+    machines: &[&'a FoundMachine],
+) -> (Vec<&'a FoundMachine>, Vec<&'a FoundMachine>) {
+    let of = |is: fn(&MachineState) -> bool| {
+        let found = machines.iter().copied();
+        found.filter(|machine| is(&machine.state)).collect()
+    };
+    (
+        of(MachineState::is_frozen),
+        of(|state| *state == MachineState::Stopped),
+    )
 }
 
 /// The names of labs, each once, sorted.

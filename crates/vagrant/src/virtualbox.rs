@@ -243,6 +243,36 @@ impl VirtualBox {
         self.switch_off(&left)
     }
 
+    /// Cuts the power of machines, all at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`].
+    pub fn crash(&self, uuids: &[&str]) -> Result<(), Error> {
+        self.switch_off(uuids)
+    }
+
+    /// Has machines stand still, or go on: `pause`, `resume`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`].
+    pub fn control(&self, uuids: &[&str], verb: &str) -> Result<(), Error> {
+        side_by_side(uuids, |uuid| self.once_unlocked(&["controlvm", uuid, verb])).map(drop)
+    }
+
+    /// Starts machines that are off, without a window.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Process`].
+    pub fn start(&self, uuids: &[&str]) -> Result<(), Error> {
+        side_by_side(uuids, |uuid| {
+            self.once_unlocked(&["startvm", uuid, "--type", "headless"])
+        })
+        .map(drop)
+    }
+
     /// Removes machines with their disks. One that runs is switched off; one that is gone already is removed.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod computers;
+mod drill;
 mod explain;
 mod interrupts;
 mod kubeconfig;
@@ -14,6 +15,7 @@ mod mixed;
 mod others;
 mod pod_networks;
 mod reading;
+mod replace;
 mod setup;
 mod virtualbox;
 mod world;

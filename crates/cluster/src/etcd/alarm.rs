@@ -97,6 +97,7 @@ mod tests {
             leader: 7,
             revision: 40,
             version: "3.6.14".to_owned(),
+            term: 2,
             db_size: 1,
             learner: false,
             errors: errors.iter().map(|error| (*error).to_owned()).collect(),

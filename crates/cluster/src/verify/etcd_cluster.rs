@@ -117,7 +117,7 @@ pub(super) fn members(context: &Context) -> Result<Findings, String> {
         let known = member.known_members().map_err(told);
         (
             member.name.clone(),
-            known.map(|known| known.into_iter().map(|(name, _)| name).collect()),
+            known.map(|known| known.into_iter().map(|it| it.name).collect()),
         )
     });
     let mut findings = judge_members(&wanted, &known);
@@ -206,6 +206,7 @@ mod tests {
             leader,
             revision: 7,
             version: "3.6.14".to_owned(),
+            term: 2,
             db_size: 1,
             learner: false,
             errors: Vec::new(),

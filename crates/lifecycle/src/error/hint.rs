@@ -36,6 +36,21 @@ impl Error {
                 "`{tool} destroy {lab}`, then `up` again; `{tool} plan {lab}` shows what would change; or undo \
                  the edit"
             )),
+            Self::Irreplaceable { lab, machine, faults, .. } => Some(match faults.first() {
+                Some((other, _)) => format!(
+                    "`{tool} up {lab} {other}` starts it again; `{tool} status {lab}` shows more"
+                ),
+                None => format!(
+                    "`{tool} destroy {lab} {machine}`, then `{tool} up {lab}`: it is made anew, and what it does is away meanwhile"
+                ),
+            }),
+            Self::NoTarget { lab, .. } => Some(format!("`{tool} status {lab}` shows who does what; `{tool} plan {lab}` what it can be without")),
+            Self::NotJoined { lab, machine } => Some(format!(
+                "`{tool} logs {lab} {machine}` shows what it waits for; `{tool} replace {lab} {machine}` goes on"
+            )),
+            Self::OperationOpen { lab, verb, machine, .. } => Some(format!(
+                "`{tool} {verb} {lab} {machine}` goes on with it; `{tool} up {lab} MACHINE...` starts others that are halted"
+            )),
             Self::EditedUnasked { source, .. } => source.hint(tool),
             Self::Elsewhere { lab, server, host } => Some(format!(
                 "`{tool} export {lab} --server {server} {lab}-{server}.tar` makes one archive: carry it to `{host}`, and run \

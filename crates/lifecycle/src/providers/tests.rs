@@ -6,6 +6,8 @@ use std::thread::ThreadId;
 
 use caravan_vagrant::{Error as VagrantError, MachineState, Vagrant};
 
+use caravan_vagrant::provider::MachineHarm;
+
 use super::*;
 
 /// What was asked of whom, in which thread.
@@ -104,6 +106,14 @@ impl MachineProvider for Noting {
         _: &LineListener<'_>,
     ) -> Result<(), VagrantError> {
         self.note("remove", machines)
+    }
+
+    fn harm(&self, machines: &[&FoundMachine], harm: MachineHarm) -> Result<(), VagrantError> {
+        self.note(&format!("{harm:?}"), machines)
+    }
+
+    fn revive(&self, machines: &[&FoundMachine]) -> Result<(), VagrantError> {
+        self.note("revive", machines)
     }
 
     fn note_stopped(&self, _: &LabProjects, all: &[&FoundMachine]) -> Result<(), VagrantError> {

@@ -3,6 +3,23 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
+/// The keys of `host` in the list at `known_hosts`, as its lines, sorted; none where either is not there.
+///
+/// # Errors
+///
+/// When the list cannot be read.
+pub fn host_keys(known_hosts: &Path, host: &str) -> io::Result<Vec<String>> {
+    let text = match std::fs::read_to_string(known_hosts) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let is_its = |line: &&str| line.split_ascii_whitespace().next() == Some(host);
+    let mut keys: Vec<String> = text.lines().filter(is_its).map(str::to_owned).collect();
+    keys.sort_unstable();
+    Ok(keys)
+}
+
 /// Takes the keys of `host` out of the list at `known_hosts`, as after it was made anew. Neither need be there.
 ///
 /// # Errors

@@ -42,6 +42,11 @@ impl MachineState {
         }
     }
 
+    /// Whether it stands still: docker's, libvirt's and VirtualBox's word for it is the same.
+    pub fn is_frozen(&self) -> bool {
+        matches!(self, Self::Other(word) if word == "paused")
+    }
+
     /// Returns the word shown to people.
     pub fn word(&self) -> &str {
         match self {

@@ -83,6 +83,40 @@ impl LibvirtMachines {
         })
     }
 
+    /// Has domains stand still.
+    ///
+    /// # Errors
+    ///
+    /// As [`LibvirtMachines::stop`].
+    pub fn suspend(&self, domains: &[&Domain]) -> Result<(), Error> {
+        self.each("suspend", domains)
+    }
+
+    /// Has domains go on that stand still.
+    ///
+    /// # Errors
+    ///
+    /// As [`LibvirtMachines::stop`].
+    pub fn resume(&self, domains: &[&Domain]) -> Result<(), Error> {
+        self.each("resume", domains)
+    }
+
+    /// Starts domains that are off.
+    ///
+    /// # Errors
+    ///
+    /// As [`LibvirtMachines::stop`].
+    pub fn start(&self, domains: &[&Domain]) -> Result<(), Error> {
+        self.each("start", domains)
+    }
+
+    fn each(&self, verb: &str, domains: &[&Domain]) -> Result<(), Error> {
+        let told = domains.iter().map(|domain| self.ask([verb, &domain.name]));
+        // All of them are told, and then the first failure.
+        let told: Vec<Result<String, Error>> = told.collect();
+        told.into_iter().try_for_each(|answer| answer.map(drop))
+    }
+
     /// Does what `words` say to something, which may have gone meanwhile.
     pub(super) fn unless_gone(&self, words: &[&str]) -> Result<(), Error> {
         match self.ask(words) {

@@ -10,7 +10,8 @@ use caravan_process::Computer;
 use ipnet::Ipv4Net;
 
 use super::{
-    FoundMachine, LabProjects, LineListener, MachineProvider, if_installed, in_projects, sorted,
+    FoundMachine, LabProjects, LineListener, MachineHarm, MachineProvider, frozen_and_off,
+    if_installed, in_projects, sorted,
 };
 use crate::engine::{Conflict, Container, DockerMachines, Removed, Volume};
 use crate::{Error, MachineState, Vagrant, notes};
@@ -89,6 +90,15 @@ impl MachineProvider for Containers {
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
         self.engine()?.stop(ids(machines), grace)
+    }
+
+    fn harm(&self, machines: &[&FoundMachine], harm: MachineHarm) -> Result<(), Error> {
+        self.engine()?.harm(ids(machines), harm)
+    }
+
+    fn revive(&self, machines: &[&FoundMachine]) -> Result<(), Error> {
+        let (frozen, off) = frozen_and_off(machines);
+        self.engine()?.revive(ids(&frozen), ids(&off))
     }
 
     fn remove(

@@ -9,7 +9,8 @@ use caravan_process::Computer;
 use ipnet::Ipv4Net;
 
 use super::{
-    FoundMachine, LabProjects, LineListener, MachineProvider, if_installed, in_projects, sorted,
+    FoundMachine, LabProjects, LineListener, MachineHarm, MachineProvider, frozen_and_off,
+    if_installed, in_projects, sorted,
 };
 use crate::engine::{Conflict, Removed, Volume};
 use crate::libvirt::{Domain, LibvirtMachines};
@@ -91,6 +92,24 @@ impl MachineProvider for Libvirt {
         let libvirt = self.libvirt()?;
         let domains = libvirt.machines(None)?;
         libvirt.stop(&of(&domains, machines), grace)
+    }
+
+    fn harm(&self, machines: &[&FoundMachine], harm: MachineHarm) -> Result<(), Error> {
+        let libvirt = self.libvirt()?;
+        let domains = libvirt.machines(None)?;
+        let domains = of(&domains, machines);
+        match harm {
+            MachineHarm::Crash => libvirt.stop_hard(&domains),
+            MachineHarm::Freeze => libvirt.suspend(&domains),
+        }
+    }
+
+    fn revive(&self, machines: &[&FoundMachine]) -> Result<(), Error> {
+        let libvirt = self.libvirt()?;
+        let domains = libvirt.machines(None)?;
+        let (frozen, off) = frozen_and_off(machines);
+        libvirt.resume(&of(&domains, &frozen))?;
+        libvirt.start(&of(&domains, &off))
     }
 
     fn remove(

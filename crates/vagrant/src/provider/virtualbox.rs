@@ -10,8 +10,8 @@ use caravan_process::Computer;
 use ipnet::Ipv4Net;
 
 use super::{
-    FoundMachine, LabProjects, LineListener, MachineProvider, if_installed, in_projects, sorted,
-    start_by_vagrant,
+    FoundMachine, LabProjects, LineListener, MachineHarm, MachineProvider, frozen_and_off,
+    if_installed, in_projects, sorted, start_by_vagrant,
 };
 use crate::engine::{Conflict, NetworkOwner, Removed, Volume, route_conflicts};
 use crate::routes::{self, Route, overlap};
@@ -145,6 +145,21 @@ impl MachineProvider for VirtualBoxMachines {
         _heard: &LineListener<'_>,
     ) -> Result<(), Error> {
         self.virtualbox()?.stop(&uuids(machines), grace)
+    }
+
+    fn harm(&self, machines: &[&FoundMachine], harm: MachineHarm) -> Result<(), Error> {
+        let virtualbox = self.virtualbox()?;
+        match harm {
+            MachineHarm::Crash => virtualbox.crash(&uuids(machines)),
+            MachineHarm::Freeze => virtualbox.control(&uuids(machines), "pause"),
+        }
+    }
+
+    fn revive(&self, machines: &[&FoundMachine]) -> Result<(), Error> {
+        let virtualbox = self.virtualbox()?;
+        let (frozen, off) = frozen_and_off(machines);
+        virtualbox.control(&uuids(&frozen), "resume")?;
+        virtualbox.start(&uuids(&off))
     }
 
     fn remove(

@@ -45,6 +45,7 @@ fn member_status(member_id: u64) -> Status {
         leader: 1,
         revision: 10,
         version: "3.6.14".to_owned(),
+        term: 2,
         db_size: 1024,
         learner: false,
         errors: Vec::new(),

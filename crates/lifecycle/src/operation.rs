@@ -1,0 +1,214 @@
+//! An operation of several steps that is under way on a lab: what was meant. How far it has come is asked of machines.
+
+use std::io::{self, ErrorKind};
+
+use caravan_lab::Machine;
+use caravan_process::host_keys;
+use caravan_vagrant::provider::FoundMachine;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, LabDir};
+
+/// What is meant to be done, kept until it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationRecord {
+    /// The verb, such as `replace`.
+    pub verb: String,
+    /// The machine that it is done to.
+    pub machine: String,
+    /// What tells the machine that is to go from the one that takes its place: its ssh host keys, as lines of a list of host
+    /// keys; none where it was never entered.
+    pub host_keys: Vec<String>,
+    /// Since when, RFC 3339, UTC.
+    pub since: String,
+}
+
+/// Which machine of the name there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MachineStanding {
+    /// The one that is to go; it may be halted.
+    Old {
+        /// Whether it runs.
+        runs: bool,
+    },
+    /// None.
+    Gone,
+    /// The one that takes its place.
+    New,
+}
+
+impl OperationRecord {
+    /// `verb` is to be done to `machine`, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    pub fn begin(verb: &str, machine: &Machine, dir: &LabDir) -> Result<Self, Error> {
+        Ok(Self {
+            verb: verb.to_owned(),
+            machine: machine.name.clone(),
+            host_keys: keys_of(machine, dir)?,
+            since: jiff::Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string(),
+        })
+    }
+
+    /// Reads what is under way, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], also where the file makes no sense.
+    pub fn read(dir: &LabDir) -> Result<Option<Self>, Error> {
+        let path = dir.operation();
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Read { path, source }),
+        };
+        serde_json::from_slice(&text)
+            .map(Some)
+            .map_err(|error| Error::Read {
+                path,
+                source: io::Error::new(ErrorKind::InvalidData, error),
+            })
+    }
+
+    /// Keeps it; the lab's folder must exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn write(&self, dir: &LabDir) -> Result<(), Error> {
+        let text = serde_json::to_vec_pretty(self).expect("plain fields are JSON");
+        caravan_files::write_if_changed(&dir.operation(), 0o600, &text)?;
+        Ok(())
+    }
+
+    /// Forgets it: it is done. It need not be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`].
+    pub fn forget(dir: &LabDir) -> Result<(), Error> {
+        Ok(caravan_files::remove_file(&dir.operation())?)
+    }
+
+    /// Forgets what is under way, as it is done, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::Write`].
+    pub fn end(dir: &LabDir) -> Result<Option<Self>, Error> {
+        let open = Self::read(dir)?;
+        if open.is_some() {
+            Self::forget(dir)?;
+        }
+        Ok(open)
+    }
+
+    /// Which machine there is of the name, where `found` are all of the lab.
+    ///
+    /// A machine that is made anew has host keys of its own, and those of the one before are forgotten when that is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    pub fn standing(
+        &self,
+        machine: &Machine,
+        found: &[FoundMachine],
+        dir: &LabDir,
+    ) -> Result<MachineStanding, Error> {
+        let Some(there) = found.iter().find(|it| it.name == machine.name) else {
+            return Ok(MachineStanding::Gone);
+        };
+        Ok(match keys_of(machine, dir)? == self.host_keys {
+            true => MachineStanding::Old { runs: there.runs() },
+            false => MachineStanding::New,
+        })
+    }
+
+    /// The command that goes on with it; `tool` is how the program that calls this is started.
+    pub fn command(&self, tool: &str, lab: &str) -> String {
+        format!("{tool} {} {lab} {}", self.verb, self.machine)
+    }
+}
+
+fn keys_of(machine: &Machine, dir: &LabDir) -> Result<Vec<String>, Error> {
+    let path = dir.known_hosts();
+    host_keys(&path, &machine.ip.to_string()).map_err(|source| Error::Read { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use caravan_lab::Lab;
+    use caravan_vagrant::MachineState;
+
+    use super::*;
+
+    fn world() -> (tempfile::TempDir, LabDir, Lab) {
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        dir.make().expect("made");
+        std::fs::create_dir(dir.ssh()).expect("made");
+        let lab = Lab::parse("ha", include_str!("../../../labs/ha.toml")).expect("valid");
+        (workspace, dir, lab)
+    }
+
+    fn found(name: &str, state: MachineState) -> FoundMachine {
+        FoundMachine {
+            name: name.to_owned(),
+            server: "server2".to_owned(),
+            host: None,
+            provider: "docker",
+            state,
+            id: None,
+            image: None,
+            folder: None,
+        }
+    }
+
+    #[test]
+    fn it_is_kept_and_forgotten() {
+        let (_workspace, dir, lab) = world();
+        let machine = lab.machine("etcdtwo").expect("there");
+        assert_eq!(OperationRecord::read(&dir).expect("absent"), None);
+        let meant = OperationRecord::begin("replace", machine, &dir).expect("begun");
+        meant.write(&dir).expect("written");
+        assert_eq!(
+            meant.command("cargo xtask", "ha"),
+            "cargo xtask replace ha etcdtwo"
+        );
+        assert_eq!(OperationRecord::read(&dir).expect("read"), Some(meant));
+        OperationRecord::forget(&dir).expect("forgotten");
+        OperationRecord::forget(&dir).expect("forgotten already");
+        std::fs::write(dir.operation(), "{\"verb\":").expect("written");
+        assert!(OperationRecord::read(&dir).is_err());
+    }
+
+    #[test]
+    fn a_machine_made_anew_is_another_one() {
+        let (_workspace, dir, lab) = world();
+        let machine = lab.machine("etcdtwo").expect("there");
+        let knows = |text: &str| std::fs::write(dir.known_hosts(), text).expect("written");
+        knows("192.168.29.61 ecdsa one\n192.168.29.62 ecdsa two\n");
+        let meant = OperationRecord::begin("replace", machine, &dir).expect("begun");
+        assert_eq!(meant.host_keys, ["192.168.29.62 ecdsa two"]);
+        let standing = |found: &[FoundMachine]| meant.standing(machine, found, &dir).expect("told");
+        let (one, two) = (
+            found("etcdone", MachineState::Running),
+            found("etcdtwo", MachineState::Running),
+        );
+        assert_eq!(standing(std::slice::from_ref(&one)), MachineStanding::Gone);
+        let there = [one, two];
+        assert_eq!(standing(&there), MachineStanding::Old { runs: true });
+        let halted = [found("etcdtwo", MachineState::Stopped)];
+        assert_eq!(standing(&halted), MachineStanding::Old { runs: false });
+        // Forgotten with the old one; the new one was not entered yet.
+        knows("192.168.29.61 ecdsa one\n");
+        assert_eq!(standing(&there), MachineStanding::New);
+        knows("192.168.29.61 ecdsa one\n192.168.29.62 ecdsa three\n");
+        assert_eq!(standing(&there), MachineStanding::New);
+    }
+}

@@ -1,0 +1,139 @@
+//! `drill`: which there are, what is refused, and that what was left broken is mended. What they measure is run on real
+//! machines.
+
+use expect_test::expect;
+
+use crate::world::{World, shown};
+
+#[test]
+fn all_drills_are_listed() {
+    let ended = World::new().run(&["drill", "--list"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    for word in ["lb-process", "etcd-leader", "power"] {
+        assert!(ended.stdout.contains(word), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_drill_that_is_none_is_refused() {
+    let world = World::new();
+    world.is_up();
+    let ended = world.run(&["drill", "small", "etcd-leeder"]);
+    expect![[r#"
+        status 2
+        --- stderr
+        error: there is no drill `etcd-leeder`: there are lb-process, lb-keepalived, lb-machine, master, etcd-follower, etcd-leader, worker, etcd-quorum, server, power
+
+        hint: `cargo xtask drill --list` shows all drills
+    "#]]
+    .assert_eq(&shown(&ended));
+}
+
+#[test]
+fn a_dry_run_breaks_nothing() {
+    let world = World::new();
+    world.is_up();
+    world.calls();
+    let ended = world.run(&["drill", "small", "all", "--dry-run"]);
+    expect![[r#"
+        status 0
+        --- stdout
+        worker:crash: a worker is crashed, for 8 s
+        etcd-quorum:crash: so many etcd members that no majority is left is crashed, for 20 s
+        power:crash: all machines is crashed, for 5 s
+    "#]]
+    .assert_eq(&shown(&ended));
+    assert_eq!(world.calls(), "");
+}
+
+#[test]
+fn nobody_is_dialled_where_the_labs_network_is_not() {
+    let world = World::new();
+    world.is_up();
+    let ended = world.run(&["drill", "small", "worker"]);
+    assert_eq!(ended.status, Some(1));
+    assert!(
+        ended
+            .stderr
+            .contains("no network of this computer has `10.213.7.0/24`"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn what_a_killed_runner_left_broken_is_told_and_mended() {
+    let world = World::new();
+    world.is_up();
+    world.has_machine("etcdone", "server2", "paused");
+    world.has_machine("workerone", "server2", "exited");
+    world.has_machine("masterone", "server1", "exited");
+    world.write(
+        ".lab/small/operation.json",
+        r#"{"verb":"drill","machine":"etcd-quorum:freeze","host_keys":[],"since":"2026-11-21T12:00:00Z"}"#,
+    );
+    let ended = world.run(&["status", "small"]);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains(
+            "the drill of `etcd-quorum:freeze` has been under way in lab `small` since 2026-11-21T12:00:00Z: `cargo xtask drill \
+             small etcd-quorum:freeze` goes on with it"
+        ),
+        "{}",
+        ended.stdout
+    );
+    let ended = world.run(&["up", "small", "--yes"]);
+    assert!(
+        ended.stderr.contains(
+            "drill `etcd-quorum:freeze` was cut off; what it broke is mended: etcdone, masterone, workerone started again"
+        ),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(world.engine_calls("unpause"), "docker unpause id-etcdone\n");
+    assert_eq!(
+        world.engine_calls("start"),
+        "docker start id-masterone id-workerone\n"
+    );
+    assert!(!world.path(".lab/small/operation.json").exists());
+}
+
+#[test]
+fn figures_are_computed_again_from_the_records_alone() {
+    let world = World::new();
+    world.write(
+        "drill.jsonl",
+        r#"{"record":"drill","lab":"ha","drill":"worker:crash","began":"2026-11-29T12:00:00Z","versions":[],"host":"a computer","deadline":1000000,"warm":0,"periods":[20000,50000],"budgets":[["reads",200]],"failed_percent":null,"back_ms":null}
+{"record":"request","client":"reads","scheduled":0,"sent":100,"ended":3000,"outcome":"ok"}
+{"record":"request","client":"reads","scheduled":20000,"sent":20100,"ended":23000,"outcome":{"unknown":"no answer in time"}}
+{"record":"request","client":"reads","scheduled":400000,"sent":400100,"ended":403000,"outcome":"ok"}
+{"record":"fault","fault":"workerone crashed","how":"kill","sent":10000,"confirmed":15000,"repair_sent":300000,"healed":350000,"evidence":"workerone exited"}
+{"record":"final","member":"etcdone","created":[],"chain":0,"hash":[7,9]}
+{"record":"end","at":500000}
+"#,
+    );
+    let ended = world.run(&["drill", "--judge", "drill.jsonl"]);
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert!(
+        ended
+            .stdout
+            .contains("reads, new connections: away for up to 400 ms, where 200 ms are allowed"),
+        "{}",
+        ended.stdout
+    );
+    let text = world.read("drill.jsonl");
+    let cut = text
+        .trim_end()
+        .rsplit_once('\n')
+        .expect("lines")
+        .0
+        .to_owned();
+    world.write("drill.jsonl", &cut);
+    let ended = world.run(&["drill", "--judge", "drill.jsonl"]);
+    assert_eq!(ended.status, Some(1));
+    assert!(
+        ended.stderr.contains("cannot read `drill.jsonl`"),
+        "{}",
+        ended.stderr
+    );
+}
