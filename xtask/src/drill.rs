@@ -4,7 +4,6 @@ use caravan_cluster::drill::catalogue::{DrillName, ROWS};
 use caravan_cluster::drill::judge::{DrillResult, DrillVerdict};
 use caravan_cluster::timeline::{PhaseOutcome, RUN};
 use caravan_lifecycle::drill::{LabDrill, VERB, judge_again};
-use caravan_lifecycle::replace;
 use caravan_lifecycle::{
     Error as LabError, Keys, LabLock, LabRun, LabTarget, OperationRecord, Workspace, outcome_of,
     reach, vagrant_at_work,
@@ -50,7 +49,6 @@ pub(crate) fn run(flags: &Drill, workspace: &Workspace, screen: &Screen) -> Resu
     vagrant_at_work::wait(&target.name, &target.dir, &target.computers(), screen)?;
     mend(&target, screen)?;
     if let Some(open) = OperationRecord::read(&target.dir)? {
-        debug_assert_eq!(open.verb, replace::VERB);
         return Err(LabError::open(&target.name, &open).into());
     }
     let access = keys.access(lab, &target.dir, target.pace())?;

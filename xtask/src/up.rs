@@ -7,10 +7,11 @@ use caravan_cluster::timeline::PhaseOutcome;
 use caravan_cluster::verify::{Depth, Report};
 use caravan_host::computers::ComputerSurvey;
 use caravan_host::{ranges, resolvers};
+use caravan_lab::{Lab, Machine};
 use caravan_lifecycle::up::{self, Up, UpOutcome, UpRequest};
 use caravan_lifecycle::{
-    ChoiceRequest, Keys, LabComputers, LabLock, LabRun, LabTarget, OperationRecord, Workspace,
-    outcome_of, vagrant_at_work,
+    Keys, LabComputers, LabDir, LabLock, LabRun, LabTarget, OperationRecord, Workspace, outcome_of,
+    vagrant_at_work,
 };
 
 use crate::error::{Error, TOOL};
@@ -46,17 +47,13 @@ pub(crate) fn run(
     vagrant_at_work::wait(lab.name(), &dir, &computers, screen)?;
     let run = LabRun::begin("up", lab.name(), &dir, screen);
     let survey = ComputerSurvey::of(&lab, |host| computers.computer(host));
-    let request = UpRequest {
+    let place = UpPlace {
         workspace,
         lab: &lab,
         source: &source,
         dir: &dir,
-        wanted: &wanted,
-        asked: asked(flags, &survey),
-        resolvers: ranges::usable(&lab, &resolvers::nameservers()),
-        new_cluster: flags.new_cluster,
-        tool: TOOL,
     };
+    let request = place.request(flags, &wanted, &survey);
     let up = Up::new(&request, &run);
     let mut ended = bring_up(flags, &request, &survey, &up, &run, screen);
     if ended.is_ok()
@@ -89,11 +86,36 @@ pub(crate) fn run(
     ended.map(|(_, report)| report.map_or(Exit::Done, |it| verify::verdict(&it)))
 }
 
-/// What is asked of machines that are to be made.
-fn asked(flags: &flags::Up, survey: &ComputerSurvey<'_>) -> ChoiceRequest {
-    let mut asked = flags.making.request();
-    asked.hosts_without_kvm = survey.without_kvm();
-    asked
+/// A lab, and where its file and its state are.
+struct UpPlace<'a> {
+    workspace: &'a Workspace,
+    lab: &'a Lab,
+    source: &'a str,
+    dir: &'a LabDir,
+}
+
+impl<'a> UpPlace<'a> {
+    /// What is asked of `wanted` by `flags`, on computers as `survey` found them.
+    fn request(
+        &self,
+        flags: &flags::Up,
+        wanted: &'a [&'a Machine],
+        survey: &ComputerSurvey<'_>,
+    ) -> UpRequest<'a> {
+        let mut asked = flags.making.request();
+        asked.hosts_without_kvm = survey.without_kvm();
+        UpRequest {
+            workspace: self.workspace,
+            lab: self.lab,
+            source: self.source,
+            dir: self.dir,
+            wanted,
+            asked,
+            resolvers: ranges::usable(self.lab, &resolvers::nameservers()),
+            new_cluster: flags.new_cluster,
+            tool: TOOL,
+        }
+    }
 }
 
 /// Brings up the machines of `flags` in a run that has begun, for a verb that holds the lab's lock; returns what the quick
@@ -113,17 +135,13 @@ pub(crate) fn in_run(
     let dir = workspace.state(lab.name());
     let computers = LabComputers::of(&lab, &dir);
     let survey = ComputerSurvey::of(&lab, |host| computers.computer(host));
-    let request = UpRequest {
+    let place = UpPlace {
         workspace,
         lab: &lab,
         source: &source,
         dir: &dir,
-        wanted: &wanted,
-        asked: asked(flags, &survey),
-        resolvers: ranges::usable(&lab, &resolvers::nameservers()),
-        new_cluster: false,
-        tool: TOOL,
     };
+    let request = place.request(flags, &wanted, &survey);
     let up = Up::new(&request, run);
     let ended = bring_up(flags, &request, &survey, &up, run, screen);
     Ok(ended?.1)

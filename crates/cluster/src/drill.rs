@@ -18,4 +18,6 @@ mod pacer;
 pub mod record;
 mod run;
 
+pub use clients::{DEADLINE, READ_EVERY, WRITE_EVERY};
+pub use pacer::micros;
 pub use run::{DrillFault, DrillPlan, WARM_UP, run};

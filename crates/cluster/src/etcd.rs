@@ -92,6 +92,22 @@ pub fn members(lab: &Lab, access: &Access) -> Result<Vec<Member>, Error> {
         .collect()
 }
 
+/// The one of `members` that leads, as it says itself; none where none does.
+///
+/// # Errors
+///
+/// As [`Member::status`], of the first that does not answer.
+pub fn leader(members: &[Member]) -> Result<Option<&Member>, Error> {
+    let mut leader = None;
+    for member in members {
+        let status = member.status()?;
+        if status.leader == status.member_id {
+            leader = Some(member);
+        }
+    }
+    Ok(leader)
+}
+
 impl Member {
     /// The member on `machine`.
     ///

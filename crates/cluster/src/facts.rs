@@ -100,6 +100,21 @@ pub fn ask(
     Ok(Facts::parse(&output.stdout))
 }
 
+/// Whether a machine has `address`, now; it may take up to `limit` at the usual pace to say so.
+///
+/// # Errors
+///
+/// As [`ask`].
+pub fn has_address(
+    access: &Access,
+    machine: &Machine,
+    address: Ipv4Addr,
+    limit: Duration,
+) -> Result<bool, Error> {
+    let script = "echo '@@ addresses'; ip -4 -oneline address show";
+    ask(access, machine, script, limit).map(|facts| facts.has_address(address))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

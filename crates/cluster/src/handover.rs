@@ -19,9 +19,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How long a script on a machine may take.
 const SCRIPT: Duration = Duration::from_secs(20);
 
-/// What a load balancer is asked about itself: whether both its programs run, HAProxy answers, and who has which address.
+/// What a load balancer is asked about itself: whether both its programs run, and HAProxy answers.
 const BALANCER: &str = r"
-echo '@@ addresses'; ip -4 -oneline address show
 echo '@@ units'; systemctl is-active haproxy keepalived
 echo '@@ ready'; curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}\n' http://127.0.0.1:PORT/ready
 exit 0
@@ -118,10 +117,7 @@ pub fn address(lab: &Lab, access: &Access, machine: &Machine) -> Result<Option<S
     let Some(vip) = lab.vip() else {
         return Ok(None);
     };
-    let has_it = |machine: &Machine| {
-        let script = "echo '@@ addresses'; ip -4 -oneline address show";
-        facts::ask(access, machine, script, SCRIPT).map(|facts| facts.has_address(vip))
-    };
+    let has_it = |machine: &Machine| facts::has_address(access, machine, vip, SCRIPT);
     if !has_it(machine)? {
         return Ok(None);
     }

@@ -25,7 +25,7 @@ pub mod etcd;
 pub mod facts;
 pub mod handover;
 pub mod kube;
-mod parallel;
+pub mod parallel;
 pub mod phase;
 pub mod ready;
 pub mod status;

@@ -1,7 +1,7 @@
 //! Many questions at once: machines answer slowly or not at all, and none should wait for another.
 
 /// Runs `ask` for each item on a thread of its own, and returns the answers in the order of the items.
-pub(crate) fn each<I: Send, A: Send>(
+pub fn each<I: Send, A: Send>(
     items: impl IntoIterator<Item = I>,
     ask: impl Fn(I) -> A + Sync,
 ) -> Vec<A> {

@@ -19,9 +19,7 @@ impl ClusterRecord {
     pub fn seen_now(kube_system: String) -> Self {
         Self {
             kube_system,
-            seen: jiff::Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%SZ")
-                .to_string(),
+            seen: crate::state_file::now(),
         }
     }
 

@@ -10,8 +10,10 @@ use caravan_cluster::disturb::{FaultMeans, Harm, OverSsh, UnitFault, silence};
 use caravan_cluster::drill::catalogue::{self, DrillKind, DrillName, FaultMode};
 use caravan_cluster::drill::judge::{DrillResult, judge};
 use caravan_cluster::drill::record::{DrillHeader, DrillRecords};
-use caravan_cluster::drill::{DrillFault, DrillPlan, WARM_UP};
-use caravan_cluster::{Access, Error as ClusterError, etcd, facts};
+use caravan_cluster::drill::{
+    DEADLINE, DrillFault, DrillPlan, READ_EVERY, WARM_UP, WRITE_EVERY, micros,
+};
+use caravan_cluster::{Access, Error as ClusterError, etcd, facts, parallel};
 use caravan_lab::{Lab, Machine, Role};
 use caravan_vagrant::provider::{FoundMachine, MachineHarm};
 
@@ -144,9 +146,9 @@ impl LabDrill<'_> {
             began: began.to_owned(),
             versions: versions(self.target, self.lab),
             host: host(),
-            deadline: 1_000_000,
-            warm: u64::try_from(WARM_UP.as_micros()).unwrap_or(u64::MAX),
-            periods: (20_000, 50_000),
+            deadline: micros(DEADLINE),
+            warm: micros(WARM_UP),
+            periods: (micros(READ_EVERY), micros(WRITE_EVERY)),
             budgets: budgets.map(|(client, ms)| (client, ms * scale)).collect(),
             failed_percent: self.name.failed_percent(),
             back_ms: self.name.back_ms().map(|ms| ms * scale),
@@ -183,21 +185,16 @@ fn host() -> String {
 
 fn leader(lab: &Lab, access: &Access) -> Option<String> {
     let members = etcd::members(lab, access).ok()?;
-    let leads = |member: &etcd::Member| {
-        let status = member.status().ok()?;
-        (status.leader == status.member_id).then(|| member.name.clone())
-    };
-    members.iter().find_map(leads)
+    let leader = etcd::leader(&members).ok()??;
+    Some(leader.name.clone())
 }
 
 fn owner(lab: &Lab, access: &Access) -> Option<String> {
     let vip = lab.vip()?;
-    let mut balancers = lab.of_role(Role::LoadBalancer);
-    let has_it = |machine: &&Machine| {
-        let script = "echo '@@ addresses'; ip -4 -oneline address show";
-        facts::ask(access, machine, script, GRACE).is_ok_and(|facts| facts.has_address(vip))
-    };
-    balancers.find(has_it).map(|machine| machine.name.clone())
+    let has_it =
+        |machine: &&Machine| facts::has_address(access, machine, vip, GRACE).unwrap_or(false);
+    let owner = lab.of_role(Role::LoadBalancer).find(has_it)?;
+    Some(owner.name.clone())
 }
 
 /// Keeps the records, and beside them what they amount to.
@@ -312,21 +309,7 @@ fn each(
     machines: &[Machine],
     act: impl Fn(&Machine) -> Result<(), ClusterError> + Sync,
 ) -> Result<(), ClusterError> {
-    let act = &act;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = machines
-            .iter()
-            .map(|machine| scope.spawn(move || act(machine)))
-            .collect();
-        let ended: Vec<Result<(), ClusterError>> = threads
-            .into_iter()
-            .map(|thread| match thread.join() {
-                Ok(ended) => ended,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect();
-        ended.into_iter().collect()
-    })
+    parallel::each(machines, act).into_iter().collect()
 }
 
 /// What the lab's providers say, as an error of the cluster that is drilled.

@@ -68,9 +68,7 @@ impl LabLock {
             let holder = LockHolder {
                 pid: std::process::id(),
                 verb: verb.to_owned(),
-                since: jiff::Timestamp::now()
-                    .strftime("%Y-%m-%dT%H:%M:%SZ")
-                    .to_string(),
+                since: crate::state_file::now(),
             };
             let text = toml::to_string(&holder).expect("three plain fields are TOML");
             file.set_len(0)

@@ -30,9 +30,7 @@ impl MachineRecord {
             kubernetes: software.kubernetes.clone(),
             etcd: software.etcd.clone(),
             containerd: software.containerd.clone(),
-            given: jiff::Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%SZ")
-                .to_string(),
+            given: crate::state_file::now(),
         }
     }
 

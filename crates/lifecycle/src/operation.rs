@@ -48,9 +48,7 @@ impl OperationRecord {
             verb: verb.to_owned(),
             machine: machine.name.clone(),
             host_keys: keys_of(machine, dir)?,
-            since: jiff::Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%SZ")
-                .to_string(),
+            since: crate::state_file::now(),
         })
     }
 

@@ -8,6 +8,13 @@ use serde::de::DeserializeOwned;
 
 use crate::Error;
 
+/// Now, as state files tell times: RFC 3339, UTC, to the second.
+pub(crate) fn now() -> String {
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
+}
+
 /// Reads the file at `path`, if it is there.
 ///
 /// # Errors

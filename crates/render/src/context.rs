@@ -16,9 +16,9 @@ use crate::error::Error;
 use crate::key_files::{self, Material};
 use crate::settings::{Settings, Software};
 
-/// The hardware address of a machine's end of the lab's network. A container's is set by its network script, because not
-/// every engine can be told; a virtual machine is made with its own. So packet filters can know it before the machine exists.
-fn mac(lab: &Lab, machine: &Machine, settings: &Settings) -> String {
+/// The hardware address of a machine's end of the lab's network, which it is made with; the network script of a container
+/// sets it too, because not every engine can be told. So packet filters can know it before the machine exists.
+pub(crate) fn mac(lab: &Lab, machine: &Machine, settings: &Settings) -> String {
     if settings.provider_of(machine).is_virtual() {
         return lab.mac(machine).to_string();
     }

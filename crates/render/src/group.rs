@@ -4,7 +4,7 @@ use caravan_lab::{Lab, Machine, Provider, Server};
 use handlebars::Context;
 use serde::Serialize;
 
-use crate::context::{MachineList, MachineLists};
+use crate::context::{MachineList, MachineLists, mac};
 use crate::error::Error;
 use crate::file::HostFile;
 use crate::key_files::Material;
@@ -43,20 +43,19 @@ struct GroupMachine<'a> {
     role: &'static str,
     memory_mib: u32,
     cpus: u8,
-    /// The hardware address on the lab's network, of a virtual machine.
-    macs: Vec<String>,
+    /// The hardware address on the lab's network.
+    mac: String,
 }
 
 impl<'a> GroupMachine<'a> {
-    fn new(lab: &Lab, provider: Provider, machine: &'a Machine) -> GroupMachine<'a> {
-        let mac = (provider != Provider::Docker).then(|| lab.mac(machine).to_string());
+    fn new(lab: &Lab, settings: &Settings, machine: &'a Machine) -> GroupMachine<'a> {
         GroupMachine {
             name: &machine.name,
             ip: machine.ip.to_string(),
             role: machine.role.word(),
             memory_mib: machine.memory_mib,
             cpus: machine.cpus,
-            macs: mac.into_iter().collect(),
+            mac: mac(lab, machine, settings),
         }
     }
 }
@@ -115,7 +114,7 @@ impl<'a> GroupContext<'a> {
             airgap: settings.airgap,
             bridges: server.bridge.as_deref().into_iter().collect(),
             machines: MachineList::of(machines, |machine| {
-                GroupMachine::new(lab, provider, machine)
+                GroupMachine::new(lab, settings, machine)
             }),
             docker: only(&[Provider::Docker]),
             libvirt: only(&[Provider::Libvirt]),

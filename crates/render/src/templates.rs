@@ -180,8 +180,8 @@ mod tests {
         let vagrantfile = bare_values(&contexts, group::VAGRANTFILE_TEMPLATE);
         let numbers = [
             "AIRGAP = {{airgap}}",
-            "  \"{{name}}\" => { ip: \"{{ip}}\", role: \"{{role}}\", memory: {{memory_mib}}, cpus: {{cpus}}{{#each macs}}, mac: \"{{this}}\"{{/each}} },",
-            "  \"{{name}}\" => { ip: \"{{ip}}\", role: \"{{role}}\", memory: {{memory_mib}}, cpus: {{cpus}}{{#each macs}}, mac: \"{{this}}\"{{/each}} },",
+            "  \"{{name}}\" => { ip: \"{{ip}}\", role: \"{{role}}\", memory: {{memory_mib}}, cpus: {{cpus}}, mac: \"{{mac}}\" },",
+            "  \"{{name}}\" => { ip: \"{{ip}}\", role: \"{{role}}\", memory: {{memory_mib}}, cpus: {{cpus}}, mac: \"{{mac}}\" },",
         ];
         assert_eq!(vagrantfile, numbers);
     }

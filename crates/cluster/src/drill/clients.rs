@@ -17,15 +17,16 @@ use crate::{Access, Error};
 pub(super) mod watch;
 
 /// How long a request may take. None is made again: a second try is a second request.
-pub(super) const DEADLINE: Duration = Duration::from_secs(1);
+pub const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How often clients that read ask, and those that write.
-pub(super) const READ_EVERY: Duration = Duration::from_millis(20);
-pub(super) const WRITE_EVERY: Duration = Duration::from_millis(50);
+/// How often clients that read ask.
+pub const READ_EVERY: Duration = Duration::from_millis(20);
+/// How often clients that write do.
+pub const WRITE_EVERY: Duration = Duration::from_millis(50);
 
 /// How often it is read over connections that are kept, and the chain takes a step: what is asked beside must not keep the lab
 /// busy that is measured.
-pub(super) const SELDOM: Duration = Duration::from_millis(100);
+const SELDOM: Duration = Duration::from_millis(100);
 
 /// How often masters and members are asked directly: they show which part is away, and are no users.
 const EACH_EVERY: Duration = Duration::from_millis(500);

@@ -8,6 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::record::{ClientName, Micros, RequestOutcome, RequestRecord};
 
+/// A duration in microseconds.
+pub fn micros(duration: Duration) -> Micros {
+    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
+}
+
 /// The clock of a drill.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DrillClock {
@@ -24,7 +29,7 @@ impl DrillClock {
 
     /// Microseconds since the drill began.
     pub(super) fn now(&self) -> Micros {
-        Micros::try_from(self.began.elapsed().as_micros()).unwrap_or(Micros::MAX)
+        micros(self.began.elapsed())
     }
 
     /// Sleeps until that time, which may be over.
@@ -68,7 +73,7 @@ impl Pacer<'_> {
             for _ in 0..self.workers() {
                 scope.spawn(|| self.work(&due, &records, ask));
             }
-            let period = Micros::try_from(self.period.as_micros()).unwrap_or(Micros::MAX);
+            let period = micros(self.period);
             let first = self.clock.now();
             for number in 0.. {
                 let scheduled = first + number * period;
@@ -122,7 +127,7 @@ impl Pacer<'_> {
         &self,
         mut ask: impl FnMut() -> (RequestOutcome, Option<u64>),
     ) -> Vec<RequestRecord> {
-        let period = Micros::try_from(self.period.as_micros()).unwrap_or(Micros::MAX);
+        let period = micros(self.period);
         let mut records = Vec::new();
         let mut scheduled = self.clock.now();
         while !self.stop.load(Ordering::Relaxed) {

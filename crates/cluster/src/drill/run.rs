@@ -101,8 +101,15 @@ pub fn run(
     let api = Api::endpoint(lab, access)?;
     let space = DrillSpace::make(&api, &plan.space)?;
     let ended = drill(lab, access, plan, &space, fault, tool, tell);
-    let removed = space.remove(&api);
-    ended.and_then(|records| removed.map(|()| records))
+    // What was seen is worth more than the namespace that stays.
+    if let Err(error) = space.remove(&api) {
+        tell(&format!(
+            "namespace {} stays: {}",
+            plan.space,
+            error.chain()
+        ));
+    }
+    ended
 }
 
 fn drill(

@@ -105,10 +105,8 @@ type Holder<'a> = (&'a Machine, Result<bool, String>);
 fn holders(context: &Context, vip: Ipv4Addr) -> Vec<Holder<'_>> {
     let balancers: Vec<&Machine> = context.lab.of_role(Role::LoadBalancer).collect();
     parallel::each(balancers, |machine| {
-        let script = "echo '@@ addresses'; ip -4 -oneline address show";
-        let access = &context.access;
-        let facts = facts::ask(access, machine, script, ADDRESSES).map_err(told);
-        (machine, facts.map(|facts| facts.has_address(vip)))
+        let owns = facts::has_address(&context.access, machine, vip, ADDRESSES);
+        (machine, owns.map_err(told))
     })
 }
 

@@ -32,13 +32,7 @@ struct Course {
 /// Stops the leader, the hardest case; the others elect another, and the API takes writes, read back on every master.
 pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
     let members = etcd::members(&context.lab, &context.access).map_err(told)?;
-    let mut leader = None;
-    for member in &members {
-        let status = member.status().map_err(told)?;
-        if status.leader == status.member_id {
-            leader = Some(member);
-        }
-    }
+    let leader = etcd::leader(&members).map_err(told)?;
     let leader = leader.ok_or("etcd has no leader to begin with")?;
     let maps = format!("{}/configmaps", context.space()?.path());
     let api = context.api()?;

@@ -225,8 +225,11 @@ fn an_entry_of_a_list_leads_to_its_own_machine() {
             let machine = lab.machine(name.trim_end_matches('`')).unwrap();
             let pods = lab.pod_subnet(machine).map(|it| it.to_string());
             let (ip, memory) = (machine.ip.to_string(), machine.memory_mib.to_string());
+            let [_, _, c, d] = machine.ip.octets();
             let is_its_own = value.text.contains(&machine.name)
                 || value.text.contains(&ip)
+                // A hardware address, which is made of it.
+                || value.text.ends_with(&format!("{c:02x}:{d:02x}"))
                 || Some(&value.text) == pods.as_ref()
                 || [memory, machine.cpus.to_string(), machine.role.to_string()]
                     .contains(&value.text);
