@@ -98,8 +98,9 @@ const EMULATED: Pace = Pace {
     renew_s: 40,
     retry_s: 5,
     // An API server that does not come up in time ends and begins again; those that wait for it take its processor
-    // meanwhile. The kubelet turns these into weights, so it goes before them.
-    api_server_millicpu: 1000,
+    // meanwhile. The kubelet turns these into weights, so it goes before them. An emulated machine has one processor, whatever
+    // the lab says, and the kubelet starts nothing beyond that.
+    api_server_millicpu: 500,
     controller_manager_millicpu: 50,
     scheduler_millicpu: 25,
     connect_s: 5,

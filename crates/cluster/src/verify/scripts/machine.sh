@@ -74,6 +74,8 @@ done 2>/dev/null | sort -u
 
 echo '@@ virtualization'
 systemd-detect-virt --container
+echo '@@ hypervisor'
+systemd-detect-virt --vm
 echo '@@ memory-limit'
 first_of /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes
 echo '@@ cpu-limit'
