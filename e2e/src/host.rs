@@ -176,12 +176,22 @@ impl Host {
             ("disks", "virsh", &["vol-list", "default"]),
         ];
         // It may be installed and not run, and be started meanwhile.
-        let has_libvirt = Program::find("virsh")
-            .and_then(|virsh| virsh.call(["--connect", "qemu:///system", "version"]).run())
-            .is_ok();
-        let asked = asked
+        let libvirt = |args: &[&str]| {
+            Program::find("virsh")
+                .and_then(|virsh| {
+                    let system = ["--connect", "qemu:///system"];
+                    virsh.call(system).args(args).run()
+                })
+                .ok()
+        };
+        let has_libvirt = libvirt(&["version"]).is_some();
+        // The pool is made with the first disk, and stays.
+        let has_pool = libvirt(&["pool-list", "--all", "--name"])
+            .is_some_and(|pools| pools.stdout.lines().any(|name| name.trim() == "default"));
+        let of_libvirt = of_libvirt
             .into_iter()
-            .chain(of_libvirt.into_iter().filter(|_| has_libvirt));
+            .filter(|(name, ..)| has_libvirt && (has_pool || *name != "disks"));
+        let asked = asked.into_iter().chain(of_libvirt);
         let mut found = BTreeMap::new();
         for (name, program, args) in asked {
             let output = Program::find_also_in(program, &["/usr/sbin", "/sbin"])

@@ -14,6 +14,16 @@ require "json"
 module Vagrant
   class MachineIndex; end
   module Config; class Loader; end; end
+  # Adds a box as Vagrant does: what is read lies in one file for all, and is there as a whole in the end.
+  module Action; module Builtin; class HandleBox
+    def handle_box(env)
+      said = File.join(Vagrant.user_data_path, "box.part")
+      raise "another one reads it" if File.exist?(said)
+      File.write(said, "")
+      sleep 0.2
+      File.delete(said)
+    end
+  end; end; end
   module Errors; class VagrantError < StandardError; def message; error_message; end; end; end
   def self.user_data_path; File.dirname(File.expand_path(__FILE__)); end
 end
@@ -187,6 +197,18 @@ fn two_groups_that_start_at_the_same_time_make_one_network() {
         assert_eq!(said[2], 2, "they stay while the lab has a machine");
         assert_eq!(said[3], serde_json::json!(["default"]));
     }
+}
+
+#[test]
+fn groups_that_start_at_the_same_time_add_their_box_one_after_the_other() {
+    let script = r##"
+        groups = 2.times.map { fork { Vagrant::Action::Builtin::HandleBox.new.handle_box({}) } }
+        puts JSON.dump(groups.map { |group| Process.wait2(group).last.exitstatus })
+    "##;
+    let Some(said) = ruby("", true, script) else {
+        return;
+    };
+    assert_eq!(said, serde_json::json!([0, 0]));
 }
 
 #[test]
