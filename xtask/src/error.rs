@@ -10,8 +10,14 @@ use caravan_render::explain::Refusal;
 
 use crate::exit::Exit;
 
-/// This program, as people type it.
-pub(crate) const TOOL: &str = "cargo xtask";
+/// This program, where it is installed.
+pub(crate) const PROGRAM: &str = "caravan";
+
+/// This program, as people type it: it is compiled under two names.
+pub(crate) const TOOL: &str = match env!("CARGO_BIN_NAME").as_bytes() {
+    b"caravan" => PROGRAM,
+    _ => "cargo xtask",
+};
 
 /// Why a verb did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +47,30 @@ pub(crate) enum Error {
     /// The cache has no bundle for this Kubernetes.
     #[error("the cache has no bundle for Kubernetes {minor}")]
     NoBundle { minor: String },
+    /// There is a lab of the name.
+    #[error("there is a lab `{name}` already")]
+    LabExists { name: String },
+    /// A lab was not up when the time was up that the user has given.
+    #[error("lab `{lab}` is not up after {limit:#}")]
+    NotInTime {
+        lab: String,
+        limit: jiff::SignedDuration,
+    },
+    /// All subnets that a new lab could have are used here.
+    #[error("this computer uses every subnet from 192.168.30.0/24 to 192.168.249.0/24")]
+    NoFreeSubnet,
+    /// A subnet cannot be a new lab's.
+    #[error("`{subnet}` cannot be the subnet of a new lab: {why}")]
+    SubnetTaken {
+        subnet: caravan_lab::Ipv4Net,
+        why: String,
+    },
     /// No folder with lab files is near.
     #[error("no folder `labs` in `{}` or above it", from.display())]
     NoWorkspace { from: PathBuf },
+    /// What was to be printed could not be.
+    #[error("cannot print what was asked for")]
+    Print { source: io::Error },
     /// A file cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -86,7 +113,11 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Explain(Refusal::Render(_)) => Exit::Failed,
-            Self::Explain(_) | Self::NoWorkspace { .. } | Self::UnknownDrill(_) => Exit::Usage,
+            Self::Explain(_)
+            | Self::LabExists { .. }
+            | Self::NoWorkspace { .. }
+            | Self::SubnetTaken { .. }
+            | Self::UnknownDrill(_) => Exit::Usage,
             Self::Lifecycle(error) if error.is_usage() => Exit::Usage,
             _ if self.is_interrupt() => Exit::Interrupted,
             _ => Exit::Failed,
@@ -119,6 +150,17 @@ impl Error {
             Self::NoWorkspace { .. } => {
                 Some("go to the folder that holds `labs/`, or set `CARAVAN_ROOT` to it".to_owned())
             }
+            Self::LabExists { name } => Some(format!(
+                "`{TOOL} plan {name}` shows it; give the new one another name"
+            )),
+            Self::NotInTime { lab, .. } => Some(format!(
+                "its machines go on by themselves: `{TOOL} up {lab}` goes on from here, `{TOOL} status {lab}` shows them"
+            )),
+            Self::NoFreeSubnet => Some("`--subnet` names one, a /24".to_owned()),
+            Self::SubnetTaken { .. } => {
+                Some("leave `--subnet` out, and one that nobody here uses is taken".to_owned())
+            }
+            Self::Print { .. } => None,
             Self::Read { path, source } => hint_of_file(TOOL, path, source),
         }
     }

@@ -1,36 +1,55 @@
 //! The command line. Every word of it is here; what a verb does is in the file of its name.
 
+mod daily;
 pub(crate) mod making;
+mod suggestion;
 
 use std::path::PathBuf;
 
 use caravan_lifecycle::ProviderChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 
+pub(crate) use self::daily::{
+    ClusterTool, Completion, Images, Kubeconfig, Load, Logs, New, Ssh, Version,
+};
 pub(crate) use self::making::{Making, Origin, PodNetwork, Source, word};
+pub(crate) use self::suggestion::parse;
+use crate::completion::{lab_names, machine_names};
+use crate::error::TOOL;
+use crate::version::VERSION;
 
 /// What a newcomer types, below the list of verbs.
-const BEGIN: &str = "\
+fn begin() -> String {
+    format!(
+        "\
 Begin with:
-  cargo xtask doctor           what is missing here; changes nothing
-  cargo xtask up ha            asks, installs that, and brings up nine machines: minutes the first time
-  cargo xtask status ha
-  cargo xtask destroy ha
+  {TOOL} doctor           what is missing here; changes nothing
+  {TOOL} up ha            asks, installs that, and brings up nine machines: minutes the first time
+  {TOOL} status ha
+  {TOOL} load ha app:1    your own image, on every node
+  {TOOL} destroy ha
 
-README.md says what is changed on this computer, and how to undo it.";
+README.md says what is changed on this computer, and how to undo it."
+    )
+}
 
 /// Brings up production-shaped Kubernetes labs on Vagrant machines
 #[derive(Debug, Parser)]
 #[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    disable_version_flag = true,
-    after_help = BEGIN
+    name = TOOL,
+    bin_name = TOOL,
+    version = VERSION,
+    after_help = begin()
 )]
 pub(crate) struct Flags {
     /// Print no progress, only data and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+
+    /// Show each program that is run, with its arguments
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
 
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -39,15 +58,26 @@ pub(crate) struct Flags {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Bring a lab up, or whatever of it is missing or broken, and verify it
+    #[command(visible_alias = "start", alias = "create")]
     Up(Up),
     /// Stop machines, etcd last
+    #[command(visible_alias = "stop")]
     Halt(Halt),
     /// Remove machines, and the lab's state with the last of them
+    #[command(visible_alias = "delete", alias = "rm")]
     Destroy(Destroy),
     /// Make a machine anew, dead or alive, while the lab goes on
     Replace(Replace),
     /// Break one thing of a lab on purpose, measure what its users see, repair it, and judge
     Drill(Drill),
+    /// Give nodes images of your own: from the container engine, an archive, or standard input
+    Load(Load),
+    /// Show which images nodes have, and which they are to have
+    Images(Images),
+    /// Run the lab's kubectl: `kubectl LAB -- get nodes`
+    Kubectl(ClusterTool),
+    /// Run etcdctl on a member of the lab: `etcdctl LAB -- member list`
+    Etcdctl(ClusterTool),
     /// Show what a lab's machines and its cluster are doing
     Status(Status),
     /// List labs, or the machines of one
@@ -76,6 +106,12 @@ pub(crate) enum Verb {
     Bundle(Bundle),
     /// Make what machines start from: an image for containers, a box for virtual machines
     Bake(Bake),
+    /// Write a lab file of your own shape, on a subnet that nobody here uses
+    New(New),
+    /// Say which version this is, and which software it puts on machines
+    Version(Version),
+    /// Print what lets a shell complete verbs, labs and machines
+    Completion(Completion),
     /// Measure
     Bench(Bench),
 }
@@ -83,8 +119,10 @@ pub(crate) enum Verb {
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     /// The lab: the name of a file in `labs/`
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// Only these machines
+    #[arg(add = ArgValueCompleter::new(machine_names))]
     pub(crate) machines: Vec<String>,
     /// Only the machines of this server
     #[arg(long)]
@@ -95,6 +133,12 @@ pub(crate) struct Up {
     /// Make a new, empty cluster without asking where the data of the old one is lost; nothing else is changed by it
     #[arg(long)]
     pub(crate) new_cluster: bool,
+    /// Give up after this long, such as `10m` or `90s`; machines go on by themselves
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) timeout: Option<jiff::SignedDuration>,
+    /// Then add the lab's contexts to your own kubeconfig
+    #[arg(long)]
+    pub(crate) merge: bool,
     #[command(flatten)]
     pub(crate) making: Making,
     #[command(flatten)]
@@ -104,8 +148,10 @@ pub(crate) struct Up {
 #[derive(Debug, Args)]
 pub(crate) struct Halt {
     /// The lab [default: the one that has machines]
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: Option<String>,
     /// Only these machines
+    #[arg(add = ArgValueCompleter::new(machine_names))]
     pub(crate) machines: Vec<String>,
     /// Only the machines of this server
     #[arg(long)]
@@ -115,22 +161,26 @@ pub(crate) struct Halt {
 #[derive(Debug, Args)]
 pub(crate) struct Destroy {
     /// The lab; its file may be gone
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// Only these machines
+    #[arg(add = ArgValueCompleter::new(machine_names))]
     pub(crate) machines: Vec<String>,
     /// Only the machines of this server
     #[arg(long)]
     pub(crate) server: Option<String>,
     /// Do not ask
-    #[arg(short, long)]
+    #[arg(short, long, short_alias = 'f', alias = "force")]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Replace {
     /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// The machine
+    #[arg(add = ArgValueCompleter::new(machine_names))]
     pub(crate) machine: String,
     /// Say what would be done, step by step, and do nothing
     #[arg(long)]
@@ -145,7 +195,7 @@ pub(crate) struct Replace {
 #[derive(Debug, Args)]
 pub(crate) struct Drill {
     /// The lab
-    #[arg(required_unless_present_any = ["judge", "list"])]
+    #[arg(add = ArgValueCompleter::new(lab_names), required_unless_present_any = ["judge", "list"])]
     pub(crate) lab: Option<String>,
     /// The drills, such as `etcd-leader` or `etcd-leader:freeze`; `all` for each that the lab can do
     #[arg(required_unless_present_any = ["judge", "list"])]
@@ -170,6 +220,7 @@ pub(crate) struct Drill {
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// The lab [default: the one that has machines]
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -179,6 +230,7 @@ pub(crate) struct Status {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// The lab whose machines to list
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -186,45 +238,9 @@ pub(crate) struct List {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Ssh {
-    /// The lab
-    pub(crate) lab: String,
-    /// The machine
-    pub(crate) machine: String,
-    /// A command to run there instead of a shell
-    #[arg(last = true)]
-    pub(crate) command: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Logs {
-    /// The lab [default: the one that has machines]
-    pub(crate) lab: Option<String>,
-    /// The machine whose bootstrap journal to show; without it, what Vagrant said
-    pub(crate) machine: Option<String>,
-    /// Go on as lines are added
-    #[arg(short, long, requires = "machine")]
-    pub(crate) follow: bool,
-    /// Show another unit's journal, such as `kubelet`
-    #[arg(short, long, requires = "machine", default_value = "caravan-bootstrap")]
-    pub(crate) unit: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Kubeconfig {
-    /// The lab [default: the one that has machines]
-    pub(crate) lab: Option<String>,
-    /// Add the lab's contexts to your own kubeconfig
-    #[arg(long, conflicts_with = "unmerge")]
-    pub(crate) merge: bool,
-    /// Take the lab's contexts out of your own kubeconfig
-    #[arg(long)]
-    pub(crate) unmerge: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The lab [default: the one that has machines]
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: Option<String>,
     /// Also break things for a moment: move the virtual address, stop an etcd member
     #[arg(long)]
@@ -252,6 +268,7 @@ pub(crate) enum CertsAction {
 #[derive(Debug, Args)]
 pub(crate) struct CertsCheck {
     /// The lab [default: the one that has machines]
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -261,6 +278,7 @@ pub(crate) struct CertsCheck {
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// Write the Vagrant projects of all servers
     #[arg(long)]
@@ -280,6 +298,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Args)]
 pub(crate) struct Export {
     /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// The archive to write: a tar
     pub(crate) file: PathBuf,
@@ -298,6 +317,7 @@ pub(crate) struct Export {
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// The machine, or a server for its Vagrantfile; may be left out before a file
     pub(crate) machine: Option<String>,

@@ -58,6 +58,10 @@ pub(crate) fn run(
     let text = keys.kubeconfig(lab)?;
     let own = target.dir.kubeconfig();
     caravan_files::write_if_changed(&own, 0o600, text.as_bytes())?;
+    if flags.print {
+        print!("{text}");
+        return Ok(Exit::Done);
+    }
     if !flags.merge {
         if let Some(problem) = colon(&own) {
             screen.warn(&problem);
@@ -65,12 +69,22 @@ pub(crate) fn run(
         println!("{}", own.display());
         return Ok(Exit::Done);
     }
-    let file = put_in(&target, &text, screen)?;
+    let file = merge(&target, &text, screen)?;
+    println!("{}", file.display());
+    Ok(Exit::Done)
+}
+
+/// Merges the lab's contexts, which its kubeconfig `own` has, into the user's file, and returns which that is.
+///
+/// # Errors
+///
+/// [`Error::Kubeconfig`], [`Error::Lifecycle`].
+pub(crate) fn merge(target: &LabTarget, own: &str, screen: &Screen) -> Result<PathBuf, Error> {
+    let file = put_in(target, own, screen)?;
     if let Some(problem) = colon(&file) {
         screen.warn(&problem);
     }
-    println!("{}", file.display());
-    Ok(Exit::Done)
+    Ok(file)
 }
 
 /// Takes the lab's contexts out of the user's kubeconfigs, if they are in them.

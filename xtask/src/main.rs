@@ -4,6 +4,7 @@ mod bake;
 mod bench;
 mod bundle;
 mod certs;
+mod completion;
 mod destroy;
 mod doctor;
 mod drill;
@@ -14,10 +15,14 @@ mod explain;
 mod export;
 mod flags;
 mod halt;
+mod images;
 mod kill_after;
 mod kubeconfig;
+mod kubectl;
 mod list;
+mod load;
 mod logs;
+mod new;
 mod plan;
 mod replace;
 mod setup;
@@ -27,21 +32,21 @@ mod ssh;
 mod status;
 mod up;
 mod verify;
+mod version;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use caravan_lifecycle::Workspace;
-use caravan_process::interrupt;
-use clap::Parser;
-
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags::{Flags, Verb};
+use caravan_lifecycle::Workspace;
+use caravan_process::{interrupt, show_calls};
 
 fn main() -> ExitCode {
     show::pipe::end_when_nobody_reads();
-    let flags = Flags::parse();
+    completion::answer();
+    let flags = flags::parse();
     // Ctrl-C and `kill` are noted here, and every loop that waits looks at it.
     if let Err(error) = ctrlc::set_handler(interrupt::raise) {
         eprintln!("warning: Ctrl-C will end this at once: {error}");
@@ -56,9 +61,23 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: Flags) -> Result<Exit, Error> {
-    let screen = show::screen::Screen::new(flags.quiet, error::TOOL);
-    let workspace = workspace()?;
+    let mut screen = show::screen::Screen::new(flags.quiet, error::TOOL);
+    if flags.verbose {
+        screen = screen.plain();
+        show_calls(|line| show::screen::to_stderr(&format!("$ {line}\n")));
+    }
+    let workspace = match flags.verb {
+        Verb::Version(_) | Verb::Completion(_) => Workspace::at(""),
+        _ => workspace()?,
+    };
     match flags.verb {
+        Verb::Version(version) => version::run(&version),
+        Verb::Completion(completion) => completion::run(&completion, &screen),
+        Verb::Load(load) => load::run(&load, &workspace, &screen),
+        Verb::Images(images) => images::run(&images, &workspace, &screen),
+        Verb::Kubectl(kubectl) => kubectl::run(&kubectl, &workspace),
+        Verb::Etcdctl(etcdctl) => kubectl::run_etcdctl(&etcdctl, &workspace),
+        Verb::New(new) => new::run(&new, &workspace, &screen),
         Verb::Doctor(doctor) => doctor::run(&doctor, &workspace),
         Verb::Setup(setup) => setup::run(&setup, &screen),
         Verb::Up(up) => up::run(&up, &workspace, &screen),
@@ -71,7 +90,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),
         Verb::List(list) => list::run(&list, &workspace, &screen),
         Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),
-        Verb::Logs(logs) => logs::run(&logs, &workspace),
+        Verb::Logs(logs) => logs::run(&logs, &workspace, &screen),
         Verb::Kubeconfig(kubeconfig) => kubeconfig::run(&kubeconfig, &workspace, &screen),
         Verb::Bundle(bundle) => bundle::run(&bundle, &screen),
         Verb::Bake(bake) => bake::run(&bake, &screen),

@@ -93,6 +93,8 @@ fn replace(
         server: None,
         yes: flags.yes,
         new_cluster: false,
+        merge: false,
+        timeout: None,
         making: Making::default(),
         origin: flags.origin.clone(),
     };

@@ -3,6 +3,8 @@
 mod closing;
 mod preflight;
 
+use std::time::Duration;
+
 use caravan_cluster::timeline::PhaseOutcome;
 use caravan_cluster::verify::{Depth, Report};
 use caravan_host::computers::ComputerSurvey;
@@ -10,9 +12,10 @@ use caravan_host::{ranges, resolvers};
 use caravan_lab::{Lab, Machine};
 use caravan_lifecycle::up::{self, Up, UpOutcome, UpRequest};
 use caravan_lifecycle::{
-    Keys, LabComputers, LabDir, LabLock, LabRun, LabTarget, OperationRecord, Workspace, outcome_of,
-    vagrant_at_work,
+    Interruptible as _, Keys, LabComputers, LabDir, LabLock, LabRun, LabTarget, OperationRecord,
+    Workspace, outcome_of, vagrant_at_work,
 };
+use caravan_process::interrupt;
 
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
@@ -55,7 +58,19 @@ pub(crate) fn run(
     };
     let request = place.request(flags, &wanted, &survey);
     let up = Up::new(&request, &run);
+    if let Some(limit) = flags.timeout {
+        give_up_after(limit.unsigned_abs());
+    }
     let mut ended = bring_up(flags, &request, &survey, &up, &run, screen);
+    if let (Some(limit), Err(error)) = (flags.timeout, &ended)
+        && error.is_interrupt()
+        && interrupt::expired()
+    {
+        ended = Err(Error::NotInTime {
+            lab: lab.name().to_owned(),
+            limit,
+        });
+    }
     if ended.is_ok()
         && let Some(one) = silent.pop()
     {
@@ -83,7 +98,20 @@ pub(crate) fn run(
             "`{verb}` of `{machine}`, which was under way, is done with that"
         ));
     }
+    if flags.merge && ended.is_ok() {
+        let target = LabTarget::of(workspace, Some(lab.name()))?;
+        let own = caravan_lifecycle::read_text(&dir.kubeconfig())?;
+        kubeconfig::merge(&target, &own, screen)?;
+    }
     ended.map(|(_, report)| report.map_or(Exit::Done, |it| verify::verdict(&it)))
+}
+
+/// Stops what is waited for once the time is up, as Ctrl-C does.
+fn give_up_after(limit: Duration) {
+    std::thread::spawn(move || {
+        std::thread::sleep(limit);
+        interrupt::expire();
+    });
 }
 
 /// A lab, and where its file and its state are.
@@ -181,7 +209,9 @@ fn bring_up(
         })?;
     }
     let outcome = up.converge(&plan, &keys, &sources)?;
+    let images = up.load_images(&plan, &keys);
     if outcome != UpOutcome::Ready {
+        images?;
         return Ok((outcome, None));
     }
     let report = run.step("verify", || {
@@ -191,5 +221,7 @@ fn bring_up(
         );
         verify::checked(lab, &access, request.dir, airgap, Depth::Quick, screen)
     })?;
+    // What pods may lack does not keep the cluster from being judged.
+    images?;
     Ok((outcome, Some(report)))
 }

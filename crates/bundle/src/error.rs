@@ -44,6 +44,9 @@ pub enum Error {
         /// The HTTP status.
         status: u16,
     },
+    /// The container engine does not answer.
+    #[error(transparent)]
+    Docker(#[from] caravan_docker::Error),
     /// A file or folder could not be read, written or moved.
     #[error("cannot {action} `{}`", path.display())]
     File {
@@ -62,6 +65,14 @@ pub enum Error {
         name: String,
         /// What is wrong.
         what: String,
+    },
+    /// What was called the name of an image is none.
+    #[error("`{name}` cannot be the name of an image: {reason}")]
+    ImageName {
+        /// What was called so.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The user asked to stop.
     #[error("interrupted; what was downloaded or compiled so far is kept")]
@@ -123,6 +134,32 @@ pub enum Error {
         path: PathBuf,
         /// What gives it away.
         reason: String,
+    },
+    /// The engine has no such image.
+    #[error("there is no file `{name}`, and the container engine has no image of that name")]
+    NoSuchImage {
+        /// What was asked for.
+        name: String,
+        /// The names of those that it has.
+        names: Vec<String>,
+    },
+    /// What was given as an archive of images is none, or not the whole of one.
+    #[error("{what} is no image: {reason}")]
+    NotAnImage {
+        /// What was given: `` `web.tar` ``.
+        what: String,
+        /// What gives it away.
+        reason: String,
+    },
+    /// An image is for other computers than those that are to run it.
+    #[error("{what} is for {}, and the nodes are {wanted}", or_nothing(found))]
+    OtherPlatform {
+        /// What was given: `` `web.tar` ``.
+        what: String,
+        /// The platforms that it is for: `linux/arm64`.
+        found: Vec<String>,
+        /// That of the nodes.
+        wanted: String,
     },
     /// A pod network that only its project's images have was to be built.
     #[error("the pod network `{network}` cannot be built from Go modules")]
@@ -303,6 +340,15 @@ impl Error {
                  needs none"
                     .to_owned()
             }
+            Self::Docker(error) => return error.hint(tool),
+            Self::NotAnImage { .. } => {
+                "`docker save NAME >FILE` makes an archive of an image; OCI archives, as `skopeo` and `buildah` write them, \
+                 will do too, also if gzip has compressed them"
+                    .to_owned()
+            }
+            Self::OtherPlatform { wanted, .. } => format!(
+                "build it for `{wanted}`: `docker build --platform {wanted} ...`"
+            ),
             Self::OtherProcessor { .. } => format!(
                 "make it here with `{tool} bake`, or export it on a computer with this one's processor"
             ),
@@ -320,6 +366,13 @@ impl Error {
             }
             _ => return None,
         })
+    }
+}
+
+fn or_nothing(found: &[String]) -> String {
+    match found {
+        [] => "no platform".to_owned(),
+        found => found.join(" and "),
     }
 }
 

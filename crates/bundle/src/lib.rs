@@ -22,6 +22,7 @@ mod download;
 mod entry;
 mod error;
 pub mod image;
+pub mod image_archive;
 pub mod image_file;
 pub mod machine_box;
 pub mod needs;

@@ -23,6 +23,9 @@ pub(crate) use self::pulled::{Pulled, write_pulled};
 use crate::digest::{self, Hashing};
 use crate::pins::Arch;
 
+/// The annotation by which containerd gives an image its whole name.
+pub(crate) const ANNOTATION_NAME: &str = "io.containerd.image.name";
+
 /// What is in an image.
 pub(crate) struct Image<'a> {
     /// Full reference: `registry.k8s.io/pause:3.10.2`.
@@ -35,6 +38,9 @@ pub(crate) struct Image<'a> {
     /// What runs when a pod names no command.
     pub(crate) entrypoint: &'a [&'a str],
 }
+
+/// The content of `oci-layout`.
+pub(crate) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// Accounts of an image without a distribution: root, and the one that owns nothing.
 const PASSWD: &str =
@@ -99,25 +105,10 @@ fn write_layers(image: &Image<'_>, to: &Path, program_layer: &Path) -> io::Resul
             .build()
             .map_err(io::Error::other)?,
     )?;
-    let config_descriptor = descriptor(
-        MediaType::ImageConfig,
-        &digest::of_bytes(&config),
-        config.len() as u64,
-    )?;
-    let manifest = json(
-        &ImageManifestBuilder::default()
-            .schema_version(2_u32)
-            .media_type(MediaType::ImageManifest)
-            .config(config_descriptor)
-            .layers(
-                layers
-                    .iter()
-                    .map(|(_, sum, length)| descriptor(MediaType::ImageLayer, sum, *length))
-                    .collect::<io::Result<Vec<_>>>()?,
-            )
-            .build()
-            .map_err(io::Error::other)?,
-    )?;
+    let parts: Vec<_> = (layers.iter())
+        .map(|(_, sum, length)| (MediaType::ImageLayer, sum.as_str(), *length))
+        .collect();
+    let manifest = compose_manifest(&config, &parts)?;
     let mut archive = begin(
         to,
         image.name,
@@ -149,9 +140,47 @@ fn begin(
     kind: MediaType,
     manifest: &[u8],
 ) -> io::Result<tar::Builder<BufWriter<File>>> {
-    let mut named = descriptor(kind, &digest::of_bytes(manifest), manifest.len() as u64)?;
+    let sum = digest::of_bytes(manifest);
+    let named = named_manifest(kind, &sum, manifest.len() as u64, name, arch)?;
+    let index = compose_index(vec![named])?;
+    let mut archive = tar::Builder::new(BufWriter::with_capacity(digest::CHUNK, File::create(to)?));
+    add_bytes(&mut archive, "oci-layout", LAYOUT, 0o644)?;
+    add_bytes(&mut archive, "index.json", &index, 0o644)?;
+    Ok(archive)
+}
+
+/// The manifest of an image with this configuration and these layers: of what kind, SHA-256 in hexadecimal, length in bytes.
+pub(crate) fn compose_manifest(
+    config: &[u8],
+    layers: &[(MediaType, &str, u64)],
+) -> io::Result<Vec<u8>> {
+    let sum = digest::of_bytes(config);
+    let config = descriptor(MediaType::ImageConfig, &sum, config.len() as u64)?;
+    let layers = (layers.iter())
+        .map(|(kind, sum, length)| descriptor(kind.clone(), sum, *length))
+        .collect::<io::Result<Vec<_>>>()?;
+    json(
+        &ImageManifestBuilder::default()
+            .schema_version(2_u32)
+            .media_type(MediaType::ImageManifest)
+            .config(config)
+            .layers(layers)
+            .build()
+            .map_err(io::Error::other)?,
+    )
+}
+
+/// An entry of an index that gives the image with this manifest a name.
+pub(crate) fn named_manifest(
+    kind: MediaType,
+    sum: &str,
+    length: u64,
+    name: &str,
+    arch: Arch,
+) -> io::Result<Descriptor> {
+    let mut named = descriptor(kind, sum, length)?;
     named.set_annotations(Some(HashMap::from([
-        ("io.containerd.image.name".to_owned(), name.to_owned()),
+        (ANNOTATION_NAME.to_owned(), name.to_owned()),
         (ANNOTATION_REF_NAME.to_owned(), tag(name).to_owned()),
     ])));
     named.set_platform(Some(
@@ -161,19 +190,19 @@ fn begin(
             .build()
             .map_err(io::Error::other)?,
     ));
-    let index = json(
+    Ok(named)
+}
+
+/// The index of an archive with these entries.
+pub(crate) fn compose_index(manifests: Vec<Descriptor>) -> io::Result<Vec<u8>> {
+    json(
         &ImageIndexBuilder::default()
             .schema_version(2_u32)
             .media_type(MediaType::ImageIndex)
-            .manifests(vec![named])
+            .manifests(manifests)
             .build()
             .map_err(io::Error::other)?,
-    )?;
-    let mut archive = tar::Builder::new(BufWriter::with_capacity(digest::CHUNK, File::create(to)?));
-    let layout = br#"{"imageLayoutVersion":"1.0.0"}"#;
-    add_bytes(&mut archive, "oci-layout", layout, 0o644)?;
-    add_bytes(&mut archive, "index.json", &index, 0o644)?;
-    Ok(archive)
+    )
 }
 
 /// Writes the top layer to `to`; returns its sum and length.
@@ -231,7 +260,7 @@ pub(crate) fn header(length: u64, mode: u32, kind: tar::EntryType) -> tar::Heade
     header
 }
 
-fn blob_path(sum: &str) -> String {
+pub(crate) fn blob_path(sum: &str) -> String {
     format!("blobs/sha256/{sum}")
 }
 

@@ -1,5 +1,8 @@
 //! What can go wrong between an operator and a lab.
 
+use caravan_lab::Machine;
+use caravan_process::Output;
+
 use crate::etcd::gate::RefusedMember;
 use crate::ready::Missing;
 
@@ -102,6 +105,16 @@ fn listed(missing: &[Missing]) -> String {
 }
 
 impl Error {
+    /// The error for what ended badly on a machine.
+    pub(crate) fn script(machine: &Machine, output: &Output) -> Self {
+        let said: Vec<&str> = output.stderr.lines().chain(output.stdout.lines()).collect();
+        Self::Script {
+            machine: machine.name.clone(),
+            status: output.status,
+            said: said[said.len().saturating_sub(3)..].join("; "),
+        }
+    }
+
     /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {

@@ -90,12 +90,7 @@ pub fn ask(
 ) -> Result<Facts, Error> {
     let output = access::remote(&access.ssh, machine).script(script, limit)?;
     if !output.success() {
-        let said: Vec<&str> = output.stderr.lines().chain(output.stdout.lines()).collect();
-        return Err(Error::Script {
-            machine: machine.name.clone(),
-            status: output.status,
-            said: said[said.len().saturating_sub(3)..].join("; "),
-        });
+        return Err(Error::script(machine, &output));
     }
     Ok(Facts::parse(&output.stdout))
 }

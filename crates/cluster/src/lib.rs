@@ -9,6 +9,7 @@
 //! | [`disturb`] | what do users see while a part is broken? |
 //! | [`drill`] | what do they see in all, and is that as it must be? |
 //! | [`handover`], [`drain`] | how does what a machine does get to others before it goes? |
+//! | [`images`] | which images do nodes have, and how do they get more? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
 //! | [`kube`], [`etcd`], [`attempt`], [`facts`] | what do servers and machines answer? |
 //!
@@ -24,6 +25,7 @@ mod error;
 pub mod etcd;
 pub mod facts;
 pub mod handover;
+pub mod images;
 pub mod kube;
 pub mod parallel;
 pub mod phase;

@@ -18,4 +18,5 @@ pub use cli::DockerCli;
 pub use endpoint::Endpoint;
 pub use engine::{DockerVersion, EngineInfo, ServerComponent, ServerVersion};
 pub use error::{Error, is_down, is_forbidden, is_gone};
+pub use image::EngineImage;
 pub use inspect::{Container, Network, NetworkMember, Volume};

@@ -12,6 +12,7 @@ pub mod computers;
 pub mod engine;
 mod error;
 pub mod findings;
+pub mod free_subnet;
 mod go;
 pub mod hypervisor;
 pub mod libvirt;

@@ -16,12 +16,38 @@ use crate::suggest::{alternatives, nearest};
 pub(crate) struct Key {
     /// The key as it is written.
     pub(crate) name: &'static str,
-    /// Whether its value is text, which stands in quotes.
-    pub(crate) is_text: bool,
+    /// What kind of value it has.
+    pub(crate) form: Form,
     /// What its value can be.
     pub(crate) expected: &'static str,
     /// A line to add where the key must be there and is not; `None` for optional keys.
     pub(crate) required: Option<&'static str>,
+}
+
+/// A kind of value.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// Text, which stands in quotes.
+    Text,
+    /// One of a few words, in quotes.
+    Word(fn() -> Vec<String>),
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number of this range.
+    Number(u32, u32),
+    /// A list of texts.
+    Texts,
+    /// A table of tables with these keys, by names of the user's own.
+    Tables(&'static [Key]),
+    /// A list of tables with these keys.
+    TableList(&'static [Key]),
+}
+
+impl Form {
+    /// Whether the value stands in quotes.
+    fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Word(_))
+    }
 }
 
 /// A named table in a table.
@@ -286,7 +312,7 @@ impl<'t, 's> Fields<'t, 's> {
         sink: &mut FaultSink,
     ) -> Option<T> {
         let written = self.source.get(value.span()).unwrap_or_default();
-        let Key { name, is_text, .. } = *key;
+        let (name, is_text) = (key.name, key.form.is_text());
         let suggestion = match value.get_ref() {
             // Only what stands on one line without quotes of its own can be quoted as it is.
             DeValue::Integer(_)

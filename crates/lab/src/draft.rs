@@ -6,7 +6,7 @@ use std::ops::Range;
 use ipnet::Ipv4Net;
 use toml::de::DeTable;
 
-use crate::document::{Fields, Key};
+use crate::document::{Fields, Form, Key};
 use crate::fault::FaultSink;
 use crate::machine::Role;
 use crate::network::PodNetwork;
@@ -17,19 +17,14 @@ use crate::versions::{EtcdVersion, KubernetesVersion, is_plain};
 
 /// A key whose value is text.
 const fn text(name: &'static str, expected: &'static str) -> Key {
-    Key {
-        name,
-        is_text: true,
-        expected,
-        required: None,
-    }
+    other(name, Form::Text, expected)
 }
 
-/// A key whose value is a number, a boolean, a list or a table.
-const fn other(name: &'static str, expected: &'static str) -> Key {
+/// A key whose value is of another form.
+const fn other(name: &'static str, form: Form, expected: &'static str) -> Key {
     Key {
         name,
-        is_text: false,
+        form,
         expected,
         required: None,
     }
@@ -50,20 +45,20 @@ const RANGE: &str = "a string with an IPv4 range, such as `\"192.168.29.0/24\"`"
 #[rustfmt::skip]
 pub(crate) const LAB_KEYS: &[Key] = &[
     text("domain", "a string such as `\"example.com\"`").required("domain = \"example.com\""),
-    text("kubernetes", "a string such as `\"1.36\"`").required("kubernetes = \"1.36\""),
+    other("kubernetes", Form::Word(minors), "a string such as `\"1.36\"`").required("kubernetes = \"1.36\""),
     text("subnet", RANGE).required("subnet = \"192.168.29.0/24\""),
-    other("servers", "a table for each server, `[servers.NAME]`").required("[servers.server1]"),
-    other("machines", "a list of tables, `[[machines]]` each").required("[[machines]]"),
+    other("servers", Form::Tables(SERVER_KEYS), "a table for each server, `[servers.NAME]`").required("[servers.server1]"),
+    other("machines", Form::TableList(MACHINE_KEYS), "a list of tables, `[[machines]]` each").required("[[machines]]"),
     text("vip", ADDRESS),
     text("etcd", "a string with a version, such as `\"3.6.14\"`"),
-    text("provider", "a string such as `\"docker\"`"),
-    other("airgap", "`true` or `false`"),
-    other("emulated", "`true` or `false`"),
-    text("pod_network", "a string such as `\"vxlan\"`"),
+    other("provider", Form::Word(providers), "a string such as `\"docker\"`"),
+    other("airgap", Form::Boolean, "`true` or `false`"),
+    other("emulated", Form::Boolean, "`true` or `false`"),
+    other("pod_network", Form::Word(pod_networks), "a string such as `\"vxlan\"`"),
     text("pod_cidr", RANGE),
     text("service_cidr", RANGE),
-    other("virtual_router_id", "a whole number from 1 to 255"),
-    other("operators", "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
+    other("virtual_router_id", Form::Number(1, 255), "a whole number from 1 to 255"),
+    other("operators", Form::Texts, "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
 ];
 
 /// The keys of a server.
@@ -71,19 +66,43 @@ pub(crate) const SERVER_KEYS: &[Key] = &[
     text("host", "a string such as `\"ssh://user@host\"`"),
     text("bridge", "a string such as `\"br0\"`"),
     text("address", ADDRESS),
-    text("provider", "a string such as `\"docker\"`"),
+    other(
+        "provider",
+        Form::Word(providers),
+        "a string such as `\"docker\"`",
+    ),
 ];
 
 /// The keys of a machine.
 #[rustfmt::skip]
 pub(crate) const MACHINE_KEYS: &[Key] = &[
     text("name", "a string such as `\"masterone\"`").required("name = \"masterone\""),
-    text("role", "a string such as `\"worker\"`").required("role = \"worker\""),
+    other("role", Form::Word(roles), "a string such as `\"worker\"`").required("role = \"worker\""),
     text("server", "a string such as `\"server1\"`").required("server = \"server1\""),
     text("ip", ADDRESS).required("ip = \"192.168.29.51\""),
-    other("memory_mib", "a whole number of MiB, such as `2048`").required("memory_mib = 2048"),
-    other("cpus", "a whole number such as `2`").required("cpus = 2"),
+    other("memory_mib", Form::Number(1, MOST_MEMORY_MIB), "a whole number of MiB, such as `2048`").required("memory_mib = 2048"),
+    other("cpus", Form::Number(1, u8::MAX as u32), "a whole number such as `2`").required("cpus = 2"),
 ];
+
+fn words<T: std::fmt::Display>(all: impl IntoIterator<Item = T>) -> Vec<String> {
+    all.into_iter().map(|it| it.to_string()).collect()
+}
+
+fn minors() -> Vec<String> {
+    words(KubernetesVersion::known())
+}
+
+fn providers() -> Vec<String> {
+    words(Provider::ALL)
+}
+
+fn pod_networks() -> Vec<String> {
+    words(PodNetwork::ALL)
+}
+
+fn roles() -> Vec<String> {
+    words(Role::ALL)
+}
 
 /// The most memory a machine can ask for, 1 TiB: more means another unit than MiB.
 const MOST_MEMORY_MIB: u32 = 1024 * 1024;

@@ -4,6 +4,8 @@
 pub const DEPLOYED: &str = "deployed";
 /// What drills have seen.
 pub const DRILLS: &str = "drills";
+/// The user's own images, and which machines they are for.
+pub const IMAGES: &str = "images";
 /// The operator's kubeconfig.
 pub const KUBECONFIG: &str = "kubeconfig";
 /// Who runs a verb on the lab now.
@@ -18,4 +20,6 @@ pub const SSH: &str = "ssh";
 pub const TIMELINE: &str = "timeline";
 
 /// All names that a server could have as well; one with a dot is no server's.
-pub const NAMES: [&str; 8] = [DEPLOYED, DRILLS, KUBECONFIG, LOCK, LOGS, PKI, SSH, TIMELINE];
+pub const NAMES: [&str; 9] = [
+    DEPLOYED, DRILLS, IMAGES, KUBECONFIG, LOCK, LOGS, PKI, SSH, TIMELINE,
+];

@@ -14,7 +14,8 @@ pub use self::hint::{hint_of_file, nearest};
 pub use self::stuck::StuckMachine;
 pub use self::text::listed;
 use self::text::{
-    by, cluster_lost, image_of_which, indented, irreplaceable, lines, of_verb, silent, which_lab,
+    by, cluster_lost, image_of_which, indented, irreplaceable, lines, not_loaded, of_verb, silent,
+    which_lab,
 };
 use crate::lock::LockHolder;
 use crate::{OperationRecord, SilentComputer};
@@ -79,6 +80,15 @@ pub enum Error {
         /// Its state.
         state: String,
     },
+    /// What was given as an archive of images is a folder.
+    #[error("`{}` is a folder, and an image comes as an archive", path.display())]
+    ImageFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An archive was to come from the standard input, where nobody gives one.
+    #[error("the standard input is a terminal, and no archive of an image comes from there")]
+    InputIsTerminal,
     /// The lab cannot do without a machine.
     #[error("{}", irreplaceable(machine, *role, faults))]
     Irreplaceable {
@@ -309,6 +319,58 @@ pub enum Error {
         /// What does.
         provider: Provider,
     },
+    /// An image has no name by which a pod could ask for it.
+    #[error("the image `{id}` of {what} has no name")]
+    NamelessImage {
+        /// What was given.
+        what: String,
+        /// The digest of its configuration.
+        id: String,
+        /// Whether the container engine has it.
+        is_of_engine: bool,
+    },
+    /// A machine on which no pod can run.
+    #[error("machine `{machine}` of lab `{lab}` is {role}, and runs no images")]
+    NoNode {
+        /// The lab.
+        lab: String,
+        /// The machine.
+        machine: String,
+        /// What it does.
+        role: Role,
+    },
+    /// Nothing of the lab runs that could do what is asked.
+    #[error("no {role} machine of lab `{lab}` runs")]
+    NoneRuns {
+        /// The lab.
+        lab: String,
+        /// What such a machine does.
+        role: Role,
+    },
+    /// Some nodes could not be given images; the others have them.
+    #[error("{}", not_loaded(failures))]
+    NotLoaded {
+        /// The lab.
+        lab: String,
+        /// The nodes, each with the image's names and what went wrong.
+        failures: Vec<(String, String, String)>,
+    },
+    /// No image of this name was asked for.
+    #[error("no image `{name}` is given to machines")]
+    NotRemembered {
+        /// The full name.
+        name: String,
+        /// The names of those that are.
+        names: Vec<String>,
+    },
+    /// One name was given for several images.
+    #[error("{what} holds {images} images, and one name is given for them")]
+    SeveralImages {
+        /// What was given.
+        what: String,
+        /// How many images it holds.
+        images: usize,
+    },
     /// A program failed.
     #[error(transparent)]
     Process(#[from] caravan_process::Error),
@@ -399,7 +461,15 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::ChosenOtherwise { .. }
+            Self::Bundle(
+                caravan_bundle::Error::ImageName { .. } | caravan_bundle::Error::NoSuchImage { .. }
+            ) | Self::ChosenOtherwise { .. }
+                | Self::ImageFolder { .. }
+                | Self::InputIsTerminal
+                | Self::NamelessImage { .. }
+                | Self::NoNode { .. }
+                | Self::NotRemembered { .. }
+                | Self::SeveralImages { .. }
                 | Self::ImageOfWhich { .. }
                 | Self::ProvidersApart { .. }
                 | Self::Faults(_)

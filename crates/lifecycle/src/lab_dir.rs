@@ -174,6 +174,22 @@ impl LabDir {
         self.drills().join(format!("{name}.jsonl"))
     }
 
+    /// The folder of the user's own images.
+    pub fn images(&self) -> PathBuf {
+        self.root.join(state::IMAGES)
+    }
+
+    /// Which images were asked for, and for which machines.
+    pub fn image_record(&self) -> PathBuf {
+        self.images().join("images.toml")
+    }
+
+    /// The archive of the image with this digest, `sha256:` and 64 hexadecimal digits.
+    pub fn image_archive(&self, digest: &str) -> PathBuf {
+        let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+        self.images().join(format!("{hex}.tar"))
+    }
+
     /// The folder of timelines.
     pub fn timelines(&self) -> PathBuf {
         self.root.join(state::TIMELINE)
@@ -269,6 +285,7 @@ mod tests {
             dir.verify_report(),
             dir.timelines(),
             dir.drills(),
+            dir.images(),
             dir.logs(),
         ];
         for part in parts {
@@ -306,6 +323,8 @@ mod tests {
             dir.merged(),
             dir.timeline("20261121T120000Z"),
             dir.log("server1"),
+            dir.image_record(),
+            dir.image_archive("sha256:00"),
         ] {
             assert!(path.starts_with("/w/.lab/ha"), "{}", path.display());
         }

@@ -10,8 +10,10 @@
 //! | [`machines`], [`data`] | which machines are there, whose are they, and where is their data? |
 //! | [`plan`] | what would it be made from? |
 //! | [`up`], [`halt`], [`destroy`] | how does a lab come, stop and go? |
+//! | [`load`], [`ImageRecord`] | how do nodes get images of the user's own, and which are they to have? |
 //! | [`drill`] | what do users see while something of it is broken? |
 //! | [`replace`], [`OperationRecord`] | how does one machine go, and another take its place; what is under way? |
+//! | [`support`] | what does somebody need who is to find out what is wrong? |
 //! | [`events`], [`LabRun`] | who is told meanwhile, and what is kept of it? |
 //!
 //! Nothing here prints, asks or reads the environment: whoever calls hands in what was asked for, and is told what happens by
@@ -22,6 +24,7 @@ mod choices;
 mod cluster_record;
 mod computers;
 mod error;
+mod image_record;
 mod keys;
 mod lab_dir;
 mod levels;
@@ -43,11 +46,13 @@ pub mod events;
 pub mod export;
 pub mod files;
 pub mod halt;
+pub mod load;
 pub mod machines;
 pub mod plan;
 pub mod reach;
 pub mod replace;
 pub mod software;
+pub mod support;
 pub mod up;
 pub mod vagrant_at_work;
 
@@ -55,6 +60,7 @@ pub use choices::{ChoiceRequest, ImageRequest, LabChoices, ProviderChoice};
 pub use cluster_record::ClusterRecord;
 pub use computers::LabComputers;
 pub use error::{Error, RefusedLabFile, StuckMachine, hint_of_file, listed, nearest};
+pub use image_record::{ImageRecord, KeptImage};
 pub use keys::{Keys, context};
 pub use lab_dir::{LabDir, names as labs_with_state};
 pub use lock::{LabLock, LockHolder};

@@ -32,8 +32,9 @@ use crate::deliver::{self, Parcel};
 use crate::files::{self, RenderSources};
 use crate::target::{no_such_machine, no_such_server};
 use crate::{
-    ChoiceRequest, ClusterRecord, Error, Keys, LabChoices, LabComputers, LabDir, LabProviders,
-    LabRun, LabTarget, MachineStanding, OperationRecord, SilentComputer, Workspace, destroy, reach,
+    ChoiceRequest, ClusterRecord, Error, ImageRecord, Keys, LabChoices, LabComputers, LabDir,
+    LabProviders, LabRun, LabTarget, MachineStanding, OperationRecord, SilentComputer, Workspace,
+    destroy, load, reach,
 };
 
 /// What is to be brought up.
@@ -244,6 +245,31 @@ impl<'a> Up<'a> {
         }
         self.same_cluster(&access)?;
         Ok(UpOutcome::Ready)
+    }
+
+    /// Gives the wanted machines, which run, the images of the user's own that they lack.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load::restore`].
+    pub fn load_images(&self, plan: &UpPlan, keys: &Keys) -> Result<(), Error> {
+        let UpRequest {
+            lab, dir, wanted, ..
+        } = *self.request;
+        if ImageRecord::read(dir)?.images.is_empty() {
+            return Ok(());
+        }
+        let access = keys.access(lab, dir, plan.choices.pace())?;
+        let given = self.run.step("images", || {
+            load::restore(self.run, lab, dir, &access, wanted)
+        })?;
+        for loaded in given {
+            self.run.note(&format!(
+                "machines have `{}` now, which was loaded before",
+                loaded.image.names.join(", ")
+            ));
+        }
+        Ok(())
     }
 
     /// Holds that the cluster that came up is the one that was made; the first one is noted.

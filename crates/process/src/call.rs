@@ -238,11 +238,13 @@ impl Call {
 
     /// The call as duct sees it, with input and outputs inherited.
     pub(crate) fn on_terminal(&self) -> Expression {
+        self.tell();
         self.bare()
     }
 
     /// The call as duct sees it, with the input given and the outputs inherited.
     pub(crate) fn expression(&self) -> Expression {
+        self.tell();
         let expression = self.bare();
         match &self.stdin {
             Input::Bytes(bytes) => expression.stdin_bytes(bytes.clone()),
@@ -252,6 +254,7 @@ impl Call {
 
     /// The same, with what comes out of `pipe` as its standard input.
     pub(crate) fn expression_reading(&self, pipe: PipeReader) -> Expression {
+        self.tell();
         self.bare().stdin_file(pipe)
     }
 

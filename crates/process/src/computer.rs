@@ -1,10 +1,13 @@
 //! Where programs run and files lie: this computer, or one that ssh reaches.
 
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{BinaryOutput, Call, Conversation, Error, Following, Output, Program, SshComputer};
+use crate::{
+    BinaryOutput, Call, Conversation, Error, FeedError, Following, Output, Program, SshComputer,
+};
 
 /// Writes its input beside `$1` and gives it that name once all `$3` bytes are there, with the mode `$2`: a connection that
 /// ends early looks like the end of the input.
@@ -73,6 +76,28 @@ impl Computer {
     ) -> Result<Output, Error> {
         let call = self.call(words)?.stdin(input).timeout(limit);
         self.binary(call).map(Output::from)
+    }
+
+    /// Runs a program there with what `source` has as its standard input, as [`Call::feed`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::feed`], and [`Error::NotFound`], [`Error::NotReached`], [`Error::HostKey`].
+    pub fn feed(
+        &self,
+        words: &[&str],
+        source: &mut dyn Read,
+        stall: Duration,
+        on_bytes: &mut dyn FnMut(u64),
+    ) -> Result<Output, FeedError> {
+        let call = self.call(words).map_err(FeedError::Program)?;
+        let output = call.feed(source, stall, on_bytes)?;
+        match self {
+            Self::Ssh(computer) if output.status == Some(255) => {
+                Err(FeedError::Program(computer.not_reached(&output.stderr)))
+            }
+            _ => Ok(output),
+        }
     }
 
     /// Starts a program there and hands each line of both its outputs to `on_line`, until it ends or the result is dropped.

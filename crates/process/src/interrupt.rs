@@ -5,15 +5,29 @@
 //! program alone (`kill`, or a terminal that was closed) is handed on to the long-running ones.
 
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::process::{Pid, Signal};
 
 static TIMES: AtomicUsize = AtomicUsize::new(0);
 
+/// Whether it was the clock.
+static EXPIRED: AtomicBool = AtomicBool::new(false);
+
 /// Notes that the user has asked to stop. Called by the program's signal handler.
 pub fn raise() {
     TIMES.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Notes that the time is up which the user has given: as if they had asked to stop now.
+pub fn expire() {
+    EXPIRED.store(true, Ordering::SeqCst);
+    raise();
+}
+
+/// Whether the time was up that the user has given.
+pub fn expired() -> bool {
+    EXPIRED.load(Ordering::SeqCst)
 }
 
 /// Whether the user has asked to stop.
@@ -28,7 +42,8 @@ pub fn urgent() -> bool {
 
 /// Hands the interrupt on to `pids`, unless a terminal has done so already.
 pub(crate) fn hand_on(pids: &[u32]) {
-    if has_terminal() {
+    // No terminal tells them what the clock says.
+    if has_terminal() && !expired() {
         return;
     }
     for pid in pids

@@ -11,7 +11,9 @@
 //! | [`Call::run`], [`Call::output`], [`Call::binary_output`] | captured | short questions: `docker ps`, `go version` |
 //! | [`Call::logged`] | a log file, and each line to a callback | long work whose grandchildren may outlive it: `vagrant up` |
 //! | [`Call::follow`] | each line to a callback, in the background | endless output: a journal over ssh |
+//! | [`Call::read`] | read byte by byte | a long output: an image of the engine's |
 //! | [`Call::converse`] | a line for each line that it is given | many short questions over one login |
+//! | [`Call::feed`] | captured | a long input: a file, an archive that is being made |
 //! | [`Call::attended`] | the terminal, interrupts handed on | long work of another program of ours |
 //! | [`Call::interactive`] | the terminal | a shell for the user |
 //!
@@ -26,12 +28,15 @@ mod computer;
 mod converse;
 mod detached;
 mod error;
+mod feed;
 mod follow;
 pub mod interrupt;
 mod logged;
 mod pace;
 mod program;
+mod read;
 pub mod shell;
+mod shown;
 mod ssh;
 mod transfer;
 
@@ -40,9 +45,12 @@ pub use computer::Computer;
 pub use converse::{Conversation, Reply};
 pub use detached::{DetachedRun, RunEnd};
 pub use error::{Error, Failure};
+pub use feed::FeedError;
 pub use follow::Following;
 pub use pace::Pace;
 pub use program::Program;
+pub use read::{OutputReader, failure_of};
+pub use shown::show_calls;
 pub use ssh::{
     CONNECT_SECONDS, SshAccess, SshComputer, SshForward, UnknownHost, forget_host_key, host_keys,
 };

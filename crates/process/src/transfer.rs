@@ -1,18 +1,18 @@
 //! Large files for other computers: what has arrived is not sent again, and nobody takes half a file for a whole one.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write, pipe};
+use std::io::{Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::computer::last_words;
-use crate::{Computer, Error, interrupt};
+use crate::{Computer, Error, FeedError, interrupt};
 
 /// How long a short question about a file may take. The check of a large one is part of it.
 const QUESTION: Duration = Duration::from_secs(600);
 
-/// How many bytes are handed on at once.
-const CHUNK: usize = 1 << 17;
+/// How long a computer may take no byte of a file: what writes to a slow disk may pause.
+const STALL: Duration = Duration::from_secs(600);
 
 /// How often a connection that is lost is made again.
 const ATTEMPTS: usize = 5;
@@ -150,47 +150,29 @@ impl Computer {
         sent: &mut u64,
     ) -> Result<(), Error> {
         let call = self.call(&["sh", "-c", ADD, "add", file.to])?;
-        let (reader, mut writer) = pipe().map_err(|source| Error::not_started(&call, source))?;
-        let handle = call
-            .expression_reading(reader)
-            .stdout_capture()
-            .stderr_capture()
-            .unchecked()
-            .start()
-            .map_err(|source| Error::not_started(&call, source))?;
-        let mut chunk = vec![0; CHUNK];
-        let mut there = at;
-        loop {
-            let count = source.read(&mut chunk).map_err(|source| Error::Get {
+        let before = *sent;
+        let fed = call.feed(source, STALL, &mut |taken| {
+            *sent = before + taken;
+            on_bytes(at + taken);
+        });
+        let output = fed.map_err(|error| match error {
+            FeedError::Source(source) => Error::Get {
                 computer: Self::Here.to_string(),
                 path: file.from.display().to_string(),
                 said: source.to_string(),
-            })?;
-            // Who does not take it any more says why when it ends.
-            if count == 0 || writer.write_all(&chunk[..count]).is_err() {
-                break;
-            }
-            there += count as u64;
-            *sent += count as u64;
-            on_bytes(there);
-            if interrupt::raised() {
-                drop(handle.kill());
-                return Err(Error::Interrupted {
-                    command: format!("sending `{}` to {self}", file.from.display()),
-                });
-            }
-        }
-        drop(writer);
-        let output = handle
-            .wait()
-            .map_err(|source| Error::not_started(&call, source))?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        match (self, output.status.code()) {
+            },
+            FeedError::Program(Error::Interrupted { .. }) => Error::Interrupted {
+                command: format!("sending `{}` to {self}", file.from.display()),
+            },
+            FeedError::Program(error) => error,
+        })?;
+        let said = &output.stderr;
+        match (self, output.status) {
             (_, Some(0)) => Ok(()),
-            (Self::Ssh(there), Some(255)) => Err(there.not_reached(&said)),
+            (Self::Ssh(there), Some(255)) => Err(there.not_reached(said)),
             _ => {
                 self.script("rm -f -- \"$1.part\"\n", file, &[])?;
-                Err(self.not_put(file, &said))
+                Err(self.not_put(file, said))
             }
         }
     }

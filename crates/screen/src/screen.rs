@@ -64,6 +64,16 @@ impl Screen {
         }
     }
 
+    /// The same, with a line for each thing that happens and nothing that moves, unless it is quiet.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        if let Kind::Live(_) = self.kind {
+            self.kind = Kind::Plain;
+            self._unechoed = None;
+        }
+        self
+    }
+
     /// Shows what `subject` (a machine, or the run) does now.
     pub fn now(&self, subject: &str, text: &str) {
         match &self.kind {

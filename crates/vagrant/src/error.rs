@@ -75,6 +75,15 @@ pub enum Error {
         /// The names of those containers.
         containers: Vec<String>,
     },
+    /// What a machine was to be given could not be read here.
+    #[error("cannot read what `{address}` was to be given")]
+    Source {
+        /// The machine.
+        address: Ipv4Addr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A program's `--version` did not print one.
     #[error("cannot find a version in what `{program} --version` printed: `{said}`")]
     NoVersion {
@@ -206,7 +215,8 @@ impl Error {
             | Self::Libvirt { .. }
             | Self::NotReached { .. }
             | Self::Forward { .. }
-            | Self::Routes { .. } => None,
+            | Self::Routes { .. }
+            | Self::Source { .. } => None,
         }
     }
 

@@ -1,14 +1,14 @@
 //! The way into a machine: as root for what Caravan does there, as the user `vagrant` for people.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use caravan_process::{
-    CONNECT_SECONDS, Computer, Conversation, Following, Output, Pace, Program, SshAccess,
-    SshComputer, UnknownHost, forget_host_key,
+    CONNECT_SECONDS, Computer, Conversation, FeedError, Following, Output, Pace, Program,
+    SshAccess, SshComputer, UnknownHost, forget_host_key,
 };
 
 pub use caravan_process::SshForward as Forward;
@@ -181,6 +181,31 @@ impl Remote {
     /// As [`Remote::script`].
     pub fn run(&self, words: &[&str], limit: Duration) -> Result<Output, Error> {
         self.finished(words, "", limit)
+    }
+
+    /// Runs a program there as root with what `source` has as its standard input, and returns what it printed, whatever its
+    /// exit status; it is ended where it takes nothing for `stall` at the usual pace. `on_bytes` is told how much it has taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::script`], and [`Error::Source`] where `source` cannot be read.
+    pub fn feed(
+        &self,
+        words: &[&str],
+        source: &mut dyn Read,
+        stall: Duration,
+        on_bytes: &mut dyn FnMut(u64),
+    ) -> Result<Output, Error> {
+        let words = [&["sudo", "-n"], words].concat();
+        let stall = self.ssh.access().pace.of(stall);
+        let fed = self.computer().feed(&words, source, stall, on_bytes);
+        fed.map_err(|error| match error {
+            FeedError::Source(source) => Error::Source {
+                address: self.address,
+                source,
+            },
+            FeedError::Program(error) => self.as_machines(error),
+        })
     }
 
     fn finished(

@@ -4,12 +4,14 @@
 
 mod bad_input;
 mod computers;
+mod daily;
 mod drill;
 mod explain;
 mod interrupts;
 mod kubeconfig;
 mod libvirt;
 mod lifecycle;
+mod load;
 mod losses;
 mod mixed;
 mod others;

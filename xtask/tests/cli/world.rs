@@ -87,6 +87,11 @@ impl World {
 
     /// Puts a fake on the search path.
     pub(crate) fn install(&self, fake: &str) {
+        self.install_as(fake, fake);
+    }
+
+    /// Puts a fake on the search path under the name of the program that it plays.
+    pub(crate) fn install_as(&self, fake: &str, program: &str) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folders = [root.join("tests/fakes"), root.join("../fakes")];
         let from = folders
@@ -94,7 +99,7 @@ impl World {
             .map(|folder| folder.join(fake))
             .find(|path| path.exists())
             .unwrap_or_else(|| panic!("no fake `{fake}`"));
-        self.executable(fake, fs::read(from).expect("read"));
+        self.executable(program, fs::read(from).expect("read"));
     }
 
     /// Puts a shell script on the search path, in the place of what has its name.

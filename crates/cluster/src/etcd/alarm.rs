@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Status;
 
 /// What etcdctl must be told on a member's machine.
-const ETCDCTL: &str = "sudo etcdctl --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/healthcheck-client.crt --key /etc/etcd/pki/healthcheck-client.key";
+pub const ETCDCTL: &str = "sudo etcdctl --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/healthcheck-client.crt --key /etc/etcd/pki/healthcheck-client.key";
 
 /// An alarm that is raised for a member, and holds for the whole cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -11,7 +11,31 @@ impl Error {
     /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
     pub fn hint(&self, tool: &str) -> Option<String> {
         match self {
+            Self::Bundle(caravan_bundle::Error::NoSuchImage { name, names }) => Some(match nearest(name, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "the engine has no images: build one, or give an archive".to_owned(),
+                None => format!("the engine has {}; an archive is given by its path", listed(names)),
+            }),
             Self::Bundle(error) => error.hint(tool),
+            Self::ImageFolder { path } => Some(format!(
+                "`tar -C {0} -cf image.tar .` makes an archive of an OCI layout",
+                shell::path(path)
+            )),
+            Self::InputIsTerminal => Some(format!("`docker save app:1 | {tool} load LAB -`")),
+            Self::NamelessImage { id, is_of_engine: true, .. } => Some(format!(
+                "`docker tag {id} app:1` gives it one; so does `--name app:1` here"
+            )),
+            Self::NamelessImage { .. } => Some("`--name app:1` gives it one".to_owned()),
+            Self::NoNode { .. } => Some("masters and workers run images".to_owned()),
+            Self::NotLoaded { lab, .. } => Some(format!(
+                "the others have it; `{tool} up {lab}`, or the same command, goes on with those that lack it"
+            )),
+            Self::NotRemembered { name, names } => Some(match nearest(name, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => "none is".to_owned(),
+                None => format!("those are {}", listed(names)),
+            }),
+            Self::SeveralImages { .. } => Some("leave `--name` out: each has its own".to_owned()),
             Self::Busy { holder, .. } => Some(match holder {
                 Some(holder) => format!(
                     "wait for it to end, or stop it with `kill -INT {}`: the lab stays in a state that `up` and `destroy` accept",
@@ -89,7 +113,7 @@ impl Error {
                 "`{tool} destroy {lab}` removes them; nobody has their keys any more"
             )),
             Self::Stuck(stuck) => Some(format!("`{tool} {}` shows more; correct the cause, then run `{tool} up` again", stuck.verb)),
-            Self::NotNear { lab, .. } => Some(format!("`{tool} up {lab}` starts them")),
+            Self::NoneRuns { lab, .. } | Self::NotNear { lab, .. } => Some(format!("`{tool} up {lab}` starts them")),
             Self::NotMade { lab } => Some(format!("`{tool} up {lab}` makes it")),
             Self::ChosenOtherwise { lab, .. } => Some(format!(
                 "leave the flag out to go on with the machines there are, or `{tool} destroy {lab}` first"
@@ -99,7 +123,7 @@ impl Error {
             }
             Self::NotText { .. } => Some("save the file as UTF-8".to_owned()),
             Self::NoLabNamed { running } if running.is_empty() => {
-                Some("name a lab; `{tool} list` shows them".to_owned())
+                Some(format!("name a lab; `{tool} list` shows them"))
             }
             Self::NoLabNamed { .. } => Some("name the lab".to_owned()),
             Self::NoSuchLab { name, labs } => Some(match nearest(name, labs) {

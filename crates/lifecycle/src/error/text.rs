@@ -112,3 +112,11 @@ pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
         .collect();
     quoted.join(", ")
 }
+
+/// Which nodes lack which image, a line each.
+pub(super) fn not_loaded(failures: &[(String, String, String)]) -> String {
+    let all: Vec<String> = (failures.iter())
+        .map(|(node, image, why)| format!("`{node}` could not be given `{image}`: {why}"))
+        .collect();
+    all.join("\n")
+}
