@@ -59,6 +59,12 @@ pub(crate) enum Error {
     /// All subnets that a new lab could have are used here.
     #[error("this computer uses every subnet from 192.168.30.0/24 to 192.168.249.0/24")]
     NoFreeSubnet,
+    /// What a new lab is to be cannot be one.
+    #[error("no lab can be of that shape: {}", what.join("; "))]
+    NoShape {
+        what: Vec<String>,
+        help: Option<String>,
+    },
     /// A subnet cannot be a new lab's.
     #[error("`{subnet}` cannot be the subnet of a new lab: {why}")]
     SubnetTaken {
@@ -115,6 +121,7 @@ impl Error {
             Self::Explain(Refusal::Render(_)) => Exit::Failed,
             Self::Explain(_)
             | Self::LabExists { .. }
+            | Self::NoShape { .. }
             | Self::NoWorkspace { .. }
             | Self::SubnetTaken { .. }
             | Self::UnknownDrill(_) => Exit::Usage,
@@ -157,6 +164,7 @@ impl Error {
                 "its machines go on by themselves: `{TOOL} up {lab}` goes on from here, `{TOOL} status {lab}` shows them"
             )),
             Self::NoFreeSubnet => Some("`--subnet` names one, a /24".to_owned()),
+            Self::NoShape { help, .. } => help.clone(),
             Self::SubnetTaken { .. } => {
                 Some("leave `--subnet` out, and one that nobody here uses is taken".to_owned())
             }

@@ -2,7 +2,7 @@
 
 use caravan_host::free_subnet::{SubnetUser, UsedSubnets};
 use caravan_lab::{Ipv4Net, Lab, NewLab, new_lab_file};
-use caravan_lifecycle::{Error as LifecycleError, LabTarget, RefusedLabFile, Workspace};
+use caravan_lifecycle::{Error as LifecycleError, LabTarget, Workspace};
 
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
@@ -37,12 +37,9 @@ pub(crate) fn run(
         workers: flags.workers,
     });
     // A shape that cannot be a lab, or a name that cannot be one's, is refused as in any lab file.
-    let lab = Lab::parse(name, &text).map_err(|faults| {
-        LifecycleError::Faults(Box::new(RefusedLabFile {
-            path: path.clone(),
-            source: text.clone(),
-            faults,
-        }))
+    let lab = Lab::parse(name, &text).map_err(|faults| Error::NoShape {
+        what: faults.iter().map(|fault| fault.message.clone()).collect(),
+        help: faults.iter().find_map(|fault| fault.help.clone()),
     })?;
     report::warnings(&path, &text, lab.warnings());
     if flags.dry_run {

@@ -38,6 +38,14 @@ pub enum Error {
         /// Why.
         why: &'static str,
     },
+    /// A node did not take an image.
+    #[error("containerd of `{machine}` does not take it: {said}")]
+    ImageRefused {
+        /// The node.
+        machine: String,
+        /// What containerd says.
+        said: String,
+    },
     /// The user asked to stop.
     #[error("interrupted while waiting for the lab")]
     Interrupted,
@@ -143,6 +151,7 @@ impl Error {
             ),
             Self::Answered { .. }
             | Self::FaultRefused { .. }
+            | Self::ImageRefused { .. }
             | Self::Interrupted
             | Self::NotInTime { .. }
             | Self::Script { .. }

@@ -108,7 +108,7 @@ pub fn ask(access: &Access, machine: &Machine) -> Result<NodeImages, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Machine`], [`Error::Script`] with what containerd says.
+/// [`Error::Machine`], [`Error::ImageRefused`].
 pub fn import(
     access: &Access,
     machine: &Machine,
@@ -128,15 +128,25 @@ pub fn import(
     let output = remote.feed(&words, archive, STALL, on_bytes)?;
     match output.success() {
         true => Ok(()),
-        false => Err(Error::script(machine, &output)),
+        false => Err(Error::ImageRefused {
+            machine: machine.name.clone(),
+            said: without_warnings(&output.stderr),
+        }),
     }
+}
+
+/// What `ctr` says is wrong, without what it only warns of.
+fn without_warnings(said: &str) -> String {
+    let lines = said.lines().map(str::trim);
+    let lines = lines.filter(|it| !it.is_empty() && !it.contains(" level=warning "));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 /// Gives the image with the digest `digest` and the id `id`, which the node has, these names, full ones.
 ///
 /// # Errors
 ///
-/// As [`import`].
+/// As [`ask`].
 pub fn settle(
     access: &Access,
     machine: &Machine,
@@ -158,6 +168,12 @@ pub fn settle(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn warnings_are_no_reason() {
+        let said = "time=\"2026-11-30T06:18:59Z\" level=warning msg=\"DEPRECATION: cgroup v1\"\nctr: no space left on device\n";
+        assert_eq!(without_warnings(said), "ctr: no space left on device");
+    }
 
     #[test]
     fn an_image_is_there_by_its_digest_under_each_name() {

@@ -132,12 +132,15 @@ fn a_new_lab_is_valid_and_in_nobodys_way() {
             "lab `small` has it",
         ),
         (&["other", "--subnet", "10.0.0.0/16"], "a /24 is needed"),
-        (&["other", "--etcd", "2"], "even-etcd"),
+        (
+            &["other", "--etcd", "2"],
+            "2 etcd members are an even number",
+        ),
         (
             &["other", "--balancers", "0"],
-            "masters-without-load-balancers",
+            "no lab can be of that shape",
         ),
-        (&["Other"], "invalid-name"),
+        (&["Other"], "`Other` cannot be"),
     ] {
         let ended = world.run(&[&["new"], args].concat());
         assert_eq!(ended.status, Some(2), "{args:?}: {}", ended.stderr);

@@ -268,7 +268,7 @@ fn a_full_disk_on_one_node_is_that_nodes_alone() {
     let world = world();
     world.write(&format!("state/full.{MASTER}"), "");
     engine_has(&world, "app:latest", "one", OURS, &["app:latest"]);
-    let ended = world.run(&["load", "small", "app"]);
+    let ended = world.run(&["load", "small", "app:latest"]);
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     for says in [
         "error: `masterone` could not be given `docker.io/library/app:latest`",
@@ -279,7 +279,7 @@ fn a_full_disk_on_one_node_is_that_nodes_alone() {
     }
     assert_eq!(sent(&world), (0, 1));
     fs::remove_file(world.path(&format!("state/full.{MASTER}"))).expect("there");
-    let ended = world.run(&["load", "small", "app"]);
+    let ended = world.run(&["load", "small", "app:latest"]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("it was copied to `masterone`"),
