@@ -12,10 +12,13 @@ pub(crate) const EC_PUBLIC_KEY: ObjectIdentifier =
 /// prime256v1, also called secp256r1 and P-256 (RFC 5480 2.1.1.1).
 pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 
+/// rsaEncryption (RFC 8017 appendix A.1).
+pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
 /// Algorithms of keys other than ECDSA.
 const KEYS: [(ObjectIdentifier, &str); 11] = [
     // RFC 8017 appendix A.
-    (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1"), "RSA"),
+    (RSA, "RSA"),
     (
         ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10"),
         "RSA-PSS",

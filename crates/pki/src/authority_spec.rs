@@ -1,6 +1,9 @@
 //! What an authority is to be.
 
-use crate::{CommonName, Lifetime, Organization, Permitted, Subject};
+use x509_cert::ext::pkix::NameConstraints;
+
+use crate::constraints::Constraints;
+use crate::{Certificate, CommonName, Error, Lifetime, Organization, Subject, Subtree, subject};
 
 /// The description of an authority: data, without key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,7 +11,9 @@ pub struct AuthoritySpec {
     subject: Subject,
     lifetime: Lifetime,
     path_length: Option<u8>,
-    permitted: Vec<Permitted>,
+    constraints: Constraints,
+    /// It stands for a certificate that cannot be described here: whatever is there is what is wanted.
+    as_it_stands: bool,
 }
 
 impl AuthoritySpec {
@@ -18,8 +23,47 @@ impl AuthoritySpec {
             subject: Subject::new(common_name),
             lifetime: Lifetime::AUTHORITY,
             path_length: Some(0),
-            permitted: Vec::new(),
+            constraints: Constraints::default(),
+            as_it_stands: false,
         }
+    }
+
+    /// The description of an authority that is there: subject, lifetime, path length and name constraints.
+    ///
+    /// What cannot be said in one (further attributes of the subject, constraints of other kinds) is the certificate's to
+    /// say: a plan of such a description never differs from what is there, and renewals carry it octet for octet.
+    pub fn from_certificate(certificate: &Certificate) -> Self {
+        Self::described(certificate).unwrap_or_else(|| {
+            // For people: it is never made from this description.
+            let mut spec = Self::new(CommonName::shown(&certificate.subject_shown()));
+            spec.lifetime = certificate.validity().lifetime();
+            spec.path_length = certificate.path_length();
+            spec.as_it_stands = true;
+            spec
+        })
+    }
+
+    fn described(certificate: &Certificate) -> Option<Self> {
+        let (names, organizations) = (certificate.common_names(), certificate.organizations());
+        let [name] = &names[..] else {
+            return None;
+        };
+        if certificate.subject_attribute_count() != 1 + organizations.len() {
+            return None;
+        }
+        let constraints = match certificate.find::<NameConstraints>() {
+            Ok(Some(found)) => Constraints::of_extension(&found)?,
+            Ok(None) => Constraints::default(),
+            Err(_) => return None,
+        };
+        let mut spec = Self::new(CommonName::try_from(name.as_str()).ok()?);
+        for name in &organizations {
+            spec = spec.with_organization(Organization::try_from(name.as_str()).ok()?);
+        }
+        spec.lifetime = certificate.validity().lifetime();
+        spec.path_length = certificate.path_length();
+        spec.constraints = constraints;
+        Some(spec)
     }
 
     /// Adds an organization.
@@ -52,16 +96,28 @@ impl AuthoritySpec {
 
     /// Limits the names it may vouch for, by a critical extension; none is limited if this is not called.
     ///
-    /// Verifiers hold to it, so that whoever steals the key cannot speak for others. See [`Permitted`] for the pitfall.
+    /// Verifiers hold to it, so that whoever steals the key cannot speak for others. See [`Subtree`] for the pitfall.
     #[must_use]
-    pub fn with_permitted(mut self, permitted: impl IntoIterator<Item = Permitted>) -> Self {
-        self.permitted.extend(permitted);
+    pub fn with_permitted(mut self, permitted: impl IntoIterator<Item = Subtree>) -> Self {
+        self.constraints.permitted.extend(permitted);
+        self
+    }
+
+    /// Forbids it to vouch for these names, permitted or not, by the same extension.
+    #[must_use]
+    pub fn with_excluded(mut self, excluded: impl IntoIterator<Item = Subtree>) -> Self {
+        self.constraints.excluded.extend(excluded);
         self
     }
 
     /// The names it may vouch for; none means all.
-    pub fn permitted(&self) -> &[Permitted] {
-        &self.permitted
+    pub fn permitted(&self) -> &[Subtree] {
+        &self.constraints.permitted
+    }
+
+    /// The names it may not vouch for.
+    pub fn excluded(&self) -> &[Subtree] {
+        &self.constraints.excluded
     }
 
     /// Who it is.
@@ -77,5 +133,87 @@ impl AuthoritySpec {
     /// How many authorities may stand between this one and a leaf.
     pub fn path_length(&self) -> Option<u8> {
         self.path_length
+    }
+
+    pub(crate) fn constraints(&self) -> &Constraints {
+        &self.constraints
+    }
+
+    /// In what `certificate` differs from this description: the fields, what it has, and what is wanted. The lifetime is
+    /// not compared: a new one takes effect at the next renewal.
+    pub(crate) fn differences(&self, certificate: &Certificate) -> Vec<SpecDifference> {
+        if self.as_it_stands {
+            return Vec::new();
+        }
+        let mut all = Vec::new();
+        if !subject::says(certificate.subject(), &self.subject) {
+            all.push(SpecDifference {
+                field: SpecField::Subject,
+                found: certificate.subject().to_string(),
+                wanted: self.subject.to_string(),
+            });
+        }
+        if certificate.path_length() != self.path_length {
+            let shown = |length: Option<u8>| match length {
+                Some(length) => length.to_string(),
+                None => "none".to_owned(),
+            };
+            all.push(SpecDifference {
+                field: SpecField::PathLength,
+                found: shown(certificate.path_length()),
+                wanted: shown(self.path_length),
+            });
+        }
+        let found = match certificate.find::<NameConstraints>() {
+            Ok(found) => found.map_or(Some(Constraints::default()), |found| {
+                Constraints::of_extension(&found)
+            }),
+            Err(_) => None,
+        };
+        if !found
+            .as_ref()
+            .is_some_and(|found| found.says_as(&self.constraints))
+        {
+            all.push(SpecDifference {
+                field: SpecField::Constraints,
+                found: found.map_or_else(
+                    || "that cannot be said in a plan".to_owned(),
+                    |found| found.to_string(),
+                ),
+                wanted: self.constraints.to_string(),
+            });
+        }
+        all
+    }
+}
+
+/// In what an authority differs from its description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpecField {
+    Constraints,
+    PathLength,
+    Subject,
+}
+
+#[derive(Debug)]
+pub(crate) struct SpecDifference {
+    pub(crate) field: SpecField,
+    found: String,
+    wanted: String,
+}
+
+impl SpecDifference {
+    /// The refusal of `certificate`, which is other than described.
+    pub(crate) fn refuse(self, certificate: &Certificate) -> Error {
+        Error::AuthorityDiffers {
+            subject: certificate.subject_shown(),
+            field: match self.field {
+                SpecField::Constraints => "name constraints",
+                SpecField::PathLength => "path length",
+                SpecField::Subject => "subject",
+            },
+            found: self.found,
+            wanted: self.wanted,
+        }
     }
 }

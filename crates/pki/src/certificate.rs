@@ -3,21 +3,25 @@
 use std::fmt;
 
 use x509_cert::der::asn1::ObjectIdentifier;
+use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::referenced::OwnedToRef;
 use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader};
 use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName,
     SubjectKeyIdentifier,
 };
 use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use crate::form::Shape;
-use crate::hex::hex;
+use crate::hex::serial_hex;
 use crate::pem::Kind;
 use crate::{
-    Error, PrivateKey, PublicKey, San, Usage, Validity, form, pem, profile, signature, subject,
+    Error, PrivateKey, PublicKey, San, Usage, Validity, form, pem, profile, public_key, signature,
+    subject,
 };
 
 /// A certificate: its DER bytes, and what they say.
@@ -184,7 +188,7 @@ impl Certificate {
 
     /// The serial number in lower-case hex, as `openssl x509 -serial` but for case.
     pub fn serial(&self) -> String {
-        hex(self.serial_bytes())
+        serial_hex(self.serial_bytes())
     }
 
     pub(crate) fn serial_bytes(&self) -> &[u8] {
@@ -228,6 +232,13 @@ impl Certificate {
         profile::find::<ExtendedKeyUsage>(self.extensions()).map_or(0, |usages| usages.0.len())
     }
 
+    /// How many of its alternative names are of a kind or form that [`San`] does not have.
+    pub(crate) fn foreign_name_count(&self) -> usize {
+        let names = profile::find::<SubjectAltName>(self.extensions());
+        let names = names.iter().flat_map(|names| names.0.iter());
+        names.filter(|name| profile::san_of(name).is_none()).count()
+    }
+
     /// How many alternative names it lists, of whatever kind.
     pub(crate) fn name_count(&self) -> usize {
         profile::find::<SubjectAltName>(self.extensions()).map_or(0, |names| names.0.len())
@@ -250,7 +261,7 @@ impl Certificate {
             .and_then(|basic| basic.path_len_constraint)
     }
 
-    /// The public key, when it is ECDSA on P-256.
+    /// The public key.
     ///
     /// # Errors
     ///
@@ -308,6 +319,15 @@ impl Certificate {
         )
     }
 
+    /// The length of its key, if that is of RSA.
+    pub(crate) fn rsa_bits(&self) -> Option<usize> {
+        let info = self.tbs().subject_public_key_info();
+        if info.algorithm.oid != crate::algorithm::RSA {
+            return None;
+        }
+        public_key::rsa_bits(info.subject_public_key.as_bytes()?)
+    }
+
     pub(crate) fn tbs(&self) -> &x509_cert::TbsCertificate {
         self.parsed.tbs_certificate()
     }
@@ -342,11 +362,12 @@ impl Certificate {
     /// Refuses a certificate whose key cannot sign here, whatever its private half.
     pub(crate) fn require_signing_key(&self) -> Result<(), Error> {
         match self.public_key() {
-            Err(Error::UnsupportedKey { .. }) => Err(Error::UnsupportedKey {
+            Ok(key) if key.is_p256() => Ok(()),
+            Ok(_) | Err(Error::UnsupportedKey { .. }) => Err(Error::UnsupportedKey {
                 algorithm: self.key_algorithm(),
                 purpose: "signing",
             }),
-            result => result.map(drop),
+            Err(error) => Err(error),
         }
     }
 
@@ -366,6 +387,50 @@ impl Certificate {
 
     pub(crate) fn issuer(&self) -> &Name {
         self.parsed.tbs_certificate().issuer()
+    }
+
+    /// The extension of type `T`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] when it is there twice or cannot be read.
+    pub(crate) fn find<'a, T: Decode<'a> + AssociatedOid>(&'a self) -> Result<Option<T>, Error> {
+        profile::find_whole(self.extensions())
+    }
+
+    pub(crate) fn serial_number(&self) -> &SerialNumber {
+        self.parsed.tbs_certificate().serial_number()
+    }
+
+    /// Whether it names its issuer by the issuer's serial number too, as easy-rsa has it.
+    pub(crate) fn names_serial_of_issuer(&self) -> bool {
+        profile::find::<AuthorityKeyIdentifier>(self.extensions())
+            .is_some_and(|identifier| identifier.authority_cert_serial_number.is_some())
+    }
+
+    /// Whether what `identifier` says of an authority is true of this one, and enough to know it by: its key identifier,
+    /// and where they are given, the name of its issuer and its serial number.
+    pub(crate) fn is_named_by(&self, identifier: &AuthorityKeyIdentifier) -> bool {
+        let key = identifier.key_identifier.as_ref();
+        key.is_some_and(|key| self.subject_key_id().as_deref() == Some(key.as_bytes()))
+            && !self.is_denied_by(identifier)
+    }
+
+    /// Whether something that `identifier` says of an authority is not true of this one; that is how OpenSSL judges.
+    pub(crate) fn is_denied_by(&self, identifier: &AuthorityKeyIdentifier) -> bool {
+        let key = identifier.key_identifier.as_ref();
+        let other_key = match (key, self.subject_key_id()) {
+            (Some(key), Some(own)) => own != key.as_bytes(),
+            _ => false,
+        };
+        let serial = identifier.authority_cert_serial_number.as_ref();
+        let other_serial = serial.is_some_and(|serial| serial != self.serial_number());
+        let mut names = identifier.authority_cert_issuer.iter().flatten();
+        let first = names.find_map(|name| match name {
+            GeneralName::DirectoryName(name) => Some(name),
+            _ => None,
+        });
+        other_key || other_serial || first.is_some_and(|name| name != self.issuer())
     }
 
     pub(crate) fn extensions(&self) -> &[Extension] {

@@ -6,18 +6,30 @@ use std::time::SystemTime;
 use x509_cert::crl::{CertificateList, RevokedCert, TbsCertList};
 use x509_cert::der::asn1::{BitString, OctetString, Uint};
 use x509_cert::der::oid::AssociatedOid;
-use x509_cert::der::{Decode, Encode};
+use x509_cert::der::referenced::OwnedToRef;
+use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::CrlNumber;
-use x509_cert::serial_number::SerialNumber;
+#[cfg(feature = "verify")]
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlReason};
+#[cfg(feature = "verify")]
+use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
 use crate::form::Shape;
-use crate::hex::hex;
+use crate::hex::serial_hex;
 use crate::pem::Kind;
 use crate::signature::ECDSA_WITH_SHA256;
-use crate::{Authority, Certificate, Error, Lifetime, form, pem, profile};
+use crate::{
+    Authority, Certificate, Error, Lifetime, Revocation, RevocationReason, form, pem, profile,
+    signature,
+};
+
+/// issuingDistributionPoint (RFC 5280 5.2.5).
+#[cfg(feature = "verify")]
+const ISSUING_DISTRIBUTION_POINT: x509_cert::der::asn1::ObjectIdentifier =
+    x509_cert::der::asn1::ObjectIdentifier::new_unwrap("2.5.29.28");
 
 /// A certificate revocation list (RFC 5280 5).
 ///
@@ -72,8 +84,92 @@ impl RevocationList {
         let revoked = self.parsed.tbs_cert_list.revoked_certificates.iter();
         revoked
             .flatten()
-            .map(|revoked| hex(revoked.serial_number.as_bytes()))
+            .map(|revoked| serial_hex(revoked.serial_number.as_bytes()))
             .collect()
+    }
+
+    /// What it revokes, with dates and reasons.
+    pub fn revocations(&self) -> Vec<Revocation> {
+        let revoked = self.parsed.tbs_cert_list.revoked_certificates.iter();
+        revoked.flatten().map(Revocation::of_entry).collect()
+    }
+
+    /// Its number, which grows from list to list; `None` where there is none, or one that no list of ours has.
+    pub fn number(&self) -> Option<u64> {
+        let extensions = self.parsed.tbs_cert_list.crl_extensions.as_deref()?;
+        let number = profile::find::<CrlNumber>(extensions)?;
+        let octets = number.0.as_bytes();
+        let mut all = [0; 8];
+        all.get_mut(8usize.checked_sub(octets.len())?..)?
+            .copy_from_slice(octets);
+        Some(u64::from_be_bytes(all))
+    }
+
+    /// From when it speaks.
+    pub fn this_update(&self) -> SystemTime {
+        self.parsed.tbs_cert_list.this_update.to_system_time()
+    }
+
+    /// Whether `issuer` made it: the names are equal octet for octet, and the signature holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedSignature`] when the issuer's key or the hash is one that cannot be checked here.
+    pub fn is_signed_by(&self, issuer: &Certificate) -> Result<bool, Error> {
+        let list = &self.parsed.tbs_cert_list;
+        if &list.issuer != issuer.subject() || list.signature != self.parsed.signature_algorithm {
+            return Ok(false);
+        }
+        let mut reader = SliceReader::new(&self.der).map_err(malformed)?;
+        Header::decode(&mut reader).map_err(malformed)?;
+        let signed = reader.tlv_bytes().map_err(malformed)?;
+        let key = issuer.tbs().subject_public_key_info().owned_to_ref();
+        let signature = self.parsed.signature.as_bytes().unwrap_or_default();
+        signature::holds(&key, &self.parsed.signature_algorithm, signed, signature)
+    }
+
+    /// Whether `certificate`'s serial number is in it, whoever issued that.
+    #[cfg(feature = "verify")]
+    pub(crate) fn revokes(&self, certificate: &Certificate) -> bool {
+        let revoked = self.parsed.tbs_cert_list.revoked_certificates.iter();
+        let mut serials = revoked.flatten().map(|revoked| &revoked.serial_number);
+        serials.any(|serial| serial == certificate.serial_number())
+    }
+
+    #[cfg(feature = "verify")]
+    pub(crate) fn issuer(&self) -> &Name {
+        &self.parsed.tbs_cert_list.issuer
+    }
+
+    /// Whether it speaks for a part of what its issuer signed (RFC 5280 5.2.5).
+    #[cfg(feature = "verify")]
+    pub(crate) fn is_partial(&self) -> bool {
+        let mut extensions = self.extensions();
+        extensions.any(|extension| extension.extn_id == ISSUING_DISTRIBUTION_POINT)
+    }
+
+    /// A critical extension that changes what it says in a way that is not known here.
+    #[cfg(feature = "verify")]
+    pub(crate) fn unknown_critical(&self) -> Option<String> {
+        let known = [CrlNumber::OID, AuthorityKeyIdentifier::OID];
+        let revoked = self.parsed.tbs_cert_list.revoked_certificates.iter();
+        let entries = revoked
+            .flatten()
+            .flat_map(|revoked| revoked.crl_entry_extensions.iter().flatten())
+            .filter(|extension| extension.extn_id != CrlReason::OID);
+        let mut unknown = self
+            .extensions()
+            .filter(|extension| !known.contains(&extension.extn_id))
+            .chain(entries)
+            .filter(|extension| extension.critical);
+        unknown
+            .next()
+            .map(|extension| profile::extension_name(extension.extn_id))
+    }
+
+    #[cfg(feature = "verify")]
+    fn extensions(&self) -> impl Iterator<Item = &Extension> {
+        self.parsed.tbs_cert_list.crl_extensions.iter().flatten()
     }
 
     /// When the next list is due at the latest.
@@ -98,8 +194,8 @@ impl Authority {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] for a certificate of another issuer; [`Error::Invalid`] for an impossible lifetime;
-    /// [`Error::Expired`].
+    /// [`Error::NotACa`] when this authority's keyUsage lacks cRLSign: verifiers take no list from it; [`Error::Refused`]
+    /// for a certificate of another issuer; [`Error::Invalid`] for an impossible lifetime; [`Error::Expired`].
     pub fn revoke<'a>(
         &self,
         certificates: impl IntoIterator<Item = &'a Certificate>,
@@ -107,27 +203,100 @@ impl Authority {
         lifetime: Lifetime,
         now: SystemTime,
     ) -> Result<RevocationList, Error> {
-        let own = self.certificate();
-        let mut revoked: Vec<RevokedCert> = Vec::new();
-        let date = crate::validity::Validity::starting(now, lifetime)?;
-        crate::authority::require_valid(own, now)?;
-        let (this_update, next_update) = date.times()?;
+        let mut revoked = Vec::new();
         for certificate in certificates {
-            if certificate.issuer() != own.subject() {
+            if certificate.issuer() != self.certificate().subject() {
                 return Err(Error::Refused {
                     subject: certificate.subject_shown(),
                     field: "issuer",
                     value: certificate.issuer_shown(),
                 });
             }
-            revoked.push(RevokedCert {
-                serial_number: SerialNumber::new(certificate.serial_bytes()).map_err(malformed)?,
-                revocation_date: this_update,
-                crl_entry_extensions: None,
+            revoked.push(Revocation::of(certificate, RevocationReason::Unspecified));
+        }
+        self.list(revoked, number, lifetime, now)
+    }
+
+    /// The list that follows `previous`: what that one holds, with its dates and reasons, and what is `added`; its number is
+    /// the next one. Without a previous list, the first.
+    ///
+    /// Who is in the list already stays there as it is.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf, Lifetime};
+    /// use caravan_pki::{Revocation, RevocationReason};
+    /// # fn main() -> Result<(), caravan_pki::Error> {
+    /// # let now = SystemTime::now();
+    /// # let ca = Authority::create(&AuthoritySpec::new(CommonName::try_from("ca")?), now)?;
+    /// # let leaf = ca.issue(&Leaf::client(CommonName::try_from("x")?), now)?;
+    /// let week = Lifetime::days(7);
+    /// let first = ca.revoke_more(None, [Revocation::of(leaf.certificate(), RevocationReason::KeyCompromise)], week, now)?;
+    /// let lost = Revocation::of_serial("6b0f", RevocationReason::Superseded)?;
+    /// let second = ca.revoke_more(Some(&first), [lost], week, now)?;
+    /// assert_eq!((second.revocations().len(), second.number()), (2, Some(2)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] when `previous` is of another issuer; errors as of [`Authority::revoke`].
+    pub fn revoke_more(
+        &self,
+        previous: Option<&RevocationList>,
+        added: impl IntoIterator<Item = Revocation>,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<RevocationList, Error> {
+        let mut revoked = Vec::new();
+        let mut number = 1;
+        if let Some(previous) = previous {
+            let issuer = &previous.parsed.tbs_cert_list.issuer;
+            if issuer != self.certificate().subject() {
+                return Err(Error::Refused {
+                    subject: self.certificate().subject_shown(),
+                    field: "previous list of the issuer",
+                    value: crate::subject::shown(issuer),
+                });
+            }
+            revoked = previous.revocations();
+            number = previous.number().unwrap_or(0) + 1;
+        }
+        for one in added {
+            let known = revoked.iter().any(|other| other.serial() == one.serial());
+            if !known {
+                revoked.push(one);
+            }
+        }
+        self.list(revoked, number, lifetime, now)
+    }
+
+    fn list(
+        &self,
+        mut revoked: Vec<Revocation>,
+        number: u64,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<RevocationList, Error> {
+        let own = self.certificate();
+        let date = crate::validity::Validity::starting(now, lifetime)?;
+        crate::authority::require_valid(own, now)?;
+        if own.key_usage().is_none_or(|usage| !usage.crl_sign()) {
+            return Err(Error::NotACa {
+                subject: own.subject_shown(),
+                problem: "keyUsage lacks cRLSign, so that no verifier takes a list from it"
+                    .to_owned(),
             });
         }
-        revoked.sort_by(|one, other| one.serial_number.cmp(&other.serial_number));
-        revoked.dedup_by(|one, other| one.serial_number == other.serial_number);
+        let (this_update, next_update) = date.times()?;
+        revoked.sort_by(|one, other| one.serial_number().cmp(other.serial_number()));
+        revoked.dedup_by(|one, other| one.serial_number() == other.serial_number());
+        let revoked: Result<Vec<RevokedCert>, Error> = revoked
+            .iter()
+            .map(|one| one.to_entry(this_update))
+            .collect();
+        let revoked = revoked?;
         let algorithm = AlgorithmIdentifierOwned {
             oid: ECDSA_WITH_SHA256,
             parameters: None,

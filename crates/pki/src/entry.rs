@@ -6,7 +6,8 @@ use crate::{AuthoritySpec, Error, Leaf, Secret};
 
 /// The name of a plan entry: path segments of lower-case letters, digits, `.`, `_` and `-`, separated by `/`.
 ///
-/// It is where a store keeps the entry's files, so `..`, hidden and absolute paths are refused.
+/// It is where a store keeps the entry's files, so `..`, hidden and absolute paths are refused, and so are the names that
+/// the store uses itself: those that end in `.next`, `.previous`, `.chain` or `.fullchain`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId(String);
 
@@ -31,6 +32,8 @@ impl TryFrom<&str> for EntryId {
             "has a segment that starts with a dot"
         } else if !value.bytes().all(|byte| byte == b'/' || allowed(byte)) {
             "may hold lower-case letters, digits, `.`, `_`, `-` and `/` only"
+        } else if is_reserved(value) {
+            "ends in a word that the store uses itself"
         } else {
             return Ok(Self(value.to_owned()));
         };
@@ -58,6 +61,12 @@ pub enum Item {
         issuer: Option<EntryId>,
         /// Its description.
         spec: AuthoritySpec,
+    },
+    /// A certificate that another tool made, with its key, and that no [`Leaf`] can describe: it is made again as it
+    /// stands, and never from nothing.
+    Foreign {
+        /// Who signs it.
+        issuer: EntryId,
     },
     /// A key pair without certificate, such as the one that signs Kubernetes' service account tokens.
     KeyPair,
@@ -99,7 +108,7 @@ impl Entry {
     pub fn files(&self) -> EntryFiles {
         let id = &self.id;
         let (public, private) = match self.item {
-            Item::Authority { .. } | Item::Leaf { .. } => {
+            Item::Authority { .. } | Item::Foreign { .. } | Item::Leaf { .. } => {
                 (Some(format!("{id}.crt")), format!("{id}.key"))
             }
             Item::KeyPair => (Some(format!("{id}.pub")), format!("{id}.key")),
@@ -107,18 +116,39 @@ impl Entry {
             // The names that ssh expects: a private key without extension.
             Item::SshKey { .. } => (Some(format!("{id}.pub")), id.to_string()),
         };
-        EntryFiles { public, private }
+        let full_chain = match self.item {
+            Item::Foreign { .. } | Item::Leaf { .. } => Some(format!("{id}.{FULL_CHAIN}.crt")),
+            _ => None,
+        };
+        EntryFiles {
+            public,
+            private,
+            full_chain,
+        }
+    }
+
+    /// The authority that signs it; `None` for what nobody else signs.
+    pub(crate) fn issuer(&self) -> Option<&EntryId> {
+        match &self.item {
+            Item::Authority { issuer, .. } => issuer.as_ref(),
+            Item::Foreign { issuer } | Item::Leaf { issuer, .. } => Some(issuer),
+            Item::KeyPair | Item::Secret(_) | Item::SshKey { .. } => None,
+        }
     }
 
     /// These, and those that an authority has while its key changes.
     pub(crate) fn all_files(&self) -> Vec<String> {
         let files = self.files();
         let mut all: Vec<String> = files.public.into_iter().chain([files.private]).collect();
+        all.extend(files.full_chain);
         if let Item::Authority { .. } = self.item {
             let id = &self.id;
             all.push(format!("{id}.{NEXT}.crt"));
             all.push(format!("{id}.{NEXT}.key"));
             all.push(format!("{id}.{PREVIOUS}.crt"));
+            all.push(format!("{id}.{CHAIN}.crt"));
+            all.push(format!("{id}.crl"));
+            all.push(format!("{id}.{PREVIOUS}.crl"));
         }
         all
     }
@@ -127,6 +157,18 @@ impl Entry {
 /// What is added to an authority's name while its key changes: the coming pair, and the certificate that was.
 pub(crate) const NEXT: &str = "next";
 pub(crate) const PREVIOUS: &str = "previous";
+/// The authorities above an imported one.
+pub(crate) const CHAIN: &str = "chain";
+/// A certificate and the authorities above it, up to but without the root: what a server sends.
+pub(crate) const FULL_CHAIN: &str = "fullchain";
+
+/// Whether the store itself uses names that end so.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    [NEXT, PREVIOUS, CHAIN, FULL_CHAIN].iter().any(|word| {
+        name.strip_suffix(word)
+            .is_some_and(|rest| rest.ends_with('.'))
+    })
+}
 
 /// The files of one entry, relative to the store's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +178,9 @@ pub struct EntryFiles {
     pub public: Option<String>,
     /// The private key or secret, readable by its owner alone.
     pub private: String,
+    /// The certificate with the authorities above it, as a server sends them. It is written where there are any between
+    /// the certificate and its root.
+    pub full_chain: Option<String>,
 }
 
 impl fmt::Display for Item {
@@ -158,6 +203,7 @@ impl fmt::Display for Item {
                     None => Ok(()),
                 }
             }
+            Self::Foreign { issuer } => write!(f, "foreign    {issuer} signs it as it stands"),
             Self::KeyPair => f.write_str("key pair"),
             Self::Leaf { issuer, leaf } => write!(
                 f,
@@ -186,9 +232,16 @@ mod tests {
             ("A", "lower-case"),
             ("a b", "lower-case"),
             ("a\\b", "lower-case"),
+            ("x.next", "the store uses itself"),
+            ("a/x.previous", "the store uses itself"),
+            ("x.chain", "the store uses itself"),
+            ("x.fullchain", "the store uses itself"),
         ] {
             let error = EntryId::try_from(id).unwrap_err().to_string();
             assert!(error.contains(problem), "{id}: {error}");
+        }
+        for id in ["next", "x.next/y", "xnext", "x.next.y", "chain"] {
+            EntryId::try_from(id).unwrap();
         }
     }
 }

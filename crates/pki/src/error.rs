@@ -12,6 +12,19 @@ use crate::validity::rfc3339;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An authority that is there is other than its plan says, and nobody said that it may be changed.
+    #[error("authority `{subject}` is there with {field} {found}, where the plan says {wanted}")]
+    AuthorityDiffers {
+        /// Whose certificate is there.
+        subject: String,
+        /// In what it differs, for example `path length`.
+        field: &'static str,
+        /// What is there.
+        found: String,
+        /// What the plan says.
+        wanted: String,
+    },
+
     /// A file that was to be created is there already.
     #[error("`{}` exists already", path.display())]
     Exists {
@@ -230,6 +243,24 @@ pub enum Error {
         algorithm: String,
     },
 
+    /// A certificate would be refused by verifiers in common use, so it is not signed.
+    #[error("a certificate of `{subject}` would be refused: {problem}")]
+    Unverifiable {
+        /// Whose certificate.
+        subject: String,
+        /// What they would refuse in it.
+        problem: String,
+    },
+
+    /// A certificate says what could not be kept if it were made again.
+    #[error("the certificate of `{subject}` is not made again: {what} would be lost")]
+    WouldLose {
+        /// Whose certificate.
+        subject: String,
+        /// What would be lost.
+        what: String,
+    },
+
     /// What is at a path is no file that is read.
     #[error("`{}` is {kind}, where a regular file is expected", path.display())]
     WrongFileKind {
@@ -269,6 +300,14 @@ impl Error {
     /// The next step that makes sense, as a sentence or a command.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::AuthorityDiffers { field: "subject", .. } => Some(
+                "another authority needs another name in the plan; one from elsewhere is described by `Plan::adopt`"
+                    .to_owned(),
+            ),
+            Self::AuthorityDiffers { .. } => Some(
+                "renew the authority to have it so, with the same key, and give it to all who trust it; or put the plan back"
+                    .to_owned(),
+            ),
             Self::Exists { .. } => Some(
                 "existing files are not overwritten: move it away, or choose another name"
                     .to_owned(),
@@ -304,6 +343,9 @@ impl Error {
                 "renew `{issuer}` first, or ask for a shorter lifetime"
             )),
             Self::Unreadable { remedy, .. } => Some((*remedy).to_owned()),
+            Self::WouldLose { .. } => Some(
+                "have it made again by the tool that made it, or remove it to have another made".to_owned(),
+            ),
             Self::WrongFileKind { path, kind } if *kind == SYMBOLIC_LINK => Some(format!(
                 "links are not followed: give the file itself, `readlink -f {}` names it",
                 quoted_path(path)

@@ -10,3 +10,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+/// A serial number as OpenSSL writes it but for case: without the zero octet that only says that it is positive.
+pub(crate) fn serial_hex(bytes: &[u8]) -> String {
+    match bytes {
+        [0, rest @ ..] if !rest.is_empty() => hex(rest),
+        all => hex(all),
+    }
+}

@@ -33,6 +33,12 @@ impl Identity {
         self
     }
 
+    /// Whether there are authorities between it and its root.
+    #[cfg(all(feature = "store", unix))]
+    pub(crate) fn has_chain(&self) -> bool {
+        !self.chain.is_empty()
+    }
+
     /// The certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate

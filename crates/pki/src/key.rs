@@ -9,7 +9,7 @@ use x509_cert::der::{Decode, ErrorKind, Reader, SliceReader, Tag, TagNumber, Tag
 use x509_cert::spki::AlgorithmIdentifierRef;
 use zeroize::Zeroizing;
 
-use crate::backend::{self, Scalar, Signer};
+use crate::backend::{self, Point, Scalar, Signer};
 use crate::form::Shape;
 use crate::pem::{Block, Kind};
 use crate::{Error, PublicKey, algorithm, curve, form, pem};
@@ -37,6 +37,7 @@ const POINT_PREFIX: [u8; 5] = [0xa1, 0x44, 0x03, 0x42, 0x00];
 pub struct PrivateKey {
     signer: Signer,
     scalar: Scalar,
+    point: Point,
     public: PublicKey,
 }
 
@@ -51,6 +52,7 @@ impl PrivateKey {
         Ok(Self {
             signer,
             scalar,
+            point,
             public: PublicKey::from_point(point),
         })
     }
@@ -165,10 +167,11 @@ impl PrivateKey {
         let private = Self {
             signer,
             scalar,
+            point,
             public: PublicKey::from_point(point),
         };
         match key.point {
-            Some(point) if backend::read_point(point) != Some(*private.public.point()) => {
+            Some(point) if backend::read_point(point) != Some(private.point) => {
                 Err(malformed("its public half does not belong to it"))
             }
             _ => Ok(private),
@@ -207,8 +210,13 @@ impl PrivateKey {
         for part in between {
             der.extend_from_slice(part);
         }
-        der.extend_from_slice(self.public.point());
+        der.extend_from_slice(&self.point);
         der
+    }
+
+    /// The public half: 0x04, then both coordinates.
+    pub(crate) fn point(&self) -> &Point {
+        &self.point
     }
 
     /// Signs the SHA-256 of `message`: an ECDSA-Sig-Value in DER.
@@ -356,7 +364,7 @@ mod tests {
         let other = PrivateKey::generate().unwrap();
         let mut swapped = key.to_pkcs8_der();
         let at = swapped.len() - 65;
-        swapped[at..].copy_from_slice(other.public.point());
+        swapped[at..].copy_from_slice(&other.point);
         let swapped = pem::encode_secret("PRIVATE KEY", &swapped);
         let twice = format!("{}{}", *key.to_pkcs8_pem(), *other.to_pkcs8_pem());
         for (text, problem) in [

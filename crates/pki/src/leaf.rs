@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 
 use crate::{
-    Certificate, CommonName, Error, Lifetime, Organization, Sans, Subject, Usage, profile,
+    Certificate, CommonName, Error, Lifetime, Organization, Sans, Subject, Usage, profile, renewal,
+    subject,
 };
 
 /// Whether a renewal keeps the private key.
@@ -94,34 +94,41 @@ impl Leaf {
 
     /// The description of an existing certificate, to have it made again: subject, uses, names and lifetime are kept.
     ///
+    /// [`Authority::reissue`](crate::Authority::reissue) makes again what cannot be described.
+    ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] when something in it would be lost: a subject attribute other than O and CN, a purpose or
-    /// kind of name that this crate does not write, a missing EKU.
+    /// [`Error::WouldLose`] when something in it would be lost: a subject attribute other than O and CN, an extension,
+    /// purpose, key usage or kind of name that this crate does not write, a missing EKU.
     pub fn from_certificate(certificate: &Certificate) -> Result<Self, Error> {
-        let lost = |what: &str| {
-            let subject = certificate.subject_shown();
-            Error::malformed(
-                "certificate",
-                format!("{what} of `{subject}` cannot be kept"),
-            )
+        let lost = |what: &str| Error::WouldLose {
+            subject: certificate.subject_shown(),
+            what: what.to_owned(),
         };
         let (common_names, organizations) =
             (certificate.common_names(), certificate.organizations());
         let [common_name] = &common_names[..] else {
-            return Err(lost("no or several common names"));
+            return Err(lost("a subject of no or several common names"));
         };
         if certificate.subject_attribute_count() != 1 + organizations.len() {
-            return Err(lost("further attributes"));
+            return Err(lost("further attributes of its subject"));
         }
         if certificate.is_authority() {
             return Err(lost("the power to sign"));
         }
+        if let Some(what) = renewal::beyond_a_leaf(certificate) {
+            return Err(lost(&what));
+        }
+        certificate.find::<SubjectAltName>()?;
+        certificate.find::<ExtendedKeyUsage>()?;
         let (usages, sans) = (certificate.usages(), certificate.sans());
+        if usages.is_empty() {
+            return Err(lost("the freedom to serve any purpose"));
+        }
         if certificate.usage_count() != usages.len() {
             return Err(lost("further purposes"));
         }
-        if certificate.name_count() != sans.len() {
+        if certificate.foreign_name_count() != 0 {
             return Err(lost("further alternative names"));
         }
         let sans = if sans.is_empty() {
@@ -199,36 +206,40 @@ impl Leaf {
         self.key_policy
     }
 
-    /// How `certificate` differs from this description; `None` when it could have been made from it.
+    /// How `certificate` differs from this description in what it says, in whatever encoding; `None` when it says the same.
     ///
-    /// The lifetime is not compared: a new one takes effect at the next renewal.
-    pub(crate) fn difference(
-        &self,
-        certificate: &Certificate,
-    ) -> Result<Option<Difference>, Error> {
-        if certificate.subject() != &self.subject.to_name()? {
-            return Ok(Some(Difference::Subject));
+    /// What no description can say (further extensions, names and purposes of other kinds) is no difference, and neither
+    /// is the lifetime: a new one takes effect at the next renewal.
+    pub(crate) fn difference(&self, certificate: &Certificate) -> Option<Difference> {
+        if self.differs_in_subject(certificate) {
+            Some(Difference::Subject)
+        } else if self.differs_in_sans(certificate) {
+            Some(Difference::Sans)
+        } else if certificate.is_authority() || self.differs_in_usages(certificate) {
+            Some(Difference::Profile)
+        } else {
+            None
         }
-        let mut expected = self.usage_extensions()?;
-        let names = match &self.sans {
-            Some(sans) => vec![profile::alternative_names(sans)?],
-            None => Vec::new(),
-        };
-        let (found_names, rest): (Vec<&Extension>, Vec<&Extension>) = certificate
-            .extensions()
-            .iter()
-            .partition(|extension| extension.extn_id == SubjectAltName::OID);
-        if !found_names.into_iter().eq(&names) {
-            return Ok(Some(Difference::Sans));
-        }
-        let mut found: Vec<Extension> = rest
-            .into_iter()
-            .filter(|extension| !profile::is_identifier(extension))
-            .cloned()
-            .collect();
-        expected.sort_by_key(|extension| extension.extn_id);
-        found.sort_by_key(|extension| extension.extn_id);
-        Ok((found != expected).then_some(Difference::Profile))
+    }
+
+    pub(crate) fn differs_in_subject(&self, certificate: &Certificate) -> bool {
+        !subject::says(certificate.subject(), &self.subject)
+    }
+
+    pub(crate) fn differs_in_sans(&self, certificate: &Certificate) -> bool {
+        let wanted = self.sans.iter().flat_map(Sans::iter);
+        !certificate.sans().iter().eq(wanted)
+    }
+
+    pub(crate) fn differs_in_usages(&self, certificate: &Certificate) -> bool {
+        let mut found = certificate.usages();
+        found.sort();
+        found.dedup();
+        // A key that may not sign serves none of them.
+        let unusable = certificate
+            .key_usage()
+            .is_some_and(|usage| !usage.digital_signature());
+        found != self.usages || unusable
     }
 
     /// keyUsage and extendedKeyUsage.

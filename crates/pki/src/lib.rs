@@ -79,9 +79,9 @@
 //! # let now = SystemTime::now();
 //! # let ca = Authority::create(&AuthoritySpec::new(CommonName::try_from("example ca")?), now)?;
 //! # let old = ca.issue(&Leaf::client(CommonName::try_from("web")?), now)?;
-//! // Subject, names, purposes and lifetime are those of the old certificate; serial number and dates are new.
-//! let again = Leaf::from_certificate(old.certificate())?;
-//! let new = ca.certify(&again, old.key().public_key(), now)?;
+//! // Whoever made it: all that it says is kept, octet for octet; serial number and dates are new.
+//! let lifetime = old.certificate().validity().lifetime();
+//! let new = ca.reissue(old.certificate(), old.key().public_key(), lifetime, now)?;
 //! # assert_ne!(new.serial(), old.certificate().serial());
 //! # Ok(())
 //! # }
@@ -94,11 +94,12 @@
 //! | have a plan's keys in memory alone | [`Plan::make`] |
 //! | know why a certificate is to be renewed, names included | [`Leaf::reason_to_renew`] |
 //! | sign requests by a policy | [`CertificateRequest`], [`RequestPolicy`] |
-//! | revoke, also for etcd | [`Authority::revoke`], [`RevocationList`] |
+//! | revoke, also for etcd | [`Authority::revoke_more`], [`RevocationList`], [`store::Store::revoke`] |
 //! | judge a chain for a purpose and a name | [`verify`] |
 //! | show a certificate, as JSON too | [`inspect`] |
 //! | find what strict verifiers object to | [`lint`] |
-//! | change an authority's key under running servers | [`store::Store::start_rotation`] |
+//! | change an authority's key under running servers | [`store::Store::start_rotation`], feature `reload` |
+//! | make again what another tool made | [`Authority::reissue`] |
 //! | leave cfssl | [`cfssl`], [`guide::from_cfssl`] |
 //! | know what is promised | [`guide::security`] |
 //!
@@ -112,13 +113,15 @@
 //! | `yaml` | yes | certificates inside kubeconfigs are found |
 //! | `ring` | no | keys and signatures by ring, more than twice as fast; RSA, P-384 and Ed25519 chains can be judged |
 //! | `rustls` | no | conversions to rustls's types |
+//! | `reload` | no | certificates and trust for rustls that follow their files |
 //!
 //! The public API holds no type of another crate, but for [`Zeroizing`], which is passed on, and, with `rustls`, those of
-//! rustls-pki-types; with `json`, what is shown can be serialized by serde. `public-api.txt` beside the manifest lists it.
+//! rustls-pki-types, with `reload` those of rustls; with `json`, what is shown can be serialized by serde. `public-api.txt` beside the manifest lists it.
 //!
 //! # What it does not do
 //!
-//! No ACME, no OCSP, no server; no RSA or P-384 keys of its own; no hardware keys.
+//! No ACME, no OCSP, no server; no RSA, P-384 or Ed25519 keys of its own, though it signs certificates for them; no
+//! hardware keys.
 #![forbid(unsafe_code)]
 
 mod algorithm;
@@ -160,7 +163,11 @@ mod policy;
 mod profile;
 mod public_key;
 mod reason;
+#[cfg(feature = "reload")]
+pub mod reload;
+mod renewal;
 mod request;
+mod revocation;
 mod san;
 mod secret;
 mod signature;
@@ -178,7 +185,7 @@ mod yaml;
 pub use authority::Authority;
 pub use authority_spec::AuthoritySpec;
 pub use certificate::Certificate;
-pub use constraints::Permitted;
+pub use constraints::Subtree;
 pub use crl::RevocationList;
 pub use entry::{Entry, EntryFiles, EntryId, Item};
 pub use error::Error;
@@ -193,6 +200,7 @@ pub use profile::Usage;
 pub use public_key::PublicKey;
 pub use reason::Reason;
 pub use request::CertificateRequest;
+pub use revocation::{Revocation, RevocationReason};
 pub use san::{San, Sans};
 pub use secret::Secret;
 pub use ssh::SshKey;

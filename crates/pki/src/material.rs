@@ -175,8 +175,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`Error::OutlivesIssuer`], [`Error::NotACa`] and [`Error::Invalid`] for descriptions that do not go together;
-    /// [`Error::Randomness`].
+    /// [`Error::OutlivesIssuer`], [`Error::NotACa`], [`Error::Unverifiable`] and [`Error::Invalid`] for descriptions that do
+    /// not go together; [`Error::NotFound`] for [`Item::Foreign`]; [`Error::Randomness`].
     pub fn make(&self, now: SystemTime) -> Result<Material, Error> {
         let mut material = Material::empty();
         for entry in self.entries() {
@@ -198,6 +198,7 @@ fn make(entry: &Entry, made: &Material, now: SystemTime) -> Result<Held, Error> 
             issuer: Some(issuer),
             spec,
         } => authority(made.authority(issuer.as_str())?.intermediate(spec, now)?),
+        Item::Foreign { .. } => return Err(from_nothing(entry.id())),
         Item::KeyPair => Held::KeyPair(PrivateKey::generate()?),
         Item::Leaf { issuer, leaf } => {
             Held::Identity(made.authority(issuer.as_str())?.issue(leaf, now)?)
@@ -207,6 +208,14 @@ fn make(entry: &Entry, made: &Material, now: SystemTime) -> Result<Held, Error> 
             Held::SshKey(SshKey::from_key(PrivateKey::generate()?, comment)?)
         }
     })
+}
+
+/// The refusal to make what only another tool can describe.
+pub(crate) fn from_nothing(id: &EntryId) -> Error {
+    not_found(
+        "certificate of another tool, to be made again,",
+        id.as_str(),
+    )
 }
 
 fn not_found(what: &'static str, id: &str) -> Error {

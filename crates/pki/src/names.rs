@@ -79,6 +79,19 @@ text_newtype! {
     CommonName, |value| attribute("common name", value)
 }
 
+impl CommonName {
+    /// As much of `text` as fits into a common name, for what is only shown.
+    pub(crate) fn shown(text: &str) -> Self {
+        let text: String = text
+            .chars()
+            .filter(|one| !one.is_control())
+            .take(MAX_ATTRIBUTE_CHARS)
+            .collect();
+        let text = text.trim();
+        Self(if text.is_empty() { "?" } else { text }.to_owned())
+    }
+}
+
 text_newtype! {
     /// An organization name (O): 1 to 64 characters, no control characters.
     ///
@@ -245,6 +258,14 @@ mod tests {
         }
         let error = Organization::try_from("a".repeat(65).as_str()).unwrap_err();
         assert!(error.to_string().contains("longer than 64"), "{error}");
+    }
+
+    #[test]
+    fn what_is_shown_is_always_a_common_name() {
+        for text in ["", " ", "\u{85}", "a\nb", &"é".repeat(200), " a "] {
+            let shown = CommonName::shown(text);
+            assert_eq!(CommonName::try_from(shown.as_str()).unwrap(), shown);
+        }
     }
 
     #[test]

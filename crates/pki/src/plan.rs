@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::{AuthoritySpec, Entry, EntryId, Error, Item, Leaf, Secret, ssh};
+use crate::{AuthoritySpec, Certificate, Entry, EntryId, Error, Item, Leaf, Secret, ssh};
 
 /// A list of entries, issuers before those they sign.
 ///
@@ -59,6 +59,23 @@ impl Plan {
         self.add(id, Item::Authority { issuer, spec })
     }
 
+    /// Describes the authority `id` as `certificate` says, in place of what the plan said of it: for one that comes from
+    /// elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is no authority `id`.
+    pub fn adopt(&mut self, id: &str, certificate: &Certificate) -> Result<&mut Self, Error> {
+        self.require_authority(id)?;
+        let entries = self.entries.iter_mut();
+        for entry in entries.filter(|entry| entry.id.as_str() == id) {
+            if let Item::Authority { spec, .. } = &mut entry.item {
+                *spec = AuthoritySpec::from_certificate(certificate);
+            }
+        }
+        Ok(self)
+    }
+
     /// Adds a certificate that `issuer` signs.
     ///
     /// # Errors
@@ -67,6 +84,16 @@ impl Plan {
     pub fn leaf(&mut self, issuer: &str, id: &str, leaf: Leaf) -> Result<&mut Self, Error> {
         let issuer = self.require_authority(issuer)?;
         self.add(id, Item::Leaf { issuer, leaf })
+    }
+
+    /// Adds a certificate that another tool made and that no [`Leaf`] can describe: `issuer` signs it again as it stands.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::intermediate`].
+    pub fn foreign(&mut self, issuer: &str, id: &str) -> Result<&mut Self, Error> {
+        let issuer = self.require_authority(issuer)?;
+        self.add(id, Item::Foreign { issuer })
     }
 
     /// Adds a key pair without certificate.
@@ -114,18 +141,13 @@ impl Plan {
     ///
     /// As [`Plan::intermediate`].
     pub fn add(&mut self, id: &str, item: Item) -> Result<&mut Self, Error> {
-        if let Item::Leaf { issuer, .. }
-        | Item::Authority {
-            issuer: Some(issuer),
-            ..
-        } = &item
-        {
-            self.require_authority(issuer.as_str())?;
-        }
         let entry = Entry {
             id: EntryId::try_from(id)?,
             item,
         };
+        if let Some(issuer) = entry.issuer() {
+            self.require_authority(issuer.as_str())?;
+        }
         let files = entry.all_files();
         for file in &files {
             // One entry's file must not be another's file, or its folder.

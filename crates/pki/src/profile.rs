@@ -13,7 +13,8 @@ use x509_cert::ext::pkix::{
     SubjectAltName, SubjectKeyIdentifier,
 };
 
-use crate::{AuthoritySpec, DnsName, Error, San, Sans, Uri, constraints};
+use crate::constraints::Constraints;
+use crate::{AuthoritySpec, DnsName, Error, San, Sans, Uri};
 
 /// One purpose of an extended key usage (RFC 5280 4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,38 +97,46 @@ fn extension<T: Encode + AssociatedOid>(critical: bool, value: &T) -> Result<Ext
 pub(crate) fn leaf_extensions(usages: &[Usage]) -> Result<Vec<Extension>, Error> {
     let oids = usages.iter().map(|usage| usage.oid()).collect();
     Ok(vec![
-        extension(true, &KeyUsage(KeyUsages::DigitalSignature.into()))?,
+        extension(true, &leaf_key_usage())?,
         extension(false, &ExtendedKeyUsage(oids))?,
     ])
+}
+
+/// The key usage of a leaf of ours.
+pub(crate) fn leaf_key_usage() -> KeyUsage {
+    KeyUsage(KeyUsages::DigitalSignature.into())
 }
 
 /// keyUsage, basicConstraints and nameConstraints of an authority. All are critical (RFC 5280 4.2.1.3, 4.2.1.9-10).
 pub(crate) fn authority_extensions(spec: &AuthoritySpec) -> Result<Vec<Extension>, Error> {
     let mut all = vec![
         extension(true, &KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign))?,
-        extension(
-            true,
-            &BasicConstraints {
-                ca: true,
-                path_len_constraint: spec.path_length(),
-            },
-        )?,
+        basic_constraints(spec.path_length())?,
     ];
-    if !spec.permitted().is_empty() {
-        all.push(extension(
-            true,
-            &constraints::extension_value(spec.permitted())?,
-        )?);
+    if !spec.constraints().is_empty() {
+        all.push(name_constraints(spec.constraints())?);
     }
     Ok(all)
 }
 
+/// basicConstraints of an authority.
+pub(crate) fn basic_constraints(path_length: Option<u8>) -> Result<Extension, Error> {
+    extension(
+        true,
+        &BasicConstraints {
+            ca: true,
+            path_len_constraint: path_length,
+        },
+    )
+}
+
+pub(crate) fn name_constraints(constraints: &Constraints) -> Result<Extension, Error> {
+    extension(true, &constraints.to_extension()?)
+}
+
 /// subjectKeyIdentifier and authorityKeyIdentifier; both non-critical (RFC 5280 4.2.1.1, 4.2.1.2).
 pub(crate) fn identifiers(subject: &[u8], issuer: &[u8]) -> Result<[Extension; 2], Error> {
-    Ok([
-        extension(false, &SubjectKeyIdentifier(octets(subject)?))?,
-        authority_identifier(issuer)?,
-    ])
+    Ok([subject_identifier(subject)?, authority_identifier(issuer)?])
 }
 
 /// authorityKeyIdentifier.
@@ -149,9 +158,9 @@ fn octets(bytes: &[u8]) -> Result<OctetString, Error> {
     OctetString::new(bytes).map_err(|error| Error::malformed("key identifier", error))
 }
 
-/// Whether it is one of [`identifiers`].
-pub(crate) fn is_identifier(extension: &Extension) -> bool {
-    [SubjectKeyIdentifier::OID, AuthorityKeyIdentifier::OID].contains(&extension.extn_id)
+/// subjectKeyIdentifier; non-critical (RFC 5280 4.2.1.2).
+pub(crate) fn subject_identifier(subject: &[u8]) -> Result<Extension, Error> {
+    extension(false, &SubjectKeyIdentifier(octets(subject)?))
 }
 
 /// subjectAltName; not critical, since our subjects are never empty (RFC 5280 4.2.1.6).
@@ -190,6 +199,63 @@ pub(crate) fn ip_of(octets: &[u8]) -> Option<IpAddr> {
     }
     <[u8; 16]>::try_from(octets).ok().map(IpAddr::from)
 }
+
+/// Decodes the extension of type `T`, if there is one, and refuses one that is there twice or cannot be read: nothing is
+/// to be decided by what it might have said.
+pub(crate) fn find_whole<'a, T: Decode<'a> + AssociatedOid>(
+    extensions: &'a [Extension],
+) -> Result<Option<T>, Error> {
+    let mut all = extensions
+        .iter()
+        .filter(|extension| extension.extn_id == T::OID);
+    let Some(first) = all.next() else {
+        return Ok(None);
+    };
+    let problem = if all.next().is_some() {
+        "is there twice"
+    } else if let Ok(value) = T::from_der(first.extn_value.as_bytes()) {
+        return Ok(Some(value));
+    } else {
+        "cannot be read"
+    };
+    Err(Error::malformed(
+        "extension",
+        format!("{} {problem}", extension_name(T::OID)),
+    ))
+}
+
+/// What an extension is called in RFC 5280, else its object identifier.
+pub(crate) fn extension_name(oid: ObjectIdentifier) -> String {
+    const NAMES: [(&str, &str); 19] = [
+        ("2.5.29.14", "subjectKeyIdentifier"),
+        ("2.5.29.15", "keyUsage"),
+        ("2.5.29.17", "subjectAltName"),
+        ("2.5.29.18", "issuerAltName"),
+        ("2.5.29.19", "basicConstraints"),
+        ("2.5.29.30", "nameConstraints"),
+        ("2.5.29.31", "cRLDistributionPoints"),
+        ("2.5.29.32", "certificatePolicies"),
+        ("2.5.29.33", "policyMappings"),
+        ("2.5.29.35", "authorityKeyIdentifier"),
+        ("2.5.29.36", "policyConstraints"),
+        ("2.5.29.37", "extendedKeyUsage"),
+        ("2.5.29.46", "freshestCRL"),
+        ("2.5.29.54", "inhibitAnyPolicy"),
+        ("1.3.6.1.5.5.7.1.1", "authorityInfoAccess"),
+        ("1.3.6.1.5.5.7.1.24", "tlsFeature"),
+        ("2.16.840.1.113730.1.1", "netscapeCertType"),
+        (TIMESTAMPS, "signedCertificateTimestampList"),
+        (PRECERTIFICATE, "precertificate poison"),
+    ];
+    let oid = oid.to_string();
+    let found = NAMES.iter().find(|(known, _)| *known == oid);
+    found.map_or(oid.clone(), |(_, name)| (*name).to_owned())
+}
+
+/// Signed certificate timestamps (RFC 6962 3.3).
+pub(crate) const TIMESTAMPS: &str = "1.3.6.1.4.1.11129.2.4.2";
+/// What marks a precertificate (RFC 6962 3.1).
+pub(crate) const PRECERTIFICATE: &str = "1.3.6.1.4.1.11129.2.4.3";
 
 /// Decodes the extension of type `T`, if there is exactly one.
 pub(crate) fn find<'a, T: Decode<'a> + AssociatedOid>(extensions: &'a [Extension]) -> Option<T> {

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
+use x509_cert::der::asn1::UintRef;
+use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 use crate::backend::{self, Point};
@@ -16,30 +18,62 @@ const SPKI_PREFIX: [u8; 26] = [
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// A public key.
+/// What certificates are signed for.
+const PURPOSE: &str = "certificates of ours";
+
+/// A public key: ECDSA on P-256, as all that is made here, or, for certificates of keys that are made elsewhere, RSA of 2048
+/// to 8192 bits, ECDSA on P-384, or Ed25519.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct PublicKey {
-    point: Point,
+pub struct PublicKey(Form);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Form {
+    P256(Point),
+    /// The SubjectPublicKeyInfo in DER.
+    Other(Vec<u8>),
 }
 
 impl PublicKey {
     pub(crate) fn from_point(point: Point) -> Self {
-        Self { point }
+        Self(Form::P256(point))
     }
 
     /// Reads a SubjectPublicKeyInfo (RFC 5280 4.1.2.7).
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for anything else, [`Error::UnsupportedKey`] for any algorithm but ECDSA on P-256.
+    /// [`Error::Malformed`] for anything else, [`Error::UnsupportedKey`] for other algorithms and lengths.
     pub fn from_der(spki: &[u8]) -> Result<Self, Error> {
         let info = SubjectPublicKeyInfoRef::try_from(spki)
             .map_err(|error| Error::malformed("public key", error))?;
-        algorithm::require_p256(&info.algorithm, "certificates of ours")?;
-        let point = info.subject_public_key.as_bytes().unwrap_or_default();
-        let point = backend::read_point(point)
-            .ok_or_else(|| Error::malformed("public key", "is no point of the curve"))?;
-        Ok(Self { point })
+        let octets = info.subject_public_key.as_bytes().unwrap_or_default();
+        let Err(not_p256) = algorithm::require_p256(&info.algorithm, PURPOSE) else {
+            let point = backend::read_point(octets)
+                .ok_or_else(|| Error::malformed("public key", "is no point of the curve"))?;
+            return Ok(Self::from_point(point));
+        };
+        let fits = match &algorithm::key_name(&info.algorithm)[..] {
+            "ECDSA P-384" => octets.len() == 97 && octets[0] == 4,
+            "Ed25519" => octets.len() == 32 && info.algorithm.parameters.is_none(),
+            "RSA" => match rsa_bits(octets) {
+                Some(2048..=8192) => true,
+                Some(bits) => {
+                    return Err(Error::UnsupportedKey {
+                        algorithm: format!("RSA of {bits} bits"),
+                        purpose: PURPOSE,
+                    });
+                }
+                None => false,
+            },
+            _ => return Err(not_p256),
+        };
+        if !fits {
+            return Err(Error::malformed("public key", "is none of its algorithm"));
+        }
+        let der = info
+            .to_der()
+            .map_err(|error| Error::malformed("public key", error))?;
+        Ok(Self(Form::Other(der)))
     }
 
     /// Reads the first `PUBLIC KEY` block of `text`.
@@ -55,9 +89,12 @@ impl PublicKey {
         }
     }
 
-    /// The SubjectPublicKeyInfo in DER: 91 octets.
+    /// The SubjectPublicKeyInfo in DER: of P-256, 91 octets.
     pub fn to_der(&self) -> Vec<u8> {
-        [&SPKI_PREFIX[..], &self.point].concat()
+        match &self.0 {
+            Form::P256(point) => [&SPKI_PREFIX[..], point].concat(),
+            Form::Other(der) => der.clone(),
+        }
     }
 
     /// The SubjectPublicKeyInfo as a `PUBLIC KEY` block, the format of kubeadm's `sa.pub`.
@@ -73,17 +110,37 @@ impl PublicKey {
         format!("sha256:{}", hex(&Sha256::digest(self.to_der())))
     }
 
-    /// The subject key identifier: the leftmost 160 bits of the SHA-256 of the point (RFC 7093 2, method 1).
+    /// The subject key identifier: the leftmost 160 bits of the SHA-256 of the key's bits (RFC 7093 2, method 1).
     pub(crate) fn identifier(&self) -> [u8; 20] {
+        let hash = match &self.0 {
+            Form::P256(point) => Sha256::digest(point),
+            Form::Other(der) => {
+                let info = SubjectPublicKeyInfoRef::try_from(&der[..]).ok();
+                let octets = info.and_then(|info| info.subject_public_key.as_bytes());
+                Sha256::digest(octets.unwrap_or_default())
+            }
+        };
         let mut identifier = [0; 20];
-        identifier.copy_from_slice(&Sha256::digest(self.point)[..20]);
+        identifier.copy_from_slice(&hash[..20]);
         identifier
     }
 
-    /// The uncompressed point: 0x04, then both coordinates.
-    pub(crate) fn point(&self) -> &Point {
-        &self.point
+    /// Whether it is on P-256, so that its holder can be an authority here.
+    pub(crate) fn is_p256(&self) -> bool {
+        matches!(self.0, Form::P256(_))
     }
+}
+
+/// The length of the modulus of an RSAPublicKey (RFC 8017 A.1.1).
+pub(crate) fn rsa_bits(key: &[u8]) -> Option<usize> {
+    let mut reader = SliceReader::new(key).ok()?;
+    Header::decode(&mut reader).ok()?;
+    let modulus = UintRef::decode(&mut reader).ok()?;
+    UintRef::decode(&mut reader).ok()?;
+    reader.finish().ok()?;
+    let bytes = modulus.as_bytes();
+    let unused = bytes.first().map_or(0, |first| first.leading_zeros());
+    Some(bytes.len() * 8 - unused as usize)
 }
 
 impl fmt::Debug for PublicKey {

@@ -21,6 +21,8 @@ pub enum Reason {
     KeyMismatch,
     /// It was not there.
     Missing,
+    /// The authorities that are sent along with it are others; it is the same itself.
+    ChainChanged,
     /// The caller asked for it.
     Requested,
     /// It is for other uses than asked for.
@@ -38,6 +40,9 @@ impl fmt::Display for Reason {
         match self {
             Self::Expiring { not_after } => write!(f, "valid only until {}", rfc3339(*not_after)),
             Self::Interrupted => f.write_str("only its key was there"),
+            Self::ChainChanged => {
+                f.write_str("the authorities that are sent along with it changed")
+            }
             Self::KeyMismatch => f.write_str("did not belong to its key"),
             Self::Missing => f.write_str("was not there"),
             Self::Requested => f.write_str("as requested"),
@@ -50,6 +55,33 @@ impl fmt::Display for Reason {
 }
 
 impl Reason {
+    /// Why `certificate` is to be made again by `issuer`, as far as that is about who signed it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedSignature`] when the issuer's key is not ECDSA P-256.
+    pub(crate) fn of_issuer(
+        certificate: &Certificate,
+        issuer: &Certificate,
+    ) -> Result<Option<Self>, Error> {
+        let names_issuer = certificate.authority_key_id().is_some();
+        let signs_here = issuer.require_signing_key().is_ok();
+        match certificate.is_signed_by(issuer) {
+            Ok(true) => Ok(None),
+            // Of a hash that is not known here: the issuer's name and key identifier are its own, and say enough.
+            Err(Error::UnsupportedSignature { .. }) if signs_here && names_issuer => Ok(None),
+            Ok(false) => Ok(Some(Self::WrongIssuer)),
+            Err(Error::UnsupportedSignature { .. }) if signs_here => Ok(Some(Self::WrongIssuer)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why `certificate` is to be made again, as far as that is about time.
+    pub(crate) fn of_time(certificate: &Certificate, now: SystemTime) -> Option<Self> {
+        let due = certificate.validity().is_due(now);
+        due.then(|| Self::expiring(certificate))
+    }
+
     pub(crate) fn expiring(certificate: &Certificate) -> Self {
         Self::Expiring {
             not_after: certificate.validity().not_after(),
@@ -60,7 +92,8 @@ impl Reason {
 impl Leaf {
     /// Why `certificate` should be made again from this description by `issuer`; `None` when all is well.
     ///
-    /// Names, uses, issuer and time are compared; the lifetime is not: a new one takes effect at the next renewal.
+    /// Names, uses, issuer and time are compared, by what they mean and not by how they are encoded; the lifetime is not:
+    /// a new one takes effect at the next renewal. What a description cannot say is no reason.
     ///
     /// ```
     /// # use std::time::SystemTime;
@@ -87,23 +120,16 @@ impl Leaf {
         issuer: &Certificate,
         now: SystemTime,
     ) -> Result<Option<Reason>, Error> {
-        match certificate.is_signed_by(issuer) {
-            Ok(true) => {}
-            Ok(false) => return Ok(Some(Reason::WrongIssuer)),
-            // Of a hash that is not made here: made again, it can be checked.
-            Err(Error::UnsupportedSignature { .. }) if issuer.public_key().is_ok() => {
-                return Ok(Some(Reason::ProfileChanged));
-            }
-            Err(error) => return Err(error),
+        if let Some(reason) = Reason::of_issuer(certificate, issuer)? {
+            return Ok(Some(reason));
         }
-        if let Some(difference) = self.difference(certificate)? {
+        if let Some(difference) = self.difference(certificate) {
             return Ok(Some(match difference {
                 Difference::Profile => Reason::ProfileChanged,
                 Difference::Sans => Reason::SansChanged,
                 Difference::Subject => Reason::SubjectChanged,
             }));
         }
-        let due = certificate.validity().is_due(now);
-        Ok(due.then(|| Reason::expiring(certificate)))
+        Ok(Reason::of_time(certificate, now))
     }
 }

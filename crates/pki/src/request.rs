@@ -127,8 +127,9 @@ impl CertificateRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::UnsupportedKey`] for keys other than ECDSA P-256; [`Error::UnsupportedSignature`] for unknown hashes;
-    /// [`Error::Malformed`] when the signature does not hold.
+    /// [`Error::UnsupportedKey`] for keys other than [`PublicKey`] holds; [`Error::UnsupportedSignature`] for unknown
+    /// hashes, and, without the feature `ring`, for keys other than ECDSA P-256; [`Error::Malformed`] when the signature does
+    /// not hold.
     pub fn verify_possession(&self) -> Result<PublicKey, Error> {
         let key = PublicKey::from_der(&self.parsed.info.public_key.to_der().map_err(malformed)?)?;
         let signature = self.parsed.signature.as_bytes().unwrap_or_default();
@@ -166,11 +167,12 @@ impl CertificateRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] when there is one of a kind or form that this crate does not write, so that none is lost
-    /// silently.
+    /// [`Error::Malformed`] when they cannot be read, or when there is one of a kind or form that this crate does not
+    /// write, so that none is lost silently.
     pub fn sans(&self) -> Result<Vec<San>, Error> {
         let extensions = self.extensions()?;
-        let Some(names) = profile::find::<SubjectAltName>(&extensions) else {
+        let found = profile::find_whole::<SubjectAltName>(&extensions);
+        let Some(names) = found.map_err(malformed)? else {
             return Ok(Vec::new());
         };
         names
@@ -184,9 +186,14 @@ impl CertificateRequest {
     }
 
     /// Whether it asks to become an authority.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] when that cannot be told.
     pub fn asks_for_authority(&self) -> Result<bool, Error> {
         let extensions = self.extensions()?;
-        Ok(profile::find::<BasicConstraints>(&extensions).is_some_and(|basic| basic.ca))
+        let found = profile::find_whole::<BasicConstraints>(&extensions);
+        Ok(found.map_err(malformed)?.is_some_and(|basic| basic.ca))
     }
 
     /// The extensions it asks for; refused if one is asked for twice.

@@ -4,6 +4,8 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoRef};
 
 use crate::algorithm::{self, EC_PUBLIC_KEY};
+#[cfg(feature = "ring")]
+use crate::backend::foreign::Scheme;
 use crate::backend::{self, Hash};
 use crate::{Error, PublicKey};
 
@@ -127,12 +129,46 @@ pub(crate) fn holds(
             // Parameters are absent (RFC 5758 3.2), though NULL is seen.
             let point = key.subject_public_key.as_bytes().unwrap_or_default();
             if algorithm::require_p256(&key.algorithm, "signing").is_err() {
+                #[cfg(feature = "ring")]
+                if let Some(scheme) = foreign_scheme(key, algorithm) {
+                    return Ok(backend::foreign::verify(scheme, point, message, signature));
+                }
                 return Err(unsupported());
             }
             Ok(backend::read_point(point)
                 .is_some_and(|point| backend::verify(&point, hash, message, signature)))
         }
-        _ => Err(unsupported()),
+        _ => {
+            #[cfg(feature = "ring")]
+            if let Some(scheme) = foreign_scheme(key, algorithm) {
+                let key = key.subject_public_key.as_bytes().unwrap_or_default();
+                return Ok(backend::foreign::verify(scheme, key, message, signature));
+            }
+            Err(unsupported())
+        }
+    }
+}
+
+/// By which of the ways that ring knows `key` would have signed with `algorithm`.
+#[cfg(feature = "ring")]
+fn foreign_scheme(
+    key: &SubjectPublicKeyInfoRef<'_>,
+    algorithm: &AlgorithmIdentifierOwned,
+) -> Option<Scheme> {
+    let (name, family) = known(algorithm)?;
+    if family == Family::Rsa {
+        // Of other lengths, ring says of every signature that it does not hold, which is not known.
+        let key = key.subject_public_key.as_bytes()?;
+        crate::public_key::rsa_bits(key).filter(|bits| (2048..=8192).contains(bits))?;
+    }
+    match (&algorithm::key_name(&key.algorithm)[..], name) {
+        ("ECDSA P-384", "ECDSA with SHA-256") => Some(Scheme::EcdsaP384Sha256),
+        ("ECDSA P-384", "ECDSA with SHA-384") => Some(Scheme::EcdsaP384Sha384),
+        ("Ed25519", "Ed25519") => Some(Scheme::Ed25519),
+        ("RSA", "RSA with SHA-256") => Some(Scheme::RsaSha256),
+        ("RSA", "RSA with SHA-384") => Some(Scheme::RsaSha384),
+        ("RSA", "RSA with SHA-512") => Some(Scheme::RsaSha512),
+        _ => None,
     }
 }
 

@@ -57,7 +57,7 @@ impl SshKey {
 
     /// The public key as one line without line end, for `authorized_keys` and `.pub` files (RFC 5656 3.1).
     pub fn public_line(&self) -> String {
-        public_line(self.key.public_key().point(), &self.comment)
+        public_line(self.key.point(), &self.comment)
     }
 }
 

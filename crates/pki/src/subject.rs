@@ -113,6 +113,26 @@ pub(crate) fn organizations(name: &Name) -> Vec<String> {
     values(name, ORGANIZATION)
 }
 
+/// Whether `name` says of common name and organizations what `subject` does, in whatever encoding and order: to whoever
+/// reads them they are a user and a set of groups. Attributes of other types are passed over.
+pub(crate) fn says(name: &Name, subject: &Subject) -> bool {
+    let mut found = organizations(name);
+    let mut wanted: Vec<&str> = subject
+        .organizations
+        .iter()
+        .map(Organization::as_str)
+        .collect();
+    found.sort();
+    wanted.sort();
+    common_names(name) == [subject.common_name.as_str()] && found == wanted
+}
+
+/// The values of the attribute emailAddress (RFC 2985 5.2.1).
+pub(crate) fn email_addresses(name: &Name) -> Vec<String> {
+    const EMAIL_ADDRESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.1");
+    values(name, EMAIL_ADDRESS)
+}
+
 /// How many attributes there are, of whatever type.
 pub(crate) fn attribute_count(name: &Name) -> usize {
     let rdns: &RdnSequence = name.as_ref();
@@ -148,6 +168,36 @@ mod tests {
         assert!(rdns.iter().all(|rdn| rdn.len() == 1));
         assert_eq!(organizations(&name), ["b", "a"]);
         assert_eq!(common_names(&name), ["kubernetes-admin"]);
+    }
+
+    #[test]
+    fn meaning_is_compared_and_not_encoding() {
+        // As Go writes it: both organizations in one RDN, all as PrintableString.
+        let attribute = |oid: [u8; 3], text: &[u8]| {
+            let mut der = vec![0x30, 7 + text.len() as u8, 6, 3];
+            der.extend(oid);
+            der.extend([0x13, text.len() as u8]);
+            der.extend(text);
+            der
+        };
+        let organizations = [
+            attribute([0x55, 4, 10], b"a"),
+            attribute([0x55, 4, 10], b"b"),
+        ];
+        let organizations = organizations.concat();
+        let common_name = attribute([0x55, 4, 3], b"web");
+        let rdn = |der: &[u8]| [&[0x31, der.len() as u8], der].concat();
+        let both = [rdn(&organizations), rdn(&common_name)].concat();
+        let name = Name::from_der(&[&[0x30, both.len() as u8], &both[..]].concat()).unwrap();
+        assert!(says(&name, &subject("web", &["b", "a"])));
+        for (common_name, organizations) in [
+            ("web", &["a"][..]),
+            ("web", &["a", "b", "b"]),
+            ("Web", &["a", "b"]),
+        ] {
+            assert!(!says(&name, &subject(common_name, organizations)));
+        }
+        assert_ne!(name, subject("web", &["a", "b"]).to_name().unwrap());
     }
 
     #[test]

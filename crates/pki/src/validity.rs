@@ -7,7 +7,8 @@ use x509_cert::time::{Time, Validity as X509Validity};
 
 use crate::Error;
 
-/// How far before `now` a certificate starts, so that machines with a slightly late clock accept it.
+/// How far before `now` a certificate starts, so that machines with a slightly late clock accept it; of a life shorter
+/// than ten times that, a tenth.
 pub const BACKDATE: Duration = Duration::from_secs(5 * 60);
 
 /// How long a certificate is valid.
@@ -31,6 +32,13 @@ impl Lifetime {
     pub const fn days(days: u32) -> Self {
         Self {
             seconds: days as u64 * 86_400,
+        }
+    }
+
+    /// A number of minutes.
+    pub const fn minutes(minutes: u32) -> Self {
+        Self {
+            seconds: minutes as u64 * 60,
         }
     }
 
@@ -61,7 +69,8 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// The period of a certificate made at `now`: it starts [`BACKDATE`] earlier and lasts `lifetime`.
+    /// The period of a certificate made at `now`: it starts [`BACKDATE`] earlier, but never more than a tenth of its life,
+    /// and lasts `lifetime`.
     ///
     /// # Errors
     ///
@@ -81,7 +90,8 @@ impl Validity {
             .duration_since(UNIX_EPOCH)
             .map_err(|_| invalid("the clock is before 1970"))?;
         // Certificates know whole seconds only.
-        let start = Duration::from_secs(now.as_secs()).saturating_sub(BACKDATE);
+        let backdate = BACKDATE.min(Duration::from_secs(lifetime.as_secs() / 10));
+        let start = Duration::from_secs(now.as_secs()).saturating_sub(backdate);
         let end = start.as_secs() + lifetime.as_secs() - 1;
         DateTime::from_unix_duration(Duration::from_secs(end))
             .map_err(|_| invalid("would end after the year 9999"))?;
@@ -127,7 +137,7 @@ impl Validity {
     }
 
     /// The whole length, both ends included.
-    pub(crate) fn lifetime(&self) -> Lifetime {
+    pub fn lifetime(&self) -> Lifetime {
         let between = self.not_after.duration_since(self.not_before);
         Lifetime {
             seconds: between.unwrap_or_default().as_secs() + 1,
@@ -153,7 +163,8 @@ impl Validity {
             .not_after
             .duration_since(self.not_before)
             .unwrap_or_default();
-        self.remaining(now) * 3 < life
+        // One second, or less than none: there is no third of it left to wait for.
+        life.is_zero() || self.remaining(now) * 3 < life
     }
 }
 
@@ -209,6 +220,37 @@ mod tests {
         assert!(!validity.is_due(at(200)));
         assert!(validity.is_due(at(201)));
         assert!(validity.is_due(at(1000)));
+    }
+
+    #[test]
+    fn what_ends_in_the_second_it_starts_is_due() {
+        for (not_before, not_after) in [(at(100), at(100)), (at(100), at(99))] {
+            let validity = Validity {
+                not_before,
+                not_after,
+            };
+            assert!(validity.is_due(at(100)), "{validity:?}");
+        }
+        let two_seconds = Validity {
+            not_before: at(100),
+            not_after: at(101),
+        };
+        assert!(!two_seconds.is_due(at(100)));
+        assert!(two_seconds.is_due(at(101)));
+    }
+
+    /// Whatever the lifetime: it is valid when it is made, for most of the time that was asked for, and not due.
+    #[test]
+    fn lifetimes_shorter_than_the_backdating_work() {
+        for (seconds, before) in [(1, 0), (9, 0), (60, 6), (299, 29), (300, 30), (2999, 299)] {
+            let validity = Validity::starting(at(1_000_000), Lifetime { seconds }).unwrap();
+            assert_eq!(validity.not_before(), at(1_000_000 - before), "{seconds}");
+            assert_eq!(validity.lifetime().as_secs(), seconds);
+            assert!(validity.contains(at(1_000_000)), "{seconds}");
+            assert_eq!(validity.is_due(at(1_000_000)), seconds == 1, "{seconds}");
+        }
+        let minutes = Validity::starting(at(1_000_000), Lifetime::minutes(50)).unwrap();
+        assert_eq!(minutes.not_before(), at(1_000_000 - 300));
     }
 
     #[test]

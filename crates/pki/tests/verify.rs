@@ -244,13 +244,13 @@ fn a_certificate_can_be_made_again_from_itself() {
 
 #[test]
 fn name_constraints_hold_here_and_in_webpki() {
-    use caravan_pki::{DnsName, Permitted};
+    use caravan_pki::{DnsName, Subtree};
     let spec = AuthoritySpec::new(name("ca"));
     let free = Authority::create(&spec, now()).unwrap();
     let bound = Authority::create_with_key(
         &spec.with_permitted([
-            Permitted::Domain(DnsName::try_from("example.com").unwrap()),
-            Permitted::Network("10.0.0.0".parse().unwrap(), 8),
+            Subtree::Domain(DnsName::try_from("example.com").unwrap()),
+            Subtree::Network("10.0.0.0".parse().unwrap(), 8),
         ]),
         caravan_pki::PrivateKey::from_pem(free.key_pem().as_bytes()).unwrap(),
         now(),

@@ -3,13 +3,12 @@
 use std::time::SystemTime;
 
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::NameConstraints;
 use x509_cert::name::Name;
 
 use super::{Authority, require_valid};
 use crate::{
-    AuthoritySpec, Certificate, Error, Identity, Leaf, Lifetime, PrivateKey, PublicKey, Sans,
-    Subject, Validity, constraints, profile, signing,
+    AuthoritySpec, Certificate, Error, Identity, Leaf, Lifetime, PrivateKey, PublicKey, Validity,
+    lint, profile, signing,
 };
 
 impl Authority {
@@ -52,8 +51,8 @@ impl Authority {
         key: &PublicKey,
         now: SystemTime,
     ) -> Result<Certificate, Error> {
-        let validity = self.validity_inside(leaf.subject(), leaf.lifetime(), now)?;
-        self.require_permitted(leaf)?;
+        let shown = leaf.subject().common_name().as_str();
+        let validity = self.validity_inside(shown, leaf.lifetime(), now)?;
         let mut extensions = leaf.usage_extensions()?;
         extensions.extend(profile::identifiers(
             &key.identifier(),
@@ -63,23 +62,23 @@ impl Authority {
             extensions.push(profile::alternative_names(sans)?);
         }
         let subject = leaf.subject().to_name()?;
-        self.sign(&subject, key, validity, extensions)
+        let made = self.sign(&subject, key, validity, extensions)?;
+        self.require_verifiable(&made)?;
+        Ok(made)
     }
 
-    /// Refuses names that verifiers would refuse for this authority's name constraints.
-    fn require_permitted(&self, leaf: &Leaf) -> Result<(), Error> {
-        let Some(constraints) = profile::find::<NameConstraints>(self.certificate.extensions())
-        else {
-            return Ok(());
-        };
-        let mut names = leaf.sans().into_iter().flat_map(Sans::iter);
-        match names.find(|name| !constraints::allow(&constraints, name)) {
-            Some(name) => Err(Error::Refused {
-                subject: leaf.subject().common_name().to_string(),
-                field: "by its issuer's name constraints, alternative name",
-                value: name.to_string(),
-            }),
+    /// Refuses to hand out what OpenSSL, Go or webpki would refuse, over all authorities above that are known.
+    pub(crate) fn require_verifiable(&self, made: &Certificate) -> Result<(), Error> {
+        let path: Vec<&Certificate> = [made].into_iter().chain(self.with_above()).collect();
+        match lint::first_fault_of_made(&path) {
             None => Ok(()),
+            Some(fault) => Err(Error::Unverifiable {
+                subject: made.subject_shown(),
+                problem: match fault.certificate {
+                    0 => format!("{} ({})", fault.message, fault.source),
+                    _ => format!("`{}` {} ({})", fault.subject, fault.message, fault.source),
+                },
+            }),
         }
     }
 
@@ -118,19 +117,21 @@ impl Authority {
                 });
             }
         }
-        let validity = self.validity_inside(spec.subject(), spec.lifetime(), now)?;
+        let shown = spec.subject().common_name().as_str();
+        let validity = self.validity_inside(shown, spec.lifetime(), now)?;
         let mut extensions = profile::authority_extensions(spec)?;
         let identifier = key.public_key().identifier();
         extensions.extend(profile::identifiers(&identifier, &self.key_identifier)?);
         let name = spec.subject().to_name()?;
         let certificate = self.sign(&name, key.public_key(), validity, extensions)?;
-        Self::trusted(certificate, key, self.full_chain())
+        self.require_verifiable(&certificate)?;
+        Self::trusted(certificate, key, self.with_above().cloned().collect())
     }
 
     /// The period of something signed at `now`, refused if it ends after this authority does.
     pub(crate) fn validity_inside(
         &self,
-        subject: &Subject,
+        subject: &str,
         lifetime: Lifetime,
         now: SystemTime,
     ) -> Result<Validity, Error> {
@@ -139,7 +140,7 @@ impl Authority {
         let validity = Validity::starting(now, lifetime)?.clamped_to_start(own.not_before());
         if validity.not_after() > own.not_after() {
             return Err(Error::OutlivesIssuer {
-                subject: subject.common_name().to_string(),
+                subject: subject.to_owned(),
                 not_after: validity.not_after(),
                 issuer: self.certificate.subject_shown(),
                 issuer_not_after: own.not_after(),

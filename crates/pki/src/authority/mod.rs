@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
+use crate::renewal::Changes;
 use crate::signing::sign;
 use crate::{AuthoritySpec, Certificate, Error, Lifetime, PrivateKey, Validity, profile};
 
@@ -17,8 +18,8 @@ pub struct Authority {
     certificate: Certificate,
     key: PrivateKey,
     key_identifier: Vec<u8>,
-    /// The authorities above, nearest first, without the root; empty for a root.
-    chain: Vec<Certificate>,
+    /// The authorities above, nearest first, as far as they are known; empty for a root.
+    above: Vec<Certificate>,
 }
 
 impl Authority {
@@ -51,27 +52,6 @@ impl Authority {
         Self::trusted(certificate, key, Vec::new())
     }
 
-    /// Makes a self-signed authority of another key that is otherwise as `old`: subject and extensions, octet for octet.
-    #[cfg(all(feature = "store", unix))]
-    pub(crate) fn create_like(
-        old: &Certificate,
-        key: PrivateKey,
-        lifetime: Lifetime,
-        now: SystemTime,
-    ) -> Result<Self, Error> {
-        let validity = Validity::starting(now, lifetime)?;
-        let identifier = key.public_key().identifier();
-        let kept = old.extensions().iter();
-        let mut extensions: Vec<_> = kept
-            .filter(|extension| !profile::is_identifier(extension))
-            .cloned()
-            .collect();
-        extensions.extend(profile::identifiers(&identifier, &identifier)?);
-        let name = old.subject();
-        let certificate = sign(&key, name, name, key.public_key(), validity, extensions)?;
-        Self::trusted(certificate, key, Vec::new())
-    }
-
     /// Joins a certificate and its key in PEM, and checks that they make an authority that is valid at `now`.
     ///
     /// The certificate may come from any tool: its name and key identifier are used as they are.
@@ -98,10 +78,67 @@ impl Authority {
         Self::trusted(certificate, key, Vec::new())
     }
 
+    /// Says which authorities stand above this one, nearest first, so that everything it issues comes with its chain; the
+    /// root may be left out or end the list.
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use caravan_pki::{Authority, AuthoritySpec, CommonName, Leaf};
+    /// # fn main() -> Result<(), caravan_pki::Error> {
+    /// # let now = SystemTime::now();
+    /// # let name = |name| CommonName::try_from(name);
+    /// # let root = Authority::create(&AuthoritySpec::new(name("root")?).with_path_length(2), now)?;
+    /// # let spec = |name| AuthoritySpec::new(name).with_lifetime(caravan_pki::Lifetime::days(900));
+    /// # let policy = root.intermediate(&spec(name("policy")?).with_path_length(1), now)?;
+    /// # let issuing = policy.intermediate(&spec(name("issuing")?), now)?;
+    /// # let files = (issuing.certificate_pem(), issuing.key_pem());
+    /// let issuing = Authority::load(files.0.as_bytes(), files.1.as_bytes(), now)?
+    ///     .with_chain([policy.certificate().clone()])?;
+    /// let leaf = issuing.issue(&Leaf::client(name("x")?), now)?;
+    /// assert_eq!(leaf.chain_pem().matches("BEGIN CERTIFICATE").count(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] when one of them did not sign the one before it; [`Error::NotACa`].
+    pub fn with_chain(
+        mut self,
+        chain: impl IntoIterator<Item = Certificate>,
+    ) -> Result<Self, Error> {
+        let mut above: Vec<Certificate> = Vec::new();
+        for certificate in chain {
+            let below = above.last().unwrap_or(&self.certificate);
+            let signed = match below.is_signed_by(&certificate) {
+                // Of a key or hash that cannot be checked here: by the names.
+                Err(Error::UnsupportedSignature { .. }) => true,
+                result => result?,
+            };
+            if !signed {
+                let problem = format!(
+                    "`{}` did not sign `{}`, which stands before it",
+                    certificate.subject_shown(),
+                    below.subject_shown()
+                );
+                return Err(Error::malformed("chain", problem));
+            }
+            if !certificate.is_authority() {
+                return Err(Error::NotACa {
+                    subject: certificate.subject_shown(),
+                    problem: "basicConstraints do not say cA".to_owned(),
+                });
+            }
+            above.push(certificate);
+        }
+        self.above = above;
+        Ok(self)
+    }
+
     pub(crate) fn trusted(
         certificate: Certificate,
         key: PrivateKey,
-        chain: Vec<Certificate>,
+        above: Vec<Certificate>,
     ) -> Result<Self, Error> {
         let not_a_ca = |problem: &str| Error::NotACa {
             subject: certificate.subject_shown(),
@@ -123,40 +160,39 @@ impl Authority {
             certificate,
             key,
             key_identifier,
-            chain,
+            above,
         })
     }
 
-    /// Makes a new certificate for this self-signed authority: same key, subject and extensions, new serial number and
-    /// validity. Everything the old one signed stays valid, and so does a pin of the key.
+    /// Makes a new certificate for this self-signed authority: same key, subject and extensions, new validity and serial
+    /// number. Everything the old one signed stays valid, and so does a pin of the key.
+    ///
+    /// An authority whose certificate names its own serial number (authorityKeyIdentifier with issuer and serial number, as
+    /// easy-rsa writes it) keeps that number: what it signed names it too, and OpenSSL would find no issuer for it.
     ///
     /// # Errors
     ///
     /// [`Error::NotACa`] when it is not self-signed: then its issuer renews it; [`Error::Invalid`],
     /// [`Error::Randomness`].
     pub fn renew(&self, lifetime: Lifetime, now: SystemTime) -> Result<Certificate, Error> {
-        let old = &self.certificate;
+        self.require_self_signed()?;
+        self.follow(&Changes::default(), lifetime, false, now)
+    }
+
+    pub(crate) fn require_self_signed(&self) -> Result<(), Error> {
+        let own = &self.certificate;
         // A hash that is not known here does not make it another's.
-        let by_itself = match old.is_signed_by(old) {
-            Err(Error::UnsupportedSignature { .. }) => old.subject() == old.issuer(),
+        let by_itself = match own.is_signed_by(own) {
+            Err(Error::UnsupportedSignature { .. }) => own.subject() == own.issuer(),
             result => result?,
         };
-        if !by_itself {
-            return Err(Error::NotACa {
-                subject: old.subject_shown(),
-                problem: "it is not self-signed, so its issuer must renew it".to_owned(),
-            });
+        if by_itself {
+            return Ok(());
         }
-        let validity = Validity::starting(now, lifetime)?;
-        let key = self.key.public_key();
-        sign(
-            &self.key,
-            old.subject(),
-            old.subject(),
-            key,
-            validity,
-            old.extensions().to_vec(),
-        )
+        Err(Error::NotACa {
+            subject: own.subject_shown(),
+            problem: "it is not self-signed, so its issuer must renew it".to_owned(),
+        })
     }
 
     /// The certificate.
@@ -174,6 +210,12 @@ impl Authority {
         self.certificate.to_pem()
     }
 
+    /// This authority and those above it that are known, without the root, in PEM: what stands behind a certificate that it
+    /// signed. Empty for a root.
+    pub fn chain_pem(&self) -> String {
+        self.full_chain().iter().map(Certificate::to_pem).collect()
+    }
+
     /// The key as PKCS#8 PEM.
     pub fn key_pem(&self) -> Zeroizing<String> {
         self.key.to_pkcs8_pem()
@@ -181,12 +223,21 @@ impl Authority {
 
     /// This authority and those above it, without the root: what a holder of its certificates must send along.
     pub(crate) fn full_chain(&self) -> Vec<Certificate> {
-        if self.certificate.subject() == self.certificate.issuer() {
-            return Vec::new();
-        }
-        let mut chain = vec![self.certificate.clone()];
-        chain.extend(self.chain.iter().cloned());
-        chain
+        let all = self.with_above();
+        all.filter(|one| one.subject() != one.issuer())
+            .cloned()
+            .collect()
+    }
+
+    /// This authority and those above it, nearest first, with the root if it is known.
+    pub(crate) fn with_above(&self) -> impl Iterator<Item = &Certificate> {
+        [&self.certificate].into_iter().chain(&self.above)
+    }
+
+    /// Those above it, nearest first.
+    #[cfg(all(feature = "store", unix))]
+    pub(crate) fn above(&self) -> &[Certificate] {
+        &self.above
     }
 
     pub(crate) fn key_identifier(&self) -> &[u8] {

@@ -2,6 +2,8 @@
 //!
 //! Both hold one private key, make its signatures, and know nothing of certificates.
 
+#[cfg(feature = "ring")]
+pub(crate) mod foreign;
 #[cfg(not(feature = "ring"))]
 mod pure;
 #[cfg(feature = "ring")]
@@ -56,6 +58,10 @@ pub(crate) enum Hash {
 
 /// Whether `signature` (ECDSA-Sig-Value in DER) is that of `message`.
 pub(crate) fn verify(point: &Point, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    #[cfg(feature = "ring")]
+    if let Some(holds) = with_ring::verify(point, hash, message, signature) {
+        return holds;
+    }
     use p256::ecdsa::signature::hazmat::PrehashVerifier;
     use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
     let (Ok(signature), Ok(key)) = (

@@ -2,10 +2,13 @@
 
 use p256::ecdsa::SigningKey;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA384_ASN1, EcdsaKeyPair,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
 use zeroize::Zeroizing;
 
-use super::{Point, Scalar, point_of};
+use super::{Hash, Point, Scalar, point_of};
 use crate::Error;
 
 /// Where the scalar and the point are in the PKCS#8 that ring writes: its template is that of the key module.
@@ -60,4 +63,15 @@ impl Signer {
             Err(_) => Err(Error::malformed("signature", "ring made none")),
         }
     }
+}
+
+/// As [`super::verify`]; `None` for hashes that ring does not have for this curve.
+pub(super) fn verify(point: &Point, hash: Hash, message: &[u8], signature: &[u8]) -> Option<bool> {
+    let algorithm: &'static dyn VerificationAlgorithm = match hash {
+        Hash::Sha256 => &ECDSA_P256_SHA256_ASN1,
+        Hash::Sha384 => &ECDSA_P256_SHA384_ASN1,
+        Hash::Sha224 | Hash::Sha512 => return None,
+    };
+    let key = UnparsedPublicKey::new(algorithm, &point[..]);
+    Some(key.verify(message, signature).is_ok())
 }

@@ -8,8 +8,7 @@ use super::columns::{Copies, Kind, Name, On, SanRule};
 use super::table::{Row, TABLE};
 use super::{Cluster, Credential, EtcdTopology, Node};
 use crate::{
-    AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Permitted, Plan, San, Sans,
-    Secret,
+    AuthoritySpec, CommonName, DnsName, Error, Leaf, Organization, Plan, San, Sans, Secret, Subtree,
 };
 
 /// The plan entry of the token that kubelets join with.
@@ -100,15 +99,15 @@ impl Cluster {
     }
 
     /// What the authority `row` may vouch for; nothing in the list means anything.
-    fn permitted(&self, row: &Row) -> Result<Vec<Permitted>, Error> {
+    fn permitted(&self, row: &Row) -> Result<Vec<Subtree>, Error> {
         let mut permitted = Vec::new();
         if row.id == Credential::EtcdCa && self.constrain_etcd {
             for node in self.etcd() {
                 for san in self.sans(SanRule::EtcdMember, node)?.iter() {
                     let limit = match san {
-                        San::Dns(name) => Permitted::Domain(name.clone()),
-                        San::Ip(address @ IpAddr::V4(_)) => Permitted::Network(*address, 32),
-                        San::Ip(address) => Permitted::Network(*address, 128),
+                        San::Dns(name) => Subtree::Domain(name.clone()),
+                        San::Ip(address @ IpAddr::V4(_)) => Subtree::Network(*address, 32),
+                        San::Ip(address) => Subtree::Network(*address, 128),
                         San::Uri(_) => continue,
                     };
                     if !permitted.contains(&limit) {

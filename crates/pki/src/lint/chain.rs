@@ -1,22 +1,37 @@
 //! Rules about certificates together.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
-use super::{Finding, Report, Severity};
+use super::{Finding, Report, Severity, path};
 use crate::Certificate;
 
 /// Judges a certificate against its issuer, where that is among `all`.
 pub(super) fn check_issuer(
     certificate: &Certificate,
     all: &[Certificate],
+    now: SystemTime,
     report: &mut Report<'_>,
 ) {
+    let above = path::above(certificate, all, now);
+    let whole: Vec<&Certificate> = [certificate].into_iter().chain(above).collect();
+    path::check(&whole, &certificate.usages(), report);
     let candidates: Vec<&Certificate> = all
         .iter()
         .filter(|other| other.is_authority() && other.subject() == certificate.issuer())
         .collect();
     let mut signer = None;
     let mut unchecked = None;
+    let signed_by_a_leaf = candidates.is_empty()
+        && all.iter().any(|other| {
+            !other.is_authority()
+                && other.subject() == certificate.issuer()
+                && certificate.has_signature_by(other).unwrap_or(false)
+        });
+    if signed_by_a_leaf && certificate.subject() != certificate.issuer() {
+        let message = "what signed it is no authority";
+        report.error("issuer-no-authority", message, "RFC 5280 4.2.1.9");
+    }
     for issuer in &candidates {
         match certificate.has_signature_by(issuer) {
             Ok(true) => signer = signer.or(Some(issuer)),
@@ -35,16 +50,6 @@ pub(super) fn check_issuer(
         }
         return;
     };
-    if let (Some(theirs), Some(named)) = (issuer.subject_key_id(), certificate.authority_key_id()) {
-        if theirs != named {
-            let message = "its authorityKeyIdentifier is not its issuer's subjectKeyIdentifier: OpenSSL refuses it";
-            report.error(
-                "authority-key-id-mismatch",
-                message,
-                "RFC 5280 4.2.1.1; rcgen #195",
-            );
-        }
-    }
     let (own, above) = (certificate.validity(), issuer.validity());
     if own.not_after() > above.not_after() {
         report.warning(
@@ -59,11 +64,6 @@ pub(super) fn check_issuer(
             "starts before its issuer does",
             "RFC 5280 6.1.3",
         );
-    }
-    let self_signed = certificate.subject() == certificate.issuer();
-    if certificate.is_authority() && !self_signed && issuer.path_length() == Some(0) {
-        let message = "is an authority below one of path length 0";
-        report.error("path-length", message, "RFC 5280 4.2.1.9");
     }
 }
 

@@ -22,6 +22,8 @@ mod fields;
 mod files;
 #[cfg(test)]
 mod forge;
+mod names;
+mod path;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +31,9 @@ use std::fmt;
 use std::time::SystemTime;
 
 pub use files::{FileFailure, FileFinding, FilesReport, files};
+#[cfg(feature = "verify")]
+pub(crate) use path::faults_of_path;
+pub(crate) use path::first_fault_of_made;
 
 use crate::Certificate;
 
@@ -140,7 +145,7 @@ pub fn certificates(certificates: &[Certificate], now: SystemTime) -> Vec<Findin
         };
         fields::check(certificate, now, &mut report);
         extensions::check(certificate, &mut report);
-        chain::check_issuer(certificate, certificates, &mut report);
+        chain::check_issuer(certificate, certificates, now, &mut report);
     }
     chain::check_serials(certificates, &mut findings);
     findings

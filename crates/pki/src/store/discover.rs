@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use super::files::{self, Privacy, io_error};
-use crate::entry::{Item, NEXT, PREVIOUS};
-use crate::{AuthoritySpec, Certificate, CommonName, Error, Leaf, Organization, Plan};
+use crate::entry::{self, Item};
+use crate::{AuthoritySpec, Certificate, Error, Leaf, Plan, PrivateKey};
 
 /// What a folder holds, found without a plan.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub enum LeftOutReason {
         /// The authority's name.
         issuer: String,
     },
-    /// It holds what could not be kept.
+    /// It, or its key, is damaged, of a kind that is not used here, or has no name that an entry could have.
     Foreign {
         /// What that is.
         problem: String,
@@ -59,47 +59,66 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Certificates by entry name, as far as they have a key beside them.
-type Certificates = BTreeMap<String, Certificate>;
+/// What was found, by entry name.
+#[derive(Default)]
+struct Found {
+    /// The certificates that have a key beside them, which is theirs or may become it.
+    certificates: BTreeMap<String, Certificate>,
+    /// What is wrong with the others.
+    unusable: BTreeMap<String, String>,
+}
 
 /// The plan that would make what the folder holds: every certificate with a key beside it, each below the authority of
 /// the folder that signed it.
 pub(crate) fn discover(root: &Path) -> Result<Discovered, Error> {
-    let mut found = Certificates::new();
+    let mut found = Found::default();
     collect(root, "", &mut found)?;
     let mut plan = Plan::new();
-    let mut foreign = BTreeMap::new();
     // Each round adds what the authorities of the round before signed.
     loop {
         let before = plan.entries().len();
-        for (id, certificate) in &found {
-            if plan.entry(id).is_none() && !foreign.contains_key(id) {
+        for (id, certificate) in &found.certificates {
+            if plan.entry(id).is_none() && !found.unusable.contains_key(id) {
                 if let Err(error) = add(&mut plan, id, certificate, &found) {
-                    foreign.insert(id.clone(), error.to_string());
+                    found.unusable.insert(id.clone(), shown(&error));
                 }
             }
         }
-        if plan.entries().len() == before && !add_anchor(&mut plan, &found, &mut foreign) {
+        if plan.entries().len() == before && !add_anchor(&mut plan, &mut found) {
             break;
         }
     }
-    let mut left_out = Vec::new();
-    for (id, certificate) in &found {
+    let left_out = |id: &String, reason| LeftOut {
+        file: root.join(format!("{id}.crt")),
+        reason,
+    };
+    let mut all: BTreeMap<&String, LeftOut> = BTreeMap::new();
+    for (id, certificate) in &found.certificates {
         if plan.entry(id).is_none() {
             let issuer = certificate.issuer_shown();
-            left_out.push(LeftOut {
-                file: root.join(format!("{id}.crt")),
-                reason: match foreign.remove(id) {
-                    Some(problem) => LeftOutReason::Foreign { problem },
-                    None => LeftOutReason::IssuerMissing { issuer },
-                },
-            });
+            all.insert(id, left_out(id, LeftOutReason::IssuerMissing { issuer }));
         }
     }
-    Ok(Discovered { plan, left_out })
+    for (id, problem) in &found.unusable {
+        let problem = problem.clone();
+        all.insert(id, left_out(id, LeftOutReason::Foreign { problem }));
+    }
+    Ok(Discovered {
+        plan,
+        left_out: all.into_values().collect(),
+    })
 }
 
-fn collect(folder: &Path, prefix: &str, found: &mut Certificates) -> Result<(), Error> {
+/// What is wrong, in one line: of errors in a file, whose name is said already, what is wrong inside.
+fn shown(error: &Error) -> String {
+    match error {
+        Error::InFile { source, .. } => source.to_string(),
+        Error::Io { source, .. } => format!("{error}: {source}"),
+        other => other.to_string(),
+    }
+}
+
+fn collect(folder: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> {
     for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
         let entry = entry.map_err(io_error("list", folder))?;
         let (name, path) = (entry.file_name(), entry.path());
@@ -111,32 +130,39 @@ fn collect(folder: &Path, prefix: &str, found: &mut Certificates) -> Result<(), 
         if kind.is_dir() {
             collect(&path, &format!("{prefix}{name}/"), found)?;
         } else if let Some(stem) = name.strip_suffix(".crt") {
-            let changing = [NEXT, PREVIOUS]
-                .iter()
-                .any(|word| stem.ends_with(&format!(".{word}")));
-            if changing || !path.with_extension("key").exists() {
+            let key = path.with_extension("key");
+            if entry::is_reserved(stem) || !key.exists() {
                 continue;
             }
-            if let Some(bytes) = files::read(&path, Privacy::Public)? {
-                let certificate =
-                    Certificate::from_pem(&bytes).map_err(|error| error.in_file(&path))?;
-                found.insert(format!("{prefix}{stem}"), certificate);
-            }
+            let id = format!("{prefix}{stem}");
+            match read(&path, &key) {
+                Ok(certificate) => found.certificates.insert(id, certificate).map(drop),
+                Err(error) => found.unusable.insert(id, shown(&error)).map(drop),
+            };
         }
     }
     Ok(())
 }
 
+/// The certificate of a pair of files that can be worked with.
+fn read(path: &Path, key_path: &Path) -> Result<Certificate, Error> {
+    let missing = |path: &Path| io_error("open", path)(rustix::io::Errno::NOENT.into());
+    let bytes = files::read(path, Privacy::Public)?.ok_or_else(|| missing(path))?;
+    let certificate = Certificate::from_pem(&bytes).map_err(|error| error.in_file(path))?;
+    let bytes = files::read(key_path, Privacy::Private)?.ok_or_else(|| missing(key_path))?;
+    let key = PrivateKey::from_pem(&bytes)?;
+    // Of a leaf, another key is an interrupted change of keys; of an authority it is a mistake.
+    if certificate.is_authority() {
+        certificate.require_key(&key)?;
+    }
+    Ok(certificate)
+}
+
 /// Adds `certificate` if it is self-signed, or if its issuer is in the plan.
-fn add(
-    plan: &mut Plan,
-    id: &str,
-    certificate: &Certificate,
-    found: &Certificates,
-) -> Result<(), Error> {
+fn add(plan: &mut Plan, id: &str, certificate: &Certificate, found: &Found) -> Result<(), Error> {
     let self_signed = certificate.is_signed_by(certificate).unwrap_or(false);
     if certificate.is_authority() && self_signed {
-        plan.authority(id, anchor_spec(certificate)?)?;
+        plan.authority(id, AuthoritySpec::from_certificate(certificate))?;
         return Ok(());
     }
     let issuer = plan
@@ -145,33 +171,35 @@ fn add(
         .filter(|entry| matches!(entry.item(), Item::Authority { .. }))
         .map(|entry| entry.id().as_str().to_owned())
         .find(|issuer| {
-            let issuer = found.get(issuer);
+            let issuer = found.certificates.get(issuer);
             issuer.is_some_and(|issuer| certificate.is_signed_by(issuer).unwrap_or(false))
         });
     let Some(issuer) = issuer else {
         return Ok(());
     };
     if certificate.is_authority() {
-        plan.intermediate(&issuer, id, spec(certificate)?)?;
+        plan.intermediate(&issuer, id, AuthoritySpec::from_certificate(certificate))?;
+    } else if let Ok(leaf) = Leaf::from_certificate(certificate) {
+        plan.leaf(&issuer, id, leaf)?;
     } else {
-        plan.leaf(&issuer, id, Leaf::from_certificate(certificate)?)?;
+        plan.foreign(&issuer, id)?;
     }
     Ok(())
 }
 
 /// Adds one authority whose issuer is not in the folder, or cannot be checked: it signs all the same, and its own
 /// certificate is another's to renew. Whether there was one.
-fn add_anchor(
-    plan: &mut Plan,
-    found: &Certificates,
-    foreign: &mut BTreeMap<String, String>,
-) -> bool {
-    let waiting = found.iter().filter(|(id, certificate)| {
-        certificate.is_authority() && plan.entry(id).is_none() && !foreign.contains_key(*id)
+fn add_anchor(plan: &mut Plan, found: &mut Found) -> bool {
+    let Found {
+        certificates,
+        unusable,
+    } = found;
+    let waiting = certificates.iter().filter(|(id, certificate)| {
+        certificate.is_authority() && plan.entry(id).is_none() && !unusable.contains_key(*id)
     });
     // Those whose issuer is here wait for it, unless they wait for each other.
     let lonely = |certificate: &Certificate| {
-        let mut others = found.values().filter(|other| *other != certificate);
+        let mut others = certificates.values().filter(|other| *other != certificate);
         !others.any(|other| other.is_authority() && other.subject() == certificate.issuer())
     };
     let mut waiting: Vec<_> = waiting.collect();
@@ -179,36 +207,9 @@ fn add_anchor(
     let Some((id, certificate)) = waiting.first() else {
         return false;
     };
-    let added = anchor_spec(certificate).and_then(|spec| plan.authority(id, spec).map(drop));
-    if let Err(error) = added {
-        foreign.insert((*id).clone(), error.to_string());
+    let spec = AuthoritySpec::from_certificate(certificate);
+    if let Err(error) = plan.authority(id, spec) {
+        unusable.insert((*id).clone(), error.to_string());
     }
     true
-}
-
-/// The description of an authority that nothing here makes: what of its name cannot be said in one is left out.
-fn anchor_spec(certificate: &Certificate) -> Result<AuthoritySpec, Error> {
-    spec(certificate).or_else(|_| {
-        let spec = AuthoritySpec::new(CommonName::try_from("a foreign authority")?);
-        Ok(spec
-            .with_lifetime(certificate.validity().lifetime())
-            .without_path_length())
-    })
-}
-
-fn spec(certificate: &Certificate) -> Result<AuthoritySpec, Error> {
-    // A foreign authority may have several common names, or none: it is never made from this description.
-    let name = certificate.subject_shown();
-    let spec = AuthoritySpec::new(CommonName::try_from(name.as_str())?)
-        .with_lifetime(certificate.validity().lifetime());
-    let spec = match certificate.path_length() {
-        Some(length) => spec.with_path_length(length),
-        None => spec.without_path_length(),
-    };
-    certificate
-        .organizations()
-        .iter()
-        .try_fold(spec, |spec, name| {
-            Ok(spec.with_organization(Organization::try_from(name.as_str())?))
-        })
 }

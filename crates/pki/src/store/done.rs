@@ -58,9 +58,21 @@ impl Done {
             writes,
         }
     }
+
+    /// `full_chain` is to be written too; where nothing else is, for that reason.
+    pub(super) fn with_full_chain(mut self, path: &Path, full_chain: &str) -> Self {
+        // It is made from what is there, so there is nothing in its place that could be lost.
+        let bytes = full_chain.as_bytes();
+        self.writes
+            .push(write(path, bytes, Privacy::Public, Verb::Replace));
+        if self.outcome == EntryOutcome::Unchanged {
+            self.outcome = EntryOutcome::Made(Reason::ChainChanged);
+        }
+        self
+    }
 }
 
-fn write(path: &Path, bytes: &[u8], privacy: Privacy, verb: Verb) -> Write {
+pub(super) fn write(path: &Path, bytes: &[u8], privacy: Privacy, verb: Verb) -> Write {
     Write {
         path: path.to_owned(),
         bytes: Zeroizing::new(bytes.to_vec()),

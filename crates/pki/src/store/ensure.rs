@@ -5,67 +5,112 @@ use std::time::SystemTime;
 
 use super::batch::{self, Verb};
 use super::done::Done;
-use super::held::Paths;
+use super::files::{self, Privacy};
+use super::held::{self, Paths};
 use super::parallel;
-use super::report::{Change, Ensured};
+use super::report::{Change, Ensured, EntryFailure};
 use super::rotation;
 use super::unsigned::{key_pair, secret, ssh_key, usable};
+use crate::authority_spec::SpecField;
 use crate::entry::{Entry, EntryId, Item};
-use crate::material::{Held, Trusted};
+use crate::material::{Held, Trusted, from_nothing};
+use crate::renewal::Changes;
 use crate::{
-    Authority, AuthoritySpec, Error, Identity, KeyPolicy, Leaf, Material, Plan, PrivateKey, Reason,
+    Authority, AuthoritySpec, Certificate, Error, Identity, KeyPolicy, Leaf, Lifetime, Material,
+    Plan, PrivateKey, Reason,
 };
 
 /// Which leaves to make anew though nothing is wrong with them, and what becomes of their keys.
 pub(crate) type Request<'a> = &'a (dyn Fn(&EntryId) -> Option<KeyPolicy> + Sync);
+
+/// What becomes of the others when one entry cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// They are made all the same.
+    GoOn,
+    /// As [`OnFailure::GoOn`], and nothing is written: for those who want to know what would be.
+    Preview,
+    /// Nothing is written.
+    Stop,
+}
 
 pub(crate) fn ensure(
     root: &Path,
     plan: &Plan,
     now: SystemTime,
     request: Request<'_>,
+    on_failure: OnFailure,
 ) -> Result<Ensured, Error> {
     let mut work = Work {
+        root,
+        plan,
         now,
         request,
+        recovers: on_failure != OnFailure::Preview,
         material: Material::empty(),
     };
-    let mut changes = Vec::with_capacity(plan.entries().len());
+    let mut entries = Vec::with_capacity(plan.entries().len());
+    let mut failures = Vec::new();
     let mut writes = Vec::new();
-    let is_leaf = |entry: &Entry| matches!(entry.item(), Item::Leaf { .. });
+    let is_leaf = |entry: &Entry| matches!(entry.item(), Item::Foreign { .. } | Item::Leaf { .. });
     // Leaves that stand together do not depend on each other; everything else is done one by one.
-    for entries in plan
+    for part in plan
         .entries()
         .chunk_by(|one, next| is_leaf(one) && is_leaf(next))
     {
-        let done = parallel::map(entries, |entry| work.one(entry, &Paths::of(root, entry)))?;
-        for (entry, done) in entries.iter().zip(done) {
-            changes.push(Change {
-                id: entry.id().clone(),
-                outcome: done.outcome,
-                new_key: done.new_key,
-            });
-            writes.extend(done.writes);
-            work.material.insert(entry.id().clone(), done.held);
+        let done = parallel::map(part, |entry| {
+            match (work.one(entry, &Paths::of(root, entry)), on_failure) {
+                (Err(error), OnFailure::Stop) => Err(error),
+                (result, _) => Ok(result),
+            }
+        })?;
+        for (entry, done) in part.iter().zip(done) {
+            let id = entry.id().clone();
+            match done {
+                Ok(done) => {
+                    entries.push(Change {
+                        id: id.clone(),
+                        outcome: done.outcome,
+                        new_key: done.new_key,
+                    });
+                    writes.extend(done.writes);
+                    work.material.insert(id, done.held);
+                }
+                Err(error) => {
+                    // What is there goes on to sign what is below.
+                    let paths = Paths::of(root, entry);
+                    if let Ok(Some(held)) = held::load(entry, &paths, &work.material) {
+                        work.material.insert(id.clone(), held);
+                    }
+                    failures.push(EntryFailure { id, error });
+                }
+            }
         }
     }
-    batch::commit(&writes)?;
+    if on_failure != OnFailure::Preview {
+        batch::commit(&writes)?;
+    }
     Ok(Ensured {
-        entries: changes,
+        entries,
+        failures,
         material: work.material,
     })
 }
 
 /// One run: what holds for all entries, and what those before gave.
 struct Work<'a> {
+    root: &'a Path,
+    plan: &'a Plan,
     now: SystemTime,
     request: Request<'a>,
+    /// Whether an interrupted change of an authority's key is completed, which writes.
+    recovers: bool,
     material: Material,
 }
 
 impl Work<'_> {
     fn one(&self, entry: &Entry, paths: &Paths) -> Result<Done, Error> {
-        if let Item::Authority { .. } = entry.item() {
+        if let (Item::Authority { .. }, true) = (entry.item(), self.recovers) {
             rotation::recover(paths)?;
         }
         match entry.item() {
@@ -74,8 +119,9 @@ impl Work<'_> {
                 issuer: Some(issuer),
                 spec,
             } => self.intermediate(entry, paths, issuer, spec),
+            Item::Foreign { issuer } => self.leaf(entry, paths, issuer, None),
             Item::KeyPair => key_pair(entry, paths),
-            Item::Leaf { issuer, leaf } => self.leaf(entry, paths, issuer, leaf),
+            Item::Leaf { issuer, leaf } => self.leaf(entry, paths, issuer, Some(leaf)),
             Item::Secret(form) => secret(paths, *form),
             Item::SshKey { comment } => ssh_key(entry, paths, comment),
         }
@@ -84,8 +130,13 @@ impl Work<'_> {
     fn root(&self, paths: &Paths, spec: &AuthoritySpec) -> Result<Done, Error> {
         let (key, reason) = match paths.read_pair()? {
             (Some(certificate), Some(key)) => {
+                // Those who trust it must be given another one, so nothing but a word of its own makes it so.
+                if let Some(difference) = spec.differences(&certificate).into_iter().next() {
+                    return Err(in_public_file(difference.refuse(&certificate), paths));
+                }
                 let authority = Authority::new(certificate, key, self.now)
                     .map_err(|error| in_public_file(error, paths))?;
+                let authority = paths.with_chain(authority)?;
                 return Ok(Done::unchanged(trusted(authority, paths)?));
             }
             (_, key) => usable(key)?,
@@ -102,84 +153,152 @@ impl Work<'_> {
         spec: &AuthoritySpec,
     ) -> Result<Done, Error> {
         let above = self.material.authority(issuer.as_str())?;
-        let (key, reason, verb) = match paths.read_pair()? {
-            (Some(certificate), Some(key)) => {
-                // What cannot be checked is made again, so that it can.
-                let reason = if !certificate
-                    .is_signed_by(above.certificate())
-                    .unwrap_or(false)
-                {
-                    Reason::WrongIssuer
-                } else if certificate.validity().is_due(self.now) {
-                    Reason::expiring(&certificate)
-                } else if (self.request)(entry.id()).is_some() {
-                    Reason::Requested
-                } else {
-                    let authority = Authority::trusted(certificate, key, above.full_chain())
-                        .map_err(|error| in_public_file(error, paths))?;
-                    return Ok(Done::unchanged(trusted(authority, paths)?));
-                };
-                certificate
-                    .require_key(&key)
-                    .map_err(|error| in_public_file(error, paths))?;
-                (key, reason, Verb::Replace)
-            }
+        let chain = || above.with_above().cloned().collect();
+        let (certificate, key) = match paths.read_pair()? {
+            (Some(certificate), Some(key)) => (certificate, key),
             (_, key) => {
                 let (key, reason) = usable(key)?;
-                (key, reason, Verb::Create)
+                let authority = above.intermediate_with_key(spec, key, self.now)?;
+                return made_authority(authority, reason, paths, Verb::Create);
             }
         };
-        let authority = above.intermediate_with_key(spec, key, self.now)?;
-        made_authority(authority, reason, paths, verb)
+        let changes = Changes::to_authority(&certificate, spec)
+            .map_err(|error| in_public_file(error, paths))?;
+        let differs = spec.differences(&certificate);
+        let differs = differs.iter().any(|one| one.field != SpecField::Subject);
+        let reason = if let Some(reason) = Reason::of_issuer(&certificate, above.certificate())? {
+            reason
+        } else if differs {
+            Reason::ProfileChanged
+        } else if let Some(reason) = Reason::of_time(&certificate, self.now) {
+            reason
+        } else if (self.request)(entry.id()).is_some() {
+            Reason::Requested
+        } else {
+            let authority = Authority::trusted(certificate, key, chain())
+                .map_err(|error| in_public_file(error, paths))?;
+            return Ok(Done::unchanged(trusted(authority, paths)?));
+        };
+        certificate
+            .require_key(&key)
+            .map_err(|error| in_public_file(error, paths))?;
+        let kept_serial = (reason != Reason::WrongIssuer
+            && held::is_named_by_serial(self.root, self.plan, entry.id(), &certificate))
+        .then(|| certificate.serial_number().clone());
+        let made = above.reissue_changed(
+            &certificate,
+            &changes,
+            key.public_key(),
+            spec.lifetime(),
+            kept_serial,
+            self.now,
+        )?;
+        let authority = Authority::trusted(made, key, chain())?;
+        made_authority(authority, reason, paths, Verb::Replace)
     }
 
+    /// A leaf as described, or, without a description, as it stands.
     fn leaf(
         &self,
         entry: &Entry,
         paths: &Paths,
         issuer: &EntryId,
-        leaf: &Leaf,
+        described: Option<&Leaf>,
     ) -> Result<Done, Error> {
         let authority = self.material.authority(issuer.as_str())?;
         let requested = (self.request)(entry.id());
-        let (key, reason, verb) = match paths.read_pair()? {
-            (Some(certificate), Some(key)) => {
-                let reason = match certificate.require_key(&key) {
-                    Err(Error::Mismatch { .. }) => Some(Reason::KeyMismatch),
-                    _ => leaf.reason_to_renew(&certificate, authority.certificate(), self.now)?,
-                };
-                match reason.or(requested.map(|_| Reason::Requested)) {
-                    Some(reason) => (key, reason, Verb::Replace),
-                    None => {
-                        let identity = Identity::new(certificate, key)?;
-                        let identity = identity.with_chain(authority.full_chain());
-                        return Ok(Done::unchanged(Held::Identity(identity)));
-                    }
-                }
-            }
-            (_, key) => {
+        let (certificate, key) = match (paths.read_pair()?, described) {
+            ((Some(certificate), Some(key)), _) => (certificate, key),
+            ((_, key), Some(leaf)) => {
                 let (key, reason) = usable(key)?;
-                (key, reason, Verb::Create)
+                let identity = authority.issue_with_key(leaf, key, self.now)?;
+                let new_key = reason == Reason::Missing;
+                return made_identity(identity, reason, new_key, paths, Verb::Create);
             }
+            ((_, _), None) => return Err(from_nothing(entry.id())),
+        };
+        let reason = match certificate.require_key(&key) {
+            Err(Error::Mismatch { .. }) => Some(Reason::KeyMismatch),
+            _ => self.reason(&certificate, authority.certificate(), described)?,
+        };
+        let Some(reason) = reason.or(requested.map(|_| Reason::Requested)) else {
+            let identity = Identity::new(certificate, key)?.with_chain(authority.full_chain());
+            return with_full_chain(Done::unchanged(Held::Identity(identity)), paths);
         };
         // A key that has no matching certificate yet is the new one that an interrupted run was about to use.
-        let policy = requested.unwrap_or(leaf.key_policy());
-        let change_key =
-            verb == Verb::Replace && policy == KeyPolicy::New && reason != Reason::KeyMismatch;
+        let policy = requested
+            .or(described.map(Leaf::key_policy))
+            .unwrap_or_default();
+        let change_key = policy == KeyPolicy::New && reason != Reason::KeyMismatch;
         let key = if change_key {
             PrivateKey::generate()?
         } else {
             key
         };
-        let new_key = change_key || reason == Reason::Missing;
-        let identity = authority.issue_with_key(leaf, key, self.now)?;
-        let (public, private) = (
-            identity.certificate_pem(),
-            new_key.then(|| identity.key_pem()),
-        );
-        let held = Held::Identity(identity);
-        Ok(Done::made(held, reason, paths, verb, public, private))
+        let (changes, lifetime) = match described {
+            Some(leaf) => (Changes::to_leaf(&certificate, leaf)?, leaf.lifetime()),
+            None => (Changes::default(), certificate.validity().lifetime()),
+        };
+        let identity = self
+            .made_again(authority, &certificate, &changes, key, lifetime)
+            .map_err(|error| in_public_file(error, paths))?;
+        made_identity(identity, reason, change_key, paths, Verb::Replace)
     }
+
+    fn reason(
+        &self,
+        certificate: &Certificate,
+        issuer: &Certificate,
+        described: Option<&Leaf>,
+    ) -> Result<Option<Reason>, Error> {
+        match described {
+            Some(leaf) => leaf.reason_to_renew(certificate, issuer, self.now),
+            None => Ok(Reason::of_issuer(certificate, issuer)?
+                .or_else(|| Reason::of_time(certificate, self.now))),
+        }
+    }
+
+    fn made_again(
+        &self,
+        authority: &Authority,
+        old: &Certificate,
+        changes: &Changes,
+        key: PrivateKey,
+        lifetime: Lifetime,
+    ) -> Result<Identity, Error> {
+        let public = key.public_key();
+        let made = authority.reissue_changed(old, changes, public, lifetime, None, self.now)?;
+        Ok(Identity::new(made, key)?.with_chain(authority.full_chain()))
+    }
+}
+
+fn made_identity(
+    identity: Identity,
+    reason: Reason,
+    new_key: bool,
+    paths: &Paths,
+    verb: Verb,
+) -> Result<Done, Error> {
+    let public = identity.certificate_pem();
+    let private = new_key.then(|| identity.key_pem());
+    let held = Held::Identity(identity);
+    let done = Done::made(held, reason, paths, verb, public, private);
+    with_full_chain(done, paths)
+}
+
+/// Adds the file of the full chain, where there is one and it is not what it must be.
+fn with_full_chain(done: Done, paths: &Paths) -> Result<Done, Error> {
+    let (Held::Identity(identity), Some(path)) = (&done.held, &paths.full_chain) else {
+        return Ok(done);
+    };
+    let found = files::read(path, Privacy::Public)?;
+    let wanted = identity.chain_pem();
+    // One that is left from a time with authorities between says what no longer holds.
+    let is_wanted = identity.has_chain() || found.is_some();
+    if !is_wanted || found.is_some_and(|found| *found == wanted.as_bytes()) {
+        return Ok(done);
+    }
+    Ok(done.with_full_chain(path, &wanted))
 }
 
 fn made_authority(

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::files::{self, Privacy};
 use super::rotation;
-use crate::entry::{Entry, Item};
+use crate::entry::{CHAIN, Entry, EntryId, Item};
 use crate::material::{Held, SecretText, Trusted};
 use crate::{Authority, Certificate, Error, Identity, Material, Plan, PrivateKey, Secret, SshKey};
 
@@ -14,6 +14,8 @@ use crate::{Authority, Certificate, Error, Identity, Material, Plan, PrivateKey,
 pub(crate) struct Paths {
     pub(crate) public: Option<PathBuf>,
     pub(crate) private: PathBuf,
+    /// A certificate with the authorities above it.
+    pub(crate) full_chain: Option<PathBuf>,
 }
 
 /// A public file's place and content.
@@ -25,7 +27,24 @@ impl Paths {
         Self {
             public: files.public.map(|file| root.join(file)),
             private: root.join(files.private),
+            full_chain: files.full_chain.map(|file| root.join(file)),
         }
+    }
+
+    /// Where the authorities above an imported one are.
+    pub(crate) fn chain(&self) -> PathBuf {
+        self.private.with_extension(format!("{CHAIN}.crt"))
+    }
+
+    /// The authority of these files, with those above it that an import left beside it.
+    pub(crate) fn with_chain(&self, authority: Authority) -> Result<Authority, Error> {
+        let path = self.chain();
+        let Some(bytes) = files::read(&path, Privacy::Public)? else {
+            return Ok(authority);
+        };
+        Certificate::all_from_pem(&bytes)
+            .and_then(|chain| authority.with_chain(chain))
+            .map_err(|error| error.in_file(&path))
     }
 
     /// The private key, if it is there.
@@ -96,22 +115,54 @@ pub(crate) fn load_all(root: &Path, plan: &Plan) -> Result<Material, Error> {
     Ok(material)
 }
 
-fn load(entry: &Entry, paths: &Paths, material: &Material) -> Result<Option<Held>, Error> {
+/// Whether the authority `id`, or something that it signed, names it by the serial number of `certificate`, its own.
+///
+/// Files that cannot be read have no say here; whoever uses them finds out.
+pub(crate) fn is_named_by_serial(
+    root: &Path,
+    plan: &Plan,
+    id: &EntryId,
+    certificate: &Certificate,
+) -> bool {
+    let names = |entry: &Entry| {
+        let read = Paths::of(root, entry).read_public().ok()??.1.to_vec();
+        Some(Certificate::from_pem(&read).ok()?.names_serial_of_issuer())
+    };
+    let mut below = plan
+        .entries()
+        .iter()
+        .filter(|entry| entry.issuer() == Some(id));
+    certificate.names_serial_of_issuer() || below.any(|entry| names(entry).unwrap_or(false))
+}
+
+/// What the store holds of `entry`; `None` if it is not all there.
+pub(crate) fn load(
+    entry: &Entry,
+    paths: &Paths,
+    material: &Material,
+) -> Result<Option<Held>, Error> {
     Ok(match entry.item() {
         Item::Authority { issuer, .. } => {
             let (Some(certificate), Some(key)) = paths.read_pair()? else {
                 return Ok(None);
             };
-            let chain = match issuer {
-                Some(issuer) => material.authority(issuer.as_str())?.full_chain(),
+            let above = match issuer {
+                Some(issuer) => {
+                    let issuer = material.authority(issuer.as_str())?;
+                    issuer.with_above().cloned().collect()
+                }
                 None => Vec::new(),
             };
-            let authority = Authority::trusted(certificate, key, chain)
+            let authority = Authority::trusted(certificate, key, above)
                 .map_err(|error| error.in_file(&paths.private.with_extension("crt")))?;
+            let authority = match issuer {
+                Some(_) => authority,
+                None => paths.with_chain(authority)?,
+            };
             let beside = rotation::trusted_beside(paths)?;
             Some(Held::Authority(Trusted { authority, beside }))
         }
-        Item::Leaf { issuer, .. } => {
+        Item::Foreign { issuer } | Item::Leaf { issuer, .. } => {
             let (Some(certificate), Some(key)) = paths.read_pair()? else {
                 return Ok(None);
             };

@@ -13,7 +13,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::Store;
 use crate::{Authority, AuthoritySpec, CommonName, KeyPolicy, Leaf, Lifetime, Plan, Sans, Secret};
 
-const STEP: &str = "CARAVAN_PKI_KILL_AT_STEP";
+pub(super) const STEP: &str = "CARAVAN_PKI_KILL_AT_STEP";
 const FOLDER: &str = "CARAVAN_PKI_KILL_FOLDER";
 const JOB: &str = "CARAVAN_PKI_KILL_JOB";
 
@@ -74,6 +74,12 @@ fn foreign(folder: &Path) -> Authority {
     Authority::load(&read("crt"), &read("key"), now()).unwrap()
 }
 
+fn plan_of_import(folder: &Path) -> Plan {
+    let mut plan = plan(&["a"]);
+    plan.adopt("ca", foreign(folder).certificate()).unwrap();
+    plan
+}
+
 fn do_job(job: Job, folder: &Path) {
     let store = Store::open(folder).unwrap();
     match job {
@@ -93,7 +99,7 @@ fn do_job(job: Job, folder: &Path) {
             store.finish_rotation(&plan, "ca").unwrap();
         }
         Job::Import => {
-            let plan = plan(&["a"]);
+            let plan = plan_of_import(folder);
             store
                 .import_authority(&plan, "ca", &foreign(folder))
                 .unwrap();
@@ -189,6 +195,7 @@ fn check(job: Job, folder: &Path, at: usize) {
     let store = Store::open(folder).unwrap();
     let wanted = match job {
         Job::Renew => plan(&["b"]),
+        Job::Import => plan_of_import(folder),
         _ => plan(&["a"]),
     };
     match job {

@@ -1,6 +1,7 @@
 //! One process at a time.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Held as long as it lives; the kernel lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    /// `None` for a reader of a folder in which nobody can make the file, and so nobody writes.
+    _file: Option<File>,
 }
 
 impl Lock {
@@ -28,7 +30,7 @@ impl Lock {
         Self::take(root, FlockOperation::NonBlockingLockExclusive, PATIENCE)
     }
 
-    /// Keeps writers out.
+    /// Keeps writers out. A folder that cannot be written to, such as one on a read-only filesystem, can be read.
     pub(crate) fn shared(root: &Path) -> Result<Self, Error> {
         Self::take(root, FlockOperation::NonBlockingLockShared, PATIENCE)
     }
@@ -40,19 +42,32 @@ impl Lock {
             path: path.clone(),
             source,
         };
-        let file = File::options()
+        let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        let opened = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
-            .open(&path)
-            .map_err(io)?;
+            .custom_flags(nofollow)
+            .open(&path);
+        let is_shared = operation == FlockOperation::NonBlockingLockShared;
+        let file = match opened {
+            Err(error) if is_shared && is_read_only(&error) => {
+                let mut reading = File::options();
+                match reading.read(true).custom_flags(nofollow).open(&path) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {
+                        return Ok(Self { _file: None });
+                    }
+                    result => result.map_err(io)?,
+                }
+            }
+            result => result.map_err(io)?,
+        };
         let start = Instant::now();
         loop {
             match flock(&file, operation) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => return Ok(Self { _file: Some(file) }),
                 Err(Errno::WOULDBLOCK) if start.elapsed() < patience => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
@@ -66,6 +81,14 @@ impl Lock {
             }
         }
     }
+}
+
+/// Whether the reason is that nothing here may be written.
+fn is_read_only(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,19 @@
 //! - A key is on disk before its certificate. A process killed between any two steps leaves a store that the next
 //!   [`Store::ensure`] completes, with the keys that are already there.
 //! - Nothing is overwritten that was not checked, and a second run writes nothing at all.
-//! - One process at a time: the folder holds a lock file.
+//! - One process at a time: the folder holds a lock file. A folder that cannot be written to is read all the same.
+//!
+//! | file | is |
+//! |---|---|
+//! | `ca.crt`, `ca.key` | an authority |
+//! | `ca.chain.crt` | of one that was imported: the authorities above it, without the root |
+//! | `ca.crl` | what it revoked, see [`Store::revoke`] |
+//! | `ca.next.crt`, `ca.next.key`, `ca.previous.crt`, `ca.previous.crl` | while its key changes, see [`Store::start_rotation`] |
+//! | `web.crt`, `web.key` | a certificate |
+//! | `web.fullchain.crt` | where there are authorities between it and its root: it and they, as a server sends them |
+//! | `sa.pub`, `sa.key` | a key pair |
+//! | `id.pub`, `id` | a key of ssh |
+//! | `token.secret` | a secret |
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -40,23 +52,29 @@ mod files;
 mod held;
 #[cfg(test)]
 mod kill_tests;
+mod lists;
 mod load;
 mod lock;
 mod parallel;
 mod report;
 mod rotation;
 mod unsigned;
+#[cfg(all(test, feature = "verify"))]
+mod year_tests;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use discover::{Discovered, LeftOut, LeftOutReason};
 pub use load::load_authority;
-pub use report::{Change, Ensured, EntryOutcome};
+pub use report::{Change, Ensured, EntryFailure, EntryOutcome};
 pub use rotation::Rotation;
 
-use crate::entry::Item;
-use crate::{Authority, EntryId, Error, KeyPolicy, Lifetime, Material, Plan};
+use crate::entry::{Entry, Item};
+use crate::{
+    Authority, EntryId, Error, KeyPolicy, Lifetime, Material, Plan, Revocation, RevocationList,
+};
+use ensure::OnFailure;
 
 /// A folder of authorities, certificates, keys and secrets.
 #[derive(Debug, Clone)]
@@ -85,8 +103,11 @@ impl Store {
     /// Makes what `plan` asks for and the folder lacks, renews what is due or differs, and leaves the rest alone.
     ///
     /// Private keys that are there are used, also those an interrupted run left without certificate.
-    /// An authority that is there is never touched: it may have come from elsewhere, and replacing it would make
-    /// every certificate it signed worthless.
+    /// A self-signed authority that is there is never touched, since those who trust it must be given what replaces it:
+    /// one that is other than the plan says is refused, and [`Store::renew_authority`] makes it so.
+    ///
+    /// A certificate is compared with its description by what it means, and made again from itself, so that whatever else
+    /// it says is kept; see [`Authority::reissue`].
     ///
     /// # Errors
     ///
@@ -95,18 +116,19 @@ impl Store {
     pub fn ensure(&self, plan: &Plan, now: SystemTime) -> Result<Ensured, Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
         batch::sweep(&self.root, plan)?;
-        ensure::ensure(&self.root, plan, now, &|_| None)
+        ensure::ensure(&self.root, plan, now, &|_| None, OnFailure::Stop)
     }
 
     /// Like [`Store::ensure`], and makes what `pick` picks anew though nothing is wrong with it, with the same or a new
-    /// key as it says.
+    /// key as it says. What cannot be made is left as it is and listed in [`Ensured::failures`]; the rest is made all the
+    /// same.
     ///
     /// Authorities below others keep their key whatever is said; self-signed ones are not picked at all: see
     /// [`Store::renew_authority`], and [`Store::start_rotation`] for another key.
     ///
     /// # Errors
     ///
-    /// As [`Store::ensure`].
+    /// [`Error::Locked`], and those of writing.
     pub fn renew(
         &self,
         plan: &Plan,
@@ -115,18 +137,34 @@ impl Store {
     ) -> Result<Ensured, Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
         batch::sweep(&self.root, plan)?;
-        ensure::ensure(&self.root, plan, now, &pick)
+        ensure::ensure(&self.root, plan, now, &pick, OnFailure::GoOn)
     }
 
-    /// Gives the self-signed authority `id` a new certificate with the same key and subject.
-    ///
-    /// What it signed stays valid and is not touched; those who trust it need the new certificate before the old one
-    /// ends.
+    /// What [`Store::renew`] would do now: nothing is written, also where nothing can be.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] when `plan` has no such authority or the store does not hold it; errors as of
-    /// [`Store::ensure`].
+    /// [`Error::Locked`].
+    pub fn preview(
+        &self,
+        plan: &Plan,
+        now: SystemTime,
+        pick: impl Fn(&EntryId) -> Option<KeyPolicy> + Sync,
+    ) -> Result<Ensured, Error> {
+        let _lock = lock::Lock::shared(&self.root)?;
+        ensure::ensure(&self.root, plan, now, &pick, OnFailure::Preview)
+    }
+
+    /// Gives the self-signed authority `id` a new certificate with the same key and subject, and with the path length and
+    /// name constraints that `plan` says; whatever else the old one says is kept.
+    ///
+    /// What it signed stays valid and is not touched; those who trust it need the new certificate before the old one
+    /// ends. Its serial number is another one, unless certificates below name it: see [`Authority::renew`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when `plan` has no such authority or the store does not hold it; [`Error::AuthorityDiffers`]
+    /// when the plan says another subject; [`Error::NotACa`] when it is not self-signed; errors as of [`Store::ensure`].
     pub fn renew_authority(
         &self,
         plan: &Plan,
@@ -135,16 +173,21 @@ impl Store {
         now: SystemTime,
     ) -> Result<(), Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
-        rotation::renew(&self.paths_of_authority(plan, id)?, id, lifetime, now)
+        let entry = authority_of(plan, id)?;
+        rotation::renew(&self.root, plan, entry, lifetime, now)
     }
 
-    /// Puts an authority from elsewhere, see [`load_authority`], in the place of the plan's `id`.
+    /// Puts an authority from elsewhere, see [`load_authority`], in the place of the plan's `id`, which must describe it:
+    /// see [`Plan::adopt`]. Those above it ([`Authority::with_chain`]) are kept beside it, so that what it issues comes
+    /// with its chain.
     ///
-    /// One that is there already is left alone, and half of it, left by an interrupted run, is completed.
+    /// One that is there already is left alone, half of it, left by an interrupted run, is completed, and a later
+    /// certificate of the same name and key takes the place of the one before.
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`] when the store has another authority there; [`Error::NotFound`].
+    /// [`Error::Exists`] when the store has another authority there; [`Error::AuthorityDiffers`] when the plan says
+    /// another one; [`Error::NotFound`].
     pub fn import_authority(
         &self,
         plan: &Plan,
@@ -152,7 +195,7 @@ impl Store {
         authority: &Authority,
     ) -> Result<(), Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
-        rotation::import(&self.paths_of_authority(plan, id)?, authority)
+        rotation::import(&self.root, authority_of(plan, id)?, authority)
     }
 
     /// How far the change of the authority `id` to another key has come.
@@ -182,11 +225,15 @@ impl Store {
 
     /// Second step: the coming authority takes over, and makes everything of `plan` that the old one signed anew.
     ///
+    /// Its revocation list is signed anew too; that of the old key stays as `ID.previous.crl`, for those who judge by it, and
+    /// cannot be made again when its time is over.
+    ///
     /// Deploy the new certificates; the trust still holds both. Then [`Store::finish_rotation`].
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] when no rotation was started; errors as of [`Store::ensure`].
+    /// [`Error::NotFound`] when no rotation was started; [`Error::KeyMissing`] and [`Error::Mismatch`] when the coming
+    /// authority is not whole, before anything is touched; errors as of [`Store::ensure`].
     pub fn switch_rotation(
         &self,
         plan: &Plan,
@@ -195,8 +242,10 @@ impl Store {
     ) -> Result<Ensured, Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
         batch::sweep(&self.root, plan)?;
-        rotation::switch(&self.paths_of_authority(plan, id)?, id)?;
-        ensure::ensure(&self.root, plan, now, &|_| None)
+        let paths = self.paths_of_authority(plan, id)?;
+        rotation::switch(&paths, id)?;
+        lists::follow_switch(&paths, now)?;
+        ensure::ensure(&self.root, plan, now, &|_| None, OnFailure::Stop)
     }
 
     /// Third step: the old authority is no longer trusted. Deploy the trust once more.
@@ -209,26 +258,52 @@ impl Store {
         rotation::finish(&self.paths_of_authority(plan, id)?, id)
     }
 
-    fn paths_of_authority(&self, plan: &Plan, id: &str) -> Result<held::Paths, Error> {
-        match plan.entry(id) {
-            Some(entry) if matches!(entry.item(), Item::Authority { .. }) => {
-                Ok(held::Paths::of(&self.root, entry))
-            }
-            _ => Err(Error::NotFound {
-                what: "authority in the plan",
-                name: id.to_owned(),
-            }),
-        }
-    }
-
-    /// The plan that describes what the folder holds: every certificate with a key beside it whose issuer is there too,
-    /// with its key. What has a key and cannot be made again is listed beside the plan.
+    /// Revokes certificates of the authority `id`, and returns its new list, which is kept as `ID.crl`: what that file held
+    /// before, with its dates and reasons, and what is `added`. With nothing to add, a list that is in date again.
     ///
-    /// With it, [`Store::renew`] makes certificates again from themselves, subject and names kept.
+    /// `lifetime` is the time to the next list: verifiers refuse every certificate of the authority once it is past.
     ///
     /// # Errors
     ///
-    /// [`Error::Malformed`] for a damaged certificate; [`Error::Io`].
+    /// [`Error::NotFound`] when `plan` has no such authority or the store does not hold it; [`Error::Malformed`] for a list
+    /// that is there and was not signed by it; errors as of [`Authority::revoke_more`].
+    pub fn revoke(
+        &self,
+        plan: &Plan,
+        id: &str,
+        added: impl IntoIterator<Item = Revocation>,
+        lifetime: Lifetime,
+        now: SystemTime,
+    ) -> Result<RevocationList, Error> {
+        let _lock = lock::Lock::exclusive(&self.root)?;
+        batch::sweep(&self.root, plan)?;
+        let paths = self.paths_of_authority(plan, id)?;
+        lists::revoke(&paths, id, added.into_iter().collect(), lifetime, now)
+    }
+
+    /// The revocation list of the authority `id`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when `plan` has no such authority; [`Error::Malformed`], in its file.
+    pub fn revocation_list(&self, plan: &Plan, id: &str) -> Result<Option<RevocationList>, Error> {
+        let _lock = lock::Lock::shared(&self.root)?;
+        lists::read(&lists::path(&self.paths_of_authority(plan, id)?))
+    }
+
+    fn paths_of_authority(&self, plan: &Plan, id: &str) -> Result<held::Paths, Error> {
+        Ok(held::Paths::of(&self.root, authority_of(plan, id)?))
+    }
+
+    /// The plan that describes what the folder holds: every certificate with a key beside it whose issuer is there too,
+    /// with its key, whoever made them. What has a key and cannot be made again, such as a damaged file or an RSA key, is
+    /// listed beside the plan.
+    ///
+    /// With it, [`Store::renew`] makes certificates again from themselves, and nothing of them is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the folder cannot be listed; [`Error::Locked`].
     pub fn discover(&self) -> Result<Discovered, Error> {
         let _lock = lock::Lock::shared(&self.root)?;
         discover::discover(&self.root)
@@ -244,5 +319,15 @@ impl Store {
     pub fn load(&self, plan: &Plan) -> Result<Material, Error> {
         let _lock = lock::Lock::shared(&self.root)?;
         held::load_all(&self.root, plan)
+    }
+}
+
+fn authority_of<'a>(plan: &'a Plan, id: &str) -> Result<&'a Entry, Error> {
+    match plan.entry(id) {
+        Some(entry) if matches!(entry.item(), Item::Authority { .. }) => Ok(entry),
+        _ => Err(Error::NotFound {
+            what: "authority in the plan",
+            name: id.to_owned(),
+        }),
     }
 }

@@ -1,6 +1,8 @@
 //! What a run did, and why.
 
-use crate::{EntryId, Material, Reason};
+use std::fmt;
+
+use crate::{EntryId, Error, Material, Reason};
 
 /// What became of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +25,32 @@ pub struct Change {
     pub new_key: bool,
 }
 
-/// The result of [`Store::ensure`](super::Store::ensure).
+/// One entry that could not be made, or made anew; what is there of it was not touched.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct EntryFailure {
+    /// The entry's name.
+    pub id: EntryId,
+    /// Why not.
+    pub error: Error,
+}
+
+impl fmt::Display for EntryFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.id, self.error)
+    }
+}
+
+/// The result of [`Store::ensure`](super::Store::ensure) and [`Store::renew`](super::Store::renew).
 #[derive(Debug)]
 pub struct Ensured {
     pub(crate) entries: Vec<Change>,
+    pub(crate) failures: Vec<EntryFailure>,
     pub(crate) material: Material,
 }
 
 impl Ensured {
-    /// Every entry and what became of it, in the plan's order.
+    /// Every entry and what became of it, in the plan's order, but for those that failed.
     pub fn entries(&self) -> &[Change] {
         &self.entries
     }
@@ -43,7 +62,13 @@ impl Ensured {
             .filter(|entry| entry.outcome != EntryOutcome::Unchanged)
     }
 
-    /// Everything the plan asked for.
+    /// The entries that could not be made, in the plan's order; none after [`Store::ensure`](super::Store::ensure), which
+    /// makes all or nothing.
+    pub fn failures(&self) -> &[EntryFailure] {
+        &self.failures
+    }
+
+    /// Everything the plan asked for; of entries that failed, what was there before, if it can be read.
     pub fn material(&self) -> &Material {
         &self.material
     }

@@ -11,12 +11,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use zeroize::Zeroizing;
-
 use super::batch::{self, Verb, Write};
+use super::done::write;
 use super::files::{self, Privacy, io_error};
-use super::held::Paths;
-use crate::entry::{Item, NEXT, PREVIOUS};
+use super::held::{self, Paths};
+use super::lists;
+use crate::entry::{Entry, Item, NEXT, PREVIOUS};
+use crate::renewal::Changes;
 use crate::{Authority, Certificate, Error, Lifetime, Plan, PrivateKey};
 
 /// How far an authority's change to another key has come.
@@ -53,12 +54,12 @@ impl Extra {
     }
 }
 
-fn current(paths: &Paths) -> &Path {
+pub(crate) fn current(paths: &Paths) -> &Path {
     // Authorities always have a public file.
     paths.public.as_deref().unwrap_or(&paths.private)
 }
 
-fn read_certificate(path: &Path) -> Result<Option<Certificate>, Error> {
+pub(crate) fn read_certificate(path: &Path) -> Result<Option<Certificate>, Error> {
     match files::read(path, Privacy::Public)? {
         Some(bytes) => Certificate::from_pem(&bytes)
             .map(Some)
@@ -106,6 +107,25 @@ pub(crate) fn recover(paths: &Paths) -> Result<(), Error> {
     Ok(())
 }
 
+/// The coming pair, whole and ready to take over; `None` when there is none yet.
+///
+/// Half a pair, or one that does not fit together, would take the working one's place and leave nothing that signs.
+fn coming(extra: &Extra) -> Result<Option<Certificate>, Error> {
+    let path = &extra.next_certificate;
+    let Some(next) = read_certificate(path)? else {
+        return Ok(None);
+    };
+    let Some(bytes) = files::read(&extra.next_key, Privacy::Private)? else {
+        return Err(Error::KeyMissing {
+            certificate: path.clone(),
+            key: extra.next_key.clone(),
+        });
+    };
+    let key = PrivateKey::from_pem(&bytes).map_err(|error| error.in_file(&extra.next_key))?;
+    Authority::trusted(next.clone(), key, Vec::new()).map_err(|error| error.in_file(path))?;
+    Ok(Some(next))
+}
+
 pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Result<(), Error> {
     let extra = Extra::of(paths);
     if extra.previous.exists() {
@@ -115,13 +135,15 @@ pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Re
     }
     let old =
         read_certificate(current(paths))?.ok_or_else(|| not_found("authority in the store", id))?;
-    if read_certificate(&extra.next_certificate)?.is_some() {
+    if coming(&extra)?.is_some() {
         return Ok(());
     }
-    let lifetime = match plan.entry(id).map(|entry| entry.item()) {
-        Some(Item::Authority { issuer: None, spec }) => spec.lifetime(),
+    let spec = match plan.entry(id).map(|entry| entry.item()) {
+        Some(Item::Authority { issuer: None, spec }) => spec,
         _ => return Err(not_found("self-signed authority in the plan", id)),
     };
+    let changes =
+        Changes::to_authority(&old, spec).map_err(|error| error.in_file(current(paths)))?;
     // The key first, as everywhere; one that an interrupted start left is used.
     let key = match files::read(&extra.next_key, Privacy::Private)? {
         Some(bytes) => {
@@ -133,8 +155,8 @@ pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Re
             key
         }
     };
-    // Whoever made the old one: only the key is another.
-    let next = Authority::create_like(&old, key, lifetime, now)?;
+    // Whoever made the old one: only the key is another, and what the plan wants otherwise.
+    let next = Authority::succeed(&old, &changes, key, spec.lifetime(), now)?;
     batch::commit(&[public(
         &extra.next_certificate,
         next.certificate(),
@@ -145,7 +167,7 @@ pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Re
 pub(crate) fn switch(paths: &Paths, id: &str) -> Result<(), Error> {
     let extra = Extra::of(paths);
     recover(paths)?;
-    if !extra.next_certificate.exists() {
+    if coming(&extra)?.is_none() {
         // Taken already, or never started.
         return match state(paths)? {
             Rotation::Switched => Ok(()),
@@ -173,29 +195,55 @@ pub(crate) fn finish(paths: &Paths, id: &str) -> Result<(), Error> {
     if state(paths)? != Rotation::Switched {
         return Err(not_found("switched rotation of", id));
     }
+    let list = lists::previous(paths);
+    match fs::remove_file(&list) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        result => result.map_err(io_error("remove", &list))?,
+    }
+    batch::step();
+    // Last: it says how far this has come.
     fs::remove_file(&extra.previous).map_err(io_error("remove", &extra.previous))?;
     batch::sync_folder_of(&extra.previous)
 }
 
+/// Makes the certificate of the self-signed authority `id` anew, with the plan's changes to it.
 pub(crate) fn renew(
-    paths: &Paths,
-    id: &str,
+    root: &Path,
+    plan: &Plan,
+    entry: &Entry,
     lifetime: Lifetime,
     now: SystemTime,
 ) -> Result<(), Error> {
-    recover(paths)?;
+    let paths = Paths::of(root, entry);
+    recover(&paths)?;
     let (Some(certificate), Some(key)) = paths.read_pair()? else {
-        return Err(not_found("authority in the store", id));
+        return Err(not_found("authority in the store", entry.id().as_str()));
     };
     // Not checked for expiry: an expired authority is the one that most needs this.
     let authority = Authority::trusted(certificate, key, Vec::new())
-        .map_err(|error| error.in_file(current(paths)))?;
-    let renewed = authority.renew(lifetime, now)?;
-    batch::commit(&[public(current(paths), &renewed, Verb::Replace)])
+        .map_err(|error| error.in_file(current(&paths)))?;
+    authority.require_self_signed()?;
+    let certificate = authority.certificate();
+    let changes = match entry.item() {
+        Item::Authority { spec, .. } => Changes::to_authority(certificate, spec)
+            .map_err(|error| error.in_file(current(&paths)))?,
+        _ => Changes::default(),
+    };
+    let keeps_serial = held::is_named_by_serial(root, plan, entry.id(), certificate);
+    let renewed = authority.follow(&changes, lifetime, keeps_serial, now)?;
+    batch::commit(&[public(current(&paths), &renewed, Verb::Replace)])
 }
 
-/// Writes what is missing of `authority`: nothing if it is there, the rest if an earlier import was interrupted.
-pub(crate) fn import(paths: &Paths, authority: &Authority) -> Result<(), Error> {
+/// Puts `authority` in the place of `entry`: nothing is done if it is there, the rest if an earlier import was
+/// interrupted, and its certificate alone if that is a later one of the same authority, which its issuer renewed.
+pub(crate) fn import(root: &Path, entry: &Entry, authority: &Authority) -> Result<(), Error> {
+    let paths = &Paths::of(root, entry);
+    let certificate = authority.certificate();
+    if let Item::Authority { spec, .. } = entry.item() {
+        if let Some(difference) = spec.differences(certificate).into_iter().next() {
+            return Err(difference.refuse(certificate));
+        }
+    }
     let taken = |path: &Path| Error::Exists {
         path: path.to_owned(),
     };
@@ -205,34 +253,47 @@ pub(crate) fn import(paths: &Paths, authority: &Authority) -> Result<(), Error> 
         Some(_) => return Err(taken(&paths.private)),
         None => writes.push(private(&paths.private, authority.key())),
     }
+    let follows = |found: &Certificate| {
+        found.subject() == certificate.subject()
+            && found.public_key_der().ok() == certificate.public_key_der().ok()
+            && found.validity().not_after() < certificate.validity().not_after()
+    };
     match read_certificate(current(paths))? {
-        Some(certificate) if &certificate == authority.certificate() => {}
+        Some(found) if &found == certificate => {}
+        Some(found) if follows(&found) => {
+            writes.push(public(current(paths), certificate, Verb::Replace));
+        }
         Some(_) => return Err(taken(current(paths))),
-        None => writes.push(public(
-            current(paths),
-            authority.certificate(),
-            Verb::Create,
-        )),
+        None => writes.push(public(current(paths), certificate, Verb::Create)),
+    }
+    // Without the root, which those who judge have: it is not sent.
+    let chain: Vec<&Certificate> = authority
+        .above()
+        .iter()
+        .filter(|one| one.subject() != one.issuer())
+        .collect();
+    let text: String = chain.iter().map(|one| one.to_pem()).collect();
+    let path = paths.chain();
+    let found = files::read(&path, Privacy::Public)?;
+    if !chain.is_empty() && found.is_none_or(|found| *found != text.as_bytes()) {
+        writes.push(write(
+            &path,
+            text.as_bytes(),
+            Privacy::Public,
+            Verb::Replace,
+        ));
     }
     batch::commit(&writes)
 }
 
 fn private(path: &Path, key: &PrivateKey) -> Write {
-    Write {
-        path: path.to_owned(),
-        bytes: Zeroizing::new(key.to_pkcs8_pem().as_bytes().to_vec()),
-        privacy: Privacy::Private,
-        verb: Verb::Create,
-    }
+    let text = key.to_pkcs8_pem();
+    write(path, text.as_bytes(), Privacy::Private, Verb::Create)
 }
 
 fn public(path: &Path, certificate: &Certificate, verb: Verb) -> Write {
-    Write {
-        path: path.to_owned(),
-        bytes: Zeroizing::new(certificate.to_pem().into_bytes()),
-        privacy: Privacy::Public,
-        verb,
-    }
+    let text = certificate.to_pem();
+    write(path, text.as_bytes(), Privacy::Public, verb)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {

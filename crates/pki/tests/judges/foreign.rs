@@ -143,10 +143,11 @@ fn unusable_authorities_are_refused_clearly() {
     // It can be looked at all the same.
     let parsed = Certificate::from_pem(certificate.as_bytes()).unwrap();
     assert_eq!(parsed.key_algorithm(), "RSA");
-    assert!(matches!(
-        parsed.is_signed_by(&parsed),
-        Err(Error::UnsupportedSignature { .. })
-    ));
+    match parsed.is_signed_by(&parsed) {
+        Ok(true) if cfg!(feature = "ring") => {}
+        Err(Error::UnsupportedSignature { .. }) if !cfg!(feature = "ring") => {}
+        other => panic!("{other:?}"),
+    }
     let p384 = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
     let (certificate, key) = openssl_ca(&openssl, folder.path(), p384, &config(""));
     assert_eq!(

@@ -2,6 +2,7 @@
 //!
 //! A judge that is not installed is skipped, unless `CARAVAN_REQUIRE_CHECKERS=1` makes all of them mandatory.
 
+mod differential;
 mod etcd;
 mod foreign;
 mod forge;
@@ -12,6 +13,10 @@ mod openssh;
 mod openssl;
 mod pkilint;
 mod python;
+mod requests;
+mod strange_authorities;
+mod strangers;
+mod workshop;
 
 use std::path::{Path, PathBuf};
 

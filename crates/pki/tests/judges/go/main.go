@@ -18,6 +18,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -32,8 +33,12 @@ func main() {
 			err = verify(fields[1], fields[2], fields[3], fields[4])
 		case "handshake":
 			err = handshake(fields[1], fields[2], fields[3], fields[4], fields[5])
+		case "judge":
+			err = judge(fields[1], fields[2], fields[3], fields[4], fields[5])
 		case "authority":
 			err = authority(fields[1], fields[2])
+		case "leaf":
+			err = leaf(fields[1], fields[2], fields[3], fields[4], fields[5])
 		default:
 			err = fmt.Errorf("unknown verb %q", fields[0])
 		}
@@ -79,6 +84,90 @@ func verify(ca, path, usage, name string) error {
 	}
 	_, err = certificate.Verify(options)
 	return err
+}
+
+// judge judges a file with a certificate and those sent along with it, at a time in seconds since 1970.
+func judge(ca, path, usage, name, seconds string) error {
+	roots, err := pool(ca)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	at, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return err
+	}
+	options := x509.VerifyOptions{
+		Roots:         roots,
+		Intermediates: x509.NewCertPool(),
+		CurrentTime:   time.Unix(at, 0),
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	if usage == "server" {
+		options.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		options.DNSName = name
+	}
+	block, rest := pem.Decode(text)
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return err
+	}
+	// One that cannot be read helps nobody.
+	for block, rest = pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
+		if between, err := x509.ParseCertificate(block.Bytes); err == nil {
+			options.Intermediates.AddCert(between)
+		}
+	}
+	_, err = certificate.Verify(options)
+	return err
+}
+
+// leaf writes a server's certificate below an authority as Go makes it: names in PrintableString, organizations in one
+// set, a key usage that elliptic curve keys cannot use. It is valid from a time in seconds since 1970, for 90 days.
+func leaf(caPath, caKeyPath, certificate, keyPath, seconds string) error {
+	pair, err := tls.LoadX509KeyPair(caPath, caKeyPath)
+	if err != nil {
+		return err
+	}
+	parent, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	at, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return err
+	}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(time.Now().UnixNano()),
+		Subject:               pkix.Name{CommonName: "web", Organization: []string{"b", "a"}},
+		NotBefore:             time.Unix(at, 0),
+		NotAfter:              time.Unix(at, 0).Add(90*24*time.Hour - time.Second),
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		DNSNames:              []string{"web.example.com", "a.example.com"},
+		IPAddresses:           []net.IP{net.IPv4(10, 0, 0, 7)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, pair.PrivateKey)
+	if err != nil {
+		return err
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := os.WriteFile(certificate, text, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), 0o600)
 }
 
 // handshake runs mutual TLS over a pipe: server pair, client pair, version.

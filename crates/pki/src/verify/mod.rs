@@ -1,27 +1,30 @@
 //! Judging chains: is this certificate, for this purpose and name, vouched for by one of these authorities?
 //!
-//! The judge is rustls-webpki, the one inside rustls.
+//! What is trusted here is trusted by OpenSSL's strict mode, Go and webpki, the one inside rustls: webpki finds the path
+//! and checks its signatures and dates, and what the others ask beyond that is asked here ([`lint`] finds the same).
+//! Where they differ, the strictest is followed unless it is at odds with RFC 5280; `tests/judges/differential` holds this
+//! against all three and says of each difference whom we follow and why.
+//!
 //! Without the feature `ring` it knows ECDSA P-256 only, with every hash of the SHA-2 family, verified by the same p256
 //! crate that signs; with it, RSA, P-384 and Ed25519 too. What was signed by others is refused as
 //! [`Refusal::UnsupportedAlgorithm`], with the algorithm's name.
 
+mod lists;
+mod p256;
+
+use std::cell::RefCell;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls_pki_types::{
-    AlgorithmIdentifier, CertificateDer, InvalidSignature, ServerName,
-    SignatureVerificationAlgorithm, TrustAnchor, UnixTime, alg_id,
+    CertificateDer, ServerName, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
 };
-use webpki::{
-    BorrowedCertRevocationList, CertRevocationList, EndEntityCert, KeyUsage,
-    RevocationOptionsBuilder, UnknownStatusPolicy,
-};
+use webpki::{CertRevocationList, EndEntityCert, KeyUsage, VerifiedPath};
 use x509_cert::der::asn1::AnyRef;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
-use crate::backend::{self, Hash};
-use crate::{Certificate, Error, RevocationList, San, Usage, rfc3339, signature};
+use crate::{Certificate, Error, RevocationList, San, Usage, lint, rfc3339, signature};
 
 /// What a certificate is presented for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub enum Refusal {
     UnknownIssuer,
     /// It was signed by an algorithm that is not known here.
     UnsupportedAlgorithm,
+    /// A revocation list of its issuer's name is not signed by it, out of date, or not to be read.
+    UnusableList,
     /// It is for other names.
     WrongName,
     /// It is for other purposes.
@@ -82,6 +87,7 @@ impl fmt::Display for Refusal {
             Self::Revoked => "it was revoked",
             Self::UnknownIssuer => "none of the trusted authorities signed it",
             Self::UnsupportedAlgorithm => "it was signed by an unsupported algorithm",
+            Self::UnusableList => "no revocation list of its issuer can be used",
             Self::WrongName => "it is for other names",
             Self::WrongUsage => "it is for other purposes",
         })
@@ -111,8 +117,29 @@ pub struct Verifier<'a> {
     revoked: Vec<&'a RevocationList>,
 }
 
+/// A refusal, and what was found.
+struct Refused {
+    refusal: Refusal,
+    found: String,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            found: String::new(),
+        }
+    }
+}
+
+/// A trusted certificate, as the judge and as we have it.
+struct Root<'a> {
+    anchor: TrustAnchor<'a>,
+    certificate: &'a Certificate,
+}
+
 impl<'a> Verifier<'a> {
-    /// Trusts `roots`.
+    /// Trusts `roots`. One that is no authority vouches for nothing.
     pub fn new(roots: impl IntoIterator<Item = &'a Certificate>) -> Self {
         Self {
             roots: roots.into_iter().collect(),
@@ -120,7 +147,10 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Refuses what `list` revokes. The list must be signed by the issuer it speaks for, and be in date.
+    /// Refuses what `list` revokes.
+    ///
+    /// A list speaks for the authority that signed it, and a certificate of that authority is refused if no list of its
+    /// name is signed by its key and in date. Of several, the latest counts.
     #[must_use]
     pub fn with_revocation_list(mut self, list: &'a RevocationList) -> Self {
         self.revoked.push(list);
@@ -131,7 +161,7 @@ impl<'a> Verifier<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Untrusted`] with the [`Refusal`]; [`Error::Malformed`] for an empty chain or one that cannot be read.
+    /// [`Error::Untrusted`] with the [`Refusal`]; [`Error::Malformed`] for an empty chain.
     pub fn verify(
         &self,
         chain: &[&Certificate],
@@ -142,10 +172,11 @@ impl<'a> Verifier<'a> {
             .split_first()
             .ok_or_else(|| Error::malformed("chain", "is empty"))?;
         self.judge(leaf, between, purpose, now)
-            .map_err(|refusal| Error::Untrusted {
+            .map_err(|Refused { refusal, found }| Error::Untrusted {
                 subject: leaf.subject_shown(),
                 purpose: purpose.to_string(),
                 found: match refusal {
+                    _ if !found.is_empty() => found,
                     Refusal::UnsupportedAlgorithm => self.unsupported(chain),
                     _ => found_instead(leaf, refusal, now),
                 },
@@ -159,48 +190,89 @@ impl<'a> Verifier<'a> {
         between: &[&Certificate],
         purpose: &Purpose,
         now: SystemTime,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Refused> {
         let since = now
             .duration_since(UNIX_EPOCH)
             .map_err(|_| Refusal::NotYetValid)?;
-        // A trust anchor has no validity to webpki; to its owner it has.
-        let roots = self.valid_roots(now)?;
-        let roots: Vec<CertificateDer<'_>> = roots.iter().map(|root| der(root)).collect();
-        let anchors: Result<Vec<TrustAnchor<'_>>, webpki::Error> =
-            roots.iter().map(webpki::anchor_from_trusted_cert).collect();
-        let anchors = anchors.map_err(refusal)?;
-        let between: Vec<CertificateDer<'_>> = between.iter().map(|one| der(one)).collect();
-        let lists: Result<Vec<CertRevocationList<'_>>, webpki::Error> = self
-            .revoked
-            .iter()
-            .map(|list| BorrowedCertRevocationList::from_der(list.as_der()).map(Into::into))
-            .collect();
-        let lists = lists.map_err(refusal)?;
-        let lists: Vec<&CertRevocationList<'_>> = lists.iter().collect();
-        // A list speaks for one issuer; that of another has no say.
-        let options = RevocationOptionsBuilder::new(&lists).ok().map(|options| {
-            options
-                .with_status_policy(UnknownStatusPolicy::Allow)
-                .build()
-        });
+        if self.roots.is_empty() {
+            return Err(Refusal::UnknownIssuer.into());
+        }
+        let ders: Vec<CertificateDer<'_>> = self.roots.iter().map(|root| der(root)).collect();
+        let mut roots = Vec::new();
+        // One that cannot be read says nothing about the others.
+        let mut unreadable = Vec::new();
+        for (der, certificate) in ders.iter().zip(&self.roots) {
+            match webpki::anchor_from_trusted_cert(der) {
+                Ok(anchor) => roots.push(Root {
+                    anchor,
+                    certificate,
+                }),
+                Err(error) => unreadable.push((*certificate, refusal(error))),
+            }
+        }
+        let anchors: Vec<TrustAnchor<'_>> = roots.iter().map(|root| root.anchor.clone()).collect();
+        let between_ders: Vec<CertificateDer<'_>> = between.iter().map(|one| der(one)).collect();
+        let partial = lists::partial(&self.revoked).map_err(refusal)?;
+        let partial: Vec<&CertRevocationList<'_>> = partial.iter().collect();
 
         let leaf_der = der(leaf);
         let leaf_cert = EndEntityCert::try_from(&leaf_der).map_err(refusal)?;
-        let usage = match purpose {
-            Purpose::Client => KeyUsage::client_auth(),
-            Purpose::Server(_) => KeyUsage::server_auth(),
+        let (usage, wanted) = match purpose {
+            Purpose::Client => (KeyUsage::client_auth(), Usage::ClientAuth),
+            Purpose::Server(_) => (KeyUsage::server_auth(), Usage::ServerAuth),
         };
-        leaf_cert
-            .verify_for_usage(
-                &algorithms(),
-                &anchors,
-                &between,
-                UnixTime::since_unix_epoch(since),
-                usage,
-                options,
-                None,
-            )
-            .map_err(refusal)?;
+        // What is against a path whose signatures and dates are good; the last one that was tried.
+        let against: RefCell<Option<Refused>> = RefCell::new(None);
+        let judge_path = |path: &VerifiedPath<'_>| {
+            let mut above: Vec<&Certificate> = Vec::new();
+            for one in path.intermediate_certificates() {
+                let der = one.der();
+                above.extend(between.iter().find(|own| own.as_der() == &der[..]));
+            }
+            let anchor = path.anchor();
+            let mut result = Err(Refusal::UnknownIssuer.into());
+            let same = |root: &&Root<'_>| {
+                root.anchor.subject == anchor.subject
+                    && root.anchor.subject_public_key_info == anchor.subject_public_key_info
+            };
+            for root in roots.iter().filter(same) {
+                let whole: Vec<&Certificate> = [leaf]
+                    .into_iter()
+                    .chain(above.iter().copied())
+                    .chain([root.certificate])
+                    .collect();
+                result = self.judge_path(&whole, wanted, now);
+                if result.is_ok() {
+                    return Ok(());
+                }
+            }
+            if let Err(refused) = result {
+                *against.borrow_mut() = Some(refused);
+            }
+            Err(webpki::Error::UnknownIssuer)
+        };
+        let verified = leaf_cert.verify_for_usage(
+            &algorithms(),
+            &anchors,
+            &between_ders,
+            UnixTime::since_unix_epoch(since),
+            usage,
+            lists::options(&partial),
+            Some(&judge_path),
+        );
+        if let Err(error) = verified {
+            if let Some(refused) = against.into_inner() {
+                return Err(refused);
+            }
+            let issuers = || [leaf].into_iter().chain(between.iter().copied());
+            let mut unreadable = unreadable.into_iter();
+            let issuer =
+                unreadable.find(|(root, _)| issuers().any(|one| one.issuer() == root.subject()));
+            return Err(match (refusal(error), issuer) {
+                (Refusal::UnknownIssuer, Some((_, refusal))) => refusal.into(),
+                (refusal, _) => refusal.into(),
+            });
+        }
         let name = match purpose {
             Purpose::Client => return Ok(()),
             Purpose::Server(San::Dns(name)) => ServerName::try_from(name.as_str().to_owned())
@@ -211,13 +283,45 @@ impl<'a> Verifier<'a> {
                 return if leaf.sans().contains(uri) {
                     Ok(())
                 } else {
-                    Err(Refusal::WrongName)
+                    Err(Refusal::WrongName.into())
                 };
             }
         };
         leaf_cert
             .verify_is_valid_for_subject_name(&name)
-            .map_err(refusal)
+            .map_err(|error| refusal(error).into())
+    }
+
+    /// What the judge does not look at: the root beyond its name and key, what only OpenSSL and Go ask of those below,
+    /// and revocation.
+    fn judge_path(
+        &self,
+        path: &[&Certificate],
+        purpose: Usage,
+        now: SystemTime,
+    ) -> Result<(), Refused> {
+        if let Some(root) = path.last() {
+            let validity = root.validity();
+            if now < validity.not_before() {
+                return Err(Refusal::NotYetValid.into());
+            }
+            if !validity.contains(now) {
+                return Err(Refusal::Expired.into());
+            }
+        }
+        if let Some(fault) = lint::faults_of_path(path, &[purpose]).into_iter().next() {
+            return Err(Refused {
+                refusal: refusal_by_rule(fault.rule),
+                found: match fault.certificate {
+                    0 => fault.message,
+                    _ => format!("`{}` {}", fault.subject, fault.message),
+                },
+            });
+        }
+        for pair in path.windows(2) {
+            lists::judge(&self.revoked, pair[0], pair[1], now)?;
+        }
+        Ok(())
     }
 
     /// By what the first certificate of `chain` that cannot be checked was signed.
@@ -255,23 +359,6 @@ impl<'a> Verifier<'a> {
         });
         found.next().unwrap_or_default()
     }
-
-    fn valid_roots(&self, now: SystemTime) -> Result<Vec<&'a Certificate>, Refusal> {
-        let valid: Vec<&Certificate> = self
-            .roots
-            .iter()
-            .copied()
-            .filter(|root| root.validity().contains(now))
-            .collect();
-        if !valid.is_empty() {
-            return Ok(valid);
-        }
-        Err(match self.roots.first() {
-            None => Refusal::UnknownIssuer,
-            Some(root) if now < root.validity().not_before() => Refusal::NotYetValid,
-            Some(_) => Refusal::Expired,
-        })
-    }
 }
 
 /// What a refusal is about, as far as the certificate alone shows it.
@@ -306,7 +393,7 @@ fn contents(algorithm: &AlgorithmIdentifierOwned) -> Option<Vec<u8>> {
 }
 
 fn algorithms() -> Vec<&'static dyn SignatureVerificationAlgorithm> {
-    let own = P256::ALL
+    let own = p256::ALL
         .iter()
         .map(|one| one as &dyn SignatureVerificationAlgorithm);
     #[cfg(feature = "ring")]
@@ -314,51 +401,19 @@ fn algorithms() -> Vec<&'static dyn SignatureVerificationAlgorithm> {
     own.collect()
 }
 
-/// ECDSA on P-256 with one hash, by the p256 crate.
-#[derive(Debug)]
-struct P256 {
-    hash: Hash,
-    signature: AlgorithmIdentifier,
-}
-
-impl P256 {
-    const ALL: [Self; 4] = [
-        Self::new(Hash::Sha256, alg_id::ECDSA_SHA256),
-        Self::new(Hash::Sha384, alg_id::ECDSA_SHA384),
-        Self::new(Hash::Sha512, alg_id::ECDSA_SHA512),
-        // ecdsa-with-SHA224 (RFC 5758 3.2).
-        Self::new(
-            Hash::Sha224,
-            AlgorithmIdentifier::from_slice(&[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 1]),
-        ),
-    ];
-
-    const fn new(hash: Hash, signature: AlgorithmIdentifier) -> Self {
-        Self { hash, signature }
-    }
-}
-
-impl SignatureVerificationAlgorithm for P256 {
-    fn verify_signature(
-        &self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), InvalidSignature> {
-        let point = backend::read_point(public_key).ok_or(InvalidSignature)?;
-        if backend::verify(&point, self.hash, message, signature) {
-            Ok(())
-        } else {
-            Err(InvalidSignature)
+/// What a rule that was broken means for whoever judges.
+fn refusal_by_rule(rule: &str) -> Refusal {
+    match rule {
+        "ca-cert-sign"
+        | "issuer-no-authority"
+        | "name-constraint"
+        | "name-constraint-unread"
+        | "path-length" => Refusal::NotAllowedByIssuer,
+        "issuer-purposes" | "key-usage-purpose" | "purposes-any" | "purposes-empty" => {
+            Refusal::WrongUsage
         }
-    }
-
-    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        alg_id::ECDSA_P256
-    }
-
-    fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        self.signature
+        "leaf-authority" => Refusal::IsAuthority,
+        _ => Refusal::Malformed,
     }
 }
 
@@ -371,9 +426,7 @@ fn refusal(error: webpki::Error) -> Refusal {
         E::CertNotValidForName(_) => Refusal::WrongName,
         E::RequiredEkuNotFoundContext(_) => Refusal::WrongUsage,
         E::UnknownIssuer => Refusal::UnknownIssuer,
-        E::InvalidSignatureForPublicKey | E::InvalidCrlSignatureForPublicKey => {
-            Refusal::InvalidSignature
-        }
+        E::InvalidSignatureForPublicKey => Refusal::InvalidSignature,
         E::CaUsedAsEndEntity => Refusal::IsAuthority,
         E::EndEntityUsedAsCa | E::NameConstraintViolation | E::PathLenConstraintViolated => {
             Refusal::NotAllowedByIssuer
@@ -384,8 +437,15 @@ fn refusal(error: webpki::Error) -> Refusal {
         | E::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
             Refusal::UnsupportedAlgorithm
         }
-        // An out-of-date list says nothing about anyone.
-        E::CrlExpired { .. } => Refusal::Expired,
+        E::CrlExpired { .. }
+        | E::InvalidCrlNumber
+        | E::InvalidCrlSignatureForPublicKey
+        | E::IssuerNotCrlSigner
+        | E::UnsupportedCrlVersion
+        | E::UnsupportedDeltaCrl
+        | E::UnsupportedIndirectCrl
+        | E::UnsupportedRevocationReason
+        | E::UnsupportedRevocationReasonsPartitioning => Refusal::UnusableList,
         _ => Refusal::Malformed,
     }
 }

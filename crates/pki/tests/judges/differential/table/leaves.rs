@@ -1,0 +1,180 @@
+//! What is wrong with leaves.
+
+use x509_cert::ext::pkix::KeyUsages;
+
+use super::super::forge::name;
+use super::super::model::*;
+use super::*;
+
+pub(super) fn leaves(rows: &mut Vec<Row>) {
+    let mut row = |name: &str, group: &str, refusing, lint, change: fn(&mut Model)| -> usize {
+        rows.push(Row::new(
+            format!("leaf: {name}"),
+            format!("leaf {group}"),
+            refusing,
+            lint,
+            change,
+        ));
+        rows.len() - 1
+    };
+    let strict = [
+        row(
+            "keyUsage with keyCertSign",
+            "key usage",
+            OPENSSL,
+            Lint::Error("leaf-cert-sign"),
+            |model| {
+                let usage = KeyUsages::DigitalSignature | KeyUsages::KeyCertSign;
+                model.chain[LEAF].set(key_usage(usage));
+            },
+        ),
+        row(
+            "a path length",
+            "basic",
+            OPENSSL,
+            Lint::Error("leaf-path-length"),
+            |model| model.chain[LEAF].set(basic(false, Some(0))),
+        ),
+        row(
+            "empty subject, names not critical",
+            "subject, leaf names",
+            OPENSSL,
+            Lint::Error("san-critical"),
+            |model| model.chain[LEAF].subject = name(&[]),
+        ),
+        row(
+            "a client without subject and names",
+            "names, leaf subject",
+            OPENSSL,
+            Lint::Error("subject-empty"),
+            |model| {
+                model.asked = Asked::Client;
+                model.chain[LEAF].subject = name(&[]);
+                model.chain[LEAF].remove(NAMES);
+            },
+        ),
+    ];
+    let usage = [
+        row(
+            "a client whose key may only encipher",
+            "key usage",
+            OPENSSL,
+            Lint::Error("key-usage-purpose"),
+            |model| {
+                model.asked = Asked::Client;
+                model.chain[LEAF].set(key_usage(KeyUsages::KeyEncipherment.into()));
+            },
+        ),
+        row(
+            "a server whose key may only sign lists",
+            "key usage",
+            OPENSSL,
+            Lint::Error("key-usage-purpose"),
+            |model| model.chain[LEAF].set(key_usage(KeyUsages::CRLSign.into())),
+        ),
+    ];
+    row(
+        "a server whose key may only encipher",
+        "key usage",
+        NOBODY,
+        // A client, which it may be too, it cannot be.
+        Lint::Error("key-usage-purpose"),
+        |model| model.chain[LEAF].set(key_usage(KeyUsages::KeyEncipherment.into())),
+    );
+    row("no keyUsage", "key usage", NOBODY, Lint::Clean, |model| {
+        model.chain[LEAF].remove(KEY_USAGE);
+    });
+    row("no purposes", "purposes", NOBODY, Lint::Clean, |model| {
+        model.chain[LEAF].remove(PURPOSES);
+    });
+    row("other purposes", "purposes", ALL, Lint::Blind, |model| {
+        model.chain[LEAF].set(purposes(&[CLIENT_AUTH]))
+    });
+    let any = row(
+        "any purpose, and none by name",
+        "purposes",
+        OPENSSL_WEBPKI,
+        Lint::Error("purposes-any"),
+        |model| model.chain[LEAF].set(purposes(&[ANY_PURPOSE])),
+    );
+    let empty = row(
+        "an empty list of purposes",
+        "purposes",
+        OPENSSL_WEBPKI,
+        Lint::Error("purposes-empty"),
+        |model| model.chain[LEAF].set(purposes(&[])),
+    );
+    let authority = row(
+        "an authority's own certificate",
+        "basic, leaf key usage",
+        WEBPKI,
+        Lint::Blind,
+        |model| {
+            model.chain[LEAF].set(basic(true, None));
+            let usage = KeyUsages::DigitalSignature | KeyUsages::KeyCertSign;
+            model.chain[LEAF].set(key_usage(usage));
+        },
+    );
+    row(
+        "empty subject, names critical",
+        "subject, leaf names",
+        NOBODY,
+        Lint::Clean,
+        |model| {
+            model.chain[LEAF].subject = name(&[]);
+            model.chain[LEAF].extension(NAMES).critical = true;
+        },
+    );
+    row(
+        "no names",
+        "names",
+        ALL,
+        Lint::Error("server-names"),
+        |model| model.chain[LEAF].remove(NAMES),
+    );
+    row("other names", "names", ALL, Lint::Blind, |model| {
+        model.chain[LEAF].set(names(&[dns("other.example.com")]));
+    });
+    row(
+        "an empty list of names",
+        "names",
+        ALL,
+        Lint::Error("san-empty"),
+        |model| model.chain[LEAF].set(names(&[])),
+    );
+    let odd = row(
+        "an address of three octets",
+        "names",
+        GO,
+        Lint::Error("san-address"),
+        |model| model.chain[LEAF].set(names(&[dns(HOST), ip(&[10, 0, 0])])),
+    );
+    row("a wildcard", "names", NOBODY, Lint::Clean, |model| {
+        model.chain[LEAF].set(names(&[dns("*.example.com")]));
+    });
+    row(
+        "serial number zero",
+        "serial",
+        NOBODY,
+        Lint::Error("serial-zero"),
+        |model| model.chain[LEAF].serial = vec![0],
+    );
+    let negative = row(
+        "negative serial number",
+        "serial",
+        GO,
+        Lint::Error("serial-negative"),
+        |model| model.chain[LEAF].serial = vec![0x80, 2, 3, 4, 5, 6, 7, 8, 9],
+    );
+    for index in strict {
+        rows[index].why = STRICT;
+    }
+    for index in usage {
+        rows[index].why = "OpenSSL: TLS 1.3 has a server and a client sign";
+    }
+    rows[any].why = "OpenSSL and webpki: any purpose is not one of those that a TLS peer wants";
+    rows[empty].why = "OpenSSL and webpki: RFC 5280 4.2.1.12 demands one";
+    rows[authority].why = "webpki: whoever has the key of an authority is not whom it vouches for";
+    rows[odd].why = "Go: it is no address";
+    rows[negative].why = "Go, since 1.23: RFC 5280 4.1.2.2";
+}
