@@ -69,7 +69,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("caravan-pki", &[]),
-    ("caravan-pki-cli", &["caravan-pki"]),
+    ("caravan-pki-cli", &["caravan-pki", "caravan-process"]),
     ("caravan-process", &[]),
     ("caravan-render", &["caravan-lab", "caravan-pki"]),
     (

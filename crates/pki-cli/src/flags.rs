@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use caravan_pki::{Lifetime, Subtree};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Certificates, keys and their store
 ///
@@ -29,6 +30,14 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Renew what is due, with the same keys
     Renew(Renew),
+    /// Revoke certificates, and keep the list of what is revoked
+    Revoke(Revoke),
+    /// Change an authority's key in three steps
+    Rotate(Rotate),
+    /// Make a key and a certificate request
+    Csr(Csr),
+    /// Print a certificate with its chain, or what to trust, or write it to a file
+    Bundle(Bundle),
     /// Find what strict verifiers would object to
     Lint(Lint),
 }
@@ -47,15 +56,26 @@ pub(crate) struct Init {
     /// Organization; may be repeated
     #[arg(long)]
     pub(crate) organization: Vec<String>,
-    /// Lifetime in days
-    #[arg(long, default_value_t = 3650)]
-    pub(crate) days: u32,
+    #[command(flatten)]
+    pub(crate) life: Life,
+    /// Make it below this authority of the store
+    #[arg(long, value_name = "ID")]
+    pub(crate) issuer: Option<String>,
     /// How many authorities may stand between this one and a leaf
     #[arg(long, default_value_t = 0)]
     pub(crate) path_length: u8,
+    /// A domain, network or `uri:HOST` that it may vouch for; may be repeated. Without any, all
+    #[arg(long, value_name = "NAME")]
+    pub(crate) permit: Vec<Subtree>,
+    /// A domain, network or `uri:HOST` that it may not vouch for; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) exclude: Vec<Subtree>,
     /// Bring an existing authority: its certificate and its key, in PEM or DER
-    #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"], conflicts_with_all = ["cn", "organization", "days", "path_length"])]
+    #[arg(long, num_args = 2, value_names = ["CERTIFICATE", "KEY"], conflicts_with_all = ["cn", "organization", "days", "hours", "path_length", "issuer", "permit", "exclude"])]
     pub(crate) import: Option<Vec<PathBuf>>,
+    /// The authorities above the one that is brought (PEM), nearest first; everything it issues comes with them
+    #[arg(long, requires = "import")]
+    pub(crate) chain: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -88,17 +108,17 @@ pub(crate) struct Issue {
     /// DNS name, address or URI; may be repeated. With `--request`, a name that may be asked for
     #[arg(long)]
     pub(crate) san: Vec<String>,
-    /// Lifetime in days
-    #[arg(long, default_value_t = 365)]
-    pub(crate) days: u32,
-    /// Sign this certificate request (PEM) and print the certificate; the names it may ask for are those given
+    #[command(flatten)]
+    pub(crate) life: Life,
+    /// Sign this certificate request (PEM, `-` for standard input) and print the certificate with its chain; the names it may
+    /// ask for are those given
     #[arg(long)]
     pub(crate) request: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// PEM, DER or kubeconfig files
+    /// PEM, DER or kubeconfig files; `-` for standard input
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Every certificate of a file, and judge expiry by all of them; else the first
@@ -109,9 +129,9 @@ pub(crate) struct Inspect {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("purpose").required(true).args(["client", "server"]))]
 pub(crate) struct Verify {
-    /// The certificate, with intermediates after it
+    /// The certificate, with intermediates after it; `-` for standard input
     pub(crate) file: PathBuf,
-    /// Trusted authorities; may be repeated
+    /// Trusted authorities and nothing else; may be repeated
     #[arg(long, required = true)]
     pub(crate) ca: Vec<PathBuf>,
     /// Revocation list; may be repeated
@@ -135,6 +155,126 @@ pub(crate) struct Renew {
     /// Make new keys for those; servers that use them must be restarted
     #[arg(long, requires = "ids")]
     pub(crate) new_key: bool,
+    /// Say what would be renewed, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Run this with `sh -c` if anything was renewed; CARAVAN_PKI_RENEWED holds the names, separated by spaces
+    #[arg(long, value_name = "COMMAND", conflicts_with = "dry_run")]
+    pub(crate) exec: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The store's folder
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// The authority's name in the store
+    #[arg(long, default_value = "ca")]
+    pub(crate) ca: String,
+    /// Certificates of the store; without any and without `--serial`, the list is made anew with what it holds
+    pub(crate) ids: Vec<String>,
+    /// Serial number in hexadecimal digits, of a certificate that is not in the store; may be repeated
+    #[arg(long, value_name = "HEX")]
+    pub(crate) serial: Vec<String>,
+    /// Why: unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn
+    #[arg(long, default_value = "unspecified")]
+    pub(crate) reason: String,
+    /// Days to the next list: once they are past, verifiers refuse every certificate of the authority
+    #[arg(long, default_value_t = 30)]
+    pub(crate) days: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    /// The store's folder
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// The authority's name in the store
+    pub(crate) id: String,
+    /// The step to take; without one, how far it has come is said
+    #[arg(value_enum)]
+    pub(crate) step: Option<RotationStep>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RotationStep {
+    /// Make the coming authority, to be trusted beside the old one
+    Start,
+    /// Have the coming authority sign, and everything made anew
+    Switch,
+    /// Trust the old authority no longer
+    Finish,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Csr {
+    /// The private key's file: used if it is there, else made, for its owner alone
+    #[arg(long)]
+    pub(crate) key: PathBuf,
+    /// Common name
+    #[arg(long)]
+    pub(crate) cn: String,
+    /// Organization; may be repeated
+    #[arg(long)]
+    pub(crate) organization: Vec<String>,
+    /// DNS name, address or URI; may be repeated
+    #[arg(long)]
+    pub(crate) san: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bundle {
+    /// The store's folder
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// A certificate of the store: it and the authorities between it and its root. An authority: what to trust in its name
+    pub(crate) id: String,
+    /// The certificate's private key after it, for programs that want one file
+    #[arg(long)]
+    pub(crate) key: bool,
+    /// Write to this file, in one step, instead of standard output
+    #[arg(long)]
+    pub(crate) out: Option<PathBuf>,
+    /// The file's permissions in octal digits; 0644 if not given, 0600 with a key
+    #[arg(long, requires = "out", value_parser = mode)]
+    pub(crate) mode: Option<u32>,
+    /// The group that the file is of, by name or number
+    #[arg(long, requires = "out")]
+    pub(crate) group: Option<String>,
+}
+
+/// How long something is valid.
+#[derive(Debug, Args)]
+pub(crate) struct Life {
+    /// Lifetime in days [default: 365, of authorities 3650]
+    #[arg(long)]
+    pub(crate) days: Option<u32>,
+    /// Lifetime in hours
+    #[arg(long, conflicts_with = "days")]
+    pub(crate) hours: Option<u32>,
+}
+
+impl Life {
+    /// What was asked for, else `default`.
+    pub(crate) fn or(&self, default: Lifetime) -> Lifetime {
+        match (self.days, self.hours) {
+            (Some(days), _) => Lifetime::days(days),
+            (None, Some(hours)) => Lifetime::hours(hours),
+            (None, None) => default,
+        }
+    }
+
+    /// What was asked for, if anything.
+    pub(crate) fn asked(&self) -> Option<Lifetime> {
+        (self.days.is_some() || self.hours.is_some()).then(|| self.or(Lifetime::LEAF))
+    }
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| "permissions are three octal digits, such as 0640".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use caravan_pki::store::{Discovered, Store};
-use caravan_pki::{Error, Item, Plan};
+use caravan_pki::{Certificate, Error, Item, Lifetime, Plan};
 
-use crate::output::Failure;
+use crate::output::{self, Failure};
 
 /// The store in a folder that is there: a mistyped name makes no new one.
 pub(crate) fn existing(folder: &Path) -> Result<Store, Failure> {
@@ -53,6 +53,34 @@ pub(crate) fn authorities(store: &Store, wanted: &str) -> Result<Plan, Failure> 
     })
 }
 
+/// The authorities of a store but for `new` and what is below it, as a plan; `issuer` must be one of them.
+pub(crate) fn authorities_above(store: &Store, issuer: &str, new: &str) -> Result<Plan, Failure> {
+    let all = authorities(store, issuer)?;
+    let mut plan = Plan::new();
+    for entry in all.entries() {
+        let Item::Authority { issuer, .. } = entry.item() else {
+            continue;
+        };
+        let has_issuer = issuer
+            .as_ref()
+            .is_none_or(|one| plan.entry(one.as_str()).is_some());
+        if entry.id().as_str() != new && has_issuer {
+            plan.add(entry.id().as_str(), entry.item().clone())?;
+        }
+    }
+    Ok(plan)
+}
+
+/// Says that another lifetime than was asked for is there: it is no reason to make anything again.
+pub(crate) fn note_lifetime(certificate: &Certificate, asked: Option<Lifetime>) {
+    let found = certificate.validity().lifetime();
+    // Backdating may have been cut at the issuer's beginning.
+    if asked.is_some_and(|asked| asked.as_secs().abs_diff(found.as_secs()) > 600) {
+        let days = found.as_secs() / 86_400;
+        eprintln!("its lifetime stays {days} days until it is renewed: another takes effect then");
+    }
+}
+
 /// The names of everything found; `None` if that is nothing.
 pub(crate) fn names(found: &Discovered) -> Option<String> {
     let names = found.plan.entries().iter().map(|entry| entry.id().as_str());
@@ -62,31 +90,27 @@ pub(crate) fn names(found: &Discovered) -> Option<String> {
 
 /// Says how an authority whose end is past is renewed.
 pub(crate) fn expired(store: &Store) -> impl FnOnce(Error) -> Failure {
-    |error| {
-        let id = match &error {
-            Error::InFile { path, source } if matches!(**source, Error::Expired { .. }) => path
-                .strip_prefix(store.root())
-                .ok()
-                .map(|file| file.with_extension("")),
-            _ => None,
-        };
-        match id {
-            Some(id) => Failure::Request {
-                problem: causes(&error),
-                hint: format!(
-                    "`caravan-pki renew --store '{}' {}` renews it with the same key",
-                    store.root().display(),
-                    id.display()
-                ),
-            },
-            None => error.into(),
-        }
+    |error| match hint_if_expired(store, &error) {
+        Some(hint) => Failure::Request {
+            problem: output::causes(&error),
+            hint,
+        },
+        None => error.into(),
     }
 }
 
-fn causes(error: &Error) -> String {
-    match error {
-        Error::InFile { source, .. } => format!("{error}\n  {source}"),
-        _ => error.to_string(),
+/// How an authority is renewed, if that its end is past is what is wrong.
+pub(crate) fn hint_if_expired(store: &Store, error: &Error) -> Option<String> {
+    let Error::InFile { path, source } = error else {
+        return None;
+    };
+    if !matches!(**source, Error::Expired { .. }) {
+        return None;
     }
+    let id = path.strip_prefix(store.root()).ok()?.with_extension("");
+    Some(format!(
+        "`caravan-pki renew --store '{}' {}` renews it with the same key",
+        store.root().display(),
+        id.display()
+    ))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use caravan_pki::Error;
-use caravan_pki::inspect::{self, Inspection, State};
+use caravan_pki::inspect::{Inspection, State};
 
 use crate::flags::Inspect;
 use crate::output::{self, Exit, Failure};
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Exit, F
         failure.show();
     };
     for file in &args.files {
-        let found = match inspect::read_file(file) {
+        let (chains, faults) = match output::read_chains(file) {
             Ok(found) => found,
             // The other files are shown all the same.
             Err(error) => {
@@ -30,15 +30,15 @@ pub(crate) fn run(args: &Inspect, json: bool, now: SystemTime) -> Result<Exit, F
                 continue;
             }
         };
-        for fault in found.faults {
+        for fault in faults {
             // Beside one that has a certificate, a user who has something else is as good.
             let is_good = matches!(fault, Error::NoUserCertificate { .. });
-            if found.chains.is_empty() || !is_good {
+            if chains.is_empty() || !is_good {
                 worst = Exit::Failed;
             }
             fail(file, fault.in_file(file));
         }
-        for chain in found.chains {
+        for chain in chains {
             let count = if args.bundle {
                 chain.certificates.len()
             } else {

@@ -21,14 +21,12 @@ pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Exit, Fai
         let material = store.load(&plan)?;
         let request = CertificateRequest::from_pem(&output::read(request)?)
             .map_err(output::in_file(request))?;
-        let certificate =
-            material
-                .authority(&args.ca)?
-                .sign_request(&request, &policy(args)?, now)?;
+        let authority = material.authority(&args.ca)?;
+        let certificate = authority.sign_request(&request, &policy(args)?, now)?;
         if json {
             output::say(Inspection::of(&certificate, now).to_json());
         } else {
-            output::print(certificate.to_pem());
+            output::print(certificate.to_pem() + &authority.chain_pem());
         }
         return Ok(Exit::Done);
     }
@@ -51,7 +49,10 @@ pub(crate) fn run(args: &Issue, json: bool, now: SystemTime) -> Result<Exit, Fai
     for entry in made.entries() {
         if entry.id.as_str() == id {
             output::say(match &entry.outcome {
-                EntryOutcome::Unchanged => format!("kept {}", file.display()),
+                EntryOutcome::Unchanged => {
+                    folder::note_lifetime(identity.certificate(), args.life.asked());
+                    format!("kept {}", file.display())
+                }
                 EntryOutcome::Made(reason) => format!("made {}: {reason}", file.display()),
             });
         }
@@ -77,7 +78,8 @@ fn leaf(args: &Issue, id: &str) -> Result<Leaf, Error> {
     } else {
         Some(Sans::parse(args.san.iter().map(String::as_str))?)
     };
-    let mut leaf = Leaf::custom(cn, usages(args), sans)?.with_lifetime(Lifetime::days(args.days));
+    let mut leaf =
+        Leaf::custom(cn, usages(args), sans)?.with_lifetime(args.life.or(Lifetime::LEAF));
     for organization in &args.organization {
         leaf = leaf.with_organization(Organization::try_from(organization.as_str())?);
     }
@@ -90,7 +92,7 @@ fn policy(args: &Issue) -> Result<RequestPolicy, Error> {
         [Usage::ClientAuth] => RequestPolicy::client(),
         _ => RequestPolicy::peer(),
     }
-    .with_lifetime(Lifetime::days(args.days));
+    .with_lifetime(args.life.or(Lifetime::LEAF));
     if let Some(cn) = &args.cn {
         policy = policy.with_common_name(CommonName::try_from(cn.as_str())?);
     }

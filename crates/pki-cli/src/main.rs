@@ -1,5 +1,7 @@
 //! `caravan-pki`: the crate of the same name, for those who do not write Rust.
 
+mod bundle;
+mod csr;
 mod flags;
 mod folder;
 mod init;
@@ -8,6 +10,8 @@ mod issue;
 mod lint;
 mod output;
 mod renew;
+mod revoke;
+mod rotate;
 mod verify;
 
 use std::process::ExitCode;
@@ -27,6 +31,10 @@ fn main() -> ExitCode {
         Verb::Inspect(args) => inspect::run(&args, flags.json, now),
         Verb::Verify(args) => verify::run(&args, flags.json, now),
         Verb::Renew(args) => renew::run(&args, flags.json, now),
+        Verb::Revoke(args) => revoke::run(&args, flags.json, now),
+        Verb::Rotate(args) => rotate::run(&args, flags.json, now),
+        Verb::Csr(args) => csr::run(&args, flags.json),
+        Verb::Bundle(args) => bundle::run(&args, flags.json),
         Verb::Lint(args) => lint::run(&args, flags.json, now),
     };
     match result {
@@ -35,6 +43,9 @@ fn main() -> ExitCode {
         Ok(Exit::Degraded) => ExitCode::from(3),
         Err(failure) => {
             failure.show();
+            if flags.json {
+                output::show_json(&failure.to_json());
+            }
             ExitCode::from(1)
         }
     }

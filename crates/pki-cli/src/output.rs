@@ -2,10 +2,10 @@
 
 use std::error::Error as _;
 use std::fmt::{Display, Formatter};
-use std::io::{ErrorKind, Write as _, stdout};
+use std::io::{ErrorKind, Read as _, Write as _, stdin, stdout};
 use std::path::Path;
 
-use caravan_pki::Error;
+use caravan_pki::{Certificate, Error, inspect};
 
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,15 +34,7 @@ impl Display for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Request { problem, .. } => f.write_str(problem),
-            Self::Pki(error) => {
-                write!(f, "{error}")?;
-                let mut cause = error.source();
-                while let Some(inner) = cause {
-                    write!(f, "\n  {inner}")?;
-                    cause = inner.source();
-                }
-                Ok(())
-            }
+            Self::Pki(error) => f.write_str(&causes(error)),
         }
     }
 }
@@ -51,13 +43,40 @@ impl Failure {
     /// Prints what is wrong, its causes and what to do.
     pub(crate) fn show(&self) {
         eprintln!("error: {self}");
-        let hint = match self {
-            Self::Request { hint, .. } => Some(hint.clone()),
-            Self::Pki(error) => allowing(error).or_else(|| error.hint()),
-        };
-        if let Some(hint) = hint {
+        if let Some(hint) = self.hint() {
             eprintln!("\nhint: {hint}");
         }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Request { hint, .. } => Some(hint.clone()),
+            Self::Pki(error) => allowing(error).or_else(|| error.hint()),
+        }
+    }
+
+    /// The same for programs.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "error": self.to_string(), "hint": self.hint() })
+    }
+}
+
+/// What is wrong and its causes, a line each.
+pub(crate) fn causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!("\n  {inner}"));
+        cause = inner.source();
+    }
+    text
+}
+
+/// Prints what is wrong with one of several things, and what to do.
+pub(crate) fn show_failure(id: &str, error: &Error, hint: Option<String>) {
+    eprintln!("error: {id}: {}", causes(error));
+    if let Some(hint) = hint {
+        eprintln!("  hint: {hint}");
     }
 }
 
@@ -98,13 +117,47 @@ pub(crate) fn show_json(value: &serde_json::Value) {
     say(format_args!("{value:#}"));
 }
 
-/// Reads a file that the user named.
+/// Reads a file that the user named; `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|source| Error::Io {
+    let read = || match is_stdin(path) {
+        true => {
+            let mut bytes = Vec::new();
+            stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        }
+        false => std::fs::read(path),
+    };
+    read().map_err(|source| Error::Io {
         action: "read",
         path: path.to_owned(),
         source,
     })
+}
+
+/// Whether the user means standard input.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// The certificates of a file that the user named, each chain with the user of the kubeconfig whose it is, and what is wrong
+/// with the other users.
+pub(crate) fn read_chains(path: &Path) -> Result<(Vec<Chain>, Vec<Error>), Error> {
+    if is_stdin(path) {
+        let certificates = inspect::read(&read(path)?).map_err(in_file(path))?;
+        let user = None;
+        return Ok((vec![Chain { user, certificates }], Vec::new()));
+    }
+    let found = inspect::read_file(path)?;
+    let chains = found.chains.into_iter().map(|chain| Chain {
+        user: chain.user,
+        certificates: chain.certificates,
+    });
+    Ok((chains.collect(), found.faults))
+}
+
+/// Certificates that stand together.
+pub(crate) struct Chain {
+    pub(crate) user: Option<String>,
+    pub(crate) certificates: Vec<Certificate>,
 }
 
 /// Says in which file the error was found.

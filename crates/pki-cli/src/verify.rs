@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use caravan_pki::verify::{Purpose, Verifier};
-use caravan_pki::{Certificate, RevocationList, San, inspect};
+use caravan_pki::{Certificate, RevocationList, San};
 
 use crate::flags::Verify;
 use crate::output::{self, Exit, Failure};
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Exit, Fa
     };
     let mut roots = Vec::new();
     for file in &args.ca {
-        roots.extend(inspect::read(&output::read(file)?).map_err(output::in_file(file))?);
+        roots.extend(authorities(file)?);
     }
     let mut lists = Vec::new();
     for file in &args.crl {
@@ -50,14 +50,36 @@ pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Exit, Fa
     Ok(Exit::Done)
 }
 
+/// The authorities of a file, which must hold nothing else: a kubeconfig's user, trusted by mistake, would vouch for
+/// itself.
+fn authorities(file: &Path) -> Result<Vec<Certificate>, Failure> {
+    let (chains, _) = output::read_chains(file)?;
+    let of_users = chains.iter().any(|chain| chain.user.is_some());
+    let all: Vec<Certificate> = chains
+        .into_iter()
+        .flat_map(|chain| chain.certificates)
+        .collect();
+    let other = all.iter().find(|one| !one.is_authority());
+    let problem = match other {
+        _ if of_users || all.is_empty() => {
+            "it is a kubeconfig, whose certificates are its users'".to_owned()
+        }
+        Some(other) => format!(
+            "the certificate of `{}` in it is no authority's",
+            other.subject_shown()
+        ),
+        None => return Ok(all),
+    };
+    Err(Failure::Request {
+        problem: format!("`{}` cannot be trusted: {problem}", file.display()),
+        hint: "give the certificates of the authorities alone".to_owned(),
+    })
+}
+
 /// The one chain of a file.
 fn chain(file: &Path) -> Result<Vec<Certificate>, Failure> {
-    let mut found = inspect::read_file(file)?;
-    match (
-        found.chains.pop(),
-        found.chains.is_empty(),
-        found.faults.pop(),
-    ) {
+    let (mut chains, mut faults) = output::read_chains(file)?;
+    match (chains.pop(), chains.is_empty(), faults.pop()) {
         (Some(only), true, None) => Ok(only.certificates),
         (None, _, Some(fault)) => Err(fault.in_file(file).into()),
         _ => Err(Failure::Request {

@@ -75,7 +75,7 @@ fn an_authority_is_renewed_when_it_is_named() {
         expect![[r#"
             error: `ca` is an authority: with another key, nothing trusts it
 
-            hint: renew it with the same key, or change the key in the three steps of the library's `Store::start_rotation`
+            hint: renew it with the same key, or change the key in three steps: `caravan-pki rotate --store 'pki' ca start`
         "#]],
     );
     check(

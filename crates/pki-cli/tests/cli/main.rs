@@ -3,6 +3,7 @@
 mod authorities;
 mod forms;
 mod leaks;
+mod life;
 mod mistakes;
 
 use expect_test::{Expect, expect};
