@@ -83,7 +83,8 @@ impl Lab {
     /// then machines that are new or differ, in the order of this lab, then those that are gone.
     ///
     /// Empty where both make the same machines. Comments and the order of things do not count, nor do the keys `etcd`,
-    /// `provider`, `airgap` and `emulated`, and of servers other keys than `bridge` and `address`, which is an operator's.
+    /// `provider`, `airgap`, `emulated` and `drills`, and of servers other keys than `bridge` and `address`, which is an
+    /// operator's.
     pub fn changes_since(&self, old: &Lab) -> Vec<LabChange> {
         let domain = changed(&old.domain, &self.domain).map(LabChange::Domain);
         let kubernetes = changed(&old.kubernetes, &self.kubernetes).map(LabChange::Kubernetes);

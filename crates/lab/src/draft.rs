@@ -7,12 +7,14 @@ use ipnet::Ipv4Net;
 use toml::de::DeTable;
 
 use crate::document::{Fields, Form, Key};
+use crate::drill::{self, DrillBudget, DrillKind, FaultMode};
 use crate::fault::FaultSink;
 use crate::machine::Role;
 use crate::network::PodNetwork;
 use crate::place::{At, TableSpans};
 use crate::rule::Rule;
 use crate::server::Provider;
+use crate::suggest::alternatives;
 use crate::versions::{EtcdVersion, KubernetesVersion, is_plain};
 
 /// A key whose value is text.
@@ -59,6 +61,7 @@ pub(crate) const LAB_KEYS: &[Key] = &[
     text("service_cidr", RANGE),
     other("virtual_router_id", Form::Number(1, 255), "a whole number from 1 to 255"),
     other("operators", Form::Texts, "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
+    other("drills", Form::Tables(DRILL_KEYS), "a table for each drill, `[drills.NAME]`"),
 ];
 
 /// The keys of a server.
@@ -104,6 +107,18 @@ fn roles() -> Vec<String> {
     words(Role::ALL)
 }
 
+/// The keys of a drill.
+#[rustfmt::skip]
+pub(crate) const DRILL_KEYS: &[Key] = &[
+    other("reads_ms", Form::Number(0, MOST_MS), "a whole number of milliseconds, such as `300`"),
+    other("creates_ms", Form::Number(0, MOST_MS), "a whole number of milliseconds, such as `1500`"),
+    other("failed_percent", Form::Number(0, 100), "a whole number from 0 to 100"),
+    other("back_ms", Form::Number(0, MOST_MS), "a whole number of milliseconds, such as `6000`"),
+];
+
+/// The longest time that a drill can be allowed, an hour.
+const MOST_MS: u32 = 60 * 60 * 1000;
+
 /// The most memory a machine can ask for, 1 TiB: more means another unit than MiB.
 const MOST_MEMORY_MIB: u32 = 1024 * 1024;
 
@@ -127,6 +142,8 @@ pub(crate) struct Draft {
     pub(crate) operators: Vec<At<Ipv4Addr>>,
     /// True if there are `operators`, readable or not, perhaps misspelled.
     pub(crate) has_operators: bool,
+    /// What drills are allowed, each by its kind and, where that is said, its way.
+    pub(crate) drills: Vec<(DrillKind, Option<FaultMode>, DrillBudget)>,
     /// In the order of their names; `None` if there are none or they cannot be read.
     pub(crate) servers: Option<Vec<DraftServer>>,
     /// In the order of the file; `None` if there are none or they cannot be read.
@@ -189,6 +206,7 @@ impl Draft {
             has_operators: (operators.as_ref())
                 .map_or_else(|| lab.has("operators"), |it| !it.is_empty()),
             operators: operators.unwrap_or_default(),
+            drills: drills(&lab, source, sink),
             servers: servers(&lab, source, sink),
             machines: machines(&lab, source, sink),
         }
@@ -281,6 +299,45 @@ fn servers(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<V
     Some(servers)
 }
 
+fn drills(
+    lab: &Fields<'_, '_>,
+    source: &str,
+    sink: &mut FaultSink,
+) -> Vec<(DrillKind, Option<FaultMode>, DrillBudget)> {
+    let empty = DeTable::new();
+    let tables = lab.tables("drills", sink).unwrap_or_default();
+    let drills = tables.into_iter().filter_map(|entry| {
+        let table = entry.table.unwrap_or(&empty);
+        let place = "this drill";
+        let fields = Fields::open(table, source, place, entry.header, DRILL_KEYS, sink);
+        let mut ms = |name: &str| Some(fields.number(name, 0, MOST_MS, sink)?.value);
+        let (reads_ms, creates_ms, back_ms) = (ms("reads_ms"), ms("creates_ms"), ms("back_ms"));
+        let failed_percent = fields.number("failed_percent", 0, 100, sink);
+        let budget = DrillBudget {
+            reads_ms,
+            creates_ms,
+            failed_percent: failed_percent.map(|it| it.value),
+            back_ms,
+        };
+        match drill::parts(&entry.name.value) {
+            Ok((kind, mode)) => Some((kind, mode, budget)),
+            Err(unknown) => {
+                let message = format!("`{}` is no drill", entry.name.value);
+                let fault = sink.refuse(Rule::UnknownWord, &entry.name.span, message);
+                if !unknown.expected.is_empty() {
+                    fault.label(format!(
+                        "expected {}",
+                        alternatives(unknown.expected.iter().copied())
+                    ));
+                }
+                fault.suggest(unknown.suggestion());
+                None
+            }
+        }
+    });
+    drills.collect()
+}
+
 fn machines(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<Vec<DraftMachine>> {
     let tables = lab.table_list("machines", sink)?;
     if tables.is_empty() {
@@ -312,7 +369,8 @@ mod tests {
     #[test]
     fn each_key_is_in_the_docs() {
         let page = include_str!("../../../docs/lab-file.md");
-        for key in LAB_KEYS.iter().chain(SERVER_KEYS).chain(MACHINE_KEYS) {
+        let keys = LAB_KEYS.iter().chain(SERVER_KEYS).chain(MACHINE_KEYS);
+        for key in keys.chain(DRILL_KEYS) {
             let row = format!("| `{}` |", key.name);
             assert!(
                 page.contains(&row),

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use crate::drill::{DrillBudget, DrillKind, DrillName, FaultMode};
 use crate::fault::{Fault, Faults};
 use crate::machine::{Machine, Role};
 use crate::network::PodNetwork;
@@ -31,6 +32,7 @@ pub struct Lab {
     pub(crate) emulated: Option<bool>,
     pub(crate) virtual_router_id: u8,
     pub(crate) operators: Vec<Ipv4Addr>,
+    pub(crate) drills: Vec<(DrillKind, Option<FaultMode>, DrillBudget)>,
     pub(crate) servers: Vec<Server>,
     pub(crate) machines: Vec<Machine>,
     /// Positions in `machines` by name, for lookups that stay quick in labs of thousands.
@@ -91,6 +93,17 @@ impl Lab {
     /// Returns the range that services' virtual addresses are taken from.
     pub fn service_cidr(&self) -> Ipv4Net {
         self.service_cidr
+    }
+
+    /// Returns what the file allows a drill: what it says of this way of doing it, and where it says nothing of that, what it
+    /// says of all ways.
+    pub fn drill_budget(&self, name: DrillName) -> DrillBudget {
+        let of = |mode: Option<FaultMode>| {
+            let mut drills = self.drills.iter();
+            let found = drills.find(|(kind, way, _)| (*kind, *way) == (name.kind, mode));
+            found.map_or_else(DrillBudget::default, |(.., budget)| *budget)
+        };
+        of(name.mode).or(of(None))
     }
 
     /// Returns what carries packets between pods.

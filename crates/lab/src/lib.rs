@@ -9,6 +9,7 @@ mod check;
 mod derived;
 mod document;
 mod draft;
+mod drill;
 pub mod failure;
 mod fault;
 pub mod generate;
@@ -29,6 +30,7 @@ mod suggest;
 mod versions;
 
 pub use change::{Changed, LabChange, MachineChange};
+pub use drill::{DrillBudget, DrillKind, DrillName, FaultMode, UnknownDrill};
 pub use fault::{Fault, Faults, Related, Severity};
 pub use ipnet::Ipv4Net;
 pub use lab::Lab;

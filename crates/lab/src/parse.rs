@@ -117,6 +117,7 @@ fn build(name: &str, draft: Draft, places: Places, warnings: Vec<Fault>) -> Opti
             .and_then(|it| u8::try_from(it.value).ok())
             .unwrap_or_else(|| network::router_id(vip)),
         operators: draft.operators.into_iter().map(|it| it.value).collect(),
+        drills: draft.drills,
         servers: servers.collect(),
         positions: machines
             .iter()
