@@ -1,8 +1,9 @@
 //! `cargo xtask drill`: one thing is broken on purpose while clients use the lab, repaired, and what they saw is judged.
 
-use caravan_cluster::drill::catalogue::{DrillName, ROWS};
+use caravan_cluster::drill::catalogue::{self, ROWS};
 use caravan_cluster::drill::judge::{DrillResult, DrillVerdict};
 use caravan_cluster::timeline::{PhaseOutcome, RUN};
+use caravan_lab::{DrillKind, DrillName, Lab};
 use caravan_lifecycle::drill::{LabDrill, VERB, judge_again};
 use caravan_lifecycle::{
     Error as LabError, Keys, LabLock, LabRun, LabTarget, OperationRecord, Workspace, outcome_of,
@@ -31,15 +32,19 @@ pub(crate) fn run(flags: &Drill, workspace: &Workspace, screen: &Screen) -> Resu
     let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     let lab = target.lab(workspace)?;
     let names = names(lab, &flags.names)?;
+    // What a drill may cost is what the file says now, whatever machines were made from.
+    let file = match workspace.lab_file(&target.name).exists() {
+        true => Some(workspace.lab(&target.name)?.0),
+        false => None,
+    };
+    let file = file.as_ref().unwrap_or(lab);
     let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
     if flags.dry_run {
-        for name in &names {
-            let row = name.kind.row();
+        for name in names {
             println!(
-                "{name}: {} is {}, for {} s",
-                row.what,
-                name.mode.done(),
-                name.lasts().as_secs()
+                "{name}: {}, for {} s",
+                catalogue::describe(name),
+                catalogue::lasts(name).as_secs()
             );
         }
         return Ok(Exit::Done);
@@ -60,6 +65,7 @@ pub(crate) fn run(flags: &Drill, workspace: &Workspace, screen: &Screen) -> Resu
             let drill = LabDrill {
                 target: &target,
                 lab,
+                file,
                 access: &access,
                 name,
                 tool: TOOL,
@@ -72,7 +78,9 @@ pub(crate) fn run(flags: &Drill, workspace: &Workspace, screen: &Screen) -> Resu
             match ended {
                 Ok(drilled) => {
                     screen.done(RUN, &shown::line(&drilled.result));
-                    screen.say(&format!("          records: {}", drilled.records.display()));
+                    if let Some(records) = drilled.records {
+                        screen.say(&format!("          records: {}", records.display()));
+                    }
                     results.push(drilled.result);
                 }
                 Err(error) => {
@@ -112,10 +120,10 @@ pub(crate) fn mend(target: &LabTarget, screen: &Screen) -> Result<(), Error> {
 }
 
 /// The drills that are asked for; of `all`, those that the lab can do.
-fn names(lab: &caravan_lab::Lab, asked: &[String]) -> Result<Vec<DrillName>, Error> {
+fn names(lab: &Lab, asked: &[String]) -> Result<Vec<DrillName>, Error> {
     if asked.iter().any(|word| word == "all") {
-        let rows = ROWS.iter().filter(|row| row.applies(lab));
-        return Ok(rows.map(|row| row.usual()).collect());
+        let kinds = DrillKind::all().filter(|kind| catalogue::applies(lab, *kind));
+        return Ok(kinds.map(DrillKind::usual).collect());
     }
     let names = asked.iter().map(|word| word.parse::<DrillName>());
     Ok(names.collect::<Result<_, _>>()?)
@@ -124,9 +132,9 @@ fn names(lab: &caravan_lab::Lab, asked: &[String]) -> Result<Vec<DrillName>, Err
 fn list() -> String {
     let mut table = table::plain(&["drill", "what is broken", "how", "for"]);
     for row in &ROWS {
-        let modes: Vec<&str> = row.modes.iter().map(|mode| mode.word()).collect();
+        let modes: Vec<&str> = row.kind.modes().iter().map(|mode| mode.word()).collect();
         table.add_row(vec![
-            row.word.to_owned(),
+            row.kind.word().to_owned(),
             row.what.to_owned(),
             modes.join(", "),
             format!("{} s", row.lasts_s),

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use caravan_cluster::drill::catalogue::UnknownDrill;
 use caravan_files::WriteError;
+use caravan_lab::UnknownDrill;
 use caravan_lifecycle::{Interruptible, hint_of_file};
 use caravan_render::explain::Refusal;
 
@@ -138,7 +138,12 @@ impl Error {
             Self::Declined { .. } => {
                 Some("answer `y` on a terminal, or run the same command with `--yes`".to_owned())
             }
-            Self::UnknownDrill(_) => Some(format!("`{TOOL} drill --list` shows all drills")),
+            Self::UnknownDrill(unknown) => {
+                let meant = unknown.suggestion();
+                let meant =
+                    meant.map_or(String::new(), |meant| format!("did you mean `{meant}`? "));
+                Some(format!("{meant}`{TOOL} drill --list` shows all drills"))
+            }
             Self::Explain(refusal) => refusal.hint(TOOL),
             Self::Host(error) => error.hint(TOOL).or_else(|| match error {
                 caravan_host::Error::Read { path, source }

@@ -3,8 +3,8 @@
 use caravan_cluster::timeline::{PhaseOutcome, RUN};
 use caravan_lifecycle::halt::{chosen, hold_all_reached, left, named, stop};
 use caravan_lifecycle::{
-    Error as LabError, LabLock, LabRun, LabTarget, Workspace, deliver, machines, outcome_of,
-    vagrant_at_work,
+    Error as LabError, LabLock, LabRun, LabTarget, OperationRecord, Workspace, deliver, machines,
+    outcome_of, vagrant_at_work,
 };
 use caravan_vagrant::provider::FoundMachine;
 
@@ -31,6 +31,8 @@ pub(crate) fn run(
     deliver::hold_all_ours(&target.name, &target.dir, &target.computers())?;
     let chosen = chosen(&target, &found, &names)?;
     let reached = hold_all_reached(&target, silent, &names);
+    let meant: Vec<&str> = chosen.iter().map(|it| it.name.as_str()).collect();
+    OperationRecord::spare(&target.dir, &meant)?;
     let running: Vec<&FoundMachine> = chosen
         .into_iter()
         .filter(|machine| machine.runs())

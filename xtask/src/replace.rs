@@ -2,7 +2,7 @@
 
 use caravan_cluster::timeline::PhaseOutcome;
 use caravan_lab::Role;
-use caravan_lifecycle::replace::{ReplacePlan, Replacement, VERB};
+use caravan_lifecycle::replace::{MeasuredReplacement, ReplacePlan, Replacement, VERB};
 use caravan_lifecycle::{
     Keys, LabLock, LabRun, LabTarget, MachineStanding, Workspace, machine, outcome_of, reach,
     vagrant_at_work,
@@ -13,6 +13,7 @@ use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags::{Making, Replace, Up};
 use crate::kill_after::KillAfter;
+use crate::show::drill;
 use crate::show::screen::{self, Screen};
 use crate::{up, verify};
 
@@ -53,7 +54,9 @@ pub(crate) fn run(flags: &Replace, workspace: &Workspace, screen: &Screen) -> Re
     let plan = replacement.survey()?;
     let observer = KillAfter::new(screen);
     let run = LabRun::begin(VERB, &target.name, &target.dir, &observer);
-    let ended = replace(flags, &replacement, &plan, workspace, &run, screen);
+    let (ended, seen) = replacement.measured(&run, || {
+        replace(flags, &replacement, &plan, workspace, &run, screen)
+    });
     screen.clear();
     run.finish(ended.as_ref().err().map_or(PhaseOutcome::Done, outcome_of));
     match ended {
@@ -63,7 +66,15 @@ pub(crate) fn run(flags: &Replace, workspace: &Workspace, screen: &Screen) -> Re
                 machine.name,
                 run.so_far()
             ));
-            Ok(exit)
+            if exit == Exit::Done {
+                replacement.forget_aside()?;
+            } else if let Some(aside) = replacement.kept_aside() {
+                screen.say(&format!("its old data is kept as `{}`", aside.display()));
+            }
+            Ok(match seen {
+                Some(seen) if tell(&seen, screen) => Exit::Degraded,
+                _ => exit,
+            })
         }
         Err(error) => {
             // Read again: before the first change nothing was noted, and the error says all.
@@ -76,6 +87,13 @@ pub(crate) fn run(flags: &Replace, workspace: &Workspace, screen: &Screen) -> Re
             Err(error)
         }
     }
+}
+
+/// Tells what clients saw; returns whether anything that was acknowledged to them is lost.
+fn tell(seen: &MeasuredReplacement, screen: &Screen) -> bool {
+    screen.say(&drill::seen(&seen.result));
+    screen.say(&format!("records: {}", seen.records.display()));
+    !seen.result.losses.is_empty()
 }
 
 fn replace(

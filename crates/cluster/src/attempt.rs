@@ -5,24 +5,29 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
 
 use crate::way::{NetworkWay, WayConnection};
 use crate::{Error, Pair};
 
 mod end;
+mod timed;
 mod witness;
 
 pub use end::{Attempt, Distrust, End};
 
 use end::{end_of, read_answer};
+use timed::Timed;
 use witness::Witness;
 
 /// How long a connection may take to be made, and each wait on it, unless told otherwise. A server that is busy is no server
@@ -33,11 +38,16 @@ pub const LIMIT: Duration = Duration::from_secs(15);
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// What a client trusts, and what it shows when asked who it is.
+///
+/// Keys and certificates are read once, and each connection takes them as they are: a drill makes fifty of those a second
+/// beside the lab that it measures.
 #[derive(Debug, Clone)]
 pub struct Client {
-    roots: Arc<RootCertStore>,
-    pair: Option<Pair>,
+    provider: Arc<CryptoProvider>,
+    judge: Arc<WebPkiServerVerifier>,
+    shown: Option<Arc<SingleCertAndKey>>,
     limit: Duration,
+    deadline: Option<Duration>,
     way: NetworkWay,
 }
 
@@ -55,10 +65,17 @@ impl Client {
                 .add(certificate)
                 .map_err(|error| broken(what, &error))?;
         }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let judge =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .map_err(|error| broken(what, &error))?;
         let client = Self {
-            roots: Arc::new(roots),
-            pair: pair.cloned(),
+            judge,
+            shown: pair.map(|pair| shown(pair, &provider)).transpose()?,
+            provider,
             limit: LIMIT,
+            deadline: None,
             way: NetworkWay::default(),
         };
         // Found out now and not in the middle of an attempt.
@@ -72,6 +89,16 @@ impl Client {
         Self { limit, ..self }
     }
 
+    /// The same, that may take up to `deadline` for all of an attempt: its connection, the handshake and the answer.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self {
+            limit: deadline,
+            deadline: Some(deadline),
+            ..self
+        }
+    }
+
     /// The same, that gets to the lab's addresses by a way.
     #[must_use]
     pub fn by(self, way: &NetworkWay) -> Self {
@@ -82,31 +109,37 @@ impl Client {
     }
 
     fn config(&self) -> Result<(ClientConfig, Arc<Witness>), Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let witness = Witness::new(Arc::clone(&self.roots), &provider)?;
-        let builder = ClientConfig::builder_with_provider(provider)
+        let witness = Witness::new(Arc::clone(&self.judge));
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| broken("the TLS library", &error))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&witness) as _);
-        let config = match &self.pair {
+        let mut config = match &self.shown {
             None => builder.with_no_client_auth(),
-            Some(pair) => {
-                let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes())
-                    .map_err(|error| broken("a client's private key", &error))?;
-                let chain = chain("a client's certificate", &pair.certificate)?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|error| broken("a client's certificate", &error))?
-            }
+            Some(shown) => builder.with_client_cert_resolver(Arc::clone(shown) as _),
         };
+        // Each connection is one of its own.
+        config.resumption = Resumption::disabled();
         Ok((config, witness))
     }
 
     /// Connects to `address` and asks for `path`.
     pub fn get(&self, address: SocketAddrV4, path: &str) -> Attempt {
+        self.get_as(address, *address.ip(), path)
+    }
+
+    /// The same of a server that is at `address` and has a certificate for another one, `named`.
+    pub fn get_as(&self, address: SocketAddrV4, named: Ipv4Addr, path: &str) -> Attempt {
+        let began = Instant::now();
         match connect(&self.way, address, self.limit) {
-            Ok(socket) => self.get_over(socket, IpAddr::V4(*address.ip()), path),
+            Ok(socket) => match self.deadline {
+                None => self.get_over(socket, IpAddr::V4(named), path),
+                Some(deadline) => {
+                    let socket = Timed::new(socket, began + deadline);
+                    self.get_over(socket, IpAddr::V4(named), path)
+                }
+            },
             Err(why) => Attempt::without_server(End::Unreachable(why)),
         }
     }
@@ -194,6 +227,16 @@ impl Client {
             end,
         }
     }
+}
+
+/// What a client shows when it is asked who it is.
+fn shown(pair: &Pair, provider: &CryptoProvider) -> Result<Arc<SingleCertAndKey>, Error> {
+    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes())
+        .map_err(|error| broken("a client's private key", &error))?;
+    let chain = chain("a client's certificate", &pair.certificate)?;
+    let certified = CertifiedKey::from_der(chain, key, provider)
+        .map_err(|error| broken("a client's certificate", &error))?;
+    Ok(Arc::new(certified.into()))
 }
 
 /// Speaks plain HTTP to a port where TLS is expected; the connection may take up to `limit`, and so may each wait on it.

@@ -36,7 +36,7 @@ pub enum Error {
         /// The fault.
         fault: String,
         /// Why.
-        why: &'static str,
+        why: String,
     },
     /// A node did not take an image.
     #[error("containerd of `{machine}` does not take it: {said}")]

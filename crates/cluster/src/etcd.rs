@@ -16,6 +16,7 @@ use crate::{Access, Error};
 
 pub mod alarm;
 pub mod gate;
+pub mod snapshot;
 
 pub use alarm::Alarm;
 

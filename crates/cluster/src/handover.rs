@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use caravan_lab::{Lab, Machine, Role, ports};
 
-use crate::disturb::outage::{ApiProbe, until};
+use crate::attempt::{Client, End};
 use crate::etcd::Member;
 use crate::etcd::gate::WellMembers;
 use crate::kube::Api;
+use crate::until::until;
 use crate::{Access, Error, facts, parallel};
 
 /// How long a handover may take at the usual pace.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the API may take to say that it is ready.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// How long a script on a machine may take.
 const SCRIPT: Duration = Duration::from_secs(20);
@@ -121,7 +125,13 @@ pub fn address(lab: &Lab, access: &Access, machine: &Machine) -> Result<Option<S
     if !has_it(machine)? {
         return Ok(None);
     }
-    let api = ApiProbe::new(lab, access)?;
+    let api = Client::new(&access.kubernetes_ca, None)?
+        .with_deadline(access.pace().of(ANSWER))
+        .by(&access.way);
+    let answers = || {
+        let end = api.get(lab.api_endpoint(), "/readyz").end;
+        matches!(end, End::Answered { status: 200, .. })
+    };
     // It says goodbye, so another one takes the address within a tenth of a second.
     facts::ask(access, machine, "systemctl stop keepalived", SCRIPT)?;
     let mut owner = None;
@@ -131,7 +141,7 @@ pub fn address(lab: &Lab, access: &Access, machine: &Machine) -> Result<Option<S
         let mut others = others.filter(|other| other.name != machine.name);
         let found = others.find(|other| has_it(other).unwrap_or(false));
         owner = found.map(|found| found.name.clone());
-        Ok(owner.is_some() && api.answers())
+        Ok(owner.is_some() && answers())
     })?;
     Ok(owner)
 }

@@ -6,8 +6,8 @@
 //! | [`timeline`] | what did a run do, and when? |
 //! | [`ready`] | is the cluster there? |
 //! | [`verify`] | does each promise of the lab hold? |
-//! | [`disturb`] | what do users see while a part is broken? |
-//! | [`drill`] | what do they see in all, and is that as it must be? |
+//! | [`disturb`] | how is a part broken on purpose, and put right? |
+//! | [`drill`] | what do users see meanwhile, and is that as it must be? |
 //! | [`handover`], [`drain`] | how does what a machine does get to others before it goes? |
 //! | [`images`] | which images do nodes have, and how do they get more? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
@@ -32,6 +32,7 @@ pub mod phase;
 pub mod ready;
 pub mod status;
 pub mod timeline;
+mod until;
 pub mod verify;
 pub mod watch;
 mod way;
@@ -39,4 +40,5 @@ mod web;
 
 pub use access::{Access, Certificate, Foreign, Inspect, PATIENCE, Pair, remote};
 pub use error::Error;
+pub use until::until;
 pub use way::NetworkWay;

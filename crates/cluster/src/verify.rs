@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 mod balancers;
 mod clocks;
 mod context;
+mod drills;
 mod endpoint;
 mod etcd_client;
 mod etcd_cluster;
@@ -35,7 +36,7 @@ mod tokens;
 mod units;
 
 pub use report::{
-    Check, ClockRange, Evidence, Measured, MemberLoss, Report, VerifyEvent, VerifyOutcome,
+    Check, ClockRange, Evidence, Measured, MemberLoss, Outage, Report, VerifyEvent, VerifyOutcome,
 };
 pub use run::run;
 

@@ -167,7 +167,11 @@ impl fmt::Display for UnknownDrill {
             expected,
             ..
         } = self;
-        write!(f, "there is no drill `{asked}`: {why}{}", expected.join(", "))
+        write!(
+            f,
+            "there is no drill `{asked}`: {why}{}",
+            expected.join(", ")
+        )
     }
 }
 
@@ -304,10 +308,7 @@ mod tests {
         let (said, suggestion) = unknown("lbmachine");
         assert!(said.contains("there are lb-process, lb-keepalived, lb-machine"));
         assert_eq!(suggestion.as_deref(), Some("lb-machine"));
-        assert_eq!(
-            unknown("master:freez").1.as_deref(),
-            Some("master:freeze")
-        );
+        assert_eq!(unknown("master:freez").1.as_deref(), Some("master:freeze"));
     }
 
     #[test]

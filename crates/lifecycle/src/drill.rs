@@ -1,21 +1,20 @@
 //! Drills on a lab's machines: what is broken is found, broken, mended whatever happens, and what was seen is kept.
 
-use std::collections::BTreeMap;
+mod fault;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use caravan_cluster::disturb::{FaultMeans, Harm, OverSsh, UnitFault, silence};
-use caravan_cluster::drill::catalogue::{self, DrillKind, DrillName, FaultMode};
+use caravan_cluster::drill::catalogue;
+use caravan_cluster::drill::faults::owner;
 use caravan_cluster::drill::judge::{DrillResult, judge};
 use caravan_cluster::drill::record::{DrillHeader, DrillRecords};
-use caravan_cluster::drill::{
-    DEADLINE, DrillFault, DrillPlan, READ_EVERY, WARM_UP, WRITE_EVERY, micros,
-};
-use caravan_cluster::{Access, Error as ClusterError, etcd, facts, parallel};
-use caravan_lab::{Lab, Machine, Role};
-use caravan_vagrant::provider::{FoundMachine, MachineHarm};
+use caravan_cluster::drill::{self as clients, ClientSet, DrillPlan, DrillTimes};
+use caravan_cluster::{Access, Error as ClusterError, etcd};
+use caravan_lab::{DrillName, Lab, Machine};
+use caravan_vagrant::provider::FoundMachine;
 
 use crate::{Error, LabRun, LabTarget, OperationRecord};
 
@@ -25,21 +24,17 @@ pub const VERB: &str = "drill";
 /// The step after which something is broken.
 pub const INFLICTED: &str = "inflicted";
 
-/// How long a lab may take to be well again, at the usual pace.
-const HEALS: Duration = Duration::from_secs(240);
-
 /// How much longer than the fault lasts a machine waits before it undoes it itself.
 const MARGIN: Duration = Duration::from_secs(30);
-
-/// How long a machine that is told to stop may take.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// A drill on a lab.
 pub struct LabDrill<'a> {
     /// The lab, and what is there of it.
     pub target: &'a LabTarget,
-    /// The lab.
+    /// The lab, as its machines were made from it.
     pub lab: &'a Lab,
+    /// The lab as its file is now, which says what a drill is allowed.
+    pub file: &'a Lab,
     /// The keys to the lab.
     pub access: &'a Access,
     /// What is drilled.
@@ -53,12 +48,13 @@ pub struct LabDrill<'a> {
 pub struct DrillRun {
     /// What it came to.
     pub result: DrillResult,
-    /// The file with its records.
-    pub records: PathBuf,
+    /// The file with its records; none where it was refused.
+    pub records: Option<PathBuf>,
 }
 
 impl LabDrill<'_> {
-    /// Runs it, and keeps its records and what they amount to.
+    /// Runs it, and keeps its records and what they amount to. One that cannot be done on these machines is refused, which is
+    /// what it comes to.
     ///
     /// # Errors
     ///
@@ -71,88 +67,114 @@ impl LabDrill<'_> {
             access,
             name,
             tool,
+            ..
         } = *self;
         let machines = self.machines()?;
-        let fault = MachineFault {
-            run,
-            target,
-            lab,
-            access,
-            machines,
-            name,
-        };
-        let began = jiff::Timestamp::now();
-        let stamp = began.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let moment = Moment::now();
+        let scale = u64::from(access.pace().times());
+        let limits = catalogue::limits(self.file, name, scale);
+        let header = clients::header(lab, &name.to_string(), &moment.rfc3339, limits);
         let plan = DrillPlan {
-            header: self.header(&began.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
-            lasts: access.pace().of(name.lasts()),
-            heals: HEALS,
-            space: format!("caravan-drill-{}", stamp.to_lowercase()),
+            header: measured_on(header, target, lab),
+            space: moment.space(),
+            clients: ClientSet::All,
+            times: DrillTimes::of(self.lasts()),
         };
+        let (fault, noted) = self.fault(run, machines);
         OperationRecord {
             verb: VERB.to_owned(),
             machine: name.to_string(),
             host_keys: Vec::new(),
-            since: plan.header.began.clone(),
+            machines: noted,
+            since: moment.rfc3339.clone(),
         }
         .write(&target.dir)?;
-        let ended = caravan_cluster::drill::run(lab, access, &plan, &fault, tool, tell);
+        let ended = clients::run(lab, access, &plan, &*fault, tool, tell);
         // Where its repair has failed, what is under way is mended by whoever comes next.
-        let is_mended = match &ended {
-            Ok(_) | Err(ClusterError::NotReady { .. } | ClusterError::Interrupted) => true,
-            Err(_) => false,
-        };
-        if is_mended {
+        if ended.as_ref().err().is_none_or(|it| it.is_repaired) {
             OperationRecord::forget(&target.dir)?;
         }
-        let records = ended?;
+        let records = match ended {
+            Ok(records) => records,
+            Err(failure) => {
+                return match failure.error {
+                    ClusterError::FaultRefused { why, .. } if failure.is_repaired => Ok(DrillRun {
+                        result: DrillResult::refused(&plan.header, why),
+                        records: None,
+                    }),
+                    error => Err(error.into()),
+                };
+            }
+        };
         let result = judge(&records);
-        let path = target
-            .dir
-            .drill(&format!("{stamp}-{}", name.to_string().replace(':', "-")));
+        let path = moment.path(target, &name.to_string());
         keep(&path, &records, &result)?;
         Ok(DrillRun {
             result,
-            records: path,
+            records: Some(path),
         })
     }
 
-    /// The machines that are broken.
-    fn machines(&self) -> Result<Vec<Machine>, Error> {
+    /// The machines that it is done to.
+    fn machines(&self) -> Result<Vec<&Machine>, Error> {
         let leader = leader(self.lab, self.access);
-        let owner = owner(self.lab, self.access);
-        let found = catalogue::machines(
-            self.lab,
-            self.name.kind,
-            leader.as_deref(),
-            owner.as_deref(),
-        );
-        match found.is_empty() {
+        let owner = owner(self.lab, self.access).map(|owner| owner.name.as_str());
+        let kind = self.name.kind;
+        let found = catalogue::machines(self.lab, kind, leader.as_deref(), owner);
+        match found.is_empty() || !catalogue::applies(self.lab, kind) {
             true => Err(Error::NoTarget {
                 lab: self.lab.name().to_owned(),
                 drill: self.name.to_string(),
-                what: self.name.kind.row().what,
+                what: catalogue::row_of(kind).what,
             }),
-            false => Ok(found.into_iter().cloned().collect()),
+            false => Ok(found),
         }
     }
 
-    fn header(&self, began: &str) -> DrillHeader {
-        let scale = u64::from(self.access.pace().times());
-        let budgets = self.name.budgets().into_iter();
-        DrillHeader {
-            lab: self.lab.name().to_owned(),
-            drill: self.name.to_string(),
-            began: began.to_owned(),
-            versions: versions(self.target, self.lab),
-            host: host(),
-            deadline: micros(DEADLINE),
-            warm: micros(WARM_UP),
-            periods: (micros(READ_EVERY), micros(WRITE_EVERY)),
-            budgets: budgets.map(|(client, ms)| (client, ms * scale)).collect(),
-            failed_percent: self.name.failed_percent(),
-            back_ms: self.name.back_ms().map(|ms| ms * scale),
+    /// For how long it is broken.
+    fn lasts(&self) -> Duration {
+        self.access.pace().of(catalogue::lasts(self.name))
+    }
+
+    /// After how long machines undo it themselves.
+    fn safety(&self) -> Duration {
+        self.lasts() + MARGIN
+    }
+}
+
+/// When something that is measured begins, and what is called after that.
+pub(crate) struct Moment {
+    stamp: String,
+    pub(crate) rfc3339: String,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        let now = jiff::Timestamp::now();
+        Self {
+            stamp: now.strftime("%Y%m%dT%H%M%SZ").to_string(),
+            rfc3339: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         }
+    }
+
+    /// The namespace that is written to.
+    pub(crate) fn space(&self) -> String {
+        format!("caravan-drill-{}", self.stamp.to_lowercase())
+    }
+
+    /// The file that keeps the records of `what`.
+    pub(crate) fn path(&self, target: &LabTarget, what: &str) -> PathBuf {
+        let name = format!("{}-{}", self.stamp, what.replace(':', "-"));
+        target.dir.drill(&name)
+    }
+}
+
+/// The same header, which also says what was measured, and on what.
+pub(crate) fn measured_on(header: DrillHeader, target: &LabTarget, lab: &Lab) -> DrillHeader {
+    DrillHeader {
+        versions: versions(target, lab),
+        host: host(),
+        ..header
     }
 }
 
@@ -189,16 +211,8 @@ fn leader(lab: &Lab, access: &Access) -> Option<String> {
     Some(leader.name.clone())
 }
 
-fn owner(lab: &Lab, access: &Access) -> Option<String> {
-    let vip = lab.vip()?;
-    let has_it =
-        |machine: &&Machine| facts::has_address(access, machine, vip, GRACE).unwrap_or(false);
-    let owner = lab.of_role(Role::LoadBalancer).find(has_it)?;
-    Some(owner.name.clone())
-}
-
 /// Keeps the records, and beside them what they amount to.
-fn keep(path: &Path, records: &DrillRecords, result: &DrillResult) -> Result<(), Error> {
+pub(crate) fn keep(path: &Path, records: &DrillRecords, result: &DrillResult) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         caravan_files::make_private_folder(folder)?;
     }
@@ -224,9 +238,10 @@ pub fn judge_again(path: &Path) -> Result<DrillResult, Error> {
     Ok(judge(&records))
 }
 
-/// Mends what a drill has left broken whose runner was killed: machines that stand still go on, those that are off start.
-/// Units and packet filters that were broken mend themselves. Returns the drill, and the machines that it was done to; none
-/// where no drill is under way. The lab's lock must be held.
+/// Mends what a drill has left broken whose runner was killed: of the machines that it was to break, those that stand still go
+/// on, and those that are off start. Others are left as they are: somebody may have halted them. Units and packet filters that
+/// were broken mend themselves. Returns the drill, and the machines that it was done to; none where no drill is under way. The
+/// lab's lock must be held.
 ///
 /// # Errors
 ///
@@ -236,155 +251,12 @@ pub fn mend(target: &LabTarget) -> Result<Option<(String, Vec<String>)>, Error> 
         return Ok(None);
     };
     let found = target.machines()?;
-    let broken: Vec<&FoundMachine> = found.iter().filter(|machine| !machine.runs()).collect();
+    let broken: Vec<&FoundMachine> = found
+        .iter()
+        .filter(|machine| !machine.runs() && open.machines.contains(&machine.name))
+        .collect();
     target.providers().revive(&target.dir.projects(), &broken)?;
     OperationRecord::forget(&target.dir)?;
     let mended = broken.into_iter().map(|machine| machine.name.clone());
     Ok(Some((open.machine, mended.collect())))
-}
-
-/// The fault of a drill.
-struct MachineFault<'a> {
-    run: &'a LabRun<'a>,
-    target: &'a LabTarget,
-    lab: &'a Lab,
-    access: &'a Access,
-    machines: Vec<Machine>,
-    name: DrillName,
-}
-
-impl MachineFault<'_> {
-    /// The unit that is broken, where it is one.
-    fn unit(&self) -> Option<UnitFault> {
-        let unit = match self.name.kind {
-            DrillKind::LbProcess => "haproxy",
-            DrillKind::LbKeepalived => "keepalived",
-            _ => return None,
-        };
-        let harm = match self.name.mode {
-            FaultMode::Stop => Harm::Stop,
-            FaultMode::Crash => Harm::Kill,
-            FaultMode::Freeze | FaultMode::Silence => Harm::Freeze,
-        };
-        let machine = self.machines.first()?;
-        let mut fault = UnitFault::new(&machine.name, unit, harm);
-        let safety = self.access.pace().of(self.name.lasts()) + MARGIN;
-        fault.safety_seconds = u32::try_from(safety.as_secs()).unwrap_or(u32::MAX);
-        Some(fault)
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.machines.iter().map(|it| it.name.as_str()).collect()
-    }
-
-    /// The machines of the fault, as they are now.
-    fn found(&self) -> Result<Vec<FoundMachine>, ClusterError> {
-        let mut found = self.target.machines().map_err(refused(self))?;
-        found.retain(|machine| self.names().contains(&machine.name.as_str()));
-        Ok(found)
-    }
-
-    fn harm(&self) -> Result<(), ClusterError> {
-        let found = self.found()?;
-        let machines: Vec<&FoundMachine> = found.iter().filter(|it| it.runs()).collect();
-        let (providers, projects) = (self.target.providers(), self.target.dir.projects());
-        let done = match self.name.mode {
-            FaultMode::Stop => providers.stop(&projects, &machines, GRACE, &|_| {}),
-            FaultMode::Crash => providers.harm(&projects, &machines, MachineHarm::Crash),
-            FaultMode::Freeze => providers.harm(&projects, &machines, MachineHarm::Freeze),
-            FaultMode::Silence => {
-                let (lab, access) = (self.lab, self.access);
-                let safety = access.pace().of(self.name.lasts()) + MARGIN;
-                return each(&self.machines, |machine| {
-                    silence::begin(lab, access, machine, safety)
-                });
-            }
-        };
-        done.map_err(refused(self))
-    }
-}
-
-/// Does `act` to all machines at once.
-fn each(
-    machines: &[Machine],
-    act: impl Fn(&Machine) -> Result<(), ClusterError> + Sync,
-) -> Result<(), ClusterError> {
-    parallel::each(machines, act).into_iter().collect()
-}
-
-/// What the lab's providers say, as an error of the cluster that is drilled.
-fn refused<'a>(fault: &'a MachineFault<'_>) -> impl Fn(Error) -> ClusterError + 'a {
-    |error| match error {
-        Error::Vagrant(error) => ClusterError::Machine(error),
-        Error::Cluster(error) => error,
-        other => ClusterError::NotInTime {
-            what: fault.text(),
-            seconds: 0,
-            why: Some(other.to_string()),
-        },
-    }
-}
-
-impl DrillFault for MachineFault<'_> {
-    fn text(&self) -> String {
-        match self.unit() {
-            Some(unit) => unit.to_string(),
-            None => format!("{} {}", self.names().join(", "), self.name.mode.done()),
-        }
-    }
-
-    fn how(&self) -> String {
-        let names = self.names().join(" ");
-        match (self.unit(), self.name.mode) {
-            (Some(unit), _) => format!("systemctl on {names}: {unit}"),
-            (None, FaultMode::Silence) => format!(
-                "on {names}: a packet filter that drops everything in both directions but ssh, and announcements of the \
-                 virtual address"
-            ),
-            (None, FaultMode::Stop) => format!("the provider stops {names} in peace"),
-            (None, FaultMode::Crash) => {
-                format!("the provider kills {names}: docker kill, virsh destroy")
-            }
-            (None, FaultMode::Freeze) => {
-                format!("the provider pauses {names}: docker pause, virsh suspend")
-            }
-        }
-    }
-
-    fn inflict(&self) -> Result<String, ClusterError> {
-        if let Some(unit) = self.unit() {
-            OverSsh::new(self.lab, self.access).inflict(&unit)?;
-            self.run.reached(INFLICTED);
-            return Ok(unit.to_string());
-        }
-        self.harm()?;
-        self.run.reached(INFLICTED);
-        if self.name.mode == FaultMode::Silence {
-            return Ok("the filter is loaded".to_owned());
-        }
-        let states: BTreeMap<String, String> = (self.found()?.into_iter())
-            .map(|machine| (machine.name, machine.state.word().to_owned()))
-            .collect();
-        let shown: Vec<String> = states
-            .iter()
-            .map(|(name, state)| format!("{name} {state}"))
-            .collect();
-        Ok(shown.join(", "))
-    }
-
-    fn repair(&self) -> Result<(), ClusterError> {
-        if let Some(unit) = self.unit() {
-            return OverSsh::new(self.lab, self.access).undo(&unit);
-        }
-        if self.name.mode == FaultMode::Silence {
-            let access = self.access;
-            return each(&self.machines, |machine| {
-                silence::end(access, machine).map(drop)
-            });
-        }
-        let found = self.found()?;
-        let broken: Vec<&FoundMachine> = found.iter().filter(|it| !it.runs()).collect();
-        let (providers, projects) = (self.target.providers(), self.target.dir.projects());
-        providers.revive(&projects, &broken).map_err(refused(self))
-    }
 }

@@ -74,6 +74,11 @@ impl LabDir {
         self.root.join("operation.json")
     }
 
+    /// The data of an etcd member that is being replaced. No server's name has a dot.
+    pub fn set_aside(&self, machine: &str) -> PathBuf {
+        self.root.join(format!("{machine}.set-aside.db"))
+    }
+
     /// The store of keys and certificates.
     pub fn pki(&self) -> PathBuf {
         self.root.join(state::PKI)

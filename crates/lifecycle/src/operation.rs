@@ -19,6 +19,9 @@ pub struct OperationRecord {
     /// What tells the machine that is to go from the one that takes its place: its ssh host keys, as lines of a list of host
     /// keys; none where it was never entered.
     pub host_keys: Vec<String>,
+    /// The machines that are broken on purpose, and that nobody but who goes on with this starts again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<String>,
     /// Since when, RFC 3339, UTC.
     pub since: String,
 }
@@ -48,6 +51,7 @@ impl OperationRecord {
             verb: verb.to_owned(),
             machine: machine.name.clone(),
             host_keys: keys_of(machine, dir)?,
+            machines: Vec::new(),
             since: crate::state_file::now(),
         })
     }
@@ -90,6 +94,23 @@ impl OperationRecord {
     /// [`Error::Write`].
     pub fn forget(dir: &LabDir) -> Result<(), Error> {
         Ok(caravan_files::remove_file(&dir.operation())?)
+    }
+
+    /// Leaves those machines alone that somebody halts on purpose meanwhile: they are not started when this is gone on with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], [`Error::Write`].
+    pub fn spare(dir: &LabDir, machines: &[&str]) -> Result<(), Error> {
+        let Some(mut open) = Self::read(dir)? else {
+            return Ok(());
+        };
+        let all = open.machines.len();
+        open.machines.retain(|it| !machines.contains(&it.as_str()));
+        match open.machines.len() == all {
+            true => Ok(()),
+            false => open.write(dir),
+        }
     }
 
     /// Forgets what is under way, as it is done, and returns it.
@@ -183,6 +204,19 @@ mod tests {
         OperationRecord::forget(&dir).expect("forgotten already");
         std::fs::write(dir.operation(), "{\"verb\":").expect("written");
         assert!(OperationRecord::read(&dir).is_err());
+    }
+
+    #[test]
+    fn who_is_halted_meanwhile_stays_so() {
+        let (_workspace, dir, lab) = world();
+        OperationRecord::spare(&dir, &["etcdone"]).expect("nothing is under way");
+        let machine = lab.machine("etcdtwo").expect("there");
+        let mut open = OperationRecord::begin("drill", machine, &dir).expect("begun");
+        open.machines = vec!["etcdone".to_owned(), "etcdtwo".to_owned()];
+        open.write(&dir).expect("written");
+        OperationRecord::spare(&dir, &["workerone", "etcdone"]).expect("written");
+        let left = OperationRecord::read(&dir).expect("read").expect("there");
+        assert_eq!(left.machines, ["etcdtwo"]);
     }
 
     #[test]

@@ -11,9 +11,13 @@
 //! [`OperationRecord`]. After each step [`LabRun::reached`](crate::LabRun::reached) is told its word.
 
 mod join;
+mod measure;
+mod set_aside;
 mod take_away;
 
 use std::fmt;
+
+pub use measure::MeasuredReplacement;
 
 use caravan_cluster::Access;
 use caravan_lab::{Lab, Machine, Role};
@@ -29,6 +33,8 @@ pub const VERB: &str = "replace";
 pub enum ReplaceStep {
     /// The lab can do without the machine.
     Checked,
+    /// A copy of its data is on this computer.
+    SetAside,
     /// etcd's lead is with another member.
     LeadMoved,
     /// The virtual address is with another load balancer.
@@ -60,6 +66,7 @@ impl ReplaceStep {
         match role {
             Role::Etcd => &[
                 Step::Checked,
+                Step::SetAside,
                 Step::LeadMoved,
                 Step::Removed,
                 Step::Destroyed,
@@ -98,6 +105,7 @@ impl ReplaceStep {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Checked => "checked",
+            Self::SetAside => "set-aside",
             Self::LeadMoved => "lead-moved",
             Self::AddressMoved => "address-moved",
             Self::ApiEnded => "api-ended",
@@ -117,6 +125,7 @@ impl ReplaceStep {
         matches!(
             self,
             Self::Checked
+                | Self::SetAside
                 | Self::LeadMoved
                 | Self::AddressMoved
                 | Self::ApiEnded
@@ -130,7 +139,7 @@ impl ReplaceStep {
     const fn is_handover(self) -> bool {
         matches!(
             self,
-            Self::LeadMoved | Self::AddressMoved | Self::ApiEnded | Self::Drained
+            Self::SetAside | Self::LeadMoved | Self::AddressMoved | Self::ApiEnded | Self::Drained
         )
     }
 
@@ -150,6 +159,9 @@ impl ReplaceStep {
                 }
                 Role::Worker => "hold that the API answers".to_owned(),
             },
+            Self::SetAside => {
+                format!("set a snapshot of the data of `{name}` aside until the lab is whole again")
+            }
             Self::LeadMoved => {
                 format!("hand etcd's lead over to another member, if `{name}` has it")
             }
@@ -289,6 +301,7 @@ mod tests {
             etcd(Standing::Old { runs: true }),
             [
                 "checked",
+                "set-aside",
                 "lead-moved",
                 "removed",
                 "destroyed",
@@ -330,6 +343,10 @@ mod tests {
         counted: bool,
         /// Whether the new machine is what the old one was.
         whole: bool,
+        /// Whether a copy of the data is kept elsewhere.
+        aside: bool,
+        /// What the new machine does not get beyond: its disk is full, or its etcd never starts.
+        stuck: Option<ReplaceStep>,
     }
 
     impl Model {
@@ -340,6 +357,8 @@ mod tests {
                 does: runs && role != Role::Worker,
                 counted: role == Role::Etcd,
                 whole: false,
+                aside: false,
+                stuck: None,
             }
         }
 
@@ -348,6 +367,12 @@ mod tests {
             let is_old = matches!(self.standing, Standing::Old { .. });
             match step {
                 ReplaceStep::Checked => assert_ne!(self.standing, Standing::New),
+                ReplaceStep::SetAside => {
+                    assert_eq!(self.standing, Standing::Old { runs: true });
+                    // One that was removed tells nothing any more; what it told before is kept.
+                    self.aside |= self.counted;
+                    assert!(self.aside, "{self:?}");
+                }
                 ReplaceStep::LeadMoved
                 | ReplaceStep::AddressMoved
                 | ReplaceStep::ApiEnded
@@ -373,18 +398,31 @@ mod tests {
                     self.standing = Standing::New;
                     self.whole = true;
                 }
-                ReplaceStep::Settled => assert!(self.whole),
+                ReplaceStep::Settled => {
+                    assert!(self.whole);
+                    self.aside = false;
+                }
             }
         }
 
-        /// Does what is left to do, until `kill` says so.
+        /// Does what is left to do, until `kill` says so, or the new machine is stuck.
         fn run(&mut self, kill: Option<ReplaceStep>) {
             for step in steps(self.role, self.standing) {
+                if Some(step) == self.stuck {
+                    // It was made, and is there.
+                    self.standing = MachineStanding::New;
+                    return;
+                }
                 self.act(step);
                 if Some(step) == kill {
                     return;
                 }
             }
+        }
+
+        /// How many members vote, of whom two have to agree: the two others, and the one that is replaced while it counts.
+        fn voters(&self) -> usize {
+            2 + usize::from(self.counted || self.whole)
         }
     }
 
@@ -405,6 +443,31 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_new_member_that_is_stuck_harms_nobody_and_is_gone_on_with() {
+        // Its disk is full before it has added itself, or while it copies; its etcd never starts; it never catches up.
+        for stuck in [
+            ReplaceStep::Added,
+            ReplaceStep::Started,
+            ReplaceStep::Promoted,
+        ] {
+            let mut model = Model::new(Role::Etcd, true);
+            model.stuck = Some(stuck);
+            for _ in 0..3 {
+                model.run(None);
+                assert!(!model.whole, "{stuck}");
+                // It has no vote, so nobody waits for it: both others are a majority of those that count.
+                assert_eq!(model.voters(), 2, "{stuck}");
+                assert_eq!(model.standing, MachineStanding::New, "{stuck}");
+                assert!(model.aside, "the old data is kept until the lab is whole");
+            }
+            model.stuck = None;
+            model.run(None);
+            assert!(model.whole && !model.aside, "{stuck}");
+            assert_eq!(model.voters(), 3);
         }
     }
 

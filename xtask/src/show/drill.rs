@@ -21,6 +21,36 @@ pub(crate) fn line(result: &DrillResult) -> String {
     format!("{} {}{away}{why}", word(result.verdict), result.drill)
 }
 
+/// What the lab's clients saw of something that was done to it, in a line.
+pub(crate) fn seen(result: &DrillResult) -> String {
+    let away = |client: &ClientName| {
+        let figures = result.client(client);
+        figures.map_or_else(String::new, |figures| {
+            format!(
+                "{client}: away for up to {} ms of {} allowed, {} of {} failed",
+                milliseconds(figures.away.1),
+                figures.budget_ms.unwrap_or_default(),
+                figures.failed,
+                figures.asked
+            )
+        })
+    };
+    let lost = match result.losses.is_empty() {
+        true => "none lost".to_owned(),
+        false => result.losses.join("; "),
+    };
+    let exact = match result.verdict {
+        DrillVerdict::Inconclusive => format!(" ({})", result.reasons.join("; ")),
+        _ => String::new(),
+    };
+    format!(
+        "clients meanwhile: {}; {}; {} writes acknowledged, {lost}{exact}",
+        away(&ClientName::Reads),
+        away(&ClientName::Creates),
+        result.writes.acknowledged
+    )
+}
+
 /// All of them: a table of figures for each, and one over all where a drill was repeated.
 pub(crate) fn text(results: &[DrillResult]) -> String {
     let mut parts: Vec<String> = results.iter().map(one).collect();
@@ -55,25 +85,22 @@ fn one(result: &DrillResult) -> String {
             "  etcd was led by {before}, then by {after}, {terms} terms later"
         ));
     }
-    if result.owners.len() > 1 {
-        let owners = result.owners.iter().map(|(at, owners)| {
-            let owners = match owners.is_empty() {
-                true => "nobody".to_owned(),
-                false => owners.join(" and "),
-            };
-            format!("{owners} at {} s", seconds(*at))
-        });
-        let owners: Vec<String> = owners.collect();
+    if result.owners.course.len() > 1 {
         lines.push(format!(
-            "  the virtual address was on {}",
-            owners.join(", ")
+            "  the virtual address moved {} times: {}",
+            result.owners.moves,
+            result.owners.text()
         ));
+    }
+    if result.verdict == DrillVerdict::Refused {
+        return lines.join("\n");
     }
     let mut table = table::plain(&[
         "client",
         "asked",
         "failed",
         "away ms",
+        "outages",
         "budget",
         "slowest ms",
         "back ms",
@@ -96,17 +123,19 @@ fn one(result: &DrillResult) -> String {
     ));
     let watch = &result.watch;
     lines.push(format!(
-        "  watch: {} events, {} missed, {} out of order, {} breaks, silent for up to {} ms while writes were acknowledged",
+        "  watch: {} events, {} missed, {} out of order, {} breaks, {} lists, silent for up to {} ms while writes were acknowledged",
         watch.events,
         watch.missed.len(),
         watch.disordered,
         watch.breaks.len(),
+        watch.lists,
         milliseconds(watch.silence)
     ));
     lines.push(format!(
-        "  sampling: 99 of 100 requests at most {} ms late, all at most {} ms",
+        "  sampling: 99 of 100 requests at most {} ms late, all at most {} ms; {}",
         milliseconds(result.sampling.late_p99),
-        milliseconds(result.sampling.late_max)
+        milliseconds(result.sampling.late_max),
+        result.priority
     ));
     lines.join("\n")
 }
@@ -121,9 +150,12 @@ fn row(figures: &ClientFigures) -> Vec<String> {
             0 => "0".to_owned(),
             _ => format!("{} to {}", milliseconds(least), milliseconds(most)),
         },
-        figures
-            .budget_ms
-            .map_or_else(String::new, |ms| ms.to_string()),
+        figures.outages.to_string(),
+        match (figures.budget_ms, figures.budget_is_of_file) {
+            (None, _) => String::new(),
+            (Some(ms), false) => ms.to_string(),
+            (Some(ms), true) => format!("{ms} (lab file)"),
+        },
         milliseconds(figures.slowest).to_string(),
         figures
             .back
@@ -169,6 +201,7 @@ fn word(verdict: DrillVerdict) -> &'static str {
         DrillVerdict::Held => "held",
         DrillVerdict::Broken => "BROKEN",
         DrillVerdict::Inconclusive => "inconclusive",
+        DrillVerdict::Refused => "REFUSED",
     }
 }
 

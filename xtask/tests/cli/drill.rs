@@ -9,7 +9,7 @@ use crate::world::{World, shown};
 fn all_drills_are_listed() {
     let ended = World::new().run(&["drill", "--list"]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    for word in ["lb-process", "etcd-leader", "power"] {
+    for word in ["lb-process", "vrrp-forged", "etcd-leader", "power"] {
         assert!(ended.stdout.contains(word), "{}", ended.stdout);
     }
 }
@@ -22,9 +22,9 @@ fn a_drill_that_is_none_is_refused() {
     expect![[r#"
         status 2
         --- stderr
-        error: there is no drill `etcd-leeder`: there are lb-process, lb-keepalived, lb-machine, master, etcd-follower, etcd-leader, worker, etcd-quorum, server, power
+        error: there is no drill `etcd-leeder`: there are lb-process, lb-keepalived, lb-machine, lb-partition, vip-flap, vrrp-forged, master, master-etcd-partition, etcd-follower, etcd-leader, slow-disk, slow-net, worker, etcd-quorum, server, power
 
-        hint: `cargo xtask drill --list` shows all drills
+        hint: did you mean `etcd-leader`? `cargo xtask drill --list` shows all drills
     "#]]
     .assert_eq(&shown(&ended));
 }
@@ -70,7 +70,7 @@ fn what_a_killed_runner_left_broken_is_told_and_mended() {
     world.has_machine("masterone", "server1", "exited");
     world.write(
         ".lab/small/operation.json",
-        r#"{"verb":"drill","machine":"etcd-quorum:freeze","host_keys":[],"since":"2026-11-21T12:00:00Z"}"#,
+        r#"{"verb":"drill","machine":"etcd-quorum:freeze","host_keys":[],"machines":["etcdone","masterone"],"since":"2026-11-21T12:00:00Z"}"#,
     );
     let ended = world.run(&["status", "small"]);
     assert_eq!(ended.status, Some(3), "{}", ended.stderr);
@@ -85,7 +85,7 @@ fn what_a_killed_runner_left_broken_is_told_and_mended() {
     let ended = world.run(&["up", "small", "--yes"]);
     assert!(
         ended.stderr.contains(
-            "drill `etcd-quorum:freeze` was cut off; what it broke is mended: etcdone, masterone, workerone started again"
+            "drill `etcd-quorum:freeze` was cut off; what it broke is mended: etcdone, masterone started again"
         ),
         "{}",
         ended.stderr
@@ -93,9 +93,39 @@ fn what_a_killed_runner_left_broken_is_told_and_mended() {
     assert_eq!(world.engine_calls("unpause"), "docker unpause id-etcdone\n");
     assert_eq!(
         world.engine_calls("start"),
-        "docker start id-masterone id-workerone\n"
+        // The worker was halted by somebody, and is started by `up` in its own way.
+        "docker start id-masterone\n"
     );
     assert!(!world.path(".lab/small/operation.json").exists());
+}
+
+#[test]
+fn a_machine_that_is_halted_meanwhile_is_not_started_again() {
+    let world = World::new();
+    world.is_up();
+    world.has_machine("etcdone", "server2", "exited");
+    world.write(
+        ".lab/small/operation.json",
+        r#"{"verb":"drill","machine":"power:crash","host_keys":[],"machines":["etcdone","masterone","workerone"],"since":"2026-11-21T12:00:00Z"}"#,
+    );
+    let ended = world.run(&["halt", "small", "workerone", "etcdone"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert!(
+        world
+            .read(".lab/small/operation.json")
+            .contains("masterone")
+    );
+    world.has_machine("workerone", "server2", "exited");
+    world.has_machine("masterone", "server1", "exited");
+    let ended = world.run(&["up", "small", "masterone", "--yes"]);
+    assert!(
+        ended.stderr.contains(
+            "drill `power:crash` was cut off; what it broke is mended: masterone started again"
+        ),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(world.engine_calls("start"), "docker start id-masterone\n");
 }
 
 #[test]

@@ -30,14 +30,15 @@ fn a_dry_run_says_each_step() {
         status 0
         --- stdout
          1. hold that all members but `etcdone` have been well for 5 s, hold the same data, and have no alarm
-         2. hand etcd's lead over to another member, if `etcdone` has it
-         3. remove `etcdone` from etcd's members
-         4. destroy machine `etcdone` with its data, and forget its host key
-         5. `etcdone` adds itself to etcd as a learner, without a vote
-         6. it copies the data from the leader
-         7. it is given its vote once it has caught up
-         8. make `etcdone` anew at 10.213.7.61, and wait until it is ready
-         9. hold that lab `small` is whole, and verify it
+         2. set a snapshot of the data of `etcdone` aside until the lab is whole again
+         3. hand etcd's lead over to another member, if `etcdone` has it
+         4. remove `etcdone` from etcd's members
+         5. destroy machine `etcdone` with its data, and forget its host key
+         6. `etcdone` adds itself to etcd as a learner, without a vote
+         7. it copies the data from the leader
+         8. it is given its vote once it has caught up
+         9. make `etcdone` anew at 10.213.7.61, and wait until it is ready
+        10. hold that lab `small` is whole, and verify it
     "#]]
     .assert_eq(&shown(&ended));
     world.has_machine("workerone", "server2", "exited");

@@ -191,6 +191,38 @@ fn silence_is_not_a_refusal() {
 }
 
 #[test]
+fn a_deadline_is_that_of_all_waits_together() {
+    let ca = authority("etcd-ca");
+    let client = Client::new(&ca.certificate_pem(), None)
+        .expect("a client")
+        .with_deadline(Duration::from_millis(300));
+    // Something comes each tenth of a second, and is never all: the beginning of a TLS record of 16 KiB.
+    let (address, thread) = listen(|mut socket| {
+        drop(socket.write_all(&[0x16, 3, 3, 0x40, 0]));
+        while socket.write_all(&[0]).is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let began = Instant::now();
+    let attempt = client.get(address, "/");
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    thread.join().expect("ended");
+    assert_eq!(attempt.end, End::Silent);
+}
+
+#[test]
+fn a_server_may_have_another_address_than_its_name() {
+    let ca = authority("kubernetes");
+    let elsewhere = Sans::parse(["192.168.29.80"]).expect("names");
+    let server = issue(&ca, &Leaf::server(name("api"), elsewhere));
+    let (address, thread) = serve(&server, &Asks::Nothing);
+    let client = Client::new(&ca.certificate_pem(), None).expect("a client");
+    let attempt = client.get_as(address, Ipv4Addr::new(192, 168, 29, 80), "/");
+    thread.join().expect("the server ended well");
+    assert!(matches!(attempt.end, End::Answered { status: 200, .. }));
+}
+
+#[test]
 fn plain_http_to_a_tls_server_and_to_one_without() {
     let ca = authority("etcd-ca");
     let server = issue(&ca, &Leaf::server(name("etcdone"), local()));

@@ -4,12 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
-
-use super::broken;
-use crate::Error;
+use rustls::{DigitallySignedStruct, SignatureScheme};
 
 /// Judges as the library does, and keeps what it saw.
 #[derive(Debug)]
@@ -28,17 +24,11 @@ struct Seen {
 }
 
 impl Witness {
-    pub(super) fn new(
-        roots: Arc<RootCertStore>,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Arc<Self>, Error> {
-        let judge = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
-            .build()
-            .map_err(|error| broken("the certificate authority", &error))?;
-        Ok(Arc::new(Self {
+    pub(super) fn new(judge: Arc<WebPkiServerVerifier>) -> Arc<Self> {
+        Arc::new(Self {
             judge,
             seen: Mutex::default(),
-        }))
+        })
     }
 
     /// The certificate that was shown, and whether the server is the one that was meant.

@@ -1,10 +1,11 @@
-//! A machine that runs, and from which nothing comes: as if its cable was pulled.
+//! A machine that runs, and from which nothing comes, as if its cable was pulled; or one that does not hear some others.
 //!
 //! Its own packet filter does it, so it is the same for containers and for virtual machines, here and on other computers. ssh
-//! stays open, by which it is undone; no client of a lab uses that. Announcements of the virtual address are dropped too:
-//! a machine without a cable does not answer for it.
+//! stays open, by which it is undone; no client of a lab uses that. Of a machine without a cable, announcements of the virtual
+//! address are dropped too: it does not answer for it.
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use caravan_lab::{Lab, Machine, ports};
@@ -17,13 +18,28 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The name of the filter's table, and of the timer that removes it.
 const NAME: &str = "caravan_silence";
 
-/// Has `machine` silent, for `safety` at most, even if nobody is left to end it; returns what its filter says.
+/// Has `machine` silent, for `safety` at most, even if nobody is left to end it.
 ///
 /// # Errors
 ///
 /// [`Error::Machine`], [`Error::Script`].
 pub fn begin(lab: &Lab, access: &Access, machine: &Machine, safety: Duration) -> Result<(), Error> {
-    facts::ask(access, machine, &script(lab, safety), LIMIT).map(drop)
+    let script = script(&everything(lab), safety);
+    facts::ask(access, machine, &script, LIMIT).map(drop)
+}
+
+/// Has `machine` hear nothing of `others`, nor they of it, for `safety` at most.
+///
+/// # Errors
+///
+/// As [`begin`].
+pub fn begin_between(
+    access: &Access,
+    machine: &Machine,
+    others: &[Ipv4Addr],
+    safety: Duration,
+) -> Result<(), Error> {
+    facts::ask(access, machine, &script(&between(others), safety), LIMIT).map(drop)
 }
 
 /// Ends it, and returns how many packets were dropped meanwhile; nothing where it was not silent.
@@ -48,12 +64,10 @@ fn undo(quote: &str) -> String {
     )
 }
 
-fn script(lab: &Lab, safety: Duration) -> String {
+/// The rules that drop everything but ssh.
+fn everything(lab: &Lab) -> String {
     let ssh = ports::SSH;
-    let mut rules = format!(
-        "table inet {NAME}\ndelete table inet {NAME}\ntable arp {NAME}\ndelete table arp {NAME}\ntable inet {NAME} {{\n\
-         counter dropped {{ }}\n"
-    );
+    let mut rules = format!("table inet {NAME} {{\ncounter dropped {{ }}\n");
     for (chain, direction, own) in [
         ("input", "iif", "tcp dport"),
         ("output", "oif", "tcp sport"),
@@ -73,11 +87,32 @@ fn script(lab: &Lab, safety: Duration) -> String {
             "table arp {NAME} {{\nchain output {{ type filter hook output priority 0; arp saddr ip {vip} drop; }}\n}}"
         );
     }
+    rules
+}
+
+/// The rules that drop what comes from some addresses and goes there.
+fn between(others: &[Ipv4Addr]) -> String {
+    let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+    let others = others.join(", ");
+    let mut rules = format!("table inet {NAME} {{\ncounter dropped {{ }}\n");
+    for chain in ["input", "output", "forward"] {
+        let _ = writeln!(
+            rules,
+            "chain {chain} {{ type filter hook {chain} priority -300; ip saddr {{ {others} }} counter name dropped drop; ip \
+             daddr {{ {others} }} counter name dropped drop; }}"
+        );
+    }
+    rules.push_str("}\n");
+    rules
+}
+
+fn script(rules: &str, safety: Duration) -> String {
     format!(
         "systemctl stop {NAME}.timer {NAME}.service 2>/dev/null\n\
          systemctl reset-failed {NAME}.timer {NAME}.service 2>/dev/null\n\
          systemd-run --quiet --unit={NAME} --on-active={} --timer-property=AccuracySec=1s sh -c {} || exit 1\n\
-         nft --file - <<'RULES'\n{rules}RULES",
+         nft --file - <<'RULES'\ntable inet {NAME}\ndelete table inet {NAME}\ntable arp {NAME}\ndelete table arp {NAME}\n\
+         {rules}RULES",
         safety.as_secs().max(1),
         undo("'")
     )
@@ -90,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_machine_itself_ends_it_and_ssh_stays() {
-        let script = script(&lab("ha"), Duration::from_secs(90));
+        let script = script(&everything(&lab("ha")), Duration::from_secs(90));
         let timer = script.find("systemd-run").expect("a timer");
         let filter = script.find("nft --file").expect("a filter");
         assert!(timer < filter, "first of all it is told to end it");
@@ -98,6 +133,23 @@ mod tests {
         assert!(script.contains("tcp dport 22 accept"));
         assert!(script.contains("tcp sport 22 accept"));
         assert!(script.contains("arp saddr ip 192.168.29.80 drop"));
-        assert!(!super::script(&lab("external-etcd"), Duration::ZERO).contains("arp saddr"));
+        assert!(!everything(&lab("external-etcd")).contains("arp saddr"));
+    }
+
+    #[test]
+    fn a_cut_is_between_those_that_are_named() {
+        let others = [
+            Ipv4Addr::new(192, 168, 29, 61),
+            Ipv4Addr::new(192, 168, 29, 62),
+        ];
+        let script = script(&between(&others), Duration::from_secs(9));
+        assert!(
+            script.contains("ip saddr { 192.168.29.61, 192.168.29.62 } counter name dropped drop")
+        );
+        assert!(
+            script.contains("ip daddr { 192.168.29.61, 192.168.29.62 } counter name dropped drop")
+        );
+        // Nothing else is dropped, not even its answers for the virtual address.
+        assert_eq!(script.matches(" drop;").count(), 6);
     }
 }

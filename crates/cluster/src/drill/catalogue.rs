@@ -1,248 +1,83 @@
-//! The drills there are: what each breaks, how, for how long, and what is allowed meanwhile.
+//! The drills there are: what each breaks, for how long, and what is allowed meanwhile. Their names are the lab file's.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use caravan_lab::{Lab, Machine, Role, failure};
+use caravan_lab::{DrillKind, DrillName, FaultMode, Lab, Machine, Role, failure};
 
 use super::record::ClientName;
-
-/// What is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DrillKind {
-    /// HAProxy on the owner of the virtual address.
-    LbProcess,
-    /// Keepalived there.
-    LbKeepalived,
-    /// The machine that has the virtual address.
-    LbMachine,
-    /// A master.
-    Master,
-    /// An etcd member that does not lead.
-    EtcdFollower,
-    /// The one that leads.
-    EtcdLeader,
-    /// So many members that no majority is left.
-    EtcdQuorum,
-    /// A worker.
-    Worker,
-    /// All machines of a server.
-    Server,
-    /// All machines.
-    Power,
-}
-
-/// How it is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FaultMode {
-    /// It is told to end, and ends in peace.
-    Stop,
-    /// It ends at once; others hear that its connections are closed.
-    Crash,
-    /// It stands still: its connections stay open, and nobody answers.
-    Freeze,
-    /// It runs, and no packet comes from it or gets there.
-    Silence,
-}
-
-impl FaultMode {
-    /// Its word: `crash`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Crash => "crash",
-            Self::Freeze => "freeze",
-            Self::Silence => "silence",
-        }
-    }
-
-    /// In the past tense: `crashed`.
-    pub const fn done(self) -> &'static str {
-        match self {
-            Self::Stop => "stopped",
-            Self::Crash => "crashed",
-            Self::Freeze => "frozen",
-            Self::Silence => "silenced",
-        }
-    }
-}
 
 /// One row of the catalogue.
 #[derive(Debug)]
 pub struct DrillRow {
-    /// What is broken.
+    /// Its name, but for the way it is done.
     pub kind: DrillKind,
-    /// Its word: `lb-process`.
-    pub word: &'static str,
-    /// What is broken, for people.
+    /// What is broken, for people; where there is one way of doing it, all of what is done.
     pub what: &'static str,
-    /// How it can be broken; the first unless told otherwise.
-    pub modes: &'static [FaultMode],
-    /// For how long, in seconds.
+    /// For how long, in seconds. What takes a time of its own is over then.
     pub lasts_s: u64,
 }
 
-use FaultMode::{Crash, Freeze, Silence, Stop};
+const fn row(kind: DrillKind, lasts_s: u64, what: &'static str) -> DrillRow {
+    DrillRow {
+        kind,
+        what,
+        lasts_s,
+    }
+}
 
 /// All drills, in the order in which `all` runs them.
-pub const ROWS: [DrillRow; 10] = [
-    DrillRow {
-        kind: DrillKind::LbProcess,
-        word: "lb-process",
-        what: "HAProxy on the owner of the virtual address",
-        modes: &[Stop, Crash, Freeze],
-        lasts_s: 6,
-    },
-    DrillRow {
-        kind: DrillKind::LbKeepalived,
-        word: "lb-keepalived",
-        what: "Keepalived on the owner of the virtual address",
-        modes: &[Stop, Crash],
-        lasts_s: 6,
-    },
-    DrillRow {
-        kind: DrillKind::LbMachine,
-        word: "lb-machine",
-        what: "the load balancer that has the virtual address",
-        modes: &[Silence, Crash, Freeze, Stop],
-        lasts_s: 8,
-    },
-    DrillRow {
-        kind: DrillKind::Master,
-        word: "master",
-        what: "a master",
-        modes: &[Silence, Crash, Freeze, Stop],
-        lasts_s: 10,
-    },
-    DrillRow {
-        kind: DrillKind::EtcdFollower,
-        word: "etcd-follower",
-        what: "an etcd member that does not lead",
-        modes: &[Freeze, Crash, Silence, Stop],
-        lasts_s: 10,
-    },
-    DrillRow {
-        kind: DrillKind::EtcdLeader,
-        word: "etcd-leader",
-        what: "the etcd member that leads",
-        modes: &[Crash, Stop, Freeze, Silence],
-        lasts_s: 10,
-    },
-    DrillRow {
-        kind: DrillKind::Worker,
-        word: "worker",
-        what: "a worker",
-        modes: &[Crash, Freeze, Silence, Stop],
-        lasts_s: 8,
-    },
-    DrillRow {
-        kind: DrillKind::EtcdQuorum,
-        word: "etcd-quorum",
-        what: "so many etcd members that no majority is left",
-        modes: &[Crash, Freeze, Silence, Stop],
-        lasts_s: 20,
-    },
-    DrillRow {
-        kind: DrillKind::Server,
-        word: "server",
-        what: "all machines of a server whose loss the lab survives",
-        modes: &[Crash, Silence, Freeze],
-        lasts_s: 15,
-    },
-    DrillRow {
-        kind: DrillKind::Power,
-        word: "power",
-        what: "all machines",
-        modes: &[Crash],
-        lasts_s: 5,
-    },
+#[rustfmt::skip]
+pub const ROWS: [DrillRow; 16] = [
+    row(DrillKind::LbProcess, 6, "HAProxy on the owner of the virtual address"),
+    row(DrillKind::LbKeepalived, 6, "Keepalived on the owner of the virtual address"),
+    row(DrillKind::LbMachine, 8, "the load balancer that has the virtual address"),
+    row(DrillKind::LbPartition, 10, "all load balancers are cut off from each other, and from nobody else"),
+    row(DrillKind::VipFlap, 1, "whoever has the virtual address, four times one after the other"),
+    row(DrillKind::VrrpForged, 6, "a machine that is no load balancer announces the virtual address with priority 255"),
+    row(DrillKind::Master, 10, "a master"),
+    row(DrillKind::MasterEtcdPartition, 10, "a master is cut off from all etcd members, and from nobody else"),
+    row(DrillKind::EtcdFollower, 10, "an etcd member that does not lead"),
+    row(DrillKind::EtcdLeader, 10, "the etcd member that leads"),
+    row(DrillKind::SlowDisk, 15, "the disk of the etcd member that leads takes few writes a second"),
+    row(DrillKind::SlowNet, 15, "the network of the etcd member that leads is slow"),
+    row(DrillKind::Worker, 8, "a worker"),
+    row(DrillKind::EtcdQuorum, 20, "so many etcd members that no majority is left"),
+    row(DrillKind::Server, 15, "all machines of a server whose loss the lab survives"),
+    row(DrillKind::Power, 5, "all machines"),
 ];
 
-/// A drill that was asked for: `etcd-leader:crash`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DrillName {
-    /// What is broken.
-    pub kind: DrillKind,
-    /// How.
-    pub mode: FaultMode,
+/// The row of a kind.
+pub fn row_of(kind: DrillKind) -> &'static DrillRow {
+    let row = ROWS.iter().find(|row| row.kind == kind);
+    row.expect("each kind has a row")
 }
 
-/// A drill that is none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no drill `{asked}`: {why}")]
-pub struct UnknownDrill {
-    asked: String,
-    why: String,
-}
-
-impl DrillKind {
-    /// Its row.
-    pub fn row(self) -> &'static DrillRow {
-        let row = ROWS.iter().find(|row| row.kind == self);
-        row.expect("each kind has a row")
+/// What a drill does, in a sentence.
+pub fn describe(name: DrillName) -> String {
+    let what = row_of(name.kind).what;
+    match name.mode {
+        None => what.to_owned(),
+        Some(mode) => format!("{what} is {}", mode.done()),
     }
 }
 
-impl fmt::Display for DrillName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind.row().word, self.mode.word())
-    }
-}
-
-impl FromStr for DrillName {
-    type Err = UnknownDrill;
-
-    fn from_str(asked: &str) -> Result<Self, UnknownDrill> {
-        let unknown = |why: String| UnknownDrill {
-            asked: asked.to_owned(),
-            why,
-        };
-        let (word, mode) = match asked.split_once(':') {
-            Some((word, mode)) => (word, Some(mode)),
-            None => (asked, None),
-        };
-        let row = ROWS.iter().find(|row| row.word == word).ok_or_else(|| {
-            let words: Vec<&str> = ROWS.iter().map(|row| row.word).collect();
-            unknown(format!("there are {}", words.join(", ")))
-        })?;
-        let Some(mode) = mode else {
-            return Ok(row.usual());
-        };
-        let found = row.modes.iter().find(|it| it.word() == mode);
-        let found = found.ok_or_else(|| {
-            let words: Vec<&str> = row.modes.iter().map(|it| it.word()).collect();
-            unknown(format!("`{word}` can be done by {}", words.join(", ")))
-        })?;
-        Ok(DrillName {
-            kind: row.kind,
-            mode: *found,
-        })
-    }
-}
-
-impl DrillRow {
-    /// The drill as it is done unless told otherwise.
-    pub fn usual(&self) -> DrillName {
-        DrillName {
-            kind: self.kind,
-            mode: self.modes[0],
-        }
-    }
-
-    /// Whether the lab has what is broken, and can be without it.
-    pub fn applies(&self, lab: &Lab) -> bool {
-        let several = |role| lab.of_role(role).count() > 1;
-        match self.kind {
-            DrillKind::LbProcess | DrillKind::LbKeepalived | DrillKind::LbMachine => {
-                several(Role::LoadBalancer)
-            }
-            DrillKind::Master => several(Role::ControlPlane),
-            DrillKind::EtcdFollower | DrillKind::EtcdLeader => lab.of_role(Role::Etcd).count() > 2,
-            DrillKind::EtcdQuorum | DrillKind::Power => true,
-            DrillKind::Worker => lab.of_role(Role::Worker).next().is_some(),
-            DrillKind::Server => survivable_server(lab).is_some(),
-        }
+/// Whether the lab has what a drill breaks, and can be without it.
+pub fn applies(lab: &Lab, kind: DrillKind) -> bool {
+    let several = |role| lab.of_role(role).count() > 1;
+    let has_followers = lab.of_role(Role::Etcd).count() > 2;
+    match kind {
+        DrillKind::LbProcess
+        | DrillKind::LbKeepalived
+        | DrillKind::LbMachine
+        | DrillKind::LbPartition
+        | DrillKind::VipFlap
+        | DrillKind::VrrpForged => several(Role::LoadBalancer),
+        DrillKind::Master | DrillKind::MasterEtcdPartition => several(Role::ControlPlane),
+        DrillKind::EtcdFollower | DrillKind::EtcdLeader => has_followers,
+        DrillKind::SlowDisk | DrillKind::SlowNet => has_followers,
+        DrillKind::EtcdQuorum | DrillKind::Power => true,
+        DrillKind::Worker => lab.of_role(Role::Worker).next().is_some(),
+        DrillKind::Server => survivable_server(lab).is_some(),
     }
 }
 
@@ -256,52 +91,116 @@ pub fn survivable_server(lab: &Lab) -> Option<&str> {
         .map(|(server, _)| server.name.as_str())
 }
 
-impl DrillName {
-    /// For how long it is broken.
-    pub fn lasts(self) -> Duration {
-        Duration::from_secs(self.kind.row().lasts_s)
-    }
+/// For how long it is broken.
+pub fn lasts(name: DrillName) -> Duration {
+    Duration::from_secs(row_of(name.kind).lasts_s)
+}
 
-    /// The longest time without a good answer that is allowed, in milliseconds, by client.
-    pub fn budgets(self) -> Vec<(ClientName, u64)> {
-        use DrillKind as Kind;
-        let reads = |ms| vec![(ClientName::Reads, ms)];
-        let both = |ms| vec![(ClientName::Reads, ms), (ClientName::Creates, ms)];
-        match (self.kind, self.mode) {
-            // HAProxy is asked each second whether it answers, twice.
-            (Kind::LbProcess, FaultMode::Freeze) => reads(2500),
-            (Kind::LbProcess | Kind::LbKeepalived, _) => reads(300),
-            (Kind::LbMachine, _) => reads(650),
-            // Of three requests two go to others; those that do not are counted: see `failed_percent`.
-            (Kind::Master, FaultMode::Silence | FaultMode::Freeze) => Vec::new(),
-            (Kind::Master, _) => reads(100),
-            (Kind::EtcdFollower, FaultMode::Crash | FaultMode::Stop) => both(200),
-            (Kind::EtcdLeader, FaultMode::Crash | FaultMode::Stop) => both(1500),
-            (Kind::EtcdFollower | Kind::EtcdLeader, _) => both(3000),
-            (Kind::Worker, _) => both(200),
-            (Kind::EtcdQuorum | Kind::Server | Kind::Power, _) => Vec::new(),
-        }
-    }
-
-    /// How many reads of a hundred may fail.
-    pub fn failed_percent(self) -> Option<u64> {
-        let is_silent = matches!(self.mode, FaultMode::Silence | FaultMode::Freeze);
-        (self.kind == DrillKind::Master && is_silent).then_some(10)
-    }
-
+/// What a drill is allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DrillLimits {
+    /// The longest time without a good answer, in milliseconds, by client; who is not here has no limit.
+    pub away_ms: Vec<(ClientName, u64)>,
+    /// How many reads of a hundred may fail while it is broken.
+    pub failed_percent: Option<u64>,
     /// How long after the repair the API may be away at most, in milliseconds.
-    pub fn back_ms(self) -> Option<u64> {
-        match self.kind {
-            DrillKind::EtcdQuorum => Some(6000),
-            DrillKind::Power => Some(31_000),
-            _ => None,
+    pub back_ms: Option<u64>,
+    /// Whether the virtual address must stay where it is.
+    pub owner_stays: bool,
+    /// How long after the repair the address may be on several machines at most, in milliseconds.
+    pub one_owner_ms: Option<u64>,
+    /// Which of them the lab file says, by its keys.
+    pub from_file: Vec<String>,
+}
+
+/// What is allowed usually; times are `scale` times as long.
+fn usual(lab: &Lab, name: DrillName, scale: u64) -> DrillLimits {
+    use DrillKind as Kind;
+    use FaultMode::{Crash, Freeze, Silence, Stop};
+    let away = |away_ms: &[(ClientName, u64)]| DrillLimits {
+        away_ms: (away_ms.iter())
+            .map(|(client, ms)| (client.clone(), ms * scale))
+            .collect(),
+        ..DrillLimits::default()
+    };
+    let reads = |ms| away(&[(ClientName::Reads, ms)]);
+    let both = |ms| away(&[(ClientName::Reads, ms), (ClientName::Creates, ms)]);
+    let back = |ms| DrillLimits {
+        back_ms: Some(ms * scale),
+        ..DrillLimits::default()
+    };
+    match (name.kind, name.mode) {
+        // HAProxy is asked each second whether it answers, twice.
+        (Kind::LbProcess, Some(Freeze)) => reads(2500),
+        (Kind::LbProcess | Kind::LbKeepalived, _) => reads(300),
+        (Kind::LbMachine, _) => reads(650),
+        // Both take the address, and there is no way around it with two: the API is to answer through either.
+        (Kind::LbPartition, _) => {
+            let through = lab.of_role(Role::LoadBalancer);
+            let through = through.map(|it| (ClientName::Balancer(it.name.clone()), 0));
+            let mut limits = reads(650);
+            limits.away_ms.extend(through);
+            limits.one_owner_ms = Some(1000 * scale);
+            limits
         }
+        // Each time as long as once.
+        (Kind::VipFlap, _) => reads(300),
+        (Kind::VrrpForged, _) => DrillLimits {
+            owner_stays: true,
+            ..both(0)
+        },
+        // Of three requests two go to others; those that do not are counted.
+        (Kind::Master, Some(Silence | Freeze)) => DrillLimits {
+            failed_percent: Some(10),
+            ..DrillLimits::default()
+        },
+        (Kind::Master, _) => reads(100),
+        // It answers itself that it is not ready, after two seconds of patience with etcd, twice.
+        (Kind::MasterEtcdPartition, _) => DrillLimits {
+            failed_percent: Some(20),
+            ..DrillLimits::default()
+        },
+        (Kind::EtcdFollower, Some(Crash | Stop)) => both(200),
+        (Kind::EtcdLeader, Some(Crash | Stop)) => both(1500),
+        (Kind::EtcdFollower | Kind::EtcdLeader, _) => both(3000),
+        // Nothing is away: what is slow answers.
+        (Kind::SlowDisk | Kind::SlowNet, _) => both(1500),
+        (Kind::Worker, _) => both(200),
+        (Kind::EtcdQuorum, _) => back(6000),
+        (Kind::Power, _) => back(31_000),
+        (Kind::Server, _) => DrillLimits::default(),
     }
 }
 
-/// The machines that are broken, where it does not matter which: the last of their role, so that the first master, which is
-/// like the others and named first everywhere, is not always the one. `leader` is the etcd member that leads, and `owner` the
-/// machine that has the virtual address.
+/// What a drill is allowed in this lab: as usual, times `scale` times as long, but for what its file says.
+pub fn limits(lab: &Lab, name: DrillName, scale: u64) -> DrillLimits {
+    let mut limits = usual(lab, name, scale);
+    let file = lab.drill_budget(name);
+    let mut take = |key: &str, value: Option<u32>| {
+        let value = value?;
+        limits.from_file.push(key.to_owned());
+        Some(u64::from(value))
+    };
+    let away = [
+        (ClientName::Reads, take("reads_ms", file.reads_ms)),
+        (ClientName::Creates, take("creates_ms", file.creates_ms)),
+    ];
+    let failed_percent = take("failed_percent", file.failed_percent);
+    let back_ms = take("back_ms", file.back_ms);
+    for (client, ms) in away {
+        if let Some(ms) = ms {
+            limits.away_ms.retain(|(it, _)| *it != client);
+            limits.away_ms.push((client, ms));
+        }
+    }
+    limits.failed_percent = failed_percent.or(limits.failed_percent);
+    limits.back_ms = back_ms.or(limits.back_ms);
+    limits
+}
+
+/// The machines that a drill is done to, where it does not matter which: the last of their role, so that the first master,
+/// which is like the others and named first everywhere, is not always the one. `leader` is the etcd member that leads, and
+/// `owner` the machine that has the virtual address.
 pub fn machines<'a>(
     lab: &'a Lab,
     kind: DrillKind,
@@ -314,8 +213,15 @@ pub fn machines<'a>(
         DrillKind::LbProcess | DrillKind::LbKeepalived | DrillKind::LbMachine => {
             named(owner).into_iter().collect()
         }
-        DrillKind::Master => last(Role::ControlPlane).into_iter().collect(),
-        DrillKind::EtcdLeader => named(leader).into_iter().collect(),
+        DrillKind::LbPartition | DrillKind::VipFlap => lab.of_role(Role::LoadBalancer).collect(),
+        // It does not do it to itself, and is a neighbour of those that must not believe it.
+        DrillKind::VrrpForged => lab.of_role(Role::Etcd).take(1).collect(),
+        DrillKind::Master | DrillKind::MasterEtcdPartition => {
+            last(Role::ControlPlane).into_iter().collect()
+        }
+        DrillKind::EtcdLeader | DrillKind::SlowDisk | DrillKind::SlowNet => {
+            named(leader).into_iter().collect()
+        }
         DrillKind::EtcdFollower => {
             let followers = lab
                 .of_role(Role::Etcd)
@@ -342,28 +248,27 @@ mod tests {
     use super::*;
     use crate::verify::tests::lab;
 
+    fn drill(text: &str) -> DrillName {
+        text.parse().expect("a drill")
+    }
+
     #[test]
-    fn drills_are_read_as_they_are_shown() {
-        for row in &ROWS {
-            for mode in row.modes {
-                let name = DrillName {
-                    kind: row.kind,
-                    mode: *mode,
-                };
-                assert_eq!(name.to_string().parse(), Ok(name));
-            }
-            assert_eq!(row.word.parse(), Ok(row.usual()));
-            assert_eq!(row.kind.row().word, row.word);
-        }
-        let unknown = |text: &str| {
-            let read: Result<DrillName, _> = text.parse();
-            read.expect_err(text).to_string()
-        };
+    fn each_kind_has_a_row_in_the_order_of_the_kinds() {
+        let rows: Vec<DrillKind> = ROWS.iter().map(|row| row.kind).collect();
+        assert_eq!(rows, DrillKind::all().collect::<Vec<_>>());
         assert_eq!(
-            unknown("power:freeze"),
-            "there is no drill `power:freeze`: `power` can be done by crash"
+            describe(drill("etcd-leader:freeze")),
+            "the etcd member that leads is frozen"
         );
-        assert!(unknown("lbmachine").contains("there are lb-process, lb-keepalived, lb-machine"));
+        assert!(describe(drill("vrrp-forged")).ends_with("with priority 255"));
+    }
+
+    #[test]
+    fn each_drill_is_in_the_docs() {
+        let page = include_str!("../../../../docs/drills.md");
+        for kind in DrillKind::all() {
+            assert!(page.contains(&format!("| `{}` |", kind.word())), "{kind:?}");
+        }
     }
 
     #[test]
@@ -377,7 +282,10 @@ mod tests {
                 .collect()
         };
         assert_eq!(names(DrillKind::LbMachine), ["lbone"]);
+        assert_eq!(names(DrillKind::LbPartition), ["lbone", "lbtwo"]);
+        assert_eq!(names(DrillKind::VrrpForged), ["etcdone"]);
         assert_eq!(names(DrillKind::EtcdLeader), ["etcdthree"]);
+        assert_eq!(names(DrillKind::SlowDisk), ["etcdthree"]);
         assert_eq!(names(DrillKind::EtcdFollower), ["etcdtwo"]);
         assert_eq!(names(DrillKind::EtcdQuorum), ["etcdone", "etcdtwo"]);
         assert_eq!(names(DrillKind::Master), ["masterthree"]);
@@ -390,19 +298,42 @@ mod tests {
     #[test]
     fn what_a_lab_does_not_have_is_not_drilled() {
         let words = |lab: &Lab| -> Vec<&str> {
-            let rows = ROWS.iter().filter(|row| row.applies(lab));
-            rows.map(|row| row.word).collect()
+            let kinds = DrillKind::all().filter(|kind| applies(lab, *kind));
+            kinds.map(DrillKind::word).collect()
         };
         assert_eq!(
             words(&lab("external-etcd")),
             [
                 "etcd-follower",
                 "etcd-leader",
+                "slow-disk",
+                "slow-net",
                 "worker",
                 "etcd-quorum",
                 "power"
             ]
         );
-        assert_eq!(words(&lab("ha")).len(), 9, "all but `server`");
+        assert_eq!(words(&lab("ha")).len(), 15, "all but `server`");
+    }
+
+    #[test]
+    fn what_the_lab_file_says_goes_before_what_is_usual() {
+        let text = include_str!("../../../../labs/ha.toml");
+        let more = "\n[drills.etcd-leader]\ncreates_ms = 900\n\n[drills.\"etcd-leader:stop\"]\ncreates_ms = 500\nback_ms = 7\n";
+        let ha = Lab::parse("ha", &format!("{text}{more}")).expect("valid");
+        let of = |text: &str| limits(&ha, drill(text), 8);
+        let crash = of("etcd-leader:crash");
+        assert_eq!(
+            crash.away_ms,
+            [(ClientName::Reads, 12_000), (ClientName::Creates, 900)]
+        );
+        assert_eq!(crash.from_file, ["creates_ms"]);
+        let stop = of("etcd-leader:stop");
+        assert_eq!(stop.away_ms[1], (ClientName::Creates, 500));
+        assert_eq!(stop.back_ms, Some(7));
+        assert_eq!(stop.from_file, ["creates_ms", "back_ms"]);
+        assert_eq!(of("power").back_ms, Some(248_000));
+        assert!(of("power").from_file.is_empty());
+        assert!(of("vrrp-forged").owner_stays);
     }
 }

@@ -4,13 +4,15 @@ use std::io::ErrorKind;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use caravan_lab::{Lab, Role};
+use caravan_lab::{Lab, Machine, Role};
 use serde_json::{Value, json};
 
+use super::calm::Calm;
 use super::pacer::{DrillClock, Pacer};
 use super::record::{ClientName, RequestOutcome, RequestRecord};
 use crate::attempt::{Client, End};
 use crate::etcd::Member;
+use crate::kube;
 use crate::kube::Api;
 use crate::{Access, Error};
 
@@ -28,7 +30,7 @@ pub const WRITE_EVERY: Duration = Duration::from_millis(50);
 /// busy that is measured.
 const SELDOM: Duration = Duration::from_millis(100);
 
-/// How often masters and members are asked directly: they show which part is away, and are no users.
+/// How often masters, members and load balancers are asked directly: they show which part is away, and are no users.
 const EACH_EVERY: Duration = Duration::from_millis(500);
 
 /// What is read: there in every cluster, kept in etcd.
@@ -36,6 +38,9 @@ const READ: &str = "/api/v1/namespaces/kube-system";
 
 /// What stands before the chain's value in its object, which etcd keeps in a form of its own.
 pub(super) const CHAIN_MARK: &str = "caravan-chain=";
+
+/// What marks the namespaces of drills, so that a later one finds what an earlier one had to leave.
+const LABEL: &str = "caravan.local/drill";
 
 /// Where a drill writes.
 #[derive(Debug, Clone)]
@@ -45,10 +50,19 @@ pub(super) struct DrillSpace {
 }
 
 impl DrillSpace {
-    /// Makes it, with a chain that is at 0.
+    /// Makes it, with a chain that is at 0; removes those of runners that were killed.
     pub(super) fn make(api: &Api, name: &str) -> Result<Self, Error> {
+        let left = format!(
+            "/api/v1/namespaces?labelSelector={}",
+            LABEL.replace('/', "%2F")
+        );
+        for namespace in kube::items(&api.get(&left)?) {
+            let name = namespace["metadata"]["name"].as_str().unwrap_or_default();
+            api.delete(&format!("/api/v1/namespaces/{name}"))?;
+        }
         let namespace = json!({
-            "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name },
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": name, "labels": { LABEL: "true" } },
         });
         api.create("/api/v1/namespaces", &namespace)?;
         let space = Self {
@@ -136,12 +150,23 @@ fn of_end(end: &End) -> RequestOutcome {
     }
 }
 
+/// Which clients there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientSet {
+    /// All.
+    All,
+    /// Those that use the lab as its users do, through the endpoint: who is asked directly shows only which part is away.
+    Users,
+}
+
 /// All clients of a drill but its watch.
 pub(super) struct Clients<'a> {
+    pub(super) set: ClientSet,
     pub(super) lab: &'a Lab,
     pub(super) access: &'a Access,
     pub(super) space: &'a DrillSpace,
     pub(super) clock: DrillClock,
+    pub(super) calm: &'a Calm,
     pub(super) stop: &'a AtomicBool,
 }
 
@@ -152,6 +177,7 @@ impl Clients<'_> {
             client,
             period,
             deadline: DEADLINE,
+            calm: self.calm,
             stop: self.stop,
         }
     }
@@ -160,6 +186,12 @@ impl Clients<'_> {
         let at = self.lab.api_endpoint();
         let operator = Some(&self.access.operator);
         Api::at("the API", at, self.access, operator, deadline)
+    }
+
+    /// The machines of a role that are asked directly.
+    fn each(&self, role: Role) -> impl Iterator<Item = &Machine> {
+        let all = self.lab.of_role(role);
+        all.filter(move |_| self.set == ClientSet::All)
     }
 
     /// Makes requests until it is told to stop; returns those of all clients.
@@ -171,7 +203,7 @@ impl Clients<'_> {
         let access = self.access;
         let endpoint = self.lab.api_endpoint();
         let reader = Client::new(&access.kubernetes_ca, Some(&access.operator))?
-            .with_limit(DEADLINE)
+            .with_deadline(DEADLINE)
             .by(&access.way);
         let (kept, creator, chained) = (
             self.endpoint(DEADLINE)?,
@@ -179,19 +211,20 @@ impl Clients<'_> {
             self.endpoint(DEADLINE)?,
         );
         let operator = Some(&access.operator);
-        let masters: Vec<(String, Api)> = (self.lab.of_role(Role::ControlPlane))
+        let masters: Vec<(String, Api)> = (self.each(Role::ControlPlane))
             .map(|master| {
                 let at = std::net::SocketAddrV4::new(master.ip, caravan_lab::ports::API);
                 let api = Api::at(&master.name, at, access, operator, DEADLINE)?;
                 Ok((master.name.clone(), api))
             })
             .collect::<Result<_, Error>>()?;
-        let members: Vec<Member> = (self.lab.of_role(Role::Etcd))
+        let members: Vec<Member> = (self.each(Role::Etcd))
             .map(|machine| {
                 let at = std::net::SocketAddrV4::new(machine.ip, caravan_lab::ports::ETCD_CLIENT);
                 Member::at(&machine.name, at, access, DEADLINE)
             })
             .collect::<Result<_, Error>>()?;
+        let balancers: Vec<&Machine> = self.each(Role::LoadBalancer).collect();
         Ok(std::thread::scope(|scope| {
             let mut threads = vec![
                 scope.spawn(|| {
@@ -223,6 +256,16 @@ impl Clients<'_> {
                     let client = ClientName::Member(member.name.clone());
                     let pacer = self.pacer(client, EACH_EVERY);
                     pacer.run(&|_| (outcome_of(&member.get("/caravan-drill")), None))
+                }));
+            }
+            for machine in balancers {
+                // It shows the certificate of the shared address, wherever it is asked.
+                let at = std::net::SocketAddrV4::new(machine.ip, caravan_lab::ports::API);
+                let (reader, named) = (&reader, *endpoint.ip());
+                threads.push(scope.spawn(move || {
+                    let client = ClientName::Balancer(machine.name.clone());
+                    let pacer = self.pacer(client, EACH_EVERY);
+                    pacer.run(&|_| (of_end(&reader.get_as(at, named, READ).end), None))
                 }));
             }
             let ended = threads.into_iter().flat_map(|thread| match thread.join() {

@@ -1,19 +1,22 @@
 //! What a drill's records amount to: figures for each client, and a verdict. Pure.
 
+mod broken;
+mod owners;
 mod watch;
 mod writes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{ClientName, DrillRecords, FaultRecord, Micros, RequestOutcome, RequestRecord};
+use super::calm::LATENESS;
+use super::record::{
+    ClientName, DrillHeader, DrillRecords, FaultRecord, Micros, RequestOutcome, RequestRecord,
+};
 
+pub use owners::OwnerFigures;
 pub use watch::WatchFigures;
 pub use writes::WriteFigures;
-
-/// How late a request may be sent: 99 of 100, and all, in microseconds. A runner that is later has not seen what it was to see.
-const LATENESS: (Micros, Micros) = (10_000, 40_000);
 
 /// How many further kinds of errors are named.
 const KINDS: usize = 5;
@@ -28,6 +31,8 @@ pub enum DrillVerdict {
     Broken,
     /// It could not be measured: this says nothing of the lab.
     Inconclusive,
+    /// It cannot be done on this lab's machines, and was not.
+    Refused,
 }
 
 /// Some of a client's requests as they came.
@@ -52,8 +57,14 @@ pub struct ClientFigures {
     pub back: Option<Micros>,
     /// From the moment that the fault was sent to the end of the last request that failed, in microseconds; 0 where none did.
     pub steady: Micros,
+    /// How many outages there were, of which that is the longest.
+    pub outages: usize,
+    /// How many requests were to be sent between the fault's confirmation and its repair, and how many of those failed.
+    pub during: (usize, usize),
     /// The budget for `away`, in milliseconds.
     pub budget_ms: Option<u64>,
+    /// Whether the lab file says that.
+    pub budget_is_of_file: bool,
 }
 
 impl ClientFigures {
@@ -65,7 +76,7 @@ impl ClientFigures {
 }
 
 /// How exact the runner was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SamplingFigures {
     /// How late 99 of 100 requests were sent at most, in microseconds.
     pub late_p99: Micros,
@@ -96,8 +107,12 @@ pub struct DrillResult {
     pub leaders: (Option<String>, Option<String>),
     /// By how much etcd's term grew.
     pub terms: Option<u64>,
-    /// Who had the virtual address, in order, each as long as it was seen there.
-    pub owners: Vec<(Micros, Vec<String>)>,
+    /// What was wrong with what was written, or told of it: part of the reasons, and never a matter of time.
+    pub losses: Vec<String>,
+    /// Who had the virtual address.
+    pub owners: OwnerFigures,
+    /// Whether clients went before other programs of this computer.
+    pub priority: String,
     /// What each client saw.
     pub clients: Vec<ClientFigures>,
     /// What became of what was written.
@@ -113,10 +128,15 @@ pub fn judge(records: &DrillRecords) -> DrillResult {
     let header = &records.header;
     let fault = records.fault.as_ref();
     let sampling = sampling(records, fault);
-    let clients = clients(records, fault);
+    let clients = clients(records);
     let (writes, lost) = writes::judge(records);
     let (watch, missed) = watch::judge(records);
-    let broken = broken(records, &clients, lost, missed);
+    let owners = owners::figures(&records.states, fault);
+    let mut losses = lost;
+    losses.extend(missed);
+    losses.extend(broken::differing(records));
+    let mut broken = losses.clone();
+    broken.extend(broken::beyond_budget(records, &clients, &owners));
     let unclear = unclear(records, fault, &sampling);
     // What was lost is lost, however busy the host; figures of a busy host say nothing.
     let is_loss = !writes.lost.is_empty() || !writes.risen.is_empty() || writes.doubled > 0;
@@ -130,15 +150,6 @@ pub fn judge(records: &DrillRecords) -> DrillResult {
     let before = |at: Micros| fault.is_none_or(|fault| at < fault.sent);
     let first = states.iter().rfind(|state| before(state.at));
     let last = states.iter().rfind(|state| state.leader.is_some());
-    let mut owners: Vec<(Micros, Vec<String>)> = Vec::new();
-    for state in states {
-        if owners
-            .last()
-            .is_none_or(|(_, owners)| *owners != state.owners)
-        {
-            owners.push((state.at, state.owners.clone()));
-        }
-    }
     DrillResult {
         lab: header.lab.clone(),
         drill: header.drill.clone(),
@@ -153,7 +164,9 @@ pub fn judge(records: &DrillRecords) -> DrillResult {
         terms: first
             .zip(last)
             .and_then(|(first, last)| last.term?.checked_sub(first.term?)),
+        losses,
         owners,
+        priority: header.priority.clone(),
         clients,
         writes,
         watch,
@@ -188,7 +201,7 @@ fn sampling(records: &DrillRecords, fault: Option<&FaultRecord>) -> SamplingFigu
     }
 }
 
-fn clients(records: &DrillRecords, fault: Option<&FaultRecord>) -> Vec<ClientFigures> {
+fn clients(records: &DrillRecords) -> Vec<ClientFigures> {
     let mut by_client: BTreeMap<&ClientName, Vec<&RequestRecord>> = BTreeMap::new();
     for request in counted(records) {
         by_client.entry(&request.client).or_default().push(request);
@@ -197,9 +210,7 @@ fn clients(records: &DrillRecords, fault: Option<&FaultRecord>) -> Vec<ClientFig
         .into_iter()
         .map(|(client, mut requests)| {
             requests.sort_by_key(|request| request.scheduled);
-            let budget = records.header.budgets.iter().find(|(of, _)| of == client);
-            let window = (records.header.warm, records.end);
-            figures(client, &requests, window, fault, budget.map(|(_, ms)| *ms))
+            figures(client, &requests, records)
         })
         .collect()
 }
@@ -207,10 +218,11 @@ fn clients(records: &DrillRecords, fault: Option<&FaultRecord>) -> Vec<ClientFig
 fn figures(
     client: &ClientName,
     requests: &[&RequestRecord],
-    window: (Micros, Micros),
-    fault: Option<&FaultRecord>,
-    budget_ms: Option<u64>,
+    records: &DrillRecords,
 ) -> ClientFigures {
+    let (header, fault) = (&records.header, records.fault.as_ref());
+    let budget = header.budgets.iter().find(|(of, _)| of == client);
+    let (away, outages) = away(requests, (header.warm, records.end));
     let good: Vec<&&RequestRecord> = requests.iter().filter(|it| it.outcome.is_ok()).collect();
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for request in requests {
@@ -238,7 +250,16 @@ fn figures(
         asked: requests.len(),
         failed: requests.len() - good.len(),
         errors,
-        away: away(requests, window),
+        away,
+        outages,
+        during: fault.map_or((0, 0), |fault| {
+            let to = fault.repair_sent.unwrap_or(records.end);
+            let while_it_was = requests
+                .iter()
+                .filter(|it| (fault.confirmed..to).contains(&it.scheduled));
+            let failed = while_it_was.clone().filter(|it| !it.outcome.is_ok());
+            (while_it_was.count(), failed.count())
+        }),
         slowest: good
             .iter()
             .map(|it| it.ended.saturating_sub(it.sent))
@@ -249,22 +270,34 @@ fn figures(
         steady: fault
             .zip(last_failed)
             .map_or(0, |(fault, last)| last.saturating_sub(fault.sent)),
-        budget_ms,
+        budget_ms: budget.map(|(_, ms)| *ms),
+        budget_is_of_file: is_of_file(header, client),
     }
 }
 
-/// The longest time between the scheduled starts of good answers that follow each other, at least and at most; the clients'
-/// beginning and end count as good answers, since nobody asked outside. Without a failure between them two answers bound no
-/// outage, however far apart they were asked.
-fn away(requests: &[&RequestRecord], (begin, end): (Micros, Micros)) -> (Micros, Micros) {
-    let mut longest = (0, 0);
+/// Whether the lab file says what this client is allowed.
+fn is_of_file(header: &DrillHeader, client: &ClientName) -> bool {
+    let key = match client {
+        ClientName::Reads => "reads_ms",
+        ClientName::Creates => "creates_ms",
+        _ => return false,
+    };
+    header.from_file.iter().any(|it| it == key)
+}
+
+/// The longest time between the scheduled starts of good answers that follow each other, at least and at most, and how many
+/// such times there are; the clients' beginning and end count as good answers, since nobody asked outside. Without a failure
+/// between them two answers bound no outage, however far apart they were asked.
+fn away(requests: &[&RequestRecord], (begin, end): (Micros, Micros)) -> ((Micros, Micros), usize) {
+    let (mut longest, mut outages) = ((0, 0), 0);
     let mut last_good = begin;
     let mut failed: Option<(Micros, Micros)> = None;
     let mut close = |failed: Option<(Micros, Micros)>, from: Micros, to: Micros| {
-        if let Some((first, last)) = failed
-            && to - from > longest.1
-        {
-            longest = (last - first, to - from);
+        if let Some((first, last)) = failed {
+            outages += 1;
+            if to - from > longest.1 {
+                longest = (last - first, to - from);
+            }
         }
     };
     for request in requests {
@@ -280,79 +313,7 @@ fn away(requests: &[&RequestRecord], (begin, end): (Micros, Micros)) -> (Micros,
         }
     }
     close(failed, last_good, end.max(last_good));
-    longest
-}
-
-/// What was not as it must be.
-fn broken(
-    records: &DrillRecords,
-    clients: &[ClientFigures],
-    lost: Vec<String>,
-    missed: Vec<String>,
-) -> Vec<String> {
-    let mut reasons = lost;
-    reasons.extend(missed);
-    for figures in clients.iter().filter(|figures| !figures.holds()) {
-        reasons.push(format!(
-            "{}: away for up to {} ms, where {} ms are allowed",
-            figures.client,
-            figures.away.1 / 1000,
-            figures.budget_ms.unwrap_or_default()
-        ));
-    }
-    if let Some(allowed) = records.header.failed_percent {
-        let reads = clients.iter().find(|it| it.client == ClientName::Reads);
-        if let Some(reads) = reads
-            && let (during, failed) = during(records)
-            && failed * 100 > during * usize::try_from(allowed).unwrap_or(usize::MAX)
-        {
-            reasons.push(format!(
-                "{}: {failed} of {during} requests during the fault failed, where {allowed} of 100 are allowed",
-                reads.client
-            ));
-        }
-    }
-    if let Some(allowed) = records.header.back_ms {
-        let reads = clients.iter().find(|it| it.client == ClientName::Reads);
-        let back = reads.and_then(|reads| reads.back);
-        if back.is_none_or(|back| back > allowed * 1000) {
-            reasons.push(format!(
-                "{}: {} after the repair, where {allowed} ms are allowed",
-                ClientName::Reads,
-                back.map_or("never back".to_owned(), |back| format!(
-                    "back {} ms",
-                    back / 1000
-                ))
-            ));
-        }
-    }
-    let known: BTreeSet<(u64, u64)> = records.finals.iter().filter_map(|it| it.hash).collect();
-    if known.len() > 1 {
-        reasons.push("the etcd members do not hold the same data in the end".to_owned());
-    }
-    if let Some(fault) = &records.fault
-        && fault.healed.is_none()
-    {
-        reasons.push(format!(
-            "{}: not everything was well again in time",
-            fault.fault
-        ));
-    }
-    reasons
-}
-
-/// How many reads were scheduled from the fault to its repair, and how many of those failed.
-fn during(records: &DrillRecords) -> (usize, usize) {
-    let Some(fault) = &records.fault else {
-        return (0, 0);
-    };
-    let to = fault.repair_sent.unwrap_or(records.end);
-    let reads = records
-        .requests
-        .iter()
-        .filter(|it| it.client == ClientName::Reads && (fault.sent..to).contains(&it.scheduled));
-    let failed = reads.clone().filter(|it| !it.outcome.is_ok()).count();
-    (reads.count(), failed)
+    (longest, outages)
 }
 
 /// Why nothing can be said.
@@ -384,10 +345,44 @@ fn unclear(
             sampling.baseline_failed
         ));
     }
+    if fault.is_some_and(|fault| fault.is_doubtful) {
+        reasons.push(format!(
+            "nothing shows that the fault was there: {}",
+            fault.map_or("", |fault| fault.evidence.as_str())
+        ));
+    }
     if records.finals.is_empty() && fault.is_some() {
         reasons.push("no etcd member could be asked in the end for what was written".to_owned());
     }
     reasons
+}
+
+impl DrillResult {
+    /// A drill that cannot be done on this lab's machines, for that reason.
+    pub fn refused(header: &DrillHeader, why: String) -> Self {
+        Self {
+            lab: header.lab.clone(),
+            drill: header.drill.clone(),
+            began: header.began.clone(),
+            verdict: DrillVerdict::Refused,
+            reasons: vec![why],
+            fault: None,
+            leaders: (None, None),
+            terms: None,
+            losses: Vec::new(),
+            owners: OwnerFigures::default(),
+            priority: String::new(),
+            clients: Vec::new(),
+            writes: WriteFigures::default(),
+            watch: WatchFigures::default(),
+            sampling: SamplingFigures::default(),
+        }
+    }
+
+    /// What this client saw.
+    pub fn client(&self, name: &ClientName) -> Option<&ClientFigures> {
+        self.clients.iter().find(|it| it.client == *name)
+    }
 }
 
 #[cfg(test)]

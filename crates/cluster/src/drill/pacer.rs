@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::calm::Calm;
 use super::record::{ClientName, Micros, RequestOutcome, RequestRecord};
 
 /// A duration in microseconds.
-pub fn micros(duration: Duration) -> Micros {
+pub(super) fn micros(duration: Duration) -> Micros {
     Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
 
@@ -52,6 +53,8 @@ pub(super) struct Pacer<'a> {
     pub(super) period: Duration,
     /// How long a request may take; an answer that comes later is none.
     pub(super) deadline: Duration,
+    /// Hears how late requests are.
+    pub(super) calm: &'a Calm,
     /// Ends the client.
     pub(super) stop: &'a AtomicBool,
 }
@@ -111,6 +114,8 @@ impl Pacer<'_> {
             // A write that was acknowledged late was acknowledged all the same: it must be there.
             outcome = RequestOutcome::Unknown("answered too late".to_owned());
         }
+        self.calm
+            .note(sent.saturating_sub(scheduled), outcome.is_ok());
         RequestRecord {
             client: self.client.clone(),
             scheduled,
@@ -135,6 +140,8 @@ impl Pacer<'_> {
             let sent = self.clock.now();
             let (outcome, wrote) = ask();
             let ended = self.clock.now();
+            self.calm
+                .note(sent.saturating_sub(scheduled), outcome.is_ok());
             records.push(RequestRecord {
                 client: self.client.clone(),
                 scheduled,
@@ -158,8 +165,9 @@ mod tests {
 
     use super::*;
 
-    fn pacer(stop: &AtomicBool) -> Pacer<'_> {
+    fn pacer<'a>(stop: &'a AtomicBool, calm: &'a Calm) -> Pacer<'a> {
         Pacer {
+            calm,
             clock: DrillClock::begin(),
             client: ClientName::Reads,
             period: Duration::from_millis(5),
@@ -173,7 +181,8 @@ mod tests {
         let stop = AtomicBool::new(false);
         let hung = AtomicBool::new(true);
         let asked = AtomicUsize::new(0);
-        let records = pacer(&stop).run(&|number| {
+        let calm = Calm::default();
+        let records = pacer(&stop, &calm).run(&|number| {
             if number == 0 {
                 while hung.load(Ordering::SeqCst) {
                     sleep(Duration::from_millis(1));
@@ -201,7 +210,8 @@ mod tests {
     fn requests_are_scheduled_by_the_clock_alone() {
         let stop = AtomicBool::new(false);
         let asked = AtomicUsize::new(0);
-        let mut records = pacer(&stop).run(&|_| {
+        let calm = Calm::default();
+        let mut records = pacer(&stop, &calm).run(&|_| {
             if asked.fetch_add(1, Ordering::SeqCst) == 10 {
                 stop.store(true, Ordering::SeqCst);
             }
@@ -218,7 +228,8 @@ mod tests {
     fn a_chain_leaves_out_what_was_due_meanwhile() {
         let stop = AtomicBool::new(false);
         let mut steps = 0;
-        let records = pacer(&stop).one_by_one(|| {
+        let calm = Calm::default();
+        let records = pacer(&stop, &calm).one_by_one(|| {
             steps += 1;
             if steps == 2 {
                 sleep(Duration::from_millis(12));
@@ -234,7 +245,8 @@ mod tests {
     #[test]
     fn a_late_acknowledgement_is_one() {
         let stop = AtomicBool::new(false);
-        let records = pacer(&stop).run(&|number| {
+        let calm = Calm::default();
+        let records = pacer(&stop, &calm).run(&|number| {
             sleep(Duration::from_millis(30));
             stop.store(true, Ordering::SeqCst);
             (RequestOutcome::Ok, Some(number))

@@ -25,6 +25,8 @@ pub enum ClientName {
     Master(String),
     /// Reads a key from this etcd member directly, as a majority confirms it.
     Member(String),
+    /// Reads an object through this load balancer, by the address of its own.
+    Balancer(String),
 }
 
 impl fmt::Display for ClientName {
@@ -36,6 +38,7 @@ impl fmt::Display for ClientName {
             Self::Chain => f.write_str("compare and set"),
             Self::Master(name) => write!(f, "reads from {name}"),
             Self::Member(name) => write!(f, "reads from {name}"),
+            Self::Balancer(name) => write!(f, "reads through {name}"),
         }
     }
 }
@@ -98,6 +101,13 @@ pub enum WatchEvent {
         /// The revision.
         revision: u64,
     },
+    /// Its revision was gone, so all that is there was listed, and it goes on from there.
+    Listed {
+        /// The revision of the list.
+        revision: u64,
+        /// The numbers in the names of the objects on it.
+        wrote: Vec<u64>,
+    },
     /// It ended, for this reason.
     Broke {
         /// Why.
@@ -141,10 +151,16 @@ pub struct FaultRecord {
     pub confirmed: Micros,
     /// When its repair was sent.
     pub repair_sent: Option<Micros>,
+    /// When the repair was known to be done; the lab may need longer.
+    #[serde(default)]
+    pub repaired: Option<Micros>,
     /// When all was well again.
     pub healed: Option<Micros>,
     /// What shows that it was there.
     pub evidence: String,
+    /// Whether what it did meanwhile was asked for, and does not show that it was there.
+    #[serde(default)]
+    pub is_doubtful: bool,
 }
 
 /// What an etcd member has of the drill's objects in the end, as a majority confirms it.
@@ -196,6 +212,9 @@ pub struct DrillHeader {
     pub versions: Vec<(String, String)>,
     /// The computer: its kernel, how many processors, their load in the minute before.
     pub host: String,
+    /// Whether clients went before other programs of the computer.
+    #[serde(default)]
+    pub priority: String,
     /// How long a request may take, in microseconds.
     pub deadline: Micros,
     /// Until when clients make their first connections: what was to be sent before that is in no figure but those of writes.
@@ -208,6 +227,15 @@ pub struct DrillHeader {
     pub failed_percent: Option<u64>,
     /// How long after the repair a read may be answered well at the latest, in milliseconds, where a budget says so.
     pub back_ms: Option<u64>,
+    /// Which of these the lab file says, by its keys, such as `reads_ms`.
+    #[serde(default)]
+    pub from_file: Vec<String>,
+    /// Whether the virtual address must stay where it is.
+    #[serde(default)]
+    pub owner_stays: bool,
+    /// How long after the repair several machines may have the virtual address at most, in milliseconds, where that is judged.
+    #[serde(default)]
+    pub one_owner_ms: Option<u64>,
 }
 
 /// Everything that a drill has seen.

@@ -1,78 +1,92 @@
 //! One drill: clients ask, something is broken, repaired, and everything that was seen is kept.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use caravan_lab::{Lab, Machine, Role};
-use caravan_process::{Following, interrupt};
+use caravan_lab::Lab;
+use caravan_process::interrupt;
 
+use super::calm::Calm;
+use super::catalogue::DrillLimits;
 use super::clients::watch::Watch;
-use super::clients::{self, Clients, DrillSpace};
-use super::pacer::DrillClock;
-use super::record::{DrillHeader, DrillRecords, FaultRecord, MemberFinalRecord, StateRecord};
-use crate::disturb::outage::until;
-use crate::etcd::Member;
+use super::clients::{ClientSet, Clients, DrillSpace};
+use super::fault::{DrillFault, InflictedFault};
+use super::look::{finals, look};
+use super::pacer::{DrillClock, micros};
+use super::priority;
+use super::record::{
+    DrillHeader, DrillRecords, FaultRecord, Micros, RequestRecord, StateRecord, WatchRecord,
+};
 use crate::kube::Api;
-use crate::{Access, Error, access, etcd, parallel, ready};
-
-/// How long clients have for their first connections, all of which are made at the same moment.
-pub const WARM_UP: Duration = Duration::from_secs(4);
-
-/// How long clients ask before anything is broken.
-const BASELINE: Duration = Duration::from_secs(5);
-
-/// How long they go on when all is well again.
-const AFTER: Duration = Duration::from_secs(3);
+use crate::{Access, Error, ready};
 
 /// How long the watch may take to be told of the last write.
-const LAST_EVENT: Duration = Duration::from_secs(2);
+const LAST_EVENT: Duration = Duration::from_secs(1);
 
-/// How often it is asked who leads etcd.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// How long a question about the lab's state may take.
-const PATIENCE: Duration = Duration::from_millis(900);
-
-/// How long members may take to say what they have in the end.
-const FINALS: Duration = Duration::from_secs(30);
-
-/// Something that is broken on purpose.
-pub trait DrillFault {
-    /// In words: `etcdtwo crashed`.
-    fn text(&self) -> String;
-
-    /// How it is done, for who wants to do it by hand.
-    fn how(&self) -> String;
-
-    /// Does it, and returns what shows that it is there.
-    ///
-    /// # Errors
-    ///
-    /// Why it could not be done. What was done of it is repaired by [`DrillFault::repair`].
-    fn inflict(&self) -> Result<String, Error>;
-
-    /// Undoes it. Does nothing where it was not done.
-    ///
-    /// # Errors
-    ///
-    /// Why it could not be undone.
-    fn repair(&self) -> Result<(), Error>;
-}
+/// How long clients ask between two looks whether this computer is calm.
+const WINDOW: Duration = Duration::from_secs(2);
 
 /// What is drilled, and for how long.
 #[derive(Debug, Clone)]
 pub struct DrillPlan {
     /// What stands at the top of the records.
     pub header: DrillHeader,
+    /// Where is written; a namespace that nobody else has.
+    pub space: String,
+    /// Which clients there are.
+    pub clients: ClientSet,
+    /// How long all takes.
+    pub times: DrillTimes,
+}
+
+/// How long the parts of a drill take, but for what the fault takes itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrillTimes {
+    /// How long clients have for their first connections, all of which are made at the same moment.
+    pub warm_up: Duration,
+    /// How long is waited at most for this computer to become calm.
+    pub settle: Duration,
+    /// How long clients ask before anything is broken.
+    pub baseline: Duration,
     /// How long the fault lasts.
     pub lasts: Duration,
     /// How long the lab may take to be well again after its repair.
     pub heals: Duration,
-    /// Where is written; a namespace that nobody else has.
-    pub space: String,
+    /// How long clients go on when all is well again.
+    pub after: Duration,
+}
+
+impl DrillTimes {
+    /// Those of a drill whose fault lasts that long.
+    pub fn of(lasts: Duration) -> Self {
+        Self {
+            warm_up: Duration::from_secs(4),
+            settle: Duration::from_secs(30),
+            baseline: Duration::from_secs(5),
+            lasts,
+            heals: Duration::from_secs(240),
+            after: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Why a drill came to no end.
+#[derive(Debug)]
+pub struct DrillFailure {
+    /// Why.
+    pub error: Error,
+    /// Whether nothing of it is left: it was never done, or is repaired.
+    pub is_repaired: bool,
+}
+
+impl From<Error> for DrillFailure {
+    /// What happens before anything is broken.
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            is_repaired: true,
+        }
+    }
 }
 
 /// Runs one drill. Whatever happens, the fault is repaired, and what was written is removed.
@@ -81,8 +95,8 @@ pub struct DrillPlan {
 ///
 /// # Errors
 ///
-/// [`Error::NotReady`] where the lab is not well to begin with, and nothing was broken. [`Error::Interrupted`], and what the
-/// fault's own repair returns.
+/// [`Error::NotReady`] where the lab is not well to begin with, and [`Error::FaultRefused`] where it cannot be done on its
+/// machines: nothing was broken. [`Error::Interrupted`], and what the fault's own repair returns.
 pub fn run(
     lab: &Lab,
     access: &Access,
@@ -90,17 +104,93 @@ pub fn run(
     fault: &dyn DrillFault,
     tool: &str,
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<DrillRecords, Error> {
+) -> Result<DrillRecords, DrillFailure> {
     let readiness = ready::ask(lab, access, tool);
     if !readiness.is_ready() {
         return Err(Error::NotReady {
             seconds: 0,
             missing: readiness.missing,
-        });
+        }
+        .into());
     }
+    fault.hold_possible()?;
+    let (course, records) = observed(lab, access, plan, tell, |scene| {
+        let course = Course {
+            lab,
+            access,
+            times: plan.times,
+            scene,
+            tool,
+            tell,
+        };
+        course.run(fault)
+    })?;
+    let (warm, fault) = course?;
+    let mut records = records?;
+    records.header.warm = warm;
+    records.fault = Some(fault);
+    Ok(records)
+}
+
+/// Has clients use the lab while `during` is done, which breaks what it wants to; returns what that came to, and what was seen.
+///
+/// In the records it is the fault, called `what`, which is there from the first connections on and never repaired.
+///
+/// # Errors
+///
+/// Where nothing can be written to begin with: `during` was not called then. The inner error: the clients could not be made.
+pub fn observe<T>(
+    lab: &Lab,
+    access: &Access,
+    plan: &DrillPlan,
+    what: &str,
+    tell: &(dyn Fn(&str) + Sync),
+    during: impl FnOnce() -> T,
+) -> Result<(T, Result<DrillRecords, Error>), Error> {
+    let ((done, warm, healed), records) = observed(lab, access, plan, tell, |scene| {
+        // Who wants to stop says so to what is done then.
+        drop(wait(plan.times.warm_up));
+        let warm = scene.clock.now();
+        let done = during();
+        let healed = scene.clock.now();
+        drop(wait(plan.times.after));
+        (done, warm, healed)
+    })?;
+    let records = records.map(|mut records| {
+        records.header.warm = warm;
+        records.fault = Some(FaultRecord {
+            fault: what.to_owned(),
+            how: what.to_owned(),
+            sent: warm,
+            confirmed: warm,
+            repair_sent: None,
+            repaired: None,
+            healed: Some(healed),
+            evidence: String::new(),
+            is_doubtful: false,
+        });
+        records
+    });
+    Ok((done, records))
+}
+
+/// The clock that clients ask by, and how calm this computer is.
+struct Scene<'a> {
+    clock: DrillClock,
+    calm: &'a Calm,
+}
+
+/// Has clients ask while `during` is done, and removes what they wrote.
+fn observed<T>(
+    lab: &Lab,
+    access: &Access,
+    plan: &DrillPlan,
+    tell: &(dyn Fn(&str) + Sync),
+    during: impl FnOnce(&Scene<'_>) -> T,
+) -> Result<(T, Result<DrillRecords, Error>), Error> {
     let api = Api::endpoint(lab, access)?;
     let space = DrillSpace::make(&api, &plan.space)?;
-    let ended = drill(lab, access, plan, &space, fault, tool, tell);
+    let seen = seen(lab, access, plan, &space, tell, during);
     // What was seen is worth more than the namespace that stays.
     if let Err(error) = space.remove(&api) {
         tell(&format!(
@@ -109,29 +199,39 @@ pub fn run(
             error.chain()
         ));
     }
-    ended
+    seen
 }
 
-fn drill(
+/// Requests, events of the watch, what was known of the lab, what was done meanwhile, and when that ended.
+type Seen<T> = (
+    Result<Vec<RequestRecord>, Error>,
+    Result<Vec<WatchRecord>, Error>,
+    Vec<StateRecord>,
+    T,
+    Micros,
+);
+
+fn seen<T>(
     lab: &Lab,
     access: &Access,
     plan: &DrillPlan,
     space: &DrillSpace,
-    fault: &dyn DrillFault,
-    tool: &str,
     tell: &(dyn Fn(&str) + Sync),
-) -> Result<DrillRecords, Error> {
+    during: impl FnOnce(&Scene<'_>) -> T,
+) -> Result<(T, Result<DrillRecords, Error>), Error> {
     let api = Api::endpoint(lab, access)?;
     let chain = api.get(&format!("{}/chain", space.maps()))?;
     let from = chain["metadata"]["resourceVersion"].as_str();
     let from = from.and_then(|text| text.parse().ok()).unwrap_or_default();
-    let clock = DrillClock::begin();
+    let (clock, calm) = (DrillClock::begin(), Calm::default());
     let (stop, last) = (AtomicBool::new(false), AtomicBool::new(false));
     let clients = Clients {
+        set: plan.clients,
         lab,
         access,
         space,
         clock,
+        calm: &calm,
         stop: &stop,
     };
     let watch = Watch {
@@ -142,40 +242,44 @@ fn drill(
         clock,
         stop: &last,
     };
-    let (requests, watched, states, course, end) = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| clients.run());
-        let watching = scope.spawn(|| watch.run());
+    let scene = Scene { clock, calm: &calm };
+    let priority = priority::available();
+    let (requests, watched, states, done, end): Seen<T> = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            priority::raise();
+            clients.run()
+        });
+        let watching = scope.spawn(|| {
+            priority::raise();
+            watch.run()
+        });
         let looking = scope.spawn(|| look(lab, access, clock, &stop));
-        let course = Course {
-            lab,
-            access,
-            plan,
-            clock,
-            tool,
-            tell,
-        };
-        let course = course.run(fault);
+        let done = during(&scene);
         let end = clock.now();
         stop.store(true, Ordering::Relaxed);
         let (requests, states) = (joined(asking), joined(looking));
         // What was acknowledged last is on its way.
         std::thread::sleep(access.pace().of(LAST_EVENT));
         last.store(true, Ordering::Relaxed);
-        (requests, joined(watching), states, course, end)
+        (requests, joined(watching), states, done, end)
     });
-    let fault = course?;
+    let (requests, watch) = match (requests, watched) {
+        (Ok(requests), Ok(watch)) => (requests, watch),
+        (Err(error), _) | (_, Err(error)) => return Ok((done, Err(error))),
+    };
     let mut records = DrillRecords {
         header: plan.header.clone(),
-        requests: requests?,
-        watch: watched?,
+        requests,
+        watch,
         states,
-        fault,
+        fault: None,
         finals: Vec::new(),
         end,
     };
+    records.header.priority = priority;
     tell("asks each etcd member for what was written");
     records.finals = finals(lab, access, space);
-    Ok(records)
+    Ok((done, Ok(records)))
 }
 
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
@@ -189,59 +293,81 @@ fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 struct Course<'a> {
     lab: &'a Lab,
     access: &'a Access,
-    plan: &'a DrillPlan,
-    clock: DrillClock,
+    times: DrillTimes,
+    scene: &'a Scene<'a>,
     tool: &'a str,
     tell: &'a (dyn Fn(&str) + Sync),
 }
 
 impl Course<'_> {
-    fn run(&self, fault: &dyn DrillFault) -> Result<Option<FaultRecord>, Error> {
-        let pace = self.access.pace();
+    /// Breaks and repairs it; returns from when on requests count, and the fault.
+    fn run(&self, fault: &dyn DrillFault) -> Result<(Micros, FaultRecord), DrillFailure> {
+        let (clock, times) = (self.scene.clock, self.times);
+        (self.tell)("makes connections, and waits until this computer is calm");
+        wait(times.warm_up)?;
+        self.settle()?;
+        let warm = clock.now();
         (self.tell)("asks, before anything is broken");
-        wait(WARM_UP + BASELINE)?;
+        wait(times.baseline)?;
         (self.tell)(&fault.text());
-        let sent = self.clock.now();
-        let inflicted = fault.inflict();
-        let confirmed = self.clock.now();
+        let mut inflicted = InflictedFault::of(fault);
+        let sent = clock.now();
+        let done = inflicted.inflict();
         let mut record = FaultRecord {
             fault: fault.text(),
             how: fault.how(),
             sent,
-            confirmed,
+            confirmed: clock.now(),
             repair_sent: None,
+            repaired: None,
             healed: None,
             evidence: String::new(),
+            is_doubtful: false,
         };
-        let waited = match inflicted {
+        let waited = match done {
             Ok(evidence) => {
                 record.evidence = evidence;
-                wait(self.plan.lasts)
+                wait(times.lasts)
             }
             Err(error) => {
-                fault.repair()?;
-                return Err(error);
+                let is_repaired = inflicted.repair().is_ok();
+                return Err(DrillFailure { error, is_repaired });
             }
         };
         (self.tell)("repairs it");
-        record.repair_sent = Some(self.clock.now());
+        record.repair_sent = Some(clock.now());
         // Also when the user wants to stop: nothing stays broken.
-        fault.repair()?;
-        waited?;
-        let healed = ready::wait(
-            self.lab,
-            self.access,
-            self.tool,
-            self.plan.heals,
-            &mut |_| {},
-        );
-        match healed {
-            Ok(()) => record.healed = Some(self.clock.now()),
-            Err(Error::NotReady { .. }) => {}
-            Err(error) => return Err(error),
+        let proof = inflicted.repair().map_err(|error| DrillFailure {
+            error,
+            is_repaired: false,
+        })?;
+        record.repaired = Some(clock.now());
+        if let Some(proof) = proof {
+            record.evidence = format!("{}; {}", record.evidence, proof.text);
+            record.is_doubtful = !proof.was_real;
         }
-        wait(pace.of(AFTER))?;
-        Ok(Some(record))
+        waited?;
+        let heals = times.heals;
+        match ready::wait(self.lab, self.access, self.tool, heals, &mut |_| {}) {
+            Ok(()) => record.healed = Some(clock.now()),
+            Err(Error::NotReady { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        wait(self.access.pace().of(times.after))?;
+        Ok((warm, record))
+    }
+
+    /// Waits until nothing is sent late and nothing fails, or no longer: then what is seen says so itself.
+    fn settle(&self) -> Result<(), Error> {
+        let began = Instant::now();
+        self.scene.calm.look();
+        while began.elapsed() < self.times.settle {
+            wait(WINDOW)?;
+            if self.scene.calm.look() {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -257,119 +383,24 @@ fn wait(duration: Duration) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who leads etcd and who has the virtual address, until it is told to stop.
-fn look(lab: &Lab, access: &Access, clock: DrillClock, stop: &AtomicBool) -> Vec<StateRecord> {
-    let members: Vec<Member> = lab
-        .of_role(Role::Etcd)
-        .filter_map(|machine| {
-            let at = std::net::SocketAddrV4::new(machine.ip, caravan_lab::ports::ETCD_CLIENT);
-            Member::at(&machine.name, at, access, PATIENCE).ok()
-        })
-        .collect();
-    let owners = Owners::follow(lab, access);
-    let mut names: BTreeMap<u64, String> = BTreeMap::new();
-    let mut states: Vec<StateRecord> = Vec::new();
-    while !stop.load(Ordering::Relaxed) {
-        let at = clock.now();
-        let said = parallel::each(&members, |member| {
-            Some((member.name.clone(), member.status().ok()?))
-        });
-        let said: Vec<(String, etcd::Status)> = said.into_iter().flatten().collect();
-        names.extend(
-            said.iter()
-                .map(|(name, status)| (status.member_id, name.clone())),
-        );
-        // The newest word: who was cut off may still believe in the leader of before.
-        let newest = said.iter().max_by_key(|(_, status)| status.term);
-        states.push(StateRecord {
-            at,
-            leader: newest.and_then(|(_, status)| names.get(&status.leader).cloned()),
-            term: newest.map(|(_, status)| status.term),
-            owners: owners.now(),
-        });
-        std::thread::sleep(LOOK);
+/// The header of the records of something that is measured: `drill` is its name, and `began` when, RFC 3339, UTC. What it was
+/// measured on is for the caller to say.
+pub fn header(lab: &Lab, drill: &str, began: &str, limits: DrillLimits) -> DrillHeader {
+    DrillHeader {
+        lab: lab.name().to_owned(),
+        drill: drill.to_owned(),
+        began: began.to_owned(),
+        versions: Vec::new(),
+        host: String::new(),
+        priority: String::new(),
+        deadline: micros(super::DEADLINE),
+        warm: 0,
+        periods: (micros(super::READ_EVERY), micros(super::WRITE_EVERY)),
+        budgets: limits.away_ms,
+        failed_percent: limits.failed_percent,
+        back_ms: limits.back_ms,
+        from_file: limits.from_file,
+        owner_stays: limits.owner_stays,
+        one_owner_ms: limits.one_owner_ms,
     }
-    states
-}
-
-/// Which load balancers have the virtual address, as they tell themselves when that changes.
-struct Owners {
-    has: std::sync::Arc<Mutex<BTreeMap<String, bool>>>,
-    _following: Vec<Following>,
-}
-
-impl Owners {
-    fn follow(lab: &Lab, access: &Access) -> Self {
-        let has = std::sync::Arc::new(Mutex::new(BTreeMap::new()));
-        let Some(vip) = lab.vip() else {
-            return Self {
-                has,
-                _following: Vec::new(),
-            };
-        };
-        let balancers = lab.of_role(Role::LoadBalancer);
-        let following = balancers.filter_map(|machine: &Machine| {
-            // First what is, then what changes; a machine that was away is asked no more.
-            let script =
-                "ip -4 -oneline address show; exec stdbuf -oL ip -4 -oneline monitor address";
-            let (has, name) = (std::sync::Arc::clone(&has), machine.name.clone());
-            let wanted = format!(" {vip}/");
-            access::remote(&access.ssh, machine)
-                .follow(&["sh", "-c", script], move |line| {
-                    if line.contains(&wanted) {
-                        let mut has = has.lock().unwrap_or_else(PoisonError::into_inner);
-                        has.insert(name.clone(), !line.starts_with("Deleted"));
-                    }
-                })
-                .ok()
-        });
-        let following = following.collect();
-        Self {
-            has,
-            _following: following,
-        }
-    }
-
-    fn now(&self) -> Vec<String> {
-        let has = self.has.lock().unwrap_or_else(PoisonError::into_inner);
-        let owners = has.iter().filter(|(_, has)| **has);
-        owners.map(|(name, _)| name.clone()).collect()
-    }
-}
-
-/// What each member has in the end. A member that does not answer has nothing to tell, which the judge takes into account.
-fn finals(lab: &Lab, access: &Access, space: &DrillSpace) -> Vec<MemberFinalRecord> {
-    let Ok(members) = etcd::members(lab, access) else {
-        return Vec::new();
-    };
-    let mut revision = None;
-    // Nobody writes any more, so the newest revision of any is soon that of all.
-    let agreed = until(access.pace().of(FINALS), "one revision", || {
-        let said = parallel::each(&members, |member| member.status().ok());
-        let revisions: Option<Vec<u64>> = said
-            .into_iter()
-            .map(|status| status.map(|status| status.revision))
-            .collect();
-        revision = revisions.and_then(|all| all.iter().min().copied());
-        Ok(revision.is_some())
-    });
-    drop(agreed);
-    let found = parallel::each(&members, |member| {
-        let objects = member.below(&space.keys()).ok()?;
-        let prefix = space.keys();
-        let mut created: Vec<u64> = objects
-            .iter()
-            .filter_map(|(key, _)| clients::number_of(key.strip_prefix(&prefix)?))
-            .collect();
-        created.sort_unstable();
-        let chain = objects.iter().find(|(key, _)| key.ends_with("/chain"));
-        let hash = revision.and_then(|revision| Some((revision, member.hash(revision).ok()?.hash)));
-        Some(MemberFinalRecord {
-            member: member.name.clone(),
-            created,
-            chain: chain.and_then(|(_, value)| clients::chain_value(value))?,
-            hash,
-        })
-    });
-    found.into_iter().flatten().collect()
 }

@@ -1,7 +1,7 @@
 //! The virtual address: whose it is, and who takes it over.
 
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use caravan_lab::{Machine, Role};
 use caravan_process::interrupt;
@@ -9,10 +9,11 @@ use caravan_process::interrupt;
 use super::context::{Context, told};
 use super::findings::Findings;
 use super::refusals::OPEN;
-use super::{Depth, Measured};
+use super::{Depth, Measured, Outage, drills};
 use crate::attempt::End;
-use crate::disturb::outage::{self, ApiProbe, Outage};
-use crate::disturb::{Disturbance, Harm, OverSsh, UnitFault};
+use crate::disturb::{Harm, UnitFault};
+use crate::drill::judge::DrillResult;
+use crate::drill::record::ClientName;
 use crate::{facts, parallel};
 
 /// How long a takeover may take, and how long clients may be without the API.
@@ -21,11 +22,11 @@ const TAKEOVER: Duration = Duration::from_secs(15);
 /// How long a machine may take to say what addresses it has.
 const ADDRESSES: Duration = Duration::from_secs(30);
 
-/// How long a repaired owner is watched.
+/// How long the address may be on its way from one machine to another.
 const RETURN: Duration = Duration::from_secs(2);
 
-/// How often a repaired owner is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+/// How long two may have the address: one that wakes up, or was too slow to hear the other, gives it up then.
+const SHARED: Duration = Duration::from_millis(500);
 
 /// Which machines have the virtual address.
 pub(super) fn one_owner(context: &Context) -> Result<Findings, String> {
@@ -112,59 +113,34 @@ fn holders(context: &Context, vip: Ipv4Addr) -> Vec<Holder<'_>> {
 
 /// The one load balancer that has the address now.
 pub(super) fn owner(context: &Context, vip: Ipv4Addr) -> Result<&Machine, String> {
-    Looks::default().owner(context, vip)
-}
-
-/// How often it was asked who has the address, and what was wrong then.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Looks {
-    count: u32,
-    /// The last look found several owners.
-    several: bool,
-    /// Two looks one after the other did. One alone may have met the address on its way: machines are not asked in the
-    /// same instant.
-    shared: bool,
-}
-
-impl Looks {
-    /// The one load balancer that has the address now.
-    fn owner<'a>(&mut self, context: &'a Context, vip: Ipv4Addr) -> Result<&'a Machine, String> {
-        let holders: Vec<(&Machine, bool)> = holders(context, vip)
-            .into_iter()
-            .map(|(machine, owns)| Ok((machine, owns?)))
-            .collect::<Result<_, String>>()?;
-        let mut owners = holders.iter().filter(|(_, owns)| *owns);
-        let (first, second) = (owners.next(), owners.next());
-        self.note(second.is_some());
-        match (first, second) {
-            (Some((owner, _)), None) => Ok(owner),
-            (None, _) => Err(format!("nobody has {vip}")),
-            _ => Err(format!("several machines have {vip}")),
-        }
-    }
-
-    fn note(&mut self, several: bool) {
-        self.count += 1;
-        self.shared |= several && self.several;
-        self.several = several;
+    let holders: Vec<(&Machine, bool)> = holders(context, vip)
+        .into_iter()
+        .map(|(machine, owns)| Ok((machine, owns?)))
+        .collect::<Result<_, String>>()?;
+    let mut owners = holders.iter().filter(|(_, owns)| *owns);
+    match (owners.next(), owners.next()) {
+        (Some((owner, _)), None) => Ok(owner),
+        (None, _) => Err(format!("nobody has {vip}")),
+        _ => Err(format!("several machines have {vip}")),
     }
 }
 
-/// What is done to the owner of the address, one after the other: all the ways in which its programs can fail.
-const HARMS: [(&str, Harm); 5] = [
-    ("keepalived", Harm::Stop),
-    ("keepalived", Harm::Kill),
-    ("haproxy", Harm::Stop),
-    ("haproxy", Harm::Kill),
-    ("haproxy", Harm::Freeze),
+/// What is done to the owner of the address, one after the other: all the ways in which its programs can fail, and for how long
+/// it stays so. A HAProxy that hangs is asked each second whether it answers, twice.
+const HARMS: [(&str, Harm, u64); 5] = [
+    ("keepalived", Harm::Stop, 3),
+    ("keepalived", Harm::Kill, 3),
+    ("haproxy", Harm::Stop, 3),
+    ("haproxy", Harm::Kill, 3),
+    ("haproxy", Harm::Freeze, 6),
 ];
 
-/// Breaks Keepalived and HAProxy on whoever owns the address; another one must have it each time.
+/// Breaks Keepalived and HAProxy on whoever owns the address, each a drill; another one must have it each time.
 pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
-    let api = ApiProbe::new(&context.lab, &context.access).map_err(told)?;
-    let address = vip(context)?.to_string();
+    let vip = vip(context)?;
+    let address = vip.to_string();
     let mut findings = Findings::new();
-    for (unit, harm) in HARMS {
+    for (unit, harm, seconds) in HARMS {
         let what = format!("{unit} {harm}");
         if interrupt::raised() {
             findings.wrong(
@@ -173,16 +149,20 @@ pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
             );
             break;
         }
-        let (moved, outage) =
-            outage::measured(|| api.answers(), || lose(context, unit, harm, &api));
-        match moved {
-            Ok(course) => {
-                let judged = judge_takeover(&what, &course, outage);
-                findings.add_measured(&course.from, judged, Measured::Outage(outage));
+        let lasts = context.access.pace().of(Duration::from_secs(seconds));
+        let drilled = owner(context, vip).and_then(|owner| {
+            let fault = UnitFault::new(&owner.name, unit, harm);
+            drills::unit(context, fault, lasts)
+        });
+        match drilled {
+            Ok(result) => {
+                let figures = drills::outage(&result, &ClientName::Reads);
+                let from = result.owners.sole().first().copied().unwrap_or(&address);
+                let judged = judge_takeover(&what, &result, figures);
+                findings.add_measured(from, judged, Measured::Outage(figures));
             }
             Err(why) => {
-                let why = Err(format!("{what}: {why}"));
-                findings.add_measured(&address, why, Measured::Outage(outage));
+                findings.wrong(&address, format!("{what}: {why}"));
                 break;
             }
         }
@@ -190,76 +170,42 @@ pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
     Ok(findings)
 }
 
-/// Who had the address, and who had it then.
-struct Course {
-    from: String,
-    to: String,
-    looks: Looks,
-}
-
-/// Does `harm` to `unit` on the owner until another machine has the address.
-fn lose(context: &Context, unit: &str, harm: Harm, api: &ApiProbe) -> Result<Course, String> {
-    let vip = vip(context)?;
-    let before = owner(context, vip)?;
-    let means = OverSsh::new(&context.lab, &context.access);
-    let fault = UnitFault::new(&before.name, unit, harm);
-    let broken = Disturbance::begin(&means, fault).map_err(told)?;
-    let mut looks = Looks::default();
-    let mut after = None;
-    let taken = context.until(TAKEOVER, "another owner that serves", || {
-        let now = looks.owner(context, vip)?;
-        after = Some(now.name.clone());
-        Ok(now.name != before.name && api.answers())
-    });
-    broken.end().map_err(told)?;
-    taken.map_err(told)?;
-    context
-        .until(TAKEOVER, "the former owner's health", || {
-            context
-                .remote(before)
-                .run(
-                    &["systemctl", "is-active", "haproxy", "keepalived"],
-                    ADDRESSES,
-                )
-                .map(|said| said.success())
-                .map_err(|error| error.to_string())
-        })
-        .map_err(told)?;
-    // If the former owner took the address back now, clients would see that too.
-    let back = Instant::now();
-    while back.elapsed() < RETURN {
-        drop(looks.owner(context, vip));
-        std::thread::sleep(LOOK);
-    }
-    context
-        .until(TAKEOVER, "one owner again", || {
-            looks.owner(context, vip).map(|_| api.answers())
-        })
-        .map_err(told)?;
-    Ok(Course {
-        from: before.name.clone(),
-        to: after.unwrap_or_default(),
-        looks,
-    })
-}
-
-fn judge_takeover(what: &str, course: &Course, outage: Outage) -> Result<String, String> {
-    let Course { from, to, looks } = course;
-    if from == to || to.is_empty() {
-        return Err(format!("{what} on {from}, and nobody took over"));
-    }
-    let seen = format!(
-        "{what}: {to} took over, the API was away for {} ms ({} of {} tries failed)",
-        outage.away_ms, outage.failed, outage.asked
-    );
-    if looks.shared {
+/// Another load balancer has the address, never two had it for long, and nothing that clients wrote is lost. How long it took is
+/// told, and no promise but that it is over in [`TAKEOVER`].
+fn judge_takeover(what: &str, result: &DrillResult, outage: Outage) -> Result<String, String> {
+    let owners = result.owners.sole();
+    let (Some(from), Some(to)) = (owners.first(), owners.get(1)) else {
         return Err(format!(
-            "{seen}, and in several of {} looks two machines had the address",
-            looks.count
+            "{what}, and nobody took over: the address was on {}",
+            result.owners.text()
+        ));
+    };
+    let seen = format!(
+        "{what} on {from}: {to} took over, the API was away for {} ms ({} of {} tries failed), {} writes acknowledged and none \
+         lost",
+        outage.away_ms, outage.failed, outage.asked, result.writes.acknowledged
+    );
+    if let Some(loss) = result.losses.first() {
+        return Err(format!("{what} on {from}: {loss}"));
+    }
+    let shared = Duration::from_micros(result.owners.shared);
+    if shared > SHARED {
+        return Err(format!(
+            "{seen}, and for {} ms two machines had the address",
+            shared.as_millis()
+        ));
+    }
+    if owners.len() > 2 {
+        return Err(format!(
+            "{seen}, and it did not stay there: {}",
+            result.owners.text()
         ));
     }
     if u128::from(outage.away_ms) > TAKEOVER.as_millis() {
         return Err(seen);
+    }
+    if result.fault.as_ref().is_none_or(|it| it.healed.is_none()) {
+        return Err(format!("{seen}, and {from} was not well again in time"));
     }
     Ok(seen)
 }
@@ -304,27 +250,38 @@ mod tests {
             failed: 5,
             away_ms: seconds * 1000,
         };
-        let course = |to: &str, severals: &[bool]| {
-            let mut looks = Looks::default();
-            for several in severals {
-                looks.note(*several);
-            }
-            Course {
-                from: "lbone".to_owned(),
-                to: to.to_owned(),
-                looks,
-            }
+        let seconds = |at: u64| at * 1_000_000;
+        let drilled = |course: &[(u64, &[&str])]| {
+            let mut result = drills::tests::well();
+            result.owners.course = (course.iter())
+                .map(|(at, owners)| {
+                    let owners = owners.iter().map(|it| (*it).to_owned());
+                    (seconds(*at), owners.collect())
+                })
+                .collect();
+            result
         };
-        let judge = |to, severals: &[bool], seconds| {
-            judge_takeover("haproxy killed", &course(to, severals), outage(seconds))
-        };
+        let judge =
+            |result: &DrillResult, away| judge_takeover("haproxy killed", result, outage(away));
+        let moved = drilled(&[(1, &["lbone"]), (5, &[]), (6, &["lbtwo"])]);
         assert_eq!(
-            judge("lbtwo", &[false, true, false, true], 1),
-            Ok("haproxy killed: lbtwo took over, the API was away for 1000 ms (5 of 100 tries failed)".to_owned())
+            judge(&moved, 1),
+            Ok("haproxy killed on lbone: lbtwo took over, the API was away for 1000 ms (5 of 100 tries failed), 70 writes acknowledged and none lost".to_owned())
         );
-        assert!(judge("lbone", &[false], 1).is_err());
-        assert!(judge("", &[], 1).is_err());
-        assert!(judge("lbtwo", &[false], 16).is_err());
-        assert!(judge("lbtwo", &[false, true, true, false], 1).is_err());
+        assert!(judge(&moved, 16).is_err());
+        assert!(judge(&drilled(&[(1, &["lbone"])]), 1).is_err());
+        assert!(judge(&drilled(&[]), 1).is_err());
+        // It came back and took it away again.
+        let back = [(1, &["lbone"][..]), (5, &["lbtwo"]), (9, &["lbone"])];
+        assert!(judge(&drilled(&back), 1).is_err());
+        let mut shared = moved.clone();
+        shared.owners.shared = seconds(2);
+        assert!(judge(&shared, 1).is_err_and(|why| why.contains("for 2000 ms two")));
+        let mut lost = moved.clone();
+        lost.losses.push("a write is lost".to_owned());
+        assert!(judge(&lost, 1).is_err());
+        let mut unwell = moved;
+        unwell.fault.as_mut().expect("done").healed = None;
+        assert!(judge(&unwell, 1).is_err());
     }
 }

@@ -14,9 +14,9 @@ use super::findings::Findings;
 use super::pods::{Field, Space};
 use super::{strangers, units};
 use crate::attempt::{self, Client};
-use crate::disturb::outage;
 use crate::facts::{self, Facts};
 use crate::kube::Api;
+use crate::until::until;
 use crate::{Access, Certificate, Error, Pair, access, parallel};
 
 /// An address that no lab has and no route should lead to; it is looked up and never dialled (RFC 5737, TEST-NET-3).
@@ -173,7 +173,7 @@ impl Context {
         what: &str,
         done: impl FnMut() -> Result<bool, String>,
     ) -> Result<Duration, Error> {
-        outage::until(self.access.pace().of(usual), what, done)
+        until(self.access.pace().of(usual), what, done)
     }
 
     /// What the certificates in a PEM text say; those that cannot be read are left out.

@@ -1,7 +1,5 @@
 //! Announcements of VRRP that are not the load balancers': whoever is believed gets the virtual address.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 use caravan_lab::{Machine, Role};
@@ -9,8 +7,8 @@ use caravan_lab::{Machine, Role};
 use super::balancers;
 use super::context::{Context, told};
 use super::findings::Findings;
-use crate::facts::{self, Facts};
-use crate::parallel;
+use crate::disturb::adverts::{self, HeardAdverts};
+use crate::{facts, parallel};
 
 /// How many announcements are sent from each place to each load balancer: two seconds of them, ten times as long as an
 /// owner that believes one needs to give the address up.
@@ -28,15 +26,6 @@ struct Attempt {
     refused: Option<(u64, u64)>,
 }
 
-/// What a load balancer says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Heard {
-    /// Announcements that its filter has refused since it was loaded.
-    refused: Option<u64>,
-    /// How often Keepalived has changed its mind since it started.
-    changes: Option<u64>,
-}
-
 /// Sends them from an etcd member, which is a neighbour of the load balancers, and from all nodes and pods on them.
 pub(super) fn refused(context: &Context) -> Result<Findings, String> {
     let lab = &context.lab;
@@ -45,14 +34,14 @@ pub(super) fn refused(context: &Context) -> Result<Findings, String> {
         context.field()?;
     }
     let owner = balancers::owner(context, vip)?.name.clone();
-    let before = heard(context)?;
+    let before = adverts::heard(lab, &context.access).map_err(told)?;
     let neighbour = lab.of_role(Role::Etcd).next();
     let senders: Vec<&Machine> = neighbour.into_iter().chain(context.nodes()).collect();
-    let script = script(context, vip);
+    let script = adverts::script(lab, COUNT).ok_or("the lab has no virtual address")?;
     let attempts = parallel::each(senders, |machine| {
         (&machine.name, attempt(context, machine, &script))
     });
-    let after = heard(context)?;
+    let after = adverts::heard(lab, &context.access).map_err(told)?;
     let mut findings = Findings::new();
     let mut passed = 0;
     for (name, attempt) in attempts {
@@ -83,24 +72,6 @@ pub(super) fn refused(context: &Context) -> Result<Findings, String> {
     Ok(findings)
 }
 
-/// What is run on each machine that sends.
-fn script(context: &Context, vip: std::net::Ipv4Addr) -> String {
-    let balancers: Vec<&Machine> = context.lab.of_role(Role::LoadBalancer).collect();
-    let mut script = format!(
-        "ROUTER={} VIP={vip} COUNT={COUNT}\nTARGETS='",
-        context.lab.virtual_router_id()
-    );
-    for (place, to) in balancers.iter().enumerate() {
-        let from = balancers[(place + 1) % balancers.len()];
-        let _ = writeln!(script, "{} {}", to.ip, from.ip);
-    }
-    script.push_str(
-        "'\necho '@@ forged-before'; nft list counter inet caravan_guard forged 2>/dev/null\n",
-    );
-    script.push_str(include_str!("scripts/forge.sh"));
-    script
-}
-
 fn attempt(context: &Context, machine: &Machine, script: &str) -> Result<Attempt, String> {
     let facts = facts::ask(&context.access, machine, script, LIMIT).map_err(told)?;
     let number = |section: &str| facts.text(section).trim().parse().unwrap_or(0);
@@ -110,23 +81,6 @@ fn attempt(context: &Context, machine: &Machine, script: &str) -> Result<Attempt
         sent: [number("machine"), number("pod")],
         refused: counted("forged-before").zip(counted("forged")),
     })
-}
-
-/// What all load balancers have heard until now.
-fn heard(context: &Context) -> Result<BTreeMap<String, Heard>, String> {
-    let script = "echo '@@ adverts'; nft list counter inet caravan_filter adverts 2>/dev/null; echo '@@ changes'; journalctl --boot --unit keepalived --output cat | grep --count 'Entering'; echo '@@ end'";
-    let asked = parallel::each(context.lab.of_role(Role::LoadBalancer), |machine| {
-        let facts = facts::ask(&context.access, machine, script, LIMIT).map_err(told)?;
-        Ok((machine.name.clone(), read(&facts)))
-    });
-    asked.into_iter().collect()
-}
-
-fn read(facts: &Facts) -> Heard {
-    Heard {
-        refused: facts.packets("adverts", "adverts"),
-        changes: facts.text("changes").trim().parse().ok(),
-    }
 }
 
 /// The attempts were made; where the machine has a filter for what leaves, that refused each.
@@ -160,7 +114,12 @@ fn judge_attempt(attempt: &Attempt) -> Findings {
 }
 
 /// A load balancer refused at least `sent`, and Keepalived heard nothing that changed its mind.
-fn judge_heard(name: &str, before: &Heard, after: &Heard, sent: u64) -> Result<String, String> {
+fn judge_heard(
+    name: &str,
+    before: &HeardAdverts,
+    after: &HeardAdverts,
+    sent: u64,
+) -> Result<String, String> {
     let (Some(was), Some(is)) = (before.refused, after.refused) else {
         return Err(format!(
             "{name} has no packet filter that counts announcements"
@@ -186,15 +145,15 @@ mod tests {
 
     #[test]
     fn refused_and_nothing_else() {
-        let heard = |refused, changes| Heard {
+        let heard = |refused, changes| HeardAdverts {
             refused: Some(refused),
             changes: Some(changes),
         };
         assert!(judge_heard("lb", &heard(3, 2), &heard(23, 2), 20).is_ok());
         assert!(judge_heard("lb", &heard(3, 2), &heard(22, 2), 20).is_err());
         assert!(judge_heard("lb", &heard(3, 2), &heard(23, 3), 20).is_err());
-        assert!(judge_heard("lb", &heard(3, 2), &Heard::default(), 20).is_err());
-        assert!(judge_heard("lb", &Heard::default(), &heard(23, 2), 20).is_err());
+        assert!(judge_heard("lb", &heard(3, 2), &HeardAdverts::default(), 20).is_err());
+        assert!(judge_heard("lb", &HeardAdverts::default(), &heard(23, 2), 20).is_err());
     }
 
     #[test]
@@ -213,18 +172,5 @@ mod tests {
         assert!(judge([40, 40], Some((1, 81))));
         assert!(!judge([40, 40], Some((1, 41))), "the pod's went through");
         assert!(!judge([0, 40], Some((1, 81))));
-    }
-
-    #[test]
-    fn counters_are_read() {
-        let facts = Facts::parse(
-            "@@ adverts\ntable inet caravan_filter {\n\tcounter adverts {\n\t\tpackets 7 bytes 280\n\t}\n}\n@@ changes\n2\n",
-        );
-        let wanted = Heard {
-            refused: Some(7),
-            changes: Some(2),
-        };
-        assert_eq!(read(&facts), wanted);
-        assert_eq!(read(&Facts::parse("")), Heard::default());
     }
 }

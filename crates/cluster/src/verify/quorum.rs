@@ -1,149 +1,150 @@
 //! etcd with one member less.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use caravan_lab::Role;
-use serde_json::json;
 
 use super::context::{Context, told};
 use super::findings::Findings;
-use super::{Measured, MemberLoss};
-use crate::disturb::{Disturbance, Harm, OverSsh, UnitFault};
+use super::{Measured, MemberLoss, drills};
+use crate::disturb::{Harm, UnitFault};
+use crate::drill::judge::DrillResult;
+use crate::drill::record::{ClientName, Micros};
 use crate::etcd;
-use crate::kube::Api;
 
-/// How long an election and the next write may take.
-const WRITE: Duration = Duration::from_secs(30);
+/// How long the leader stays away: far longer than an election.
+const LASTS: Duration = Duration::from_secs(6);
 
-/// How long the member may take to come back and catch up.
-const RETURN: Duration = Duration::from_secs(60);
+/// How long writes may be away.
+const WRITE_MS: u64 = 30_000;
 
-/// How soon after each other each step came about.
-struct Course {
-    member: String,
-    /// It did not answer, neither before the write nor after it: its machine may have started it again in between.
-    gone: bool,
-    stopped_in: Duration,
-    wrote: Duration,
-    read_on: usize,
-    back: Duration,
-}
-
-/// Stops the leader, the hardest case; the others elect another, and the API takes writes, read back on every master.
+/// Kills the leader, the hardest case: one that is stopped hands its lead over before it ends. The others elect another, and
+/// the API takes writes.
 pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
     let members = etcd::members(&context.lab, &context.access).map_err(told)?;
     let leader = etcd::leader(&members).map_err(told)?;
     let leader = leader.ok_or("etcd has no leader to begin with")?;
-    let maps = format!("{}/configmaps", context.space()?.path());
-    let api = context.api()?;
-
-    let began = Instant::now();
-    let means = OverSsh::new(&context.lab, &context.access);
-    let fault = UnitFault::new(&leader.name, "etcd", Harm::Stop);
-    let stopped = Disturbance::begin(&means, fault).map_err(told)?;
-    let stopped_in = began.elapsed();
-    let gone = leader.health().is_err();
-    let mut written = String::new();
-    let wrote = context.until(WRITE, "a write through the endpoint", || {
-        let map = json!({
-            "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": { "generateName": "quorum-" },
-            "data": { "stopped": leader.name },
-        });
-        let made = api.create(&maps, &map).map_err(told)?;
-        let name = made["metadata"]["name"].as_str().unwrap_or_default();
-        written = format!("{maps}/{name}");
-        Ok(true)
-    });
-    let read_on = wrote.as_ref().map_or(0, |_| read(context, &written));
-    let gone = gone && leader.health().is_err();
-    stopped.end().map_err(told)?;
-    let back = context.until(RETURN, "the member's return", || {
-        for member in &members {
-            member.health().map_err(told)?;
-        }
-        Ok(true)
-    });
-    let course = Course {
-        member: leader.name.clone(),
-        gone,
-        stopped_in,
-        wrote: wrote.map_err(told)?,
-        read_on,
-        back: back.map_err(told)?,
-    };
-    let masters = context.lab.of_role(Role::ControlPlane).count();
+    let fault = UnitFault::new(&leader.name, "etcd", Harm::KillForGood);
+    let lasts = context.access.pace().of(LASTS);
+    let result = drills::unit(context, fault, lasts)?;
+    let masters = context.lab.of_role(Role::ControlPlane);
+    let masters: Vec<String> = masters.map(|master| master.name.clone()).collect();
     let mut findings = Findings::new();
-    let figures = MemberLoss {
-        stopped_ms: milliseconds(course.stopped_in),
-        written_ms: milliseconds(course.wrote),
-        back_ms: milliseconds(course.back),
-    };
-    let judged = judge(&course, masters);
-    findings.add_measured(&course.member, judged, Measured::MemberLoss(figures));
+    let judged = judge(&leader.name, &masters, &result);
+    let measured = Measured::MemberLoss(figures(&result));
+    findings.add_measured(&leader.name, judged, measured);
     Ok(findings)
 }
 
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn figures(result: &DrillResult) -> MemberLoss {
+    let milliseconds = |micros: Option<Micros>| micros.unwrap_or_default() / 1000;
+    let fault = result.fault.as_ref();
+    let creates = result.client(&ClientName::Creates);
+    MemberLoss {
+        killed_ms: milliseconds(fault.map(|fault| fault.confirmed - fault.sent)),
+        writes_away_ms: milliseconds(creates.map(|creates| creates.away.1)),
+        back_ms: milliseconds(fault.and_then(|it| it.healed?.checked_sub(it.repair_sent?))),
+    }
 }
 
-/// On how many masters the object can be read.
-fn read(context: &Context, path: &str) -> usize {
-    context
-        .lab
-        .of_role(Role::ControlPlane)
-        .filter(|master| {
-            Api::master(master, &context.access)
-                .and_then(|api| api.get(path))
-                .is_ok()
-        })
-        .count()
-}
-
-fn judge(course: &Course, masters: usize) -> Result<String, String> {
-    let Course {
-        member,
-        gone,
-        stopped_in,
-        wrote,
-        read_on,
-        back,
-    } = course;
-    if !gone {
+fn judge(member: &str, masters: &[String], result: &DrillResult) -> Result<String, String> {
+    let asked_while_away = |client: ClientName| {
+        let figures = result.client(&client);
+        figures.map_or((0, 0), |figures| figures.during)
+    };
+    let (asked, failed) = asked_while_away(ClientName::Member(member.to_owned()));
+    if asked == 0 || failed < asked {
         return Err(format!(
-            "nothing is proved, because {member} was not stopped all the time"
+            "nothing is proved, because {member} was not away all the time: {} of {asked} questions were answered",
+            asked - failed
         ));
     }
-    if *read_on != masters {
+    if let Some(loss) = result.losses.first() {
+        return Err(format!("with {member} killed: {loss}"));
+    }
+    let (writes, failed) = asked_while_away(ClientName::Creates);
+    if writes == 0 || failed == writes {
         return Err(format!(
-            "with {member} stopped a write is read on {read_on} of {masters} masters"
+            "with {member} killed none of {writes} writes went through"
         ));
     }
-    Ok(format!(
-        "{member}, the leader, stopped in {:.1} s; {:.1} s later a write went through, and was read on {read_on} masters; all healthy {:.1} s after its start",
-        stopped_in.as_secs_f64(),
-        wrote.as_secs_f64(),
-        back.as_secs_f64()
-    ))
+    for master in masters {
+        let (asked, failed) = asked_while_away(ClientName::Master(master.clone()));
+        if asked == 0 || failed == asked {
+            return Err(format!(
+                "with {member} killed nothing could be read from {master}"
+            ));
+        }
+    }
+    let MemberLoss {
+        writes_away_ms,
+        back_ms,
+        ..
+    } = figures(result);
+    let seen = format!(
+        "{member}, the leader, was killed: writes were away for {writes_away_ms} ms, {} were acknowledged in all and none lost, \
+         and {} masters answered meanwhile",
+        result.writes.acknowledged,
+        masters.len()
+    );
+    if writes_away_ms > WRITE_MS {
+        return Err(seen);
+    }
+    match result.fault.as_ref().and_then(|fault| fault.healed) {
+        Some(_) => Ok(format!("{seen}; all well {back_ms} ms after its repair")),
+        None => Err(format!("{seen}; not everything was well again in time")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::drills::tests::{client, well};
+
+    const MEMBER: &str = "etcdtwo";
+
+    /// A leader away, and everything else as it must be.
+    fn course() -> DrillResult {
+        let mut result = well();
+        result.clients = vec![
+            client(ClientName::Member(MEMBER.to_owned()), (12, 12)),
+            client(ClientName::Creates, (120, 9)),
+            client(ClientName::Master("masterone".to_owned()), (12, 1)),
+        ];
+        result
+    }
+
+    fn judged(spoil: impl FnOnce(&mut DrillResult)) -> Result<String, String> {
+        let mut result = course();
+        spoil(&mut result);
+        judge(MEMBER, &["masterone".to_owned()], &result)
+    }
 
     #[test]
-    fn a_write_with_one_less() {
-        let course = |gone, read_on| Course {
-            member: "etcdtwo".to_owned(),
-            gone,
-            stopped_in: Duration::from_secs(1),
-            wrote: Duration::from_secs(3),
-            read_on,
-            back: Duration::from_secs(2),
-        };
-        assert!(judge(&course(true, 3), 3).is_ok());
-        assert!(judge(&course(true, 2), 3).is_err());
-        assert!(judge(&course(false, 3), 3).is_err());
+    fn writes_with_one_less() {
+        assert_eq!(
+            judged(|_| {}),
+            Ok("etcdtwo, the leader, was killed: writes were away for 740 ms, 70 were acknowledged in all and none lost, and 1 masters answered meanwhile; all well 2000 ms after its repair".to_owned())
+        );
+        // It was there all the same.
+        assert!(judged(|it| it.clients[0].during = (12, 11)).is_err());
+        assert!(judged(|it| it.clients[0].during = (0, 0)).is_err());
+        assert!(judged(|it| it.clients[1].during = (120, 120)).is_err());
+        assert!(judged(|it| it.clients[1].away = (0, 31_000_000)).is_err());
+        assert!(judged(|it| it.clients[2].during = (12, 12)).is_err());
+        assert!(judged(|it| it.losses.push("lost".to_owned())).is_err());
+        assert!(judged(|it| it.fault.as_mut().expect("done").healed = None).is_err());
+    }
+
+    #[test]
+    fn figures_of_a_loss() {
+        assert_eq!(
+            figures(&course()),
+            MemberLoss {
+                killed_ms: 400,
+                writes_away_ms: 740,
+                back_ms: 2000
+            }
+        );
     }
 }

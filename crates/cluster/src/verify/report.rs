@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::Depth;
-use crate::disturb::outage::Outage;
 
 /// What came out of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,14 +52,25 @@ pub struct ClockRange {
     pub most_ahead_ms: i64,
 }
 
+/// What a client has seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// How many requests it made.
+    pub asked: usize,
+    /// How many of them were not answered well.
+    pub failed: usize,
+    /// The longest time without a good answer, in milliseconds: between the starts of two of them, at most.
+    pub away_ms: u64,
+}
+
 /// How etcd went on without one of its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberLoss {
-    /// How long it took to stop the member, in milliseconds.
-    pub stopped_ms: u64,
-    /// How long after that a write went through, in milliseconds.
-    pub written_ms: u64,
-    /// How long after its start all members were healthy, in milliseconds.
+    /// How long it took to kill the member, in milliseconds.
+    pub killed_ms: u64,
+    /// The longest time without a write that was acknowledged, in milliseconds, at most.
+    pub writes_away_ms: u64,
+    /// How long after its repair everything was well again, in milliseconds.
     pub back_ms: u64,
 }
 
@@ -152,8 +162,8 @@ mod tests {
             away_ms: 128,
         };
         let loss = MemberLoss {
-            stopped_ms: 900,
-            written_ms: 350,
+            killed_ms: 900,
+            writes_away_ms: 350,
             back_ms: 2000,
         };
         let check = |id: &str, findings| Check {

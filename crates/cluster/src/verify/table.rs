@@ -178,7 +178,7 @@ pub(super) const ROWS: &[Row] = &[
         FULL, images::hold),
     row("balancer-takes-over", "when Keepalived or HAProxy stops, is killed or hangs on the owner of the virtual address, another load balancer takes over",
         (Depth::Disrupt, without_second_balancer, OUTAGE), balancers::take_over),
-    row("etcd-survives-one", "etcd accepts writes with one member stopped",
+    row("etcd-survives-one", "etcd accepts writes with one member killed, the one that leads",
         (Depth::Disrupt, with_fewer_than_three_members, OUTAGE), quorum::survives_one),
 ];
 

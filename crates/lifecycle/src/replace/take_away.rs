@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use caravan_cluster::disturb::outage::until;
 use caravan_cluster::etcd::Member;
 use caravan_cluster::etcd::gate::{self, WellMembers};
 use caravan_cluster::kube::Api;
 use caravan_cluster::timeline::RUN;
-use caravan_cluster::{drain, handover};
+use caravan_cluster::{drain, handover, until};
 use caravan_lab::Role;
 use caravan_process::interrupt;
 use caravan_vagrant::provider::FoundMachine;
@@ -38,6 +37,12 @@ impl Replacement<'_> {
                     if plan.begun.is_none() {
                         OperationRecord::begin(VERB, self.machine, &self.target.dir)?
                             .write(&self.target.dir)?;
+                    }
+                }
+                ReplaceStep::SetAside => {
+                    let snapshot = self.snapshot();
+                    if let Some(snapshot) = self.if_it_answers(run, *step, snapshot)? {
+                        self.set_aside(run, &snapshot)?;
                     }
                 }
                 ReplaceStep::LeadMoved => {

@@ -1,4 +1,5 @@
-//! The watch of a drill: one connection, on which everything that is created is told.
+//! The watch of a drill: one connection, on which everything that is created is told. As Kubernetes' own clients do, it goes on
+//! from where it was when it breaks, and lists anew where the server has nothing of that any more.
 
 use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use super::{DrillSpace, number_of};
 use crate::attempt::Client;
 use crate::drill::pacer::DrillClock;
 use crate::drill::record::{WatchEvent, WatchRecord};
+use crate::kube::{self, Api};
 use crate::{Access, Error};
 
 /// How long a watch may be silent before it is made anew. Something is created every 50 ms, so it is away then; Kubernetes' own
@@ -22,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a connection may take, and each wait on it before it is looked whether to stop.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a list may take.
+const LIST: Duration = Duration::from_secs(5);
 
 /// What is watched, and from where on.
 pub(in crate::drill) struct Watch<'a> {
@@ -35,7 +40,7 @@ pub(in crate::drill) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Watches until it is told to stop; one that breaks goes on from what it was told last.
+    /// Watches until it is told to stop; one that breaks goes on from what it was told last, or from a list where that is gone.
     ///
     /// # Errors
     ///
@@ -44,6 +49,8 @@ impl Watch<'_> {
         let client = Client::new(&self.access.kubernetes_ca, Some(&self.access.operator))?
             .with_limit(Duration::from_secs(1))
             .by(&self.access.way);
+        let operator = Some(&self.access.operator);
+        let lists = Api::at("the API", self.endpoint, self.access, operator, LIST)?;
         let mut records = Vec::new();
         let mut from = self.from;
         while !self.stop.load(Ordering::Relaxed) {
@@ -52,25 +59,30 @@ impl Watch<'_> {
                 self.space.maps()
             );
             let mut last = Instant::now();
-            let mut begun = false;
+            let (mut begun, mut gone) = (false, false);
             let ended = client.lines(self.endpoint, &path, LOOK, &mut |line| {
                 let Some(line) = line else {
                     return !self.stop.load(Ordering::Relaxed) && last.elapsed() < SILENCE;
                 };
-                if !begun {
+                last = Instant::now();
+                let line = read(line);
+                if matches!(line, Line::Gone) {
+                    gone = true;
+                    return false;
+                }
+                if !begun && !matches!(line, Line::Refused) {
                     begun = true;
                     let event = WatchEvent::Begins { from };
                     records.push(self.at_now(event));
                 }
-                last = Instant::now();
-                match read(line) {
+                match line {
                     Line::Event(event) => {
                         from = from.max(revision(&event));
                         records.push(self.at_now(event));
                         true
                     }
                     Line::Other => true,
-                    Line::Refused => false,
+                    Line::Gone | Line::Refused => false,
                 }
             });
             if self.stop.load(Ordering::Relaxed) {
@@ -82,6 +94,7 @@ impl Watch<'_> {
             );
             if was_watching {
                 let why = match ended {
+                    _ if gone => "its revision is gone".to_owned(),
                     Ok(()) if last.elapsed() >= SILENCE => {
                         format!("silent for {} s", SILENCE.as_secs())
                     }
@@ -89,6 +102,13 @@ impl Watch<'_> {
                     Err(why) => why,
                 };
                 records.push(self.at_now(WatchEvent::Broke { why }));
+            }
+            if gone
+                && let Ok(list) = lists.get(&self.space.maps())
+                && let Some((revision, wrote)) = listed(&list)
+            {
+                from = revision;
+                records.push(self.at_now(WatchEvent::Listed { revision, wrote }));
             }
             sleep(PAUSE);
         }
@@ -106,7 +126,7 @@ impl Watch<'_> {
 fn revision(event: &WatchEvent) -> u64 {
     match event {
         WatchEvent::Created { revision, .. } | WatchEvent::Bookmark { revision } => *revision,
-        WatchEvent::Begins { .. } | WatchEvent::Broke { .. } => 0,
+        WatchEvent::Begins { .. } | WatchEvent::Listed { .. } | WatchEvent::Broke { .. } => 0,
     }
 }
 
@@ -114,11 +134,31 @@ enum Line {
     Event(WatchEvent),
     /// Nothing that is counted.
     Other,
+    /// The server has nothing of that revision any more.
+    Gone,
     /// The server does not watch from there.
     Refused,
 }
 
+/// What the API calls a revision that is gone (HTTP 410).
+const GONE: u64 = 410;
+
+/// The revision of a list, and the numbers in the names of what is on it.
+fn listed(list: &Value) -> Option<(u64, Vec<u64>)> {
+    let revision = list["metadata"]["resourceVersion"].as_str()?.parse().ok()?;
+    let names = kube::items(list).filter_map(|item| item["metadata"]["name"].as_str());
+    Some((revision, names.filter_map(number_of).collect()))
+}
+
 fn read(line: &str) -> Line {
+    if let Some(answer) = line.strip_prefix("HTTP/") {
+        let status = answer.split(' ').nth(1).and_then(|text| text.parse().ok());
+        return match status {
+            Some(GONE) => Line::Gone,
+            Some(400..) => Line::Refused,
+            _ => Line::Other,
+        };
+    }
     let Ok(event) = serde_json::from_str::<Value>(line) else {
         return Line::Other;
     };
@@ -127,6 +167,7 @@ fn read(line: &str) -> Line {
     let revision = revision.and_then(|text| text.parse().ok());
     let wrote = metadata["name"].as_str().and_then(number_of);
     match (event["type"].as_str(), revision, wrote) {
+        (Some("ERROR"), ..) if event["object"]["code"].as_u64() == Some(GONE) => Line::Gone,
         (Some("ERROR"), ..) => Line::Refused,
         (Some("ADDED"), Some(revision), Some(wrote)) => {
             Line::Event(WatchEvent::Created { wrote, revision })
@@ -148,7 +189,7 @@ mod tests {
             } } });
             match read(&line.to_string()) {
                 Line::Event(event) => Some(event),
-                Line::Other | Line::Refused => None,
+                Line::Other | Line::Gone | Line::Refused => None,
             }
         };
         assert_eq!(
@@ -166,9 +207,28 @@ mod tests {
         );
         assert_eq!(event("ERROR", ""), None);
         assert!(matches!(read("HTTP/1.0 200 OK"), Line::Other));
-        assert!(matches!(
-            read(r#"{"type":"ERROR","object":{"code":410}}"#),
-            Line::Refused
-        ));
+        for gone in [
+            r#"{"type":"ERROR","object":{"code":410}}"#,
+            "HTTP/1.0 410 Gone",
+        ] {
+            assert!(matches!(read(gone), Line::Gone), "{gone}");
+        }
+        for refused in [
+            r#"{"type":"ERROR","object":{"code":500}}"#,
+            "HTTP/1.0 503 Service Unavailable",
+        ] {
+            assert!(matches!(read(refused), Line::Refused), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_as_the_api_tells_it() {
+        let item = |name: &str| serde_json::json!({ "metadata": { "name": name } });
+        let list = serde_json::json!({
+            "metadata": { "resourceVersion": "900" },
+            "items": [item("chain"), item("kube-root-ca.crt"), item("w-000004"), item("w-000005")],
+        });
+        assert_eq!(listed(&list), Some((900, vec![4, 5])));
+        assert_eq!(listed(&Value::Null), None);
     }
 }

@@ -3,6 +3,8 @@
 use super::*;
 use crate::drill::record::{DrillHeader, MemberFinalRecord, StateRecord, WatchEvent, WatchRecord};
 
+mod state;
+
 const MS: Micros = 1000;
 
 fn request(client: ClientName, scheduled_ms: u64, outcome: RequestOutcome) -> RequestRecord {
@@ -73,6 +75,10 @@ fn calm() -> DrillRecords {
             budgets: vec![(ClientName::Reads, 300)],
             failed_percent: None,
             back_ms: None,
+            priority: String::new(),
+            from_file: Vec::new(),
+            owner_stays: false,
+            one_owner_ms: None,
         },
         requests,
         watch,
@@ -96,8 +102,10 @@ fn calm() -> DrillRecords {
             sent: 5000 * MS,
             confirmed: 5100 * MS,
             repair_sent: Some(7000 * MS),
+            repaired: Some(7200 * MS),
             healed: Some(8000 * MS),
             evidence: "gone".to_owned(),
+            is_doubtful: false,
         }),
         finals: finals.into(),
         end: 10_000 * MS,
@@ -142,7 +150,15 @@ fn a_lab_that_was_never_away_is_held() {
         (Some("etcdone".to_owned()), Some("etcdtwo".to_owned()))
     );
     assert_eq!(result.terms, Some(2));
-    assert_eq!(result.owners, [(1000 * MS, vec!["lbone".to_owned()])]);
+    assert_eq!(
+        result.owners.course,
+        [(1000 * MS, vec!["lbone".to_owned()])]
+    );
+    assert_eq!((result.owners.moves, result.owners.shared), (0, 0));
+    assert_eq!(
+        (reads(&result).outages, reads(&result).during),
+        (0, (95, 0))
+    );
 }
 
 #[test]
@@ -160,6 +176,7 @@ fn an_outage_is_an_interval_between_scheduled_starts() {
     // The longest counts, not the sum.
     spoil(&mut records, &ClientName::Reads, 6000..6101, &unknown());
     assert_eq!(reads(&judge(&records)).away, (160 * MS, 200 * MS));
+    assert_eq!(reads(&judge(&records)).outages, 2);
     // Beyond the budget of 300 ms.
     spoil(&mut records, &ClientName::Reads, 5040..5321, &unknown());
     let result = judge(&records);

@@ -13,6 +13,9 @@ pub struct WatchFigures {
     pub events: usize,
     /// When it broke, why, and from which revision it went on, if it did.
     pub breaks: Vec<(Micros, String, Option<u64>)>,
+    /// How often all was listed anew, because the revision to go on from was gone.
+    #[serde(default)]
+    pub lists: usize,
     /// The longest time without any event while creates were acknowledged, in microseconds.
     pub silence: Micros,
     /// Acknowledged creates that it was never told of.
@@ -46,6 +49,13 @@ pub(super) fn judge(records: &DrillRecords) -> (WatchFigures, Vec<String>) {
                 times.push(record.at);
             }
             WatchEvent::Bookmark { revision } => newest = newest.max(*revision),
+            // What came between the break and the list was not told one by one; that it is there was.
+            WatchEvent::Listed { revision, wrote } => {
+                figures.lists += 1;
+                seen.extend(wrote.iter().copied());
+                newest = *revision;
+                times.push(record.at);
+            }
             WatchEvent::Broke { why } => figures.breaks.push((record.at, why.clone(), None)),
         }
     }
