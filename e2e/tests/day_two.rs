@@ -1,13 +1,18 @@
 //! A bad day on one `ha` lab: machines are replaced, the runner is killed in the middle, and drills break one thing after the
-//! other.
+//! other. What of it every run does takes four minutes; the rest is behind `CARAVAN_LONG=1`.
 //!
 //! `CARAVAN_LONG=1 cargo test -p caravan-e2e --test day_two -- --ignored --test-threads=1 --nocapture`
 #![allow(missing_docs)]
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
 use caravan_cluster::drill::judge::{DrillResult, DrillVerdict};
 use caravan_cluster::drill::record::ClientName;
 use caravan_cluster::status::LabStatus;
-use caravan_e2e::{Asker, Tool, Writer, assert_verified, on_a_clean_host, runs_long};
+use caravan_e2e::{
+    Asker, Tool, Writer, assert_verified, bundled_kubectl, on_a_clean_host, runs_long,
+};
 use caravan_process::Program;
 
 const LAB: &str = "ha";
@@ -15,30 +20,60 @@ const LAB: &str = "ha";
 /// What a killed program exits with: none, as a signal ended it.
 const KILLED: Option<i32> = None;
 
-fn docker(args: &[&str]) {
+fn docker(args: &[&str]) -> String {
     println!("\n$ docker {}", args.join(" "));
     Program::find("docker")
         .and_then(|docker| docker.call(args).run())
-        .unwrap_or_else(|error| panic!("{error}"));
+        .unwrap_or_else(|error| panic!("{error}"))
+        .stdout
+}
+
+fn container(machine: &str) -> String {
+    format!("caravan-{LAB}-{machine}")
 }
 
 fn status(tool: &Tool) -> LabStatus {
     tool.run(&["status", LAB, "--json"]).read()
 }
 
+/// Tells how long a part of the story took.
+fn timed<T>(what: &str, part: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = part();
+    println!("TIME {what}: {:.0} s", began.elapsed().as_secs_f32());
+    done
+}
+
+/// Replaces a machine, killing the runner after `step`; it is told what is under way then.
+fn replace_until(tool: &Tool, machine: &str, step: &str) {
+    let killed = tool.with_env("CARAVAN_KILL_AFTER", step.as_ref());
+    let ended = killed.run(&["replace", LAB, machine, "--yes"]);
+    assert_eq!(ended.status, KILLED, "killed after `{step}`");
+    let said = tool.run(&["status", LAB]);
+    assert_eq!(said.status, Some(3));
+    let command = format!("`cargo xtask replace {LAB} {machine}` goes on with it");
+    assert!(said.stdout.contains(&command), "{}", said.stdout);
+}
+
 /// Replaces a machine, killing the runner after each of `steps`, and goes on with the same command each time.
 fn replace_killed(tool: &Tool, machine: &str, steps: &[&str]) {
     for step in steps {
-        let killed = tool.with_env("CARAVAN_KILL_AFTER", step.as_ref());
-        let ended = killed.run(&["replace", LAB, machine, "--yes"]);
-        assert_eq!(ended.status, KILLED, "killed after `{step}`");
-        let said = tool.run(&["status", LAB]);
-        assert_eq!(said.status, Some(3));
-        let command = format!("`cargo xtask replace {LAB} {machine}` goes on with it");
-        assert!(said.stdout.contains(&command), "{}", said.stdout);
+        replace_until(tool, machine, step);
     }
-    tool.ok(&["replace", LAB, machine, "--yes"]);
+    replace(tool, machine);
+}
+
+/// Replaces a machine, or goes on with that, to its end.
+fn replace(tool: &Tool, machine: &str) {
+    let ended = tool.ok(&["replace", LAB, machine, "--yes"]);
+    assert!(
+        ended.stderr.contains("clients meanwhile: ") && ended.stderr.contains("none lost"),
+        "{}",
+        ended.stderr
+    );
     assert!(!tool.state(LAB).join("operation.json").exists());
+    let aside = format!("{machine}.set-aside.db");
+    assert!(!tool.state(LAB).join(aside).exists());
 }
 
 /// Holds that a lab that cannot do without a machine keeps it.
@@ -54,38 +89,157 @@ fn assert_refused(tool: &Tool) {
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
     assert!(!tool.state(LAB).join("operation.json").exists());
-    let healthy = status(tool).etcd.members;
-    let healthy = healthy.iter().filter(|member| member.healthy).count();
-    assert_eq!(healthy, 2, "nothing was changed");
+    assert_eq!(healthy_members(tool), 2, "nothing was changed");
     tool.ok(&["up", LAB, "--yes"]);
+}
+
+fn healthy_members(tool: &Tool) -> usize {
+    let members = status(tool).etcd.members;
+    members.iter().filter(|member| member.healthy).count()
+}
+
+/// Holds that the lab takes writes while a new member is stuck: it has no vote, and the others go on.
+fn assert_writes_go_on(tool: &Tool, name: &str) {
+    let kubeconfig = tool.state(LAB).join("kubeconfig");
+    bundled_kubectl(tool)
+        .call(["create", "configmap", name])
+        .env("KUBECONFIG", &kubeconfig)
+        .run()
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(healthy_members(tool), 2);
+}
+
+/// A new member whose etcd never starts, until somebody lets it.
+fn a_member_that_does_not_start(tool: &Tool, machine: &str) {
+    replace_until(tool, machine, "added");
+    let it = container(machine);
+    let systemctl = |args: &[&str]| docker(&[&["exec", &it, "systemctl"], args].concat());
+    systemctl(&["mask", "--runtime", "--now", "etcd"]);
+    assert_writes_go_on(tool, "while-a-member-does-not-start");
+    assert_eq!(tool.run(&["status", LAB]).status, Some(3));
+    systemctl(&["unmask", "--runtime", "etcd"]);
+    replace(tool, machine);
+}
+
+/// A new member whose disk is full, until somebody makes room.
+fn a_member_without_room(tool: &Tool, machine: &str) {
+    let volume = format!("caravan.{LAB}.{machine}.etcd");
+    let labels = docker(&["volume", "inspect", "--format", "{{json .Labels}}", &volume]);
+    let labels: BTreeMap<String, String> = serde_json::from_str(&labels).expect("labels");
+    replace_until(tool, machine, "destroyed");
+    // What it writes its data to is there before it is, and holds next to nothing.
+    let labels: Vec<String> = (labels.iter())
+        .map(|(label, value)| format!("{label}={value}"))
+        .collect();
+    let mut create = vec![
+        "volume",
+        "create",
+        "--opt",
+        "type=tmpfs",
+        "--opt",
+        "device=tmpfs",
+    ];
+    create.extend(["--opt", "o=size=1m"]);
+    create.extend(labels.iter().flat_map(|label| ["--label", label]));
+    create.push(&volume);
+    docker(&create);
+    replace_until(tool, machine, "added");
+    std::thread::sleep(std::time::Duration::from_secs(15));
+    assert_writes_go_on(tool, "while-a-member-has-no-room");
+    docker(&[
+        "exec",
+        &container(machine),
+        "mount",
+        "-o",
+        "remount,size=512m",
+        "/var/lib/etcd",
+    ]);
+    replace(tool, machine);
+    // The next one is to have a disk again.
+    replace(tool, machine);
 }
 
 fn drill(tool: &Tool, names: &[&str]) -> Vec<DrillResult> {
     let ended = tool.run(&[&["drill", LAB, "--json"], names].concat());
     let results: Vec<DrillResult> = ended.read();
     for result in &results {
+        println!(
+            "TIME {}: {:?} {:?}; reads away {} ms, creates {} ms",
+            result.drill,
+            result.verdict,
+            result.reasons,
+            away(result, &ClientName::Reads),
+            away(result, &ClientName::Creates)
+        );
+        if result.verdict == DrillVerdict::Refused {
+            assert!(result.drill.starts_with("slow-"), "{result:#?}");
+            continue;
+        }
         // How long something takes is told, and no reason to fail on a busy host; what is lost is.
-        assert!(result.writes.lost.is_empty(), "{result:#?}");
-        assert!(result.writes.risen.is_empty(), "{result:#?}");
-        assert_eq!(result.writes.doubled, 0, "{result:#?}");
-        assert!(result.watch.missed.is_empty(), "{result:#?}");
+        assert_eq!(result.losses, [""; 0], "{result:#?}");
         assert!(result.writes.acknowledged > 20, "{result:#?}");
         let fault = result.fault.as_ref().expect("it was done");
         assert!(fault.healed.is_some(), "{result:#?}");
-        if result.verdict != DrillVerdict::Held {
-            println!(
-                "{}: {:?}: {:?}",
-                result.drill, result.verdict, result.reasons
-            );
-        }
     }
     assert_eq!(results.len(), names.len());
     results
 }
 
 fn away(result: &DrillResult, client: &ClientName) -> u64 {
-    let figures = result.clients.iter().find(|it| it.client == *client);
+    let figures = result.client(client);
     figures.map_or(0, |figures| figures.away.1 / 1000)
+}
+
+/// Kills the runner while something is broken, and has `up` mend it.
+fn drill_killed(tool: &Tool, name: &str) {
+    let killed = tool.with_env("CARAVAN_KILL_AFTER", "inflicted".as_ref());
+    let ended = killed.run(&["drill", LAB, name]);
+    assert_eq!(ended.status, KILLED);
+    let said = tool.run(&["status", LAB]);
+    assert_eq!(said.status, Some(3));
+    assert!(said.stdout.contains("the drill of"), "{}", said.stdout);
+    tool.ok(&["up", LAB, "--yes"]);
+    assert!(!tool.state(LAB).join("operation.json").exists());
+}
+
+/// A leader that crashes, and one that ends in peace: the control that must differ.
+fn elections(tool: &Tool) {
+    let elections = drill(tool, &["etcd-leader:crash", "etcd-leader:stop"]);
+    let crash = &elections[0];
+    assert_ne!(crash.leaders.0, crash.leaders.1);
+    assert!(crash.terms > Some(0), "{crash:#?}");
+    println!(
+        "TIME a leader that crashes: writes away for {} ms; one that is stopped: {} ms",
+        away(crash, &ClientName::Creates),
+        away(&elections[1], &ClientName::Creates)
+    );
+}
+
+/// Forged announcements move nothing, which is not a matter of how busy the host is.
+fn assert_forged_moves_nothing(result: &DrillResult) {
+    assert_eq!(result.drill, "vrrp-forged");
+    assert_eq!(result.owners.moves, 0, "{result:#?}");
+    assert_eq!(result.owners.course.len(), 1, "{result:#?}");
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn a_bad_day_in_short() {
+    on_a_clean_host(|tool| {
+        tool.ok(&["up", LAB, "--yes", "--airgap"]);
+        timed("an etcd member replaced, the runner killed", || {
+            replace_killed(tool, "etcdtwo", &["removed"]);
+        });
+        timed("three drills", || {
+            let forged = drill(tool, &["vrrp-forged"]);
+            assert_forged_moves_nothing(&forged[0]);
+            elections(tool);
+        });
+        timed("the runner killed in a drill", || {
+            drill_killed(tool, "master:freeze");
+        });
+        tool.ok(&["destroy", LAB, "--yes"]);
+    });
 }
 
 #[test]
@@ -98,16 +252,22 @@ fn machines_are_replaced_while_the_lab_goes_on() {
         tool.ok(&["up", LAB, "--yes", "--airgap"]);
         let (asker, writer) = (Asker::start(tool, LAB), Writer::start(tool, LAB));
 
-        replace_killed(tool, "etcdtwo", &["removed", "added", "started"]);
-        docker(&["rm", "--force", "--volumes", "caravan-ha-etcdone"]);
-        tool.ok(&["replace", LAB, "etcdone", "--yes"]);
-        tool.ok(&["replace", LAB, "masterone", "--yes"]);
-        let owner = status(tool).vip.expect("a virtual address").owners[0].clone();
-        replace_killed(tool, &owner, &["address-moved"]);
-        let owner = status(tool).vip.expect("a virtual address").owners;
-        assert_eq!(owner.len(), 1);
-        tool.ok(&["replace", LAB, "workerone", "--yes"]);
-        assert_refused(tool);
+        timed("replacements", || {
+            replace_killed(tool, "etcdtwo", &["removed", "added", "started"]);
+            docker(&["rm", "--force", "--volumes", &container("etcdone")]);
+            replace(tool, "etcdone");
+            replace(tool, "masterone");
+            let owner = status(tool).vip.expect("a virtual address").owners[0].clone();
+            replace_killed(tool, &owner, &["address-moved"]);
+            let owner = status(tool).vip.expect("a virtual address").owners;
+            assert_eq!(owner.len(), 1);
+            replace(tool, "workerone");
+            assert_refused(tool);
+        });
+        timed("members that are stuck", || {
+            a_member_that_does_not_start(tool, "etcdthree");
+            a_member_without_room(tool, "etcdthree");
+        });
 
         println!(
             "TIME the longest pause of a client in all of that: {:.1} s",
@@ -117,39 +277,32 @@ fn machines_are_replaced_while_the_lab_goes_on() {
         writer.assert_nothing_lost(tool);
         assert_verified(tool, LAB, &["--wait"]);
 
-        let calm = drill(
-            tool,
-            &[
-                "lb-process",
-                "lb-machine:silence",
-                "master:silence",
-                "etcd-follower:freeze",
-            ],
-        );
-        for result in &calm {
-            assert_ne!(result.fault.as_ref().map(|it| it.confirmed), Some(0));
-        }
-        let elections = drill(tool, &["etcd-leader:crash", "etcd-leader:stop"]);
-        let (crash, stop) = (&elections[0], &elections[1]);
-        assert_ne!(crash.leaders.0, crash.leaders.1);
-        assert!(crash.terms > Some(0), "{crash:#?}");
-        println!(
-            "TIME a leader that crashes: writes away for {} ms; one that is stopped: {} ms",
-            away(crash, &ClientName::Creates),
-            away(stop, &ClientName::Creates)
-        );
-        drill(tool, &["etcd-quorum", "power"]);
-
-        let killed = tool.with_env("CARAVAN_KILL_AFTER", "inflicted".as_ref());
-        for name in ["master:freeze", "etcd-leader:crash"] {
-            let ended = killed.run(&["drill", LAB, name]);
-            assert_eq!(ended.status, KILLED);
-            let said = tool.run(&["status", LAB]);
-            assert_eq!(said.status, Some(3));
-            assert!(said.stdout.contains("the drill of"), "{}", said.stdout);
-            tool.ok(&["up", LAB, "--yes"]);
-            assert!(!tool.state(LAB).join("operation.json").exists());
-        }
+        timed("drills", || {
+            let calm = drill(
+                tool,
+                &[
+                    "lb-process",
+                    "lb-machine:silence",
+                    "lb-partition",
+                    "vip-flap",
+                    "vrrp-forged",
+                    "master:silence",
+                    "master-etcd-partition",
+                    "etcd-follower:freeze",
+                    "slow-disk",
+                    "slow-net",
+                ],
+            );
+            assert_forged_moves_nothing(&calm[4]);
+            assert!(calm[3].owners.moves >= 4, "{:#?}", calm[3]);
+            elections(tool);
+            drill(tool, &["etcd-quorum", "power"]);
+        });
+        timed("runners killed in drills", || {
+            for name in ["master:freeze", "etcd-leader:crash"] {
+                drill_killed(tool, name);
+            }
+        });
         assert_verified(tool, LAB, &["--wait"]);
         tool.ok(&["destroy", LAB, "--yes"]);
     });
