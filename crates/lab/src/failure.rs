@@ -8,6 +8,7 @@
 //! - What runs on a worker goes on without the API; nothing is moved or started then.
 
 mod placement;
+mod words;
 
 use std::collections::HashMap;
 
@@ -17,6 +18,7 @@ use crate::lab::Lab;
 use crate::machine::{Machine, Role};
 
 pub use placement::{Advice, Group, Move, NeedsMore, Placement};
+pub use words::{LossGroup, few, grouped, verdict};
 
 /// What each loss costs a lab.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

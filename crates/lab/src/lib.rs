@@ -42,4 +42,5 @@ pub use place::{Place, Places, TablePlaces};
 pub use rule::Rule;
 pub use schema::schema;
 pub use server::{Provider, Server};
+pub use suggest::listed;
 pub use versions::{EtcdRefused, EtcdVersion, KubernetesVersion, NoEtcdVersion};

@@ -65,6 +65,14 @@ pub(crate) fn alternatives<'c>(choices: impl IntoIterator<Item = &'c str>) -> St
     }
 }
 
+/// Returns `names` in backticks, with commas between them.
+pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<String> = (names.iter())
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
+    quoted.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

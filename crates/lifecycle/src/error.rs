@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use caravan_lab::{Faults, Ipv4Net, LabChange, Provider, Role};
 use caravan_vagrant::engine::Conflict;
 
+pub use caravan_lab::listed;
+
 pub use self::hint::{hint_of_file, nearest};
 pub use self::stuck::StuckMachine;
-pub use self::text::listed;
 use self::text::{
     by, cluster_lost, image_of_which, indented, irreplaceable, lines, not_loaded, of_verb, silent,
     which_lab,

@@ -1,8 +1,7 @@
-//! What each loss costs, in words.
+//! What each loss costs, as a table and in words.
 
-use caravan_lab::failure::{Advice, Analysis, Capability, Loss, Subject};
-use caravan_lab::{Lab, Role};
-use caravan_lifecycle::listed;
+use caravan_lab::Lab;
+use caravan_lab::failure::{Analysis, Capability, Loss, grouped, verdict};
 use comfy_table::Cell;
 
 use crate::show::table;
@@ -10,214 +9,31 @@ use crate::show::table;
 /// The whole section: a table of losses, the verdict, and what placement would do better.
 pub(super) fn text(lab: &Lab, analysis: &Analysis) -> String {
     let mut head = vec!["loss of"];
-    head.extend(Capability::ALL.map(word));
+    head.extend(Capability::ALL.map(Capability::word));
     head.push("because");
     let mut table = table::plain(&head);
-    let machines = grouped(lab, &analysis.machines);
-    let servers = analysis.servers.iter().map(|loss| (subject(loss), loss));
-    for (name, loss) in machines.into_iter().chain(servers) {
-        let mut row = vec![Cell::new(name)];
-        row.extend(Capability::ALL.map(|capability| {
-            Cell::new(if loss.works(capability) {
-                "works"
-            } else {
-                "stops"
-            })
-        }));
-        row.push(Cell::new(because(loss)));
-        table.add_row(row);
+    let machines = grouped(lab, &analysis.machines)
+        .into_iter()
+        .map(|group| (group.title, group.loss));
+    let servers = analysis.servers.iter().map(|loss| (loss.title(), loss));
+    for (title, loss) in machines.chain(servers) {
+        table.add_row(row(&title, loss));
     }
     let mut lines = vec![table::text(&table), String::new()];
     lines.extend(verdict(lab, analysis));
     lines.join("\n")
 }
 
-/// Losses of machines of one role that cost the same, as one row.
-fn grouped<'a>(lab: &Lab, losses: &'a [Loss]) -> Vec<(String, &'a Loss)> {
-    let mut groups: Vec<(Vec<&str>, &Loss)> = Vec::new();
-    let role = |loss: &Loss| {
-        loss.lost
-            .first()
-            .and_then(|name| lab.machine(name))
-            .map(|it| it.role)
-    };
-    for loss in losses {
-        let Some(name) = loss.lost.first() else {
-            continue;
-        };
-        let like = groups
-            .iter_mut()
-            .find(|(_, first)| role(first) == role(loss) && first.effects == loss.effects);
-        match like {
-            Some((names, _)) => names.push(name),
-            None => groups.push((vec![name], loss)),
-        }
-    }
-    groups
-        .into_iter()
-        .map(|(names, loss)| {
-            let name = match names.as_slice() {
-                [one] => (*one).to_owned(),
-                names => format!("any of {}", few(names)),
-            };
-            (name, loss)
+fn row(title: &str, loss: &Loss) -> Vec<Cell> {
+    let mut row = vec![Cell::new(title)];
+    row.extend(Capability::ALL.map(|capability| {
+        Cell::new(match loss.works(capability) {
+            true => "works",
+            false => "stops",
         })
-        .collect()
-}
-
-fn subject(loss: &Loss) -> String {
-    match &loss.subject {
-        Subject::Machine(name) => name.clone(),
-        Subject::Server(name) => match loss.lost.len() {
-            1 => format!("{name} with its one machine"),
-            count => format!("{name} with its {count} machines"),
-        },
-        Subject::Half { role, lost, of } => format!("{lost} of {of} {role}"),
-        _ => String::new(),
-    }
-}
-
-fn word(capability: Capability) -> &'static str {
-    match capability {
-        Capability::Endpoint => "endpoint",
-        Capability::ApiReads => "reads",
-        Capability::ApiWrites => "writes",
-        Capability::Scheduling => "scheduling",
-        Capability::Workloads => "pods",
-    }
-}
-
-/// Every role of which too few machines are left.
-fn because(loss: &Loss) -> String {
-    let short = loss.left.iter().filter(|left| left.alive < left.needed);
-    let words: Vec<String> = short
-        .map(|left| match left.role {
-            Role::Etcd => format!("{} etcd members left, {} needed", left.alive, left.needed),
-            Role::LoadBalancer => "no load balancer left".to_owned(),
-            Role::ControlPlane => "no master left".to_owned(),
-            Role::Worker => "no worker left".to_owned(),
-        })
-        .collect();
-    words.join("; ")
-}
-
-fn verdict(lab: &Lab, analysis: &Analysis) -> Vec<String> {
-    let mut lines = vec![if analysis.survives_any_machine() {
-        "The cluster survives the loss of any one machine.".to_owned()
-    } else {
-        let fatal: Vec<&String> = analysis
-            .machines
-            .iter()
-            .filter(|loss| !loss.cluster_survives())
-            .flat_map(|loss| &loss.lost)
-            .collect();
-        format!(
-            "The cluster does not survive the loss of {}.",
-            listed(&fatal)
-        )
-    }];
-    let placement = &analysis.placement;
-    if placement.fatal.is_empty() {
-        lines.push("It survives the loss of any one server.".to_owned());
-    } else {
-        lines.push(format!(
-            "It does not survive the loss of {}.",
-            placement
-                .fatal
-                .iter()
-                .map(|server| format!("server `{server}`"))
-                .collect::<Vec<_>>()
-                .join(", nor of ")
-        ));
-    }
-    lines.extend(one_computer(lab));
-    for role in &placement.needs_more {
-        lines.push(format!(
-            "Wherever they are, {} of role `{}` are too few to lose one server: {} are needed.",
-            role.have, role.role, role.need
-        ));
-    }
-    if let Some(advice) = &placement.all_but_one {
-        lines.extend(moves(
-            lab,
-            "With the servers there are, the best is",
-            advice,
-        ));
-    }
-    if let Some(advice) = &placement.any_server {
-        lines.extend(moves(lab, "To survive the loss of any server", advice));
-    }
-    lines
-}
-
-/// What of the above is one computer as the lab file has it, and so lost together.
-fn one_computer(lab: &Lab) -> Vec<String> {
-    let mut computers: Vec<(Option<&str>, Vec<String>)> = Vec::new();
-    for server in lab.servers() {
-        let host = server.host.as_deref();
-        let name = format!("`{}`", server.name);
-        match computers.iter_mut().find(|(other, _)| *other == host) {
-            Some((_, names)) => names.push(name),
-            None => computers.push((host, vec![name])),
-        }
-    }
-    let shared = computers.into_iter().filter(|(_, names)| names.len() > 1);
-    shared
-        .map(|(host, names)| {
-            let last = names.len() - 1;
-            let names = format!("{} and {}", names[..last].join(", "), names[last]);
-            match host {
-                Some(host) => format!("{names} are one computer, `{host}`, which is lost as a whole."),
-                None => format!(
-                    "{names} are one computer, this one, which is lost as a whole; a `host` makes another of a server."
-                ),
-            }
-        })
-        .collect()
-}
-
-fn moves(lab: &Lab, what: &str, advice: &Advice) -> Vec<String> {
-    let mut head = what.to_owned();
-    if !advice.new_servers.is_empty() {
-        head += &format!(", add {}", listed(&advice.new_servers));
-    }
-    if let Some(server) = &advice.still_fatal {
-        head += &format!(" to depend on `{server}` alone");
-    }
-    if advice.moves.is_empty() {
-        return vec![head + "."];
-    }
-    let mut lines = vec![head + ", and move:"];
-    lines.extend(
-        advice
-            .moves
-            .iter()
-            .map(|it| format!("  {} from {} to {}", it.machine, it.from, it.to)),
-    );
-    lines.push("so that each server has:".to_owned());
-    lines.extend(advice.groups.iter().map(|group| {
-        let roles = Role::ALL.into_iter().filter_map(|role| {
-            let is_of = |name: &&String| lab.machine(name).is_some_and(|it| it.role == role);
-            let names: Vec<&str> = group
-                .machines
-                .iter()
-                .filter(is_of)
-                .map(String::as_str)
-                .collect();
-            (!names.is_empty()).then(|| few(&names))
-        });
-        let roles: Vec<String> = roles.collect();
-        format!("  {}: {}", group.server, roles.join(", "))
     }));
-    lines
-}
-
-/// Names, of which more than five are only counted.
-fn few(names: &[&str]) -> String {
-    match names {
-        [first, .., last] if names.len() > 5 => format!("{first} ... {last} ({})", names.len()),
-        names => names.join(", "),
-    }
+    row.push(Cell::new(loss.because()));
+    row
 }
 
 #[cfg(test)]
@@ -240,34 +56,6 @@ mod tests {
             );
             expect_file![golden].assert_eq(&(text(&lab, &analyse(&lab)) + "\n"));
         }
-    }
-
-    #[test]
-    fn servers_of_one_computer_are_lost_together() {
-        let servers = |hosts: [&str; 3]| {
-            let source = include_str!("../../../labs/three-servers.toml");
-            let mut source = source.to_owned();
-            for (place, host) in hosts.iter().enumerate() {
-                let header = format!("[servers.server{}]\n", place + 1);
-                let lines = format!("{host}\nbridge = \"br0\"\nprovider = \"libvirt\"\n");
-                source = source.replace(&header, &(header.clone() + &lines));
-            }
-            let operators = "operators = [\"192.168.29.5\"]\n";
-            let lab = Lab::parse("lab", &(operators.to_owned() + &source));
-            one_computer(&lab.unwrap_or_else(|faults| panic!("{faults}")))
-        };
-        let [a, b] = ["host = \"ssh://a\"", "host = \"ssh://b\""];
-        assert_eq!(servers(["", a, b]), [""; 0]);
-        assert_eq!(
-            servers(["", "", ""]),
-            [
-                "`server1`, `server2` and `server3` are one computer, this one, which is lost as a whole; a `host` makes another of a server."
-            ]
-        );
-        assert_eq!(
-            servers(["", a, a]),
-            ["`server2` and `server3` are one computer, `ssh://a`, which is lost as a whole."]
-        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use caravan_lab::{Provider, Role};
+use caravan_lab::{Provider, Role, listed};
 
 use crate::SilentComputer;
 use crate::lock::LockHolder;
@@ -102,15 +102,6 @@ pub(super) fn which_lab(running: &[String]) -> String {
         [] => "no lab has machines".to_owned(),
         labs => format!("several labs have machines: {}", listed(labs)),
     }
-}
-
-/// `names` in backticks, with commas.
-pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    let quoted: Vec<String> = names
-        .iter()
-        .map(|name| format!("`{}`", name.as_ref()))
-        .collect();
-    quoted.join(", ")
 }
 
 /// Which nodes lack which image, a line each.
