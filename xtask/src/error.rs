@@ -77,6 +77,12 @@ pub(crate) enum Error {
     /// What was to be printed could not be.
     #[error("cannot print what was asked for")]
     Print { source: io::Error },
+    /// A report's page would be taken for what stands beside it.
+    #[error("`{}` cannot be a page: files that end so stand beside it", path.display())]
+    ReportName { path: PathBuf },
+    /// A report, or a verification for CI systems.
+    #[error(transparent)]
+    Report(#[from] caravan_report::Error),
     /// A file cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -124,6 +130,7 @@ impl Error {
             | Self::NoShape { .. }
             | Self::NoWorkspace { .. }
             | Self::SubnetTaken { .. }
+            | Self::ReportName { .. }
             | Self::UnknownDrill(_) => Exit::Usage,
             Self::Lifecycle(error) if error.is_usage() => Exit::Usage,
             _ if self.is_interrupt() => Exit::Interrupted,
@@ -175,6 +182,11 @@ impl Error {
             }
             Self::Print { .. } => None,
             Self::Read { path, source } => hint_of_file(TOOL, path, source),
+            Self::Report(_) => None,
+            Self::ReportName { path } => Some(format!(
+                "name the page: `-o {}`",
+                path.with_extension("html").display()
+            )),
         }
     }
 }

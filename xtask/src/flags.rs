@@ -90,6 +90,8 @@ pub(crate) enum Verb {
     Kubeconfig(Kubeconfig),
     /// Test every promise of a lab live
     Verify(Verify),
+    /// Write a lab as one page: what holds, what is where, what fails with what, how long users were without it
+    Report(Report),
     /// Look after a lab's certificates
     Certs(Certs),
     /// Show what a lab makes, what would change, and what each failure costs
@@ -250,6 +252,24 @@ pub(crate) struct Verify {
     pub(crate) wait: bool,
     /// Print JSON
     #[arg(long)]
+    pub(crate) json: bool,
+    /// Also write JUnit's XML there, which CI systems read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// The lab
+    pub(crate) lab: String,
+    /// The page to write [default: report-LAB.html]; its JSON twin and the pictures are written beside it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Say what has changed since this report's JSON twin [default: the one that is to be replaced]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) before: Option<PathBuf>,
+    /// Print the JSON twin, and write nothing
+    #[arg(long, conflicts_with = "output")]
     pub(crate) json: bool,
 }
 

@@ -25,6 +25,7 @@ mod logs;
 mod new;
 mod plan;
 mod replace;
+mod report;
 mod setup;
 mod show;
 mod software;
@@ -88,6 +89,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Status(status) => status::run(&status, &workspace),
         Verb::Certs(certs) => certs::run(&certs, &workspace),
         Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),
+        Verb::Report(report) => report::run(&report, &workspace, &screen),
         Verb::List(list) => list::run(&list, &workspace, &screen),
         Verb::Ssh(ssh) => ssh::run(&ssh, &workspace),
         Verb::Logs(logs) => logs::run(&logs, &workspace, &screen),

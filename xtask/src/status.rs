@@ -61,11 +61,7 @@ pub(crate) fn run(flags: &flags::Status, workspace: &Workspace) -> Result<Exit, 
         found.problems.push(error.to_string());
     }
     if let Some(open) = OperationRecord::read(&target.dir)? {
-        found.problems.push(format!(
-            "{}: `{}` goes on with it",
-            caravan_lifecycle::Error::open(&target.name, &open),
-            open.command(TOOL, &target.name)
-        ));
+        found.problems.push(open.told(TOOL, &target.name));
     }
     if flags.json {
         let report = Report {

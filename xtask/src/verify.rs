@@ -55,6 +55,10 @@ pub(crate) fn run(
         .as_ref()
         .is_some_and(|choices| choices.airgap);
     let report = checked(lab, &access, &target.dir, airgap, depth, screen)?;
+    if let Some(file) = &flags.junit {
+        let text = caravan_report::junit::junit(&report)?;
+        caravan_files::write_if_changed(file, 0o644, text.as_bytes())?;
+    }
     if flags.json {
         println!(
             "{}",

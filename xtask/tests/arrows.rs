@@ -8,7 +8,7 @@ use caravan_process::Program;
 use serde_json::Value;
 
 /// Which of our packages each package may use, tests included.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     (
         "caravan-bench",
         &[
@@ -72,6 +72,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("caravan-pki-cli", &["caravan-pki", "caravan-process"]),
     ("caravan-process", &[]),
     ("caravan-render", &["caravan-lab", "caravan-pki"]),
+    ("caravan-report", &["caravan-cluster", "caravan-lab"]),
     (
         "caravan-screen",
         &[
@@ -96,6 +97,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "caravan-pki",
             "caravan-process",
             "caravan-render",
+            "caravan-report",
             "caravan-screen",
             "caravan-vagrant",
         ],
@@ -103,7 +105,9 @@ const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// Which of our packages the tests and examples of a package may use besides.
-const TESTS: [(&str, &[&str]); 2] = [
+const TESTS: [(&str, &[&str]); 3] = [
+    // What is measured is read by `report`.
+    ("caravan-bench", &["caravan-report"]),
     // Fake servers need certificates.
     ("caravan-cluster", &["caravan-pki"]),
     // The native checkers are run through the one door.

@@ -39,6 +39,7 @@ pub use report::{
     Check, ClockRange, Evidence, Measured, MemberLoss, Outage, Report, VerifyEvent, VerifyOutcome,
 };
 pub use run::run;
+pub use strangers::{ETCD_PORTS, may_reach_etcd};
 
 /// How thorough a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -194,7 +194,7 @@ fn versions(target: &LabTarget, lab: &Lab) -> Vec<(String, String)> {
 }
 
 /// This computer: its kernel, how many processors, and how many programs wanted one in the minute before.
-fn host() -> String {
+pub fn host() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let load = read("/proc/loadavg");
     let load = load.split_ascii_whitespace().next().unwrap_or("unknown");

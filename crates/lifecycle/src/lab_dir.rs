@@ -169,6 +169,12 @@ impl LabDir {
         self.root.join("verify.json")
     }
 
+    /// What `bench up` has measured last. Beside the folder, which goes with the machines that were measured.
+    pub fn bench(&self) -> PathBuf {
+        self.root
+            .with_file_name(format!("{}.bench.json", self.lab()))
+    }
+
     /// The folder of what drills have seen.
     pub fn drills(&self) -> PathBuf {
         self.root.join(state::DRILLS)

@@ -148,6 +148,12 @@ impl OperationRecord {
         })
     }
 
+    /// What is under way and how to go on with it, in a sentence; `tool` is how the program that calls this is started.
+    pub fn told(&self, tool: &str, lab: &str) -> String {
+        let open = Error::open(lab, self);
+        format!("{open}: `{}` goes on with it", self.command(tool, lab))
+    }
+
     /// The command that goes on with it; `tool` is how the program that calls this is started.
     pub fn command(&self, tool: &str, lab: &str) -> String {
         format!("{tool} {} {lab} {}", self.verb, self.machine)

@@ -6,6 +6,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use caravan_lab::Fault;
 use caravan_lifecycle::{Error as LabError, Interruptible, RefusedLabFile};
+use caravan_report::secrets::starred;
 use caravan_screen::{failure_text, to_stderr};
 
 use crate::error::{Error, TOOL};
@@ -63,47 +64,16 @@ fn faults(file: &RefusedLabFile) -> String {
     text
 }
 
-/// The text without what may be a key, such as one that was saved under a lab's name. As long as before, so that places
-/// in it stay what they are.
-fn masked(text: &str) -> String {
-    let is_base64 = |one: &char| one.is_ascii_alphanumeric() || "+/=".contains(*one);
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(|one: char| is_base64(&one)) {
-        let (before, run) = rest.split_at(start);
-        let length = run.chars().take_while(is_base64).count();
-        let (run, after) = run.split_at(length);
-        let mixed = [
-            char::is_ascii_uppercase,
-            char::is_ascii_lowercase,
-            char::is_ascii_digit,
-        ];
-        let secret = length >= 40
-            && mixed
-                .iter()
-                .all(|kind| run.contains(|one: char| kind(&one)));
-        masked.push_str(before);
-        masked.push_str(&if secret {
-            "*".repeat(length)
-        } else {
-            run.to_owned()
-        });
-        rest = after;
-    }
-    masked.push_str(rest);
-    masked
-}
-
 fn snippet(level: Level<'_>, path: &Path, source: &str, fault: &Fault) -> String {
     let path = path.display().to_string();
-    let (source, title) = (masked(source), masked(&fault.message));
+    let (source, title) = (starred(source), starred(&fault.message));
     let others = fault.related.iter().map(|related| {
         AnnotationKind::Context
             .span(related.place.span.clone())
             .label(&related.message)
     });
     let place = AnnotationKind::Primary.span(fault.place.span.clone());
-    let label = fault.label.as_deref().map(masked);
+    let label = fault.label.as_deref().map(starred);
     let place = match &label {
         Some(label) => place.label(label.as_str()),
         None => place,

@@ -18,6 +18,7 @@ mod others;
 mod pod_networks;
 mod reading;
 mod replace;
+mod report;
 mod setup;
 mod virtualbox;
 mod world;

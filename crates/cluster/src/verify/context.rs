@@ -271,7 +271,7 @@ fn survey_script(lab: &Lab, machine: &Machine, pace: Pace) -> String {
         ("ETCD_PEER_PORT", ports::ETCD_PEER.to_string()),
         (
             "ETCD_PORTS",
-            strangers::PORTS.map(|port| port.to_string()).join(" "),
+            strangers::ETCD_PORTS.map(|port| port.to_string()).join(" "),
         ),
         ("API_SERVICE", lab.kubernetes_service_ip().to_string()),
     ] {

@@ -12,11 +12,11 @@ use crate::Certificate;
 use crate::attempt::End;
 use crate::facts::Facts;
 
-/// Ports of etcd machines: clients, peers, ssh.
-pub(super) const PORTS: [u16; 3] = [ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH];
+/// The ports of etcd machines that are dialled: clients, peers, ssh.
+pub const ETCD_PORTS: [u16; 3] = [ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH];
 
-/// Whether a machine of this role may connect to this port of an etcd machine.
-fn may(role: Role, port: u16) -> bool {
+/// Whether a machine of this role may connect to this port, one of [`ETCD_PORTS`], of an etcd machine.
+pub fn may_reach_etcd(role: Role, port: u16) -> bool {
     match role {
         Role::Etcd => port != ports::SSH,
         Role::ControlPlane => port == ports::ETCD_CLIENT,
@@ -61,11 +61,11 @@ fn judge_dials(lab: &Lab, machine: &Machine, facts: &Facts) -> (Findings, Vec<(I
     let lines = facts.get("etcd-ports").unwrap_or_default();
     let (mut opened, mut shut) = (0, 0);
     for member in lab.of_role(Role::Etcd).filter(|it| it.name != machine.name) {
-        for port in PORTS {
+        for port in ETCD_PORTS {
             let place = format!("{} {port} ", member.ip);
             let state = lines.iter().find_map(|line| line.strip_prefix(&place));
             let told = |what: &str| format!("{} {what} {}:{port}", machine.name, member.name);
-            match (state, may(machine.role, port)) {
+            match (state, may_reach_etcd(machine.role, port)) {
                 (Some("open"), allowed) => {
                     opened += 1;
                     open.push((member.ip, port));
@@ -110,7 +110,7 @@ fn judge_alive(lab: &Lab, open: &[(Ipv4Addr, u16)]) -> Findings {
     let several = lab.of_role(Role::Etcd).count() > 1;
     for member in lab.of_role(Role::Etcd) {
         // A single member has no peer to open its port to.
-        for port in PORTS
+        for port in ETCD_PORTS
             .into_iter()
             .filter(|port| several || *port != ports::ETCD_PEER)
         {

@@ -68,9 +68,9 @@ pub fn grouped<'a>(lab: &Lab, losses: &'a [Loss]) -> Vec<LossGroup<'a>> {
         let Some(name) = loss.lost.first() else {
             continue;
         };
-        let like = groups.iter_mut().find(|group| {
-            role(group.loss) == role(loss) && group.loss.effects == loss.effects
-        });
+        let like = groups
+            .iter_mut()
+            .find(|group| role(group.loss) == role(loss) && group.loss.effects == loss.effects);
         match like {
             Some(group) => group.names.push(name),
             None => groups.push(LossGroup {

@@ -7,8 +7,8 @@ use crate::verify::tests::{certificate, lab};
 fn dials(lab: &Lab, machine: &Machine) -> String {
     let mut text = String::from("@@ etcd-ports\n");
     for member in lab.of_role(Role::Etcd).filter(|it| it.name != machine.name) {
-        for port in PORTS {
-            let state = if may(machine.role, port) {
+        for port in ETCD_PORTS {
+            let state = if may_reach_etcd(machine.role, port) {
                 "open"
             } else {
                 "shut No route to host"
