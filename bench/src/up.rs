@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use caravan_cluster::timeline::RUN;
 use caravan_cluster::timeline::critical::{self, Link};
+use caravan_files::WriteError;
 use caravan_lab::{Lab, Provider, Role};
-use caravan_lifecycle::{ChoiceRequest, ImageRequest, LabProviders, ProviderChoice};
+use caravan_lifecycle::{ChoiceRequest, ImageRequest, LabDir, LabProviders, ProviderChoice};
 use caravan_process::interrupt;
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -171,8 +172,23 @@ pub(crate) fn run(flags: &Flags, bench: &Bench) -> Result<u8, Error> {
         critical_path: critical::path(&timeline.spans),
         memory,
     };
+    // They are shown whether or not they can be kept.
+    if let Err(error) = keep(&dir, &figures) {
+        screen.warn(&format!("the figures are not kept for `report`: {error}"));
+    }
     bench.print(&figures, tables::text);
     Ok(status)
+}
+
+/// Keeps the figures for `report`: the lab's own folder may have gone with its machines.
+fn keep(dir: &LabDir, figures: &Figures) -> Result<(), WriteError> {
+    let text = serde_json::to_vec_pretty(figures).expect("figures are plain data");
+    let file = dir.bench();
+    if let Some(folder) = file.parent() {
+        caravan_files::make_private_folder(folder)?;
+    }
+    caravan_files::write_if_changed(&file, 0o600, &text)?;
+    Ok(())
 }
 
 /// All of `up`, as a user starts it; 0 where every promise held.

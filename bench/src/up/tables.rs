@@ -132,6 +132,7 @@ fn times(seconds: f64, figures: &Figures) -> String {
 #[cfg(test)]
 mod tests {
     use caravan_cluster::timeline::critical::Link;
+    use caravan_report::records::BenchFloor;
 
     use super::super::recorded::Mark;
     use super::super::usage::Cpu;
@@ -192,6 +193,14 @@ mod tests {
                 memory("etcdone", Role::Etcd, 50.0),
             ]),
         };
+        // `report` reads what is kept of them.
+        let kept = serde_json::to_string(&figures).expect("plain data");
+        let floor: BenchFloor = serde_json::from_str(&kept).expect("it is in them");
+        assert_eq!(
+            (floor.lab.as_str(), floor.machines, floor.cpus),
+            ("ha", 9, 2)
+        );
+        assert_eq!((floor.floor.seconds, floor.full.seconds), (10.0, 25.04));
         expect_test::expect![[r#"
             lab ha: 9 machines, on 2 CPUs; NOT all of its promises held
 
