@@ -2,6 +2,7 @@
 
 mod asker;
 mod balancers;
+mod browser;
 mod fresh;
 mod host;
 mod lan;
@@ -13,6 +14,7 @@ mod writer;
 
 pub use asker::Asker;
 pub use balancers::{assert_a_removed_address_comes_back, assert_forged_adverts_are_refused};
+pub use browser::{Browser, FORMS, Form, Loaded};
 pub use fresh::{Bare, Fresh, Site};
 pub use host::{Host, Settings};
 pub use lan::Lan;

@@ -276,6 +276,12 @@ pub const NEEDS: &[Need] = &[
         answers("iptables", &["--version"], "iptables"),
         ["iptables"; 4],
     ),
+    // Shows pages of `report` as people see them; Ubuntu has none as a package of apt.
+    checker(
+        "Chromium",
+        answers("chromium", &["--version"], "Chromium"),
+        ["chromium?", "chromium", "chromium", "chromium"],
+    ),
 ];
 
 /// Debian has QEMU by the processor that it emulates.
