@@ -100,7 +100,7 @@ impl LoadRequest<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Bundle`] for what is no image, [`Error::NoSuchImage`], [`Error::NamelessImage`], [`Error::Interrupted`],
+    /// [`Error::Bundle`] for what is no image, [`Error::SeveralImages`], [`Error::NamelessImage`], [`Error::Interrupted`],
     /// [`Error::Write`]. What a node could not take is none: see [`NodeOutcome::Failed`].
     pub fn load(
         &self,

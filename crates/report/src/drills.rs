@@ -155,6 +155,7 @@ pub fn word(verdict: DrillVerdict) -> &'static str {
         DrillVerdict::Held => "held",
         DrillVerdict::Broken => "BROKEN",
         DrillVerdict::Inconclusive => "inconclusive",
+        DrillVerdict::Refused => "REFUSED",
     }
 }
 
@@ -188,16 +189,16 @@ pub fn story(result: &DrillResult) -> Vec<String> {
             "etcd was led by {before}, then by {after}, {terms} terms later"
         ));
     }
-    if result.owners.len() > 1 {
-        let owners = result.owners.iter().map(|(at, owners)| {
-            let owners = match owners.is_empty() {
-                true => "nobody".to_owned(),
-                false => owners.join(" and "),
-            };
-            format!("{owners} at {} s", seconds(*at))
-        });
-        let owners: Vec<String> = owners.collect();
-        lines.push(format!("the virtual address was on {}", owners.join(", ")));
+    if result.owners.course.len() > 1 {
+        lines.push(format!(
+            "the virtual address moved {} times: {}",
+            result.owners.moves,
+            result.owners.text()
+        ));
+    }
+    // Nothing was broken, and nobody asked anything.
+    if result.verdict == DrillVerdict::Refused {
+        return lines;
     }
     let writes = &result.writes;
     let (steps, unsure, value) = writes.chain;
@@ -213,17 +214,19 @@ pub fn story(result: &DrillResult) -> Vec<String> {
     ));
     let watch = &result.watch;
     lines.push(format!(
-        "watch: {} events, {} missed, {} out of order, {} breaks, silent for up to {} while writes were acknowledged",
+        "watch: {} events, {} missed, {} out of order, {} breaks, {} lists, silent for up to {} while writes were acknowledged",
         watch.events,
         watch.missed.len(),
         watch.disordered,
         watch.breaks.len(),
+        watch.lists,
         time::ms(watch.silence)
     ));
     lines.push(format!(
-        "sampling: 99 of 100 requests at most {} late, all at most {}",
+        "sampling: 99 of 100 requests at most {} late, all at most {}; {}",
         time::ms(result.sampling.late_p99),
-        time::ms(result.sampling.late_max)
+        time::ms(result.sampling.late_max),
+        result.priority
     ));
     lines
 }
@@ -262,6 +265,7 @@ fn breaks(records: &DrillRecords) -> Vec<(Micros, String)> {
         let text = match &record.event {
             WatchEvent::Broke { why } => format!("broke: {why}"),
             WatchEvent::Begins { .. } => "began".to_owned(),
+            WatchEvent::Listed { .. } => "listed anew, its revision was gone".to_owned(),
             WatchEvent::Created { .. } | WatchEvent::Bookmark { .. } => return None,
         };
         Some((record.at, text))

@@ -2,6 +2,7 @@
 
 use caravan_cluster::drill::judge::{ClientFigures, DrillResult, DrillVerdict};
 use caravan_cluster::drill::record::{ClientName, Micros};
+use caravan_report::drills::{story, word};
 
 use super::table;
 
@@ -63,80 +64,24 @@ pub(crate) fn text(results: &[DrillResult]) -> String {
 fn one(result: &DrillResult) -> String {
     let mut lines = vec![format!("{} {}", word(result.verdict), result.drill)];
     lines.extend(result.reasons.iter().map(|reason| format!("  {reason}")));
-    if let Some(fault) = &result.fault {
-        lines.push(format!(
-            "  {}, sent at {} s, confirmed {} ms later ({})",
-            fault.fault,
-            seconds(fault.sent),
-            milliseconds(fault.confirmed - fault.sent),
-            fault.evidence
-        ));
-        if let (Some(sent), Some(healed)) = (fault.repair_sent, fault.healed) {
-            lines.push(format!(
-                "  repaired at {} s; all was well {} s later",
-                seconds(sent),
-                seconds(healed - sent)
-            ));
+    // Nothing was broken, and nobody asked anything.
+    if result.verdict != DrillVerdict::Refused {
+        let mut table = table::plain(&[
+            "client",
+            "asked",
+            "failed",
+            "away ms",
+            "outages",
+            "budget",
+            "slowest ms",
+            "back ms",
+        ]);
+        for figures in &result.clients {
+            table.add_row(row(figures));
         }
+        lines.push(table::text(&table));
     }
-    if let (Some(before), Some(after)) = &result.leaders {
-        let terms = result.terms.unwrap_or_default();
-        lines.push(format!(
-            "  etcd was led by {before}, then by {after}, {terms} terms later"
-        ));
-    }
-    if result.owners.course.len() > 1 {
-        lines.push(format!(
-            "  the virtual address moved {} times: {}",
-            result.owners.moves,
-            result.owners.text()
-        ));
-    }
-    if result.verdict == DrillVerdict::Refused {
-        return lines.join("\n");
-    }
-    let mut table = table::plain(&[
-        "client",
-        "asked",
-        "failed",
-        "away ms",
-        "outages",
-        "budget",
-        "slowest ms",
-        "back ms",
-    ]);
-    for figures in &result.clients {
-        table.add_row(row(figures));
-    }
-    lines.push(table::text(&table));
-    let writes = &result.writes;
-    let (steps, unsure, value) = writes.chain;
-    lines.push(format!(
-        "  writes: {} acknowledged, {} lost; {} of which nobody knew, {} of them done; {} refused. Chain: {steps} steps and \
-         {unsure} unsure, at {}",
-        writes.acknowledged,
-        writes.lost.len(),
-        writes.unknown.0,
-        writes.unknown.1,
-        writes.refused,
-        value.map_or("unknown".to_owned(), |value| value.to_string())
-    ));
-    let watch = &result.watch;
-    lines.push(format!(
-        "  watch: {} events, {} missed, {} out of order, {} breaks, {} lists, silent for up to {} ms while writes were acknowledged",
-        watch.events,
-        watch.missed.len(),
-        watch.disordered,
-        watch.breaks.len(),
-        watch.lists,
-        milliseconds(watch.silence)
-    ));
-    lines.push(format!(
-        "  sampling: 99 of 100 requests at most {} ms late, all at most {} ms; {}",
-        milliseconds(result.sampling.late_p99),
-        milliseconds(result.sampling.late_max),
-        result.priority
-    ));
+    lines.extend(story(result).iter().map(|line| format!("  {line}")));
     lines.join("\n")
 }
 
@@ -196,20 +141,7 @@ fn repeated(results: &[DrillResult]) -> Option<String> {
     any.then(|| table::text(&table))
 }
 
-fn word(verdict: DrillVerdict) -> &'static str {
-    match verdict {
-        DrillVerdict::Held => "held",
-        DrillVerdict::Broken => "BROKEN",
-        DrillVerdict::Inconclusive => "inconclusive",
-        DrillVerdict::Refused => "REFUSED",
-    }
-}
-
 fn milliseconds(micros: Micros) -> u64 {
     micros / 1000
 }
 
-fn seconds(micros: Micros) -> String {
-    let tenths = micros / 100_000;
-    format!("{}.{}", tenths / 10, tenths % 10)
-}

@@ -255,6 +255,7 @@ fn drill_verdict(verdict: DrillVerdict) -> Marked {
         DrillVerdict::Held => marked("ok", "✓", "held"),
         DrillVerdict::Broken => marked("bad", "✕", "broken"),
         DrillVerdict::Inconclusive => marked("warn", "?", "inconclusive"),
+        DrillVerdict::Refused => marked("warn", "–", "refused"),
     }
 }
 
