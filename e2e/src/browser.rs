@@ -138,7 +138,7 @@ impl Browser {
     ///
     /// # Panics
     ///
-    /// When it is not there after [`ANSWER`].
+    /// When it is not there after a minute.
     pub fn open(&mut self, file: &Path, form: Form) -> Loaded {
         self.ask(
             "Emulation.setDeviceMetricsOverride",

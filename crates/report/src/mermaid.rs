@@ -44,11 +44,15 @@ pub fn mermaid(topology: &Topology) -> String {
                 let mark = match (machine.owner, machine.leader) {
                     (true, _) => "<br/>holds the VIP",
                     (_, true) => "<br/>leads etcd",
-                    _ if machine.unwell && !machine.state.is_empty() => "<br/>not well",
+                    _ if machine.unwell && machine.state == "running" => "<br/>not well",
                     _ => "",
                 };
+                let state = match machine.state.as_str() {
+                    "" | "running" => String::new(),
+                    state => format!("<br/>{}", quoted(state)),
+                };
                 line(format!(
-                    "      m_{}[\"{}<br/>{}{mark}\"]:::{word}",
+                    "      m_{}[\"{}<br/>{}{mark}{state}\"]:::{word}",
                     machine.name.replace('-', "_"),
                     quoted(&machine.name),
                     machine.ip
