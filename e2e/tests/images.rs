@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use caravan_e2e::{Tool, kubectl, on_a_clean_host};
+use caravan_e2e::{Tool, kubectl, on_a_clean_host, runs_long};
 use caravan_process::Program;
 use serde_json::{Value, json};
 
@@ -106,6 +106,9 @@ fn assert_runs(tool: &Tool, image: &str, word: &str) {
 #[test]
 #[ignore = "needs real machines"]
 fn a_users_image_runs_on_every_node() {
+    if !runs_long() {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let (one, two) = ("caravan-e2e-app:1", "caravan-e2e-app:2");
     on_a_clean_host(|tool| {

@@ -144,4 +144,3 @@ fn repeated(results: &[DrillResult]) -> Option<String> {
 fn milliseconds(micros: Micros) -> u64 {
     micros / 1000
 }
-
