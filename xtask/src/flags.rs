@@ -1,6 +1,7 @@
 //! The command line. Every word of it is here; what a verb does is in the file of its name.
 
 mod daily;
+mod day_two;
 pub(crate) mod making;
 mod suggestion;
 
@@ -13,6 +14,7 @@ use clap_complete::engine::ArgValueCompleter;
 pub(crate) use self::daily::{
     ClusterTool, Completion, Images, Kubeconfig, Load, Logs, New, Ssh, Version,
 };
+pub(crate) use self::day_two::{Drill, Replace};
 pub(crate) use self::making::{Making, Origin, PodNetwork, Source, word};
 pub(crate) use self::suggestion::parse;
 use crate::completion::{lab_names, machine_names};
@@ -174,49 +176,6 @@ pub(crate) struct Destroy {
     /// Do not ask
     #[arg(short, long, short_alias = 'f', alias = "force")]
     pub(crate) yes: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Replace {
-    /// The lab
-    #[arg(add = ArgValueCompleter::new(lab_names))]
-    pub(crate) lab: String,
-    /// The machine
-    #[arg(add = ArgValueCompleter::new(machine_names))]
-    pub(crate) machine: String,
-    /// Say what would be done, step by step, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    #[command(flatten)]
-    pub(crate) origin: Origin,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Drill {
-    /// The lab
-    #[arg(add = ArgValueCompleter::new(lab_names), required_unless_present_any = ["judge", "list"])]
-    pub(crate) lab: Option<String>,
-    /// The drills, such as `etcd-leader` or `etcd-leader:freeze`; `all` for each that the lab can do
-    #[arg(required_unless_present_any = ["judge", "list"])]
-    pub(crate) names: Vec<String>,
-    /// How many times each
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
-    pub(crate) times: u16,
-    /// Say which drills there are
-    #[arg(long, conflicts_with_all = ["lab", "judge"])]
-    pub(crate) list: bool,
-    /// Compute all figures again from the records of a drill
-    #[arg(long, value_name = "FILE", conflicts_with = "lab")]
-    pub(crate) judge: Option<PathBuf>,
-    /// Say what would be broken, and break nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -39,6 +39,8 @@ pub(crate) enum Form {
     Texts,
     /// A table of tables with these keys, by names of the user's own.
     Tables(&'static [Key]),
+    /// A table of tables with these keys, by some of these names.
+    NamedTables(fn() -> Vec<String>, &'static [Key]),
     /// A list of tables with these keys.
     TableList(&'static [Key]),
 }

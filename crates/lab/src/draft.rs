@@ -61,7 +61,7 @@ pub(crate) const LAB_KEYS: &[Key] = &[
     text("service_cidr", RANGE),
     other("virtual_router_id", Form::Number(1, 255), "a whole number from 1 to 255"),
     other("operators", Form::Texts, "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
-    other("drills", Form::Tables(DRILL_KEYS), "a table for each drill, `[drills.NAME]`"),
+    other("drills", Form::NamedTables(drill_names, DRILL_KEYS), "a table for each drill, `[drills.NAME]`"),
 ];
 
 /// The keys of a server.
@@ -101,6 +101,17 @@ fn providers() -> Vec<String> {
 
 fn pod_networks() -> Vec<String> {
     words(PodNetwork::ALL)
+}
+
+fn drill_names() -> Vec<String> {
+    let kinds = DrillKind::all();
+    kinds
+        .flat_map(|kind| {
+            let ways = kind.modes().iter();
+            let named = ways.map(move |way| format!("{}:{}", kind.word(), way.word()));
+            std::iter::once(kind.word().to_owned()).chain(named)
+        })
+        .collect()
 }
 
 fn roles() -> Vec<String> {

@@ -40,6 +40,12 @@ fn property(key: &Key) -> Value {
         Form::Tables(keys) => {
             json!({"type": "object", "additionalProperties": table(keys), "minProperties": 1})
         }
+        Form::NamedTables(names, keys) => {
+            let tables: Map<String, Value> = (names().into_iter())
+                .map(|name| (name, table(keys)))
+                .collect();
+            json!({"type": "object", "properties": tables, "additionalProperties": false})
+        }
         Form::TableList(keys) => json!({"type": "array", "items": table(keys), "minItems": 1}),
     };
     property["description"] = json!(key.expected);
