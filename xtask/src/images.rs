@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
-use crate::load::way_in;
 use crate::show::screen::Screen;
 use crate::show::table;
+use crate::way_in;
 
 /// What comes of it where it is whole.
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ pub(crate) fn run(
     let lab = target.lab(workspace)?;
     let nodes = load::wanted(lab, &[])?;
     let record = ImageRecord::read(&target.dir)?;
-    let (running, access) = way_in(&target, lab, &nodes)?;
+    let (running, access) = way_in::running(&target, lab, &nodes)?;
     let looked = load::look(access.as_ref(), &nodes, &running);
     let mut found = lines(&record, &looked);
     if !flags.all {

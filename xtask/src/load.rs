@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use caravan_cluster::Access;
 use caravan_cluster::timeline::PhaseOutcome;
-use caravan_lab::{Lab, Machine};
 use caravan_lifecycle::load::{
     self, ImageSource, LoadRequest, LoadedImage, NodeOutcome, VERB, hold_loaded,
 };
 use caravan_lifecycle::{
-    Keys, LabLock, LabRun, LabTarget, Workspace, listed, outcome_of, reach, vagrant_at_work,
+    LabLock, LabRun, LabTarget, Workspace, listed, outcome_of, vagrant_at_work,
 };
 use serde::Serialize;
 
@@ -17,6 +15,7 @@ use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::screen::Screen;
+use crate::way_in;
 
 /// An image, as JSON tells of it.
 #[derive(Serialize)]
@@ -43,7 +42,7 @@ pub(crate) fn run(
     target.dir.make()?;
     let _lock = LabLock::take(&target.dir, &target.name, VERB)?;
     vagrant_at_work::wait(&target.name, &target.dir, &target.computers(), screen)?;
-    let (running, access) = way_in(&target, lab, &wanted)?;
+    let (running, access) = way_in::running(&target, lab, &wanted)?;
     let request = LoadRequest {
         lab,
         dir: &target.dir,
@@ -70,32 +69,6 @@ pub(crate) fn run(
     }
     hold_loaded(lab, &loaded)?;
     Ok(Exit::Done)
-}
-
-/// The names of those of `nodes` that run, and the keys to the lab where any does.
-///
-/// # Errors
-///
-/// [`Error::Lifecycle`] where nobody tells, or this computer does not reach them.
-pub(crate) fn way_in(
-    target: &LabTarget,
-    lab: &Lab,
-    nodes: &[&Machine],
-) -> Result<(Vec<String>, Option<Access>), Error> {
-    let (found, _) = target.machines_reached()?;
-    let runs = |node: &&&Machine| found.iter().any(|it| it.name == node.name && it.runs());
-    let running: Vec<String> = nodes
-        .iter()
-        .filter(runs)
-        .map(|it| it.name.clone())
-        .collect();
-    if running.is_empty() {
-        return Ok((running, None));
-    }
-    reach::check(lab)?;
-    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
-    let access = keys.access(lab, &target.dir, target.pace())?;
-    Ok((running, Some(access)))
 }
 
 /// Says what became of an image.

@@ -13,8 +13,8 @@ use caravan_process::interrupt;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
-use crate::load::way_in;
 use crate::show::screen::Screen;
+use crate::way_in;
 
 /// How long a machine may take to tell its journal.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ fn all(
     let lab = target.lab(workspace)?;
     target.dir.make()?;
     let every: Vec<&Machine> = lab.machines().iter().collect();
-    let (running, access) = way_in(target, lab, &every)?;
+    let (running, access) = way_in::running(target, lab, &every)?;
     let machines: Vec<&Machine> = (every.into_iter())
         .filter(|machine| running.contains(&machine.name))
         .collect();

@@ -34,6 +34,7 @@ mod status;
 mod up;
 mod verify;
 mod version;
+mod way_in;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,7 +1,6 @@
 //! `cargo xtask report`: a lab as a page, its JSON twin, and its topology as pictures.
 
 mod gather;
-mod secrets;
 
 use std::path::{Path, PathBuf};
 
@@ -14,9 +13,7 @@ use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::screen::Screen;
-
-/// The version of this tool.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+use crate::version::VERSION;
 
 /// What stands beside the page, by the ends of names.
 const BESIDE: [&str; 3] = ["json", "svg", "mmd"];

@@ -8,7 +8,7 @@ use caravan_process::Program;
 use serde_json::Value;
 
 /// Which of our packages each package may use, tests included.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     (
         "caravan-bench",
         &[
@@ -65,6 +65,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "caravan-pki",
             "caravan-process",
             "caravan-render",
+            "caravan-secrets",
             "caravan-vagrant",
         ],
     ),
@@ -72,7 +73,10 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("caravan-pki-cli", &["caravan-pki", "caravan-process"]),
     ("caravan-process", &[]),
     ("caravan-render", &["caravan-lab", "caravan-pki"]),
-    ("caravan-report", &["caravan-cluster", "caravan-lab"]),
+    (
+        "caravan-report",
+        &["caravan-cluster", "caravan-lab", "caravan-secrets"],
+    ),
     (
         "caravan-screen",
         &[
@@ -82,6 +86,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "caravan-process",
         ],
     ),
+    ("caravan-secrets", &[]),
     ("caravan-vagrant", &["caravan-docker", "caravan-process"]),
     (
         "xtask",
@@ -99,6 +104,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "caravan-render",
             "caravan-report",
             "caravan-screen",
+            "caravan-secrets",
             "caravan-vagrant",
         ],
     ),

@@ -13,6 +13,7 @@
 //! | [`load`], [`ImageRecord`] | how do nodes get images of the user's own, and which are they to have? |
 //! | [`drill`] | what do users see while something of it is broken? |
 //! | [`replace`], [`OperationRecord`] | how does one machine go, and another take its place; what is under way? |
+//! | [`lab_secrets`] | what may not be shown? |
 //! | [`support`] | what does somebody need who is to find out what is wrong? |
 //! | [`events`], [`LabRun`] | who is told meanwhile, and what is kept of it? |
 //!
@@ -27,6 +28,7 @@ mod error;
 mod image_record;
 mod keys;
 mod lab_dir;
+mod lab_secrets;
 mod levels;
 mod lock;
 mod machine_record;
@@ -63,6 +65,7 @@ pub use error::{Error, RefusedLabFile, StuckMachine, hint_of_file, listed, neare
 pub use image_record::{ImageRecord, KeptImage};
 pub use keys::{Keys, context};
 pub use lab_dir::{LabDir, names as labs_with_state};
+pub use lab_secrets::lab_secrets;
 pub use lock::{LabLock, LockHolder};
 pub use machine_record::MachineRecord;
 pub use merges::MergeRecord;

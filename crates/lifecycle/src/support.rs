@@ -1,7 +1,5 @@
 //! All that tells of a lab's state in one archive, for whoever is to find out what is wrong with it. No key is in it.
 
-mod redact;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,11 +8,11 @@ use std::time::Duration;
 use caravan_cluster::kube::Api;
 use caravan_cluster::{Access, parallel, remote};
 use caravan_lab::{Lab, Machine};
+use caravan_secrets::{KnownSecrets, struck};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use self::redact::Redactor;
-use crate::{Error, LabDir, LabRun};
+use crate::{Error, LabDir, LabRun, lab_secrets};
 
 /// How long a machine may take to tell all of it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -92,7 +90,7 @@ pub fn archive(
     machines: &[&Machine],
     folder: &Path,
 ) -> Result<SupportArchive, Error> {
-    let redactor = Redactor::of(dir)?;
+    let secrets = lab_secrets(dir)?;
     let mut files: BTreeMap<String, String> = state(dir);
     let mut silent = Vec::new();
     if let Some(access) = access {
@@ -124,7 +122,7 @@ pub fn archive(
     let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let root = format!("{}-{stamp}", lab.name());
     let path = folder.join(format!("{root}.tar.gz"));
-    let bytes = packed(&root, &files, &redactor).map_err(|source| Error::Write {
+    let bytes = packed(&root, &files, &secrets).map_err(|source| Error::Write {
         path: path.clone(),
         source,
     })?;
@@ -139,11 +137,11 @@ pub fn archive(
 fn packed(
     root: &str,
     files: &BTreeMap<String, String>,
-    redactor: &Redactor,
+    secrets: &KnownSecrets,
 ) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (name, text) in files {
-        let text = redactor.redacted(text);
+        let text = struck(text, secrets);
         let mut header = tar::Header::new_gnu();
         header.set_size(text.len() as u64);
         header.set_mode(0o600);
@@ -216,8 +214,8 @@ mod tests {
         );
         let mut files = state(&dir);
         files.extend(parts("masterone", &told));
-        let redactor = Redactor::of(&dir).expect("read");
-        let bytes = packed("ha-now", &files, &redactor).expect("packed");
+        let secrets = lab_secrets(&dir).expect("read");
+        let bytes = packed("ha-now", &files, &secrets).expect("packed");
         let mut text = String::new();
         let mut tar = GzDecoder::new(bytes.as_slice());
         tar.read_to_string(&mut text).expect("text");

@@ -6,9 +6,8 @@ use caravan_cluster::verify::{Check, Report, VerifyOutcome};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use crate::Error;
-use crate::records::KnownSecrets;
-use crate::secrets::struck;
 use crate::time;
+use caravan_secrets::{KnownSecrets, struck};
 
 /// Writes a verification as JUnit's XML: one suite, in which each promise is a test case. A promise that does not hold is a
 /// failure with all that was seen, one that was left out is skipped with its reason. Characters that XML cannot hold are left

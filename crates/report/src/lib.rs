@@ -7,7 +7,6 @@
 //! | [`verdict`], [`topology`], [`what_if`], [`drills`], [`up`], [`certificates`], [`difference`] | its sections |
 //! | [`flows`] | who may connect to whom, who may not, and which promise of `verify` shows it? |
 //! | [`page`], [`svg`], [`mermaid`] | how is it drawn? |
-//! | [`secrets`] | what may not be in any of it? |
 //! | [`junit`] | what does a CI system read of a verification? |
 //!
 //! Nothing here reads a clock, a file or the environment: the same records give the same bytes.
@@ -21,7 +20,6 @@ pub mod mermaid;
 pub mod page;
 pub mod records;
 mod report;
-pub mod secrets;
 pub mod svg;
 mod time;
 pub mod topology;

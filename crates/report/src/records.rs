@@ -1,7 +1,6 @@
 //! What a report is made from: what verbs have left, and what machines say at the moment. Gathered by whoever calls.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use caravan_cluster::drill::judge::DrillResult;
 use caravan_cluster::drill::record::DrillRecords;
@@ -9,6 +8,7 @@ use caravan_cluster::status::LabStatus;
 use caravan_cluster::timeline::Timeline;
 use caravan_cluster::verify;
 use caravan_lab::Lab;
+use caravan_secrets::KnownSecrets;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -55,16 +55,6 @@ pub struct LabRecords<'a> {
     pub before: Option<Box<LabReport>>,
     /// What may be in no report.
     pub secrets: KnownSecrets,
-}
-
-/// Secrets of the lab, to be struck out wherever they stand.
-#[derive(Default, Clone, PartialEq, Eq)]
-pub struct KnownSecrets(pub Vec<String>);
-
-impl fmt::Debug for KnownSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KnownSecrets({})", self.0.len())
-    }
 }
 
 /// What is known of a machine without asking it.

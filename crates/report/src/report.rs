@@ -7,7 +7,6 @@ use crate::certificates::Certificates;
 use crate::difference::Difference;
 use crate::drills::DrillView;
 use crate::records::LabRecords;
-use crate::secrets;
 use crate::topology::Topology;
 use crate::up::Runs;
 use crate::verdict::Verdict;
@@ -70,10 +69,10 @@ impl LabReport {
         report
     }
 
-    /// The same with every text struck through [`secrets::strike`]: whatever is drawn or written is made from what is left.
+    /// The same with every text struck through [`caravan_secrets::strike`]: whatever is drawn or written is made from what is left.
     fn without_secrets(self, records: &LabRecords<'_>) -> Self {
         let mut value = serde_json::to_value(&self).expect("plain fields are JSON");
-        secrets::strike(&mut value, &records.secrets);
+        caravan_secrets::strike(&mut value, &records.secrets);
         serde_json::from_value(value).expect("what was written just now")
     }
 

@@ -10,11 +10,11 @@ use caravan_cluster::timeline::{PhaseOutcome, Span};
 use caravan_lab::Lab;
 use caravan_lab::generate::{Shape, lab_file};
 use caravan_report::page::{MadeBy, html};
-use caravan_report::records::KnownSecrets;
 use caravan_report::svg::{PictureUse, PictureWidth, topology};
 use caravan_report::topology::Topology;
 use caravan_report::verdict::{Outcome, Standing};
 use caravan_report::{LabRecords, LabReport, junit, mermaid};
+use caravan_secrets::KnownSecrets;
 use expect_test::expect_file;
 
 const MADE_BY: MadeBy<'_> = MadeBy {
@@ -247,7 +247,7 @@ const PASSWORD: &str = "k9Lr2xQp";
 fn no_key_or_token_is_in_it() {
     let lab = fixture::lab("ha");
     let mut records = fixture::well(&lab);
-    records.secrets = KnownSecrets(vec![PASSWORD.to_owned()]);
+    records.secrets = KnownSecrets::of_files([PASSWORD]);
     let planted = format!("{PEM} then {TOKEN} then {PASSWORD}!");
     // A line of a journal.
     records.runs[1].spans.push(Span {

@@ -14,7 +14,7 @@ use caravan_cluster::status::{self, LabStatus};
 use caravan_host::{NeedState, Purpose, needs};
 use caravan_lab::{Lab, Server};
 use caravan_lifecycle::{
-    Keys, LabTarget, MachineRecord, OperationRecord, Workspace, drill, machines, reach,
+    LabTarget, MachineRecord, OperationRecord, Workspace, drill, lab_secrets, machines,
 };
 use caravan_pki::{Certificate, inspect::Inspection};
 use caravan_report::LabRecords;
@@ -22,8 +22,9 @@ use caravan_report::records::{CertificateFacts, KeptDrill, MachineFacts, MadeFro
 use caravan_vagrant::MachineState;
 use serde::de::DeserializeOwned;
 
-use super::{VERSION, secrets};
 use crate::error::{Error, TOOL};
+use crate::version::VERSION;
+use crate::way_in;
 
 /// How many runs are read, the newest first.
 const RUNS: usize = 200;
@@ -35,7 +36,7 @@ const DRAWN: usize = 10;
 ///
 /// # Errors
 ///
-/// Only that the user asked to stop.
+/// That the user asked to stop, and where the lab's secrets cannot be read: what is not known cannot be struck out.
 pub(super) fn records<'a>(
     workspace: &Workspace,
     target: &LabTarget,
@@ -84,7 +85,7 @@ pub(super) fn records<'a>(
         unreadable,
         lacks: lacks(target),
         before: None,
-        secrets: secrets::known(dir),
+        secrets: lab_secrets(dir)?,
     })
 }
 
@@ -164,9 +165,7 @@ fn ask(
     lab: &Lab,
     states: &BTreeMap<String, MachineState>,
 ) -> Result<LabStatus, Error> {
-    reach::check(lab)?;
-    let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
-    let access = keys.access(lab, &target.dir, target.pace())?;
+    let access = way_in::access(target, lab)?;
     Ok(status::ask(lab, &access, TOOL, states)?)
 }
 
@@ -206,9 +205,26 @@ fn json<T: DeserializeOwned>(path: &Path, unreadable: &mut Vec<String>) -> Optio
     }
 }
 
+/// All files below a folder, in the order of their names. Links are not followed.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 /// The files of a folder whose names end so, the newest first: names begin with times.
 fn newest(folder: &Path, end: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = secrets::below(folder);
+    let mut files: Vec<PathBuf> = below(folder);
     files.retain(|path| path.to_string_lossy().ends_with(end));
     files.reverse();
     files
@@ -258,7 +274,7 @@ fn drills(folder: &Path, root: &Path, unreadable: &mut Vec<String>) -> Vec<KeptD
 /// The certificates of the lab's store.
 fn certificates(store: &Path, unreadable: &mut Vec<String>) -> Vec<CertificateFacts> {
     let mut found = Vec::new();
-    for path in secrets::below(store) {
+    for path in below(store) {
         if path.extension().is_none_or(|end| end != "crt") {
             continue;
         }

@@ -6,8 +6,8 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use caravan_lab::Fault;
 use caravan_lifecycle::{Error as LabError, Interruptible, RefusedLabFile};
-use caravan_report::secrets::starred;
 use caravan_screen::{failure_text, to_stderr};
+use caravan_secrets::starred;
 
 use crate::error::{Error, TOOL};
 

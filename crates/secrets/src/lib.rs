@@ -1,17 +1,37 @@
-//! What may not be in a report: keys and tokens, wherever they stand.
+//! What may not be shown: keys and tokens, wherever they stand in a report, a support archive or a message.
 //!
-//! Two nets, because each has holes: the secrets of the lab are known and struck out as they are; what has the shape of a key
-//! or a token is struck out whoever it belongs to.
+//! Three nets, because each has holes: the secrets of the lab are known and struck out as they are; what has the shape of a
+//! key or a token is struck out whoever it belongs to; and so is what stands behind a word such as `password:`.
 
+use std::cmp::Reverse;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-
-use crate::records::KnownSecrets;
 
 /// What stands in the place of a secret.
 pub const STRUCK_OUT: &str = "[secret]";
 
-/// The shortest text that is looked for: shorter ones stand in other words.
+/// The shortest secret that is looked for: shorter ones stand in other words.
 const SHORTEST: usize = 8;
+
+/// The shortest line of a secret of several lines, likewise: its last one may be a few characters.
+const SHORTEST_LINE: usize = 12;
+
+/// The shortest text behind one of [`BEFORE`] that may be a secret: what follows may also be empty, or a word.
+const SHORTEST_AFTER: usize = 12;
+
+/// What stands before a secret on its line, in lower case.
+const BEFORE: [&str; 7] = [
+    "client-key-data:",
+    "token:",
+    "auth_pass",
+    "password:",
+    "authorization:",
+    "certificate-key:",
+    "secret:",
+];
 
 /// The shortest run of base64 that may be a key.
 const BASE64: usize = 40;
@@ -21,6 +41,41 @@ const HEX: usize = 64;
 
 /// The two parts of a bootstrap token: `abcdef.0123456789abcdef`.
 const TOKEN: [usize; 2] = [6, 16];
+
+/// Secrets that are known, to be struck out wherever they stand.
+#[derive(Default, Clone, PartialEq, Eq)]
+pub struct KnownSecrets {
+    /// The longest first: one may be a part of another.
+    texts: Vec<String>,
+}
+
+impl KnownSecrets {
+    /// Those that files of secrets hold: as they are, line by line as they may be quoted in part, with a key's lines joined,
+    /// and in base64 as kubeconfigs have them.
+    pub fn of_files<C: AsRef<[u8]>>(contents: impl IntoIterator<Item = C>) -> Self {
+        let mut texts = Vec::new();
+        for content in contents {
+            let content = content.as_ref();
+            let text = String::from_utf8_lossy(content);
+            texts.push(STANDARD.encode(content));
+            let lines = text.lines().map(str::trim);
+            let lines: Vec<&str> = lines.filter(|line| !line.starts_with("-----")).collect();
+            texts.push(lines.concat());
+            let long = lines.iter().filter(|line| line.len() >= SHORTEST_LINE);
+            texts.extend(long.map(|line| (*line).to_owned()));
+        }
+        texts.retain(|text| text.len() >= SHORTEST);
+        texts.sort_by(|one, other| (Reverse(one.len()), one).cmp(&(Reverse(other.len()), other)));
+        texts.dedup();
+        Self { texts }
+    }
+}
+
+impl fmt::Debug for KnownSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KnownSecrets({})", self.texts.len())
+    }
+}
 
 /// Strikes secrets out of every text in `value`.
 pub fn strike(value: &mut Value, known: &KnownSecrets) {
@@ -35,12 +90,12 @@ pub fn strike(value: &mut Value, known: &KnownSecrets) {
 /// `text` without what is a secret of the lab, or may be somebody's.
 pub fn struck(text: &str, known: &KnownSecrets) -> String {
     let mut text = text.to_owned();
-    for secret in &known.0 {
-        if secret.len() >= SHORTEST && text.contains(secret.as_str()) {
+    for secret in &known.texts {
+        if text.contains(secret.as_str()) {
             text = text.replace(secret.as_str(), STRUCK_OUT);
         }
     }
-    let text = without_blocks(&text);
+    let text = without_named(&without_blocks(&text));
     let text = runs(&text, is_base64, |_, run| {
         looks_like_base64_key(run).then(|| STRUCK_OUT.to_owned())
     });
@@ -132,6 +187,26 @@ fn without_blocks(text: &str) -> String {
     kept
 }
 
+/// `text` without what stands behind a word that names a secret, to the end of its line; a path is none.
+fn without_named(text: &str) -> String {
+    let lines = text.split_inclusive('\n').map(|line| {
+        let lower = line.to_ascii_lowercase();
+        let ends = BEFORE
+            .iter()
+            .filter_map(|word| Some(lower.find(word)? + word.len()));
+        let Some((named, rest)) = ends.min().map(|end| line.split_at(end)) else {
+            return line.to_owned();
+        };
+        let said = rest.trim();
+        if said.len() < SHORTEST_AFTER || said.contains('/') {
+            return line.to_owned();
+        }
+        let end = if line.ends_with('\n') { "\n" } else { "" };
+        format!("{named} {STRUCK_OUT}{end}")
+    });
+    lines.collect()
+}
+
 /// `text`, with each run of characters that `belongs` names as `instead` says; it is given what stands before the run.
 fn runs(
     text: &str,
@@ -160,7 +235,7 @@ mod tests {
     const BASE64_KEY: &str = "MHcCAQEEIIrYSSNQFaA2Hwf1duRSxKtLYX5CB04fSeQ6tF1aY";
 
     fn struck_out(text: &str) -> String {
-        struck(text, &KnownSecrets(vec!["k9Lr2xQp".to_owned()]))
+        struck(text, &KnownSecrets::of_files(["k9Lr2xQp\n"]))
     }
 
     #[test]
@@ -181,6 +256,29 @@ mod tests {
         assert_eq!(struck_out(&format!("Bearer {web}")), "Bearer [secret]");
         let hex = "0f".repeat(32);
         assert_eq!(struck_out(&format!("key={hex}")), "key=[secret]");
+    }
+
+    #[test]
+    fn a_known_secret_is_struck_out_in_each_form() {
+        let file = format!("-----BEGIN EC PRIVATE KEY-----\nshort-line-one\n{BASE64_KEY}\n");
+        let known = KnownSecrets::of_files([&file]);
+        assert_eq!(struck("a short-line-one b", &known), "a [secret] b");
+        let joined = format!("short-line-one{BASE64_KEY}");
+        assert_eq!(struck(&joined, &known), STRUCK_OUT);
+        assert_eq!(struck(&STANDARD.encode(&file), &known), STRUCK_OUT);
+        // An empty file is in every text.
+        assert_eq!(struck("plain", &KnownSecrets::of_files([""])), "plain");
+    }
+
+    #[test]
+    fn what_stands_behind_a_word_for_a_secret_is_struck_out() {
+        assert_eq!(
+            struck_out("a\nPassword: correct-horse-battery\nb\n"),
+            "a\nPassword: [secret]\nb\n"
+        );
+        for text in ["token: none\n", "token: /etc/caravan/token-of-etcd\n"] {
+            assert_eq!(struck_out(text), text);
+        }
     }
 
     #[test]
