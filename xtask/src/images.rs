@@ -89,13 +89,14 @@ pub(crate) fn run(
 
 fn forget(target: &LabTarget, name: &str, screen: &Screen) -> Result<Exit, Error> {
     let full = full_name(name).map_err(LifecycleError::from)?;
+    // A `load` that is under way writes the record too.
+    let _lock = LabLock::take(&target.dir, &target.name, "images")?;
     let mut record = ImageRecord::read(&target.dir)?;
     let names = record.images.iter().flat_map(|image| image.names.clone());
     let names: Vec<String> = names.collect();
     if !record.forget(&full) {
         return Err(LifecycleError::NotRemembered { name: full, names }.into());
     }
-    let _lock = LabLock::take(&target.dir, &target.name, "images")?;
     record.write(&target.dir)?;
     screen.say(&format!(
         "`{full}` is not given to machines any more; those that have it keep it"
