@@ -175,24 +175,8 @@ impl Authority {
     /// [`Error::NotACa`] when it is not self-signed: then its issuer renews it; [`Error::Invalid`],
     /// [`Error::Randomness`].
     pub fn renew(&self, lifetime: Lifetime, now: SystemTime) -> Result<Certificate, Error> {
-        self.require_self_signed()?;
+        require_self_signed(&self.certificate)?;
         self.follow(&Changes::default(), lifetime, false, now)
-    }
-
-    pub(crate) fn require_self_signed(&self) -> Result<(), Error> {
-        let own = &self.certificate;
-        // A hash that is not known here does not make it another's.
-        let by_itself = match own.is_signed_by(own) {
-            Err(Error::UnsupportedSignature { .. }) => own.subject() == own.issuer(),
-            result => result?,
-        };
-        if by_itself {
-            return Ok(());
-        }
-        Err(Error::NotACa {
-            subject: own.subject_shown(),
-            problem: "it is not self-signed, so its issuer must renew it".to_owned(),
-        })
     }
 
     /// The certificate.
@@ -243,6 +227,22 @@ impl Authority {
     pub(crate) fn key_identifier(&self) -> &[u8] {
         &self.key_identifier
     }
+}
+
+/// Only the issuer of an authority that is not its own can make it another certificate or another key.
+pub(crate) fn require_self_signed(own: &Certificate) -> Result<(), Error> {
+    // A hash that is not known here does not make it another's.
+    let by_itself = match own.is_signed_by(own) {
+        Err(Error::UnsupportedSignature { .. }) => own.subject() == own.issuer(),
+        result => result?,
+    };
+    if by_itself {
+        return Ok(());
+    }
+    Err(Error::NotACa {
+        subject: own.subject_shown(),
+        problem: "it is not self-signed, so its issuer must renew it".to_owned(),
+    })
 }
 
 pub(crate) fn require_valid(certificate: &Certificate, now: SystemTime) -> Result<(), Error> {

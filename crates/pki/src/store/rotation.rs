@@ -16,6 +16,7 @@ use super::done::write;
 use super::files::{self, Privacy, io_error};
 use super::held::{self, Paths};
 use super::lists;
+use crate::authority::require_self_signed;
 use crate::entry::{Entry, Item, NEXT, PREVIOUS};
 use crate::renewal::Changes;
 use crate::{Authority, Certificate, Error, Lifetime, Plan, PrivateKey};
@@ -142,6 +143,8 @@ pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Re
         Some(Item::Authority { issuer: None, spec }) => spec,
         _ => return Err(not_found("self-signed authority in the plan", id)),
     };
+    // The plan does not know of one from elsewhere who signed it: it would become a root of nobody's.
+    require_self_signed(&old)?;
     let changes =
         Changes::to_authority(&old, spec).map_err(|error| error.in_file(current(paths)))?;
     // The key first, as everywhere; one that an interrupted start left is used.
@@ -222,8 +225,8 @@ pub(crate) fn renew(
     // Not checked for expiry: an expired authority is the one that most needs this.
     let authority = Authority::trusted(certificate, key, Vec::new())
         .map_err(|error| error.in_file(current(&paths)))?;
-    authority.require_self_signed()?;
     let certificate = authority.certificate();
+    require_self_signed(certificate)?;
     let changes = match entry.item() {
         Item::Authority { spec, .. } => Changes::to_authority(certificate, spec)
             .map_err(|error| error.in_file(current(&paths)))?,

@@ -244,6 +244,30 @@ fn a_rotation_without_its_next_key_is_refused_before_anything_is_touched() {
     assert_eq!(store.rotation(&plan, "ca").unwrap(), Rotation::Switched);
 }
 
+/// Whose issuer is elsewhere, is given another key there.
+#[test]
+fn an_authority_that_another_signed_is_not_rotated_here() {
+    let fixture = Fixture::new();
+    for file in ["ca.crt", "ca.key"] {
+        fs::remove_file(fixture.path(file)).unwrap();
+    }
+    let root = AuthoritySpec::new(name("root elsewhere")).with_path_length(1);
+    let root = Authority::create(&root, now()).unwrap();
+    let own = AuthoritySpec::new(name("issuing")).with_lifetime(Lifetime::days(1000));
+    let own = root.intermediate(&own, now()).unwrap();
+    let mut plan = plan_of(web());
+    plan.adopt("ca", own.certificate()).unwrap();
+    fixture.store.import_authority(&plan, "ca", &own).unwrap();
+    let before = fixture.read("ca.crt");
+    let error = fixture
+        .store
+        .start_rotation(&plan, "ca", now())
+        .unwrap_err();
+    assert!(matches!(error, Error::NotACa { .. }), "{error}");
+    assert!(!fixture.path("ca.next.crt").exists() && !fixture.path("ca.next.key").exists());
+    assert_eq!(fixture.read("ca.crt"), before);
+}
+
 /// What a plan says otherwise of an authority is done or refused, and never passed over.
 #[test]
 fn a_plans_changes_to_authorities_are_done_or_refused() {
