@@ -244,7 +244,6 @@ fn a_rotation_without_its_next_key_is_refused_before_anything_is_touched() {
     assert_eq!(store.rotation(&plan, "ca").unwrap(), Rotation::Switched);
 }
 
-/// Whose issuer is elsewhere, is given another key there.
 #[test]
 fn an_authority_that_another_signed_is_not_rotated_here() {
     let fixture = Fixture::new();
