@@ -7,7 +7,7 @@ use caravan_cluster::verify::{self, Depth, Options, Report, VerifyEvent, VerifyO
 use caravan_cluster::watch::{self, JournalEvent};
 use caravan_cluster::{Access, ready};
 use caravan_lab::Lab;
-use caravan_lifecycle::{Keys, LabDir, LabLock, LabTarget, Workspace, reach};
+use caravan_lifecycle::{Keys, LabDir, LabLock, LabTarget, Workspace, lab_secrets, reach};
 
 use crate::error::{Error, TOOL};
 use crate::exit::Exit;
@@ -56,7 +56,7 @@ pub(crate) fn run(
         .is_some_and(|choices| choices.airgap);
     let report = checked(lab, &access, &target.dir, airgap, depth, screen)?;
     if let Some(file) = &flags.junit {
-        let text = caravan_report::junit::junit(&report)?;
+        let text = caravan_report::junit::junit(&report, &lab_secrets(&target.dir)?)?;
         caravan_files::write_if_changed(file, 0o644, text.as_bytes())?;
     }
     if flags.json {

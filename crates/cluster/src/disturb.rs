@@ -23,8 +23,8 @@ pub mod adverts;
 pub mod silence;
 pub mod slow;
 
-/// For how many seconds a part stays broken at most, unless told otherwise.
-pub const SAFETY_SECONDS: u32 = 45;
+/// How much longer than it is meant to last a part stays broken at most, where nobody is left to undo it.
+pub const SAFETY: Duration = Duration::from_secs(45);
 
 /// How long stopping and starting may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -81,13 +81,13 @@ pub struct UnitFault {
 }
 
 impl UnitFault {
-    /// `harm` to `unit` of `machine`, for [`SAFETY_SECONDS`] at most.
-    pub fn new(machine: &str, unit: &str, harm: Harm) -> Self {
+    /// `harm` to `unit` of `machine`, for `safety` at most: longer than it is meant to last, or the machine undoes it before.
+    pub fn new(machine: &str, unit: &str, harm: Harm, safety: Duration) -> Self {
         Self {
             machine: machine.to_owned(),
             unit: unit.to_owned(),
             harm,
-            safety_seconds: SAFETY_SECONDS,
+            safety_seconds: u32::try_from(safety.as_secs()).unwrap_or(u32::MAX),
         }
     }
 
@@ -160,21 +160,21 @@ mod tests {
             ("lbone", "$(id)"),
             ("lbone", "--all"),
         ] {
-            let tried = UnitFault::new(machine, unit, Harm::Stop).inflict(&lab, &access);
+            let tried = UnitFault::new(machine, unit, Harm::Stop, SAFETY).inflict(&lab, &access);
             assert!(
                 matches!(tried, Err(Error::FaultRefused { .. })),
                 "{unit} on {machine}"
             );
         }
         // Asked, and not reached.
-        let fault = UnitFault::new("lbone", "getty@tty1.service", Harm::Stop);
+        let fault = UnitFault::new("lbone", "getty@tty1.service", Harm::Stop, SAFETY);
         let tried = fault.inflict(&lab, &access);
         assert!(tried.is_err_and(|error| !matches!(error, Error::FaultRefused { .. })));
     }
 
     #[test]
     fn a_fault_is_data() {
-        let fault = UnitFault::new("lbone", "haproxy", Harm::Freeze);
+        let fault = UnitFault::new("lbone", "haproxy", Harm::Freeze, SAFETY);
         let text = serde_json::to_string(&fault).expect("plain data");
         assert_eq!(
             text,

@@ -11,19 +11,21 @@ use caravan_secrets::{KnownSecrets, struck};
 
 /// Writes a verification as JUnit's XML: one suite, in which each promise is a test case. A promise that does not hold is a
 /// failure with all that was seen, one that was left out is skipped with its reason. Characters that XML cannot hold are left
-/// out.
+/// out, and so is what is `known` to be secret or has the shape of a key.
 ///
 /// # Errors
 ///
 /// [`Error::Junit`].
-pub fn junit(report: &Report) -> Result<String, Error> {
+pub fn junit(report: &Report, known: &KnownSecrets) -> Result<String, Error> {
+    // CI systems keep logs where many can read them.
+    let said = |text: &str| struck(text, known);
     let mut suite = TestSuite::new(format!("verify {}", report.lab));
     let began = time::of_ms(i64::try_from(report.began_unix_ms).unwrap_or(i64::MAX));
     let began = began.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string();
     suite.extra.insert("timestamp".into(), began.into());
     suite.set_time(Duration::from_secs_f64(report.seconds.max(0.0)));
     for check in &report.checks {
-        suite.add_test_case(case(&report.lab, check));
+        suite.add_test_case(case(&report.lab, check, &said));
     }
     if let Some(left) = &report.left_behind {
         suite.set_system_err(said(&format!("left behind: {left}")));
@@ -34,7 +36,7 @@ pub fn junit(report: &Report) -> Result<String, Error> {
     all.to_string().map_err(Error::Junit)
 }
 
-fn case(lab: &str, check: &Check) -> TestCase {
+fn case(lab: &str, check: &Check, said: &dyn Fn(&str) -> String) -> TestCase {
     let status = match check.outcome {
         VerifyOutcome::Passed => TestCaseStatus::success(),
         VerifyOutcome::Failed => {
@@ -61,9 +63,4 @@ fn case(lab: &str, check: &Check) -> TestCase {
         case.set_system_out(seen.join("\n"));
     }
     case
-}
-
-/// What was seen, without what may be a key: CI systems keep logs where many can read them.
-fn said(text: &str) -> String {
-    struck(text, &KnownSecrets::default())
 }

@@ -49,18 +49,25 @@ pub fn begin_between(
 /// [`Error::Machine`], [`Error::Script`].
 pub fn end(access: &Access, machine: &Machine) -> Result<Option<u64>, Error> {
     let script = format!(
-        "echo '@@ dropped'; nft list counter inet {NAME} dropped 2>/dev/null\n{}\nexit 0",
-        undo("")
+        "echo '@@ dropped'; nft list counter inet {NAME} dropped 2>/dev/null\n{}\n\
+         if nft list tables | grep --quiet --word-regexp {NAME}; then echo 'its filter stays' >&2; exit 1; fi\n\
+         systemctl stop {NAME}.timer 2>/dev/null\nexit 0",
+        remove()
     );
     let said = facts::ask(access, machine, &script, LIMIT)?;
     Ok(said.packets("dropped", "dropped"))
 }
 
-/// The commands that remove the filter, whose words `quote` begins and ends.
+/// The commands that remove the filter.
+fn remove() -> String {
+    format!("nft delete table inet {NAME} 2>/dev/null; nft delete table arp {NAME} 2>/dev/null")
+}
+
+/// The same, and that ends the timer, in `quote`s.
 fn undo(quote: &str) -> String {
     format!(
-        "{quote}nft delete table inet {NAME} 2>/dev/null; nft delete table arp {NAME} 2>/dev/null; systemctl stop \
-         {NAME}.timer 2>/dev/null{quote}"
+        "{quote}{}; systemctl stop {NAME}.timer 2>/dev/null{quote}",
+        remove()
     )
 }
 

@@ -9,7 +9,7 @@ use caravan_lab::{Lab, Machine, Role};
 
 use super::fault::{DrillFault, FaultProof};
 use crate::disturb::slow::{LogWrites, SlowPart};
-use crate::disturb::{Harm, UnitFault, adverts, silence};
+use crate::disturb::{Harm, SAFETY, UnitFault, adverts, silence};
 use crate::until::until;
 use crate::{Access, Error, facts, parallel};
 
@@ -73,7 +73,9 @@ impl FlapFault<'_> {
     }
 
     fn fault_of(&self, machine: &Machine) -> UnitFault {
-        UnitFault::new(&machine.name, self.unit(), self.harm)
+        // It is repaired as soon as another one has the address, or that takes too long.
+        let safety = self.access.pace().of(TAKEOVER) + SAFETY;
+        UnitFault::new(&machine.name, self.unit(), self.harm, safety)
     }
 
     fn owner(&self) -> Option<&Machine> {

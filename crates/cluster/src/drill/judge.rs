@@ -134,12 +134,16 @@ pub fn judge(records: &DrillRecords) -> DrillResult {
     let owners = owners::figures(&records.states, fault);
     let mut losses = lost;
     losses.extend(missed);
-    losses.extend(broken::differing(records));
+    let differing = broken::differing(records);
+    losses.extend(differing.iter().cloned());
     let mut broken = losses.clone();
     broken.extend(broken::beyond_budget(records, &clients, &owners));
     let unclear = unclear(records, fault, &sampling);
     // What was lost is lost, however busy the host; figures of a busy host say nothing.
-    let is_loss = !writes.lost.is_empty() || !writes.risen.is_empty() || writes.doubled > 0;
+    let is_loss = !writes.lost.is_empty()
+        || !writes.risen.is_empty()
+        || writes.doubled > 0
+        || differing.is_some();
     let (verdict, reasons) = match (broken.is_empty(), unclear.is_empty()) {
         (false, true) => (DrillVerdict::Broken, broken),
         (false, false) if is_loss => (DrillVerdict::Broken, broken),

@@ -11,7 +11,7 @@ use super::findings::Findings;
 use super::refusals::OPEN;
 use super::{Depth, Measured, Outage, drills};
 use crate::attempt::End;
-use crate::disturb::{Harm, UnitFault};
+use crate::disturb::{Harm, SAFETY, UnitFault};
 use crate::drill::judge::DrillResult;
 use crate::drill::record::ClientName;
 use crate::{facts, parallel};
@@ -151,7 +151,7 @@ pub(super) fn take_over(context: &Context) -> Result<Findings, String> {
         }
         let lasts = context.access.pace().of(Duration::from_secs(seconds));
         let drilled = owner(context, vip).and_then(|owner| {
-            let fault = UnitFault::new(&owner.name, unit, harm);
+            let fault = UnitFault::new(&owner.name, unit, harm, lasts + SAFETY);
             drills::unit(context, fault, lasts)
         });
         match drilled {

@@ -47,7 +47,13 @@ pub(super) fn unit(
     let fault = UnitDrillFault { lab, access, fault };
     let tool = &context.options.tool;
     let records = drill::run(lab, access, &plan, &fault, tool, &|_| {});
-    let records = records.map_err(|failure| failure.error.chain())?;
+    let records = records.map_err(|failure| match failure.is_repaired {
+        true => failure.error.chain(),
+        false => format!(
+            "{}; what was broken is not repaired, the machine does that itself after a while",
+            failure.error.chain()
+        ),
+    })?;
     if records.finals.is_empty() {
         return Err("no etcd member could be asked in the end for what was written".to_owned());
     }

@@ -7,7 +7,7 @@ use caravan_lab::Role;
 use super::context::{Context, told};
 use super::findings::Findings;
 use super::{Measured, MemberLoss, drills};
-use crate::disturb::{Harm, UnitFault};
+use crate::disturb::{Harm, SAFETY, UnitFault};
 use crate::drill::judge::DrillResult;
 use crate::drill::record::{ClientName, Micros};
 use crate::etcd;
@@ -24,8 +24,8 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
     let members = etcd::members(&context.lab, &context.access).map_err(told)?;
     let leader = etcd::leader(&members).map_err(told)?;
     let leader = leader.ok_or("etcd has no leader to begin with")?;
-    let fault = UnitFault::new(&leader.name, "etcd", Harm::KillForGood);
     let lasts = context.access.pace().of(LASTS);
+    let fault = UnitFault::new(&leader.name, "etcd", Harm::KillForGood, lasts + SAFETY);
     let result = drills::unit(context, fault, lasts)?;
     let masters = context.lab.of_role(Role::ControlPlane);
     let masters: Vec<String> = masters.map(|master| master.name.clone()).collect();

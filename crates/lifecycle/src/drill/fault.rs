@@ -35,8 +35,7 @@ impl<'a> LabDrill<'a> {
         let (lab, access) = (self.lab, self.access);
         let unit = |unit: &str, harm: Harm| -> Box<dyn DrillFault + 'a> {
             let name = machines.first().map_or("", |machine| machine.name.as_str());
-            let mut fault = UnitFault::new(name, unit, harm);
-            fault.safety_seconds = u32::try_from(self.safety().as_secs()).unwrap_or(u32::MAX);
+            let fault = UnitFault::new(name, unit, harm, self.safety());
             Box::new(UnitDrillFault { lab, access, fault })
         };
         let harm = match self.name.mode {

@@ -27,6 +27,8 @@ nic=$(ip -4 -oneline address show | awk -v own="$ADDRESS/" 'index($4, own) == 1 
 
 case $VERB in
 probe)
+    # What a look left that was cut off.
+    ip link delete caravan-probe 2>/dev/null
     # Any kind will do; kernels differ in which they have.
     ip link add caravan-probe type dummy 2>/dev/null || ip link add caravan-probe type bridge || { echo '@@ refused'; echo 'it can make no network interface to try it'; exit 0; }
     if way=$(first caravan-probe); then
@@ -47,6 +49,10 @@ begin)
 end)
     echo '@@ seen'; tc -s qdisc show dev "$nic" root
     tc qdisc del dev "$nic" root 2>/dev/null
+    if tc qdisc show dev "$nic" root | grep --quiet --extended-regexp 'netem|tbf'; then
+        echo 'its queue stays' >&2
+        exit 1
+    fi
     systemctl stop "$timer.timer" 2>/dev/null
     ;;
 esac
