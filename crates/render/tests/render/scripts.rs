@@ -79,6 +79,64 @@ fn a_node_is_ready_by_what_was_said_since_it_started() {
     check("", &pods(&["12:00:02"]), "not ready");
 }
 
+/// Prints what a member does that has begun without data, question after question. etcd answers `READY` to `/readyz`, and
+/// `NON_LEARNER` to that part of it asked alone; the others say that it is `STANDING`.
+const ASK_FOR_A_VOTE: &str = r#"
+set -Eeuo pipefail
+CARAVAN_MACHINE=etcdone PHASE=etcd-quorum VOTER=/nonexistent ID=8e9e
+source <(sed '/^source /d' "$BOOTSTRAP_ETCD")
+answers() {
+    case $2 in
+        /readyz) [[ $READY == 200 ]] ;;
+        /readyz/non_learner) [[ $NON_LEARNER == 200 ]] ;;
+        *) exit 22 ;;
+    esac
+}
+standing() { :; }
+exec 9>&2
+ask_others() { echo "$*" >&9; }
+look_at_etcd() { :; }
+for question in 1 2 3 4; do
+    if quorum; then echo "a vote at question $question"; exit; fi
+done
+echo "no vote"
+"#;
+
+#[test]
+fn a_learner_that_passes_for_a_voter_gets_its_vote_all_the_same() {
+    let Some(bash) = checker("bash") else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/usr/lib/caravan");
+    let check = |ready: &str, non_learner: &str, standing: &str| {
+        let output = bash
+            .call(["-c", ASK_FOR_A_VOTE])
+            .env("BOOTSTRAP_ETCD", folder.join("bootstrap-etcd"))
+            .env("READY", ready)
+            .env("NON_LEARNER", non_learner)
+            .env("STANDING", standing)
+            .output()
+            .unwrap();
+        assert!(output.success(), "{output:#?}");
+        let promoted = output.stderr.trim().to_owned();
+        (output.stdout.trim().to_owned(), promoted)
+    };
+    let none = String::new();
+    assert_eq!(
+        check("200", "200", "voter"),
+        ("a vote at question 1".to_owned(), none.clone())
+    );
+    // The whole answer was made before the member heard that it is a learner.
+    let promote = "member promote 8e9e".to_owned();
+    assert_eq!(
+        check("200", "503", "learner"),
+        ("no vote".to_owned(), promote.clone())
+    );
+    assert_eq!(
+        check("503", "503", "learner"),
+        ("no vote".to_owned(), promote)
+    );
+    assert_eq!(check("503", "200", "voter"), ("no vote".to_owned(), none));
+}
+
 #[test]
 fn what_listens_is_told_without_a_program() {
     let Some(bash) = checker("bash") else { return };
