@@ -33,6 +33,18 @@ const SELDOM: Duration = Duration::from_millis(100);
 /// How often masters, members and load balancers are asked directly: they show which part is away, and are no users.
 const EACH_EVERY: Duration = Duration::from_millis(500);
 
+/// How many times less often all of them ask where the lab is reached through another computer: each connection is then one of
+/// ssh's as well, and at the usual pace clients measure what they are carried by, and keep it busy.
+const THROUGH_OTHERS: u32 = 5;
+
+/// How often clients ask over the way to this lab that ask so often over a straight one.
+pub(super) fn every(access: &Access, straight: Duration) -> Duration {
+    match access.way.is_straight() {
+        true => straight,
+        false => straight * THROUGH_OTHERS,
+    }
+}
+
 /// What is read: there in every cluster, kept in etcd.
 const READ: &str = "/api/v1/namespaces/kube-system";
 
@@ -175,7 +187,7 @@ impl Clients<'_> {
         Pacer {
             clock: self.clock,
             client,
-            period,
+            period: every(self.access, period),
             deadline: DEADLINE,
             calm: self.calm,
             stop: self.stop,
@@ -339,7 +351,36 @@ pub(super) fn chain_value(bytes: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use caravan_process::{CONNECT_SECONDS, Pace, Program, SshAccess, SshComputer, UnknownHost};
+
     use super::*;
+    use crate::NetworkWay;
+    use crate::verify::tests::{access, lab};
+
+    #[test]
+    fn a_lab_behind_another_computer_is_asked_less_often() {
+        let (lab, mut access) = (lab("ha"), access());
+        assert_eq!(every(&access, READ_EVERY), READ_EVERY);
+        let ssh = Program::at("/bin/false");
+        let how = SshAccess {
+            identity: None,
+            known_hosts: "/nonexistent".into(),
+            unknown_host: UnknownHost::Refuse,
+            through: None,
+            connect_seconds: CONNECT_SECONDS,
+            pace: Pace::USUAL,
+            shared: None,
+        };
+        let computer = SshComputer::new(ssh, "me@server", how);
+        let through = lab
+            .servers()
+            .iter()
+            .map(|it| (it.name.clone(), computer.clone()));
+        access.way = NetworkWay::of(&lab, &through.collect::<BTreeMap<_, _>>());
+        assert_eq!(every(&access, READ_EVERY), READ_EVERY * THROUGH_OTHERS);
+    }
 
     #[test]
     fn what_an_answer_means() {

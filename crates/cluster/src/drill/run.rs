@@ -9,7 +9,7 @@ use caravan_process::interrupt;
 use super::calm::Calm;
 use super::catalogue::DrillLimits;
 use super::clients::watch::Watch;
-use super::clients::{ClientSet, Clients, DrillSpace};
+use super::clients::{ClientSet, Clients, DrillSpace, every};
 use super::fault::{DrillFault, InflictedFault};
 use super::look::{finals, look};
 use super::pacer::{DrillClock, micros};
@@ -277,6 +277,10 @@ fn seen<T>(
         end,
     };
     records.header.priority = priority;
+    records.header.periods = (
+        micros(every(access, super::READ_EVERY)),
+        micros(every(access, super::WRITE_EVERY)),
+    );
     tell("asks each etcd member for what was written");
     records.finals = finals(lab, access, space);
     Ok((done, Ok(records)))
