@@ -89,7 +89,7 @@ impl Browser {
         run("mkfifo", &[text(&input), text(&output)]);
         let chromium = Program::find("chromium")
             .unwrap_or_else(|error| panic!("{error}: `cargo xtask setup --checkers` installs it"));
-        let script = "exec \"$1\" --headless --no-sandbox --disable-gpu --no-first-run --disable-sync \
+        let script = "exec \"$1\" --headless --hide-scrollbars --no-sandbox --disable-gpu --no-first-run --disable-sync \
                       --disable-background-networking --disable-component-update --user-data-dir=\"$2/profile\" \
                       --remote-debugging-pipe about:blank 3<\"$2/to\" 4>\"$2/from\"";
         let args = [

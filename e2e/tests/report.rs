@@ -129,6 +129,89 @@ fn a_real_lab_as_a_page() {
     });
 }
 
+/// The pages of the records that `caravan-report` keeps for its tests: labs that are well, half broken, halted and not there.
+#[test]
+#[ignore = "needs root and a browser"]
+fn pages_of_labs_in_every_condition() {
+    let tool = Tool::build();
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut browser = Browser::start(folder.path());
+    let pages = golden(&tool, "html");
+    for (name, page) in &pages {
+        look(&mut browser, page, &pictures(&tool, name));
+    }
+    assert!(pages.len() >= 5, "{pages:?}");
+}
+
+/// What `caravan-report` keeps with this ending, by name.
+fn golden(tool: &Tool, end: &str) -> Vec<(String, PathBuf)> {
+    let folder = tool.root().join("crates/report/tests/golden");
+    let entries = fs::read_dir(folder).expect("golden files").flatten();
+    let paths = entries.map(|entry| entry.path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|it| it == end));
+    let mut named: Vec<(String, PathBuf)> = paths
+        .map(|path| {
+            let name = path.file_stem().and_then(|it| it.to_str());
+            (name.expect("a name").to_owned(), path.clone())
+        })
+        .collect();
+    named.sort();
+    named
+}
+
+/// Mermaid draws the topology as we wrote it: every machine is a box, and every way an edge. `e2e/install-mermaid` brings it.
+#[test]
+#[ignore = "needs root and a browser"]
+fn mermaid_draws_the_topology() {
+    let Some(program) = std::env::var_os("CARAVAN_MERMAID") else {
+        let is_required = std::env::var("CARAVAN_REQUIRE_CHECKERS").is_ok_and(|it| it == "1");
+        assert!(
+            !is_required,
+            "CARAVAN_MERMAID does not say where Mermaid is"
+        );
+        println!("skipped: CARAVAN_MERMAID does not say where Mermaid is");
+        return;
+    };
+    let tool = Tool::build();
+    let pictures = pictures(&tool, "mermaid");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut browser = Browser::start(folder.path());
+    let page = folder.path().join("page.html");
+    let script = format!(
+        "<!doctype html><meta charset=\"utf-8\"><script src=\"file://{}\"></script>",
+        Path::new(&program).display()
+    );
+    fs::write(&page, script).expect("written");
+    for (name, file) in golden(&tool, "mmd") {
+        let text = fs::read_to_string(&file).expect("text");
+        let loaded = browser.open(&page, FORMS[0]);
+        assert_eq!(loaded.errors, [""; 0], "{name}");
+        let draw = format!(
+            "mermaid.initialize({{startOnLoad: false}});
+             mermaid.render('drawn', {}).then(it => {{
+                document.body.innerHTML = it.svg;
+                const count = what => document.querySelectorAll(what).length;
+                return {{boxes: count('.node'), frames: count('.cluster'), edges: count('.flowchart-link')}};
+             }})",
+            serde_json::to_string(&text).expect("text is JSON")
+        );
+        let drawn = browser.evaluate(&draw);
+        let lines = |of: &dyn Fn(&str) -> bool| text.lines().filter(|line| of(line.trim())).count();
+        let counted = serde_json::json!({
+            "boxes": lines(&|line| line.contains("[\"") && !line.starts_with("subgraph") || line.contains("([\"")),
+            "frames": lines(&|line| line.starts_with("subgraph")),
+            "edges": lines(&|line| line.contains(" --> ") || line.contains(" .-x ")),
+        });
+        assert_eq!(drawn, counted, "{name}");
+        browser.picture(&pictures.join(format!("{name}.png")), PICTURED);
+    }
+    // It would tell of what it cannot read.
+    let broken = browser.evaluate(
+        "mermaid.parse('flowchart TB\\n  a[\"x --> b').then(() => 'read', () => 'refused')",
+    );
+    assert_eq!(broken, "refused");
+}
+
 /// Holds that none of the lab's keys is in what was written, line by line.
 fn assert_no_secret(tool: &Tool, folder: &Path) {
     let mut secrets = Vec::new();

@@ -38,6 +38,9 @@ pub(crate) fn run(flags: &Drill, workspace: &Workspace, screen: &Screen) -> Resu
         false => None,
     };
     let file = file.as_ref().unwrap_or(lab);
+    for watched in &flags.watch {
+        watched.hold_inside(lab)?;
+    }
     let keys = Keys::load(lab, &target.dir).ok_or_else(|| Error::not_made(&target.name))?;
     if flags.dry_run {
         for name in names {
@@ -46,6 +49,9 @@ pub(crate) fn run(flags: &Drill, workspace: &Workspace, screen: &Screen) -> Resu
                 catalogue::describe(name),
                 catalogue::lasts(name).as_secs()
             );
+        }
+        for watched in &flags.watch {
+            println!("`{}` is asked meanwhile", watched.asked());
         }
         return Ok(Exit::Done);
     }
@@ -68,6 +74,7 @@ pub(crate) fn run(flags: &Drill, workspace: &Workspace, screen: &Screen) -> Resu
                 file,
                 access: &access,
                 name,
+                watch: &flags.watch,
                 tool: TOOL,
             };
             let word = name.to_string();

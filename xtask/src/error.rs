@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use caravan_cluster::Error as ClusterError;
+use caravan_cluster::drill::watched::WatchFault;
 use caravan_files::WriteError;
 use caravan_lab::UnknownDrill;
 use caravan_lifecycle::{Interruptible, hint_of_file};
@@ -132,6 +134,10 @@ impl Error {
             | Self::SubnetTaken { .. }
             | Self::ReportName { .. }
             | Self::UnknownDrill(_) => Exit::Usage,
+            Self::Lifecycle(caravan_lifecycle::Error::Cluster(ClusterError::NotWatched {
+                fault: WatchFault::Outside { .. },
+                ..
+            })) => Exit::Usage,
             Self::Lifecycle(error) if error.is_usage() => Exit::Usage,
             _ if self.is_interrupt() => Exit::Interrupted,
             _ => Exit::Failed,

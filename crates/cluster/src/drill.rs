@@ -8,6 +8,7 @@
 //! | [`faults`] | how is it done over ssh? |
 //! | `pacer`, `clients`, `priority` | who asks what, when, and before whom? |
 //! | `calm`, `look` | has this computer the time to measure, and what becomes of the lab meanwhile? |
+//! | [`watched`] | what is asked of a Service of the user's own? |
 //! | `run` | in which order? |
 //!
 //! Clients are an open loop: the next request never waits for the last. All figures are computed from the records alone, so
@@ -24,6 +25,7 @@ mod pacer;
 mod priority;
 pub mod record;
 mod run;
+pub mod watched;
 
 pub use clients::{ClientSet, DEADLINE, READ_EVERY, WRITE_EVERY};
 pub use fault::{DrillFault, FaultProof};

@@ -55,6 +55,14 @@ pub enum Error {
     /// An etcd member must not be taken away now.
     #[error("{0}")]
     MemberRefused(Box<RefusedMember>),
+    /// What is the user's own cannot be watched.
+    #[error("cannot watch `{asked}`: {fault}")]
+    NotWatched {
+        /// What was asked for.
+        asked: String,
+        /// Why.
+        fault: crate::drill::watched::WatchFault,
+    },
     /// What was waited for did not come.
     #[error("{what}: not within {seconds} s{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     NotInTime {
@@ -131,6 +139,7 @@ impl Error {
             }
             Self::Machine(error) => error.hint(tool),
             Self::MemberRefused(refused) => Some(refused.hint(tool)),
+            Self::NotWatched { fault, .. } => fault.hint().map(str::to_owned),
             Self::NotReady { .. } => Some(format!(
                 "`{tool} status` shows the lab, `{tool} logs` what its machines say; `up` again goes on"
             )),

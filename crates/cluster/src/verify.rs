@@ -22,6 +22,7 @@ mod impostor;
 mod isolation;
 mod judge;
 mod keys;
+mod kubelets;
 mod limits;
 mod names;
 mod nodes;

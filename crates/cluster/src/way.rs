@@ -106,15 +106,21 @@ impl fmt::Debug for NetworkWay {
     }
 }
 
-/// What is asked of a lab's addresses: its API servers, what leads to them, and etcd's members.
+/// What is asked of a lab's addresses: its API servers, what leads to them, etcd's members, and kubelets.
 fn targets(lab: &Lab) -> Vec<String> {
-    let of = |machine: &Machine| match machine.role {
-        Role::Etcd => Some(ports::ETCD_CLIENT),
-        Role::ControlPlane | Role::LoadBalancer => Some(ports::API),
-        Role::Worker => None,
+    let of = |machine: &Machine| -> &[u16] {
+        match machine.role {
+            Role::Etcd => &[ports::ETCD_CLIENT],
+            Role::LoadBalancer => &[ports::API],
+            Role::ControlPlane => &[ports::API, ports::KUBELET],
+            Role::Worker => &[ports::KUBELET],
+        }
     };
     let machines = lab.machines().iter();
-    let machines = machines.filter_map(|it| Some(SocketAddrV4::new(it.ip, of(it)?)));
+    let machines = machines.flat_map(|it| {
+        let ports = of(it).iter();
+        ports.map(|port| SocketAddrV4::new(it.ip, *port))
+    });
     let mut all: Vec<String> = machines.map(|it| it.to_string()).collect();
     all.push(lab.api_endpoint().to_string());
     all.sort();

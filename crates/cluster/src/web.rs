@@ -42,25 +42,8 @@ impl Server {
             .root_certs(RootCerts::Specific(Arc::new(roots)))
             .client_cert(client)
             .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            // The lab's addresses are here; a proxy of the user's leads away from them.
-            .proxy(None)
-            .max_redirects(0)
-            .http_status_as_error(false)
-            // As many as are under way at once: one more would be closed and made anew for each request.
-            .max_idle_connections(CONNECTIONS)
-            .max_idle_connections_per_host(CONNECTIONS)
-            .timeout_connect(Some(limit / 2))
-            .timeout_global(Some(limit))
-            .build();
-        let agent = match way.is_straight() {
-            true => config.new_agent(),
-            false => {
-                let connector = WayConnector(way.clone()).chain(RustlsConnector::default());
-                Agent::with_parts(config, connector, DefaultResolver::default())
-            }
-        };
+        // As many as are under way at once: one more would be closed and made anew for each request.
+        let agent = agent(tls, CONNECTIONS, limit, way);
         Ok(Self { agent, name, base })
     }
 
@@ -153,6 +136,45 @@ impl Server {
             request: format!("{method} {path}"),
             source,
         })
+    }
+}
+
+/// Who shows `pair`, if any, and asks whoever answers, whatever certificate that has: one request over each connection.
+///
+/// # Errors
+///
+/// [`Error::Credentials`].
+pub(crate) fn trusting(
+    pair: Option<&Pair>,
+    limit: Duration,
+    way: &NetworkWay,
+) -> Result<Agent, Error> {
+    let tls = TlsConfig::builder()
+        .disable_verification(true)
+        .client_cert(pair.map(client).transpose()?)
+        .build();
+    Ok(agent(tls, 0, limit, way))
+}
+
+/// A client that keeps so many connections; one request may take up to `limit`, and half of that for its connection.
+fn agent(tls: TlsConfig, kept: usize, limit: Duration, way: &NetworkWay) -> Agent {
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        // The lab's addresses are here; a proxy of the user's leads away from them.
+        .proxy(None)
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .max_idle_connections(kept)
+        .max_idle_connections_per_host(kept)
+        .timeout_connect(Some(limit / 2))
+        .timeout_global(Some(limit))
+        .build();
+    match way.is_straight() {
+        true => config.new_agent(),
+        false => {
+            let connector = WayConnector(way.clone()).chain(RustlsConnector::default());
+            Agent::with_parts(config, connector, DefaultResolver::default())
+        }
     }
 }
 

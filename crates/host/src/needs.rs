@@ -282,6 +282,8 @@ pub const NEEDS: &[Need] = &[
         answers("chromium", &["--version"], "Chromium"),
         ["chromium?", "chromium", "chromium", "chromium"],
     ),
+    // Brings Mermaid, which the topology in its language is read by.
+    checker("npm", answers("npm", &["--version"], ""), ["npm"; 4]),
 ];
 
 /// Debian has QEMU by the processor that it emulates.

@@ -125,6 +125,7 @@ pub(crate) const DRILL_KEYS: &[Key] = &[
     other("creates_ms", Form::Number(0, MOST_MS), "a whole number of milliseconds, such as `1500`"),
     other("failed_percent", Form::Number(0, 100), "a whole number from 0 to 100"),
     other("back_ms", Form::Number(0, MOST_MS), "a whole number of milliseconds, such as `6000`"),
+    other("watched_ms", Form::Number(0, MOST_MS), "a whole number of milliseconds, such as `2000`"),
 ];
 
 /// The longest time that a drill can be allowed, an hour.
@@ -323,12 +324,14 @@ fn drills(
         let fields = Fields::open(table, source, place, entry.header, DRILL_KEYS, sink);
         let mut ms = |name: &str| Some(fields.number(name, 0, MOST_MS, sink)?.value);
         let (reads_ms, creates_ms, back_ms) = (ms("reads_ms"), ms("creates_ms"), ms("back_ms"));
+        let watched_ms = ms("watched_ms");
         let failed_percent = fields.number("failed_percent", 0, 100, sink);
         let budget = DrillBudget {
             reads_ms,
             creates_ms,
             failed_percent: failed_percent.map(|it| it.value),
             back_ms,
+            watched_ms,
         };
         match drill::parts(&entry.name.value) {
             Ok((kind, mode)) => Some((kind, mode, budget)),

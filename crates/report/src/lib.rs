@@ -11,6 +11,7 @@
 //!
 //! Nothing here reads a clock, a file or the environment: the same records give the same bytes.
 
+mod axis;
 pub mod certificates;
 pub mod difference;
 pub mod drills;

@@ -34,25 +34,21 @@ pub fn mermaid(topology: &Topology) -> String {
             if machines.len() > MANY {
                 let count = machines.len();
                 line(format!(
-                    "    {word}_{place}[\"{count} of role {}\"]:::{word}",
-                    role.word()
+                    "    {word}_{place}[\"{count} {}\"]:::{word}",
+                    Party::of_role(role, count)
                 ));
                 continue;
             }
-            line(format!("    subgraph {word}_{place}[\"{}\"]", role.word()));
+            let title = Party::of_role(role, machines.len());
+            line(format!("    subgraph {word}_{place}[\"{title}\"]"));
             for machine in machines {
-                let mark = match (machine.owner, machine.leader) {
-                    (true, _) => "<br/>holds the VIP",
-                    (_, true) => "<br/>leads etcd",
-                    _ if machine.unwell && machine.state == "running" => "<br/>not well",
-                    _ => "",
-                };
-                let state = match machine.state.as_str() {
-                    "" | "running" => String::new(),
-                    state => format!("<br/>{}", quoted(state)),
-                };
+                let duty = machine.duty().map(|it| it.words().to_owned());
+                let told = [machine.trouble().map(quoted), duty];
+                let told: String = (told.into_iter().flatten())
+                    .map(|words| format!("<br/>{words}"))
+                    .collect();
                 line(format!(
-                    "      m_{}[\"{}<br/>{}{mark}{state}\"]:::{word}",
+                    "      m_{}[\"{}<br/>{}{told}\"]:::{word}",
                     machine.name.replace('-', "_"),
                     quoted(&machine.name),
                     machine.ip
@@ -64,15 +60,18 @@ pub fn mermaid(topology: &Topology) -> String {
     }
     for flow in &topology.flows {
         let arrow = match flow.allowed {
-            true => format!("-- \"{}\" -->", flow.ports),
-            false => format!("-. \"{}\" .-x", flow.ports),
+            true => format!("-- \"{}\" -->", flow.label()),
+            false => format!("-. \"{}\" .-x", flow.label()),
         };
-        // Ways among machines of one role, or of all, would hide the rest.
-        if flow.from == flow.to || flow.to == Party::Outside || flow.to == Party::Machines {
+        // Ways among machines of one role, or of all, would hide the rest; so would what anybody may ask.
+        let is_among = flow.from == flow.to || flow.to == Party::Machines;
+        let is_open = flow.from == Party::Stranger && flow.allowed;
+        if is_among || is_open || flow.to == Party::Outside {
             continue;
         }
         for from in ends(topology, flow.from) {
-            for to in ends(topology, flow.to) {
+            // A box that leads to itself is a circle to Mermaid.
+            for to in ends(topology, flow.to).iter().filter(|to| **to != from) {
                 line(format!("  {from} {arrow} {to}"));
             }
         }

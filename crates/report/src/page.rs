@@ -4,6 +4,7 @@
 //! handlebars; what is put in as it is are the pictures, which are made and escaped by [`crate::svg`], styles and the script.
 
 mod bars;
+mod prose;
 mod sections;
 
 use std::sync::OnceLock;
@@ -122,6 +123,7 @@ fn templates() -> &'static Handlebars<'static> {
     ALL.get_or_init(|| {
         let mut handlebars = Handlebars::new();
         handlebars.set_strict_mode(true);
+        handlebars.register_helper("prose", Box::new(prose::prose));
         for (name, text) in TEMPLATES {
             handlebars
                 .register_template_string(name, text)

@@ -13,7 +13,7 @@ use crate::verdict::Verdict;
 use crate::what_if::WhatIf;
 
 /// The version of this form: raised where a field changes its meaning or goes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a page says of a lab, and its JSON twin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

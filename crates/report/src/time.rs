@@ -45,6 +45,12 @@ pub(crate) fn ms(micros: u64) -> String {
     format!("{} ms", micros / 1000)
 }
 
+/// Microseconds as seconds: `5.0 s`.
+pub(crate) fn s(micros: u64) -> String {
+    let tenths = micros / 100_000;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +67,9 @@ mod tests {
         assert_eq!(ago(-5), "at the same time");
         assert_eq!(shown(now), "2026-11-29 12:00:00 UTC");
         assert_eq!(day(0), "1970-01-01");
+        assert_eq!(
+            (ms(412_900), s(5_190_000)),
+            ("412 ms".to_owned(), "5.1 s".to_owned())
+        );
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flows::{FLOWS, Flow, Party};
 use crate::records::LabRecords;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, PromiseView, Verdict};
 
 /// How many findings of a check are shown beside an edge; the check has all.
 const FINDINGS: usize = 3;
@@ -46,6 +46,46 @@ pub struct MachineView {
     pub owner: bool,
     /// Whether it leads etcd.
     pub leader: bool,
+}
+
+/// What a machine does for all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// It holds the virtual address.
+    Address,
+    /// It leads etcd.
+    Leader,
+}
+
+impl Duty {
+    /// What it does, in words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Address => "holds the VIP",
+            Self::Leader => "leads etcd",
+        }
+    }
+}
+
+impl MachineView {
+    /// What is wrong with it, in a word or two; none where nothing is, or nobody was asked.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        match self.state.as_str() {
+            _ if !self.unwell => None,
+            "" => None,
+            "running" => Some("not well"),
+            state => Some(state),
+        }
+    }
+
+    /// What it does for all others, also where it is not well: then that is what matters most about it.
+    pub(crate) fn duty(&self) -> Option<Duty> {
+        match (self.owner, self.leader) {
+            (true, _) => Some(Duty::Address),
+            (_, true) => Some(Duty::Leader),
+            _ => None,
+        }
+    }
 }
 
 /// Who may, or may not, connect to whom.
@@ -95,6 +135,20 @@ pub struct Topology {
     pub machines: Vec<MachineView>,
     /// The flows that the lab has.
     pub flows: Vec<FlowView>,
+}
+
+impl FlowView {
+    /// What stands beside it in a picture: its ports, and whether it is not so.
+    pub(crate) fn label(&self) -> String {
+        let ports = match self.to {
+            Party::Outside => "outside",
+            _ => &self.ports,
+        };
+        match self.outcome {
+            Outcome::Broken => format!("{ports} (!)"),
+            _ => ports.to_owned(),
+        }
+    }
 }
 
 impl Topology {
@@ -185,11 +239,11 @@ fn see(machine: &mut MachineView, records: &LabRecords<'_>) {
 }
 
 fn flow_view(lab: &Lab, flow: &Flow, verdict: Option<&Verdict>) -> FlowView {
-    let promise = |id: &str| verdict.and_then(|it| it.promise(id));
+    let promises = |id: &str| verdict.and_then(|it| it.promise(id));
     let checks: Vec<FlowCheck> = (flow.checks.iter())
         .map(|id| FlowCheck {
             id: (*id).to_owned(),
-            outcome: promise(id).map_or(Outcome::NotTested, |it| it.outcome),
+            outcome: promises(id).map_or(Outcome::NotTested, |it| outcome(flow, lab, it)),
         })
         .collect();
     // A check that was not made takes nothing from one that was.
@@ -208,15 +262,39 @@ fn flow_view(lab: &Lab, flow: &Flow, verdict: Option<&Verdict>) -> FlowView {
     }
 }
 
-/// Some of what was seen: what speaks against the flow first, and what is about its ends before the rest.
+/// What a promise came to for a flow: what speaks against it may be about others, who have flows of their own.
+fn outcome(flow: &Flow, lab: &Lab, promise: &PromiseView) -> Outcome {
+    let mut wrong = promise.findings.iter().filter(|it| !it.holds).peekable();
+    match promise.outcome {
+        Outcome::Broken if wrong.peek().is_some() => {
+            match wrong.any(|it| concerns(flow, lab, &it.subject)) {
+                true => Outcome::Broken,
+                false => Outcome::Held,
+            }
+        }
+        other => other,
+    }
+}
+
+/// Whether what is said of a subject may be about a flow: of a machine, where it is one of its ends.
+fn concerns(flow: &Flow, lab: &Lab, subject: &str) -> bool {
+    let ends = || flow.from.roles().iter().chain(flow.to.roles());
+    let machine = lab.machine(subject);
+    machine.is_none_or(|machine| ends().count() == 0 || ends().any(|it| *it == machine.role))
+}
+
+/// Some of what was seen: what speaks against the flow first, and what is about who connects before the rest.
 fn evidence(flow: &Flow, lab: &Lab, verdict: Option<&Verdict>) -> Vec<String> {
     let promises = flow.checks.iter().filter_map(|id| verdict?.promise(id));
-    let mut findings: Vec<_> = promises.flat_map(|it| &it.findings).collect();
-    let is_of_an_end = |subject: &str| {
+    let all = promises.flat_map(|it| &it.findings);
+    let mut findings: Vec<_> = all
+        .filter(|it| it.holds || concerns(flow, lab, &it.subject))
+        .collect();
+    let is_of_who_connects = |subject: &str| {
         let role = lab.machine(subject).map(|it| it.role);
         role.is_some_and(|role| flow.from.roles().contains(&role))
     };
-    findings.sort_by_key(|it| (it.holds, !is_of_an_end(&it.subject)));
+    findings.sort_by_key(|it| (it.holds, !is_of_who_connects(&it.subject)));
     let first = findings.into_iter().take(FINDINGS);
     first.map(|it| it.text.clone()).collect()
 }

@@ -209,16 +209,38 @@ fn a_broken_refusal_is_told_at_its_edge() {
         "{refused:?}"
     );
     assert_eq!(flow("stranger-etcd").outcome, Outcome::Held);
+    // The same check has seen that others are refused: a worker's way in is not theirs.
+    let others = flow("balancers-etcd");
+    assert_eq!(others.outcome, Outcome::Held);
+    assert!(!others.evidence.iter().any(|it| it.contains("reaches")));
     let written = Written::of(&fixture::half_broken(&lab));
     assert!(
         written.svg.contains("edge refused broken"),
         "{}",
         written.svg
     );
+    for picture in [&written.svg, &written.mermaid] {
+        assert!(picture.contains("2379, 2380, 22 (!)"), "{picture}");
+    }
+}
+
+#[test]
+fn who_holds_the_address_and_is_not_well_is_both_in_each_picture() {
+    let lab = fixture::lab("ha");
+    let mut records = fixture::well(&lab);
+    let status = records.status.as_mut().expect("there");
+    let owner = status.vip.as_ref().expect("there").owners[0].clone();
+    let mut machines = status.machines.iter_mut();
+    let owner = machines.find(|it| it.name == owner).expect("there");
+    owner.well = Some(false);
+    let written = Written::of(&records);
+    assert!(written.svg.contains("✕ not well ◆"), "{}", written.svg);
+    let both = "not well<br/>holds the VIP";
+    assert!(written.mermaid.contains(both), "{}", written.mermaid);
     assert!(
-        written.svg.contains("2379, 2380, 22 (!)"),
-        "{}",
-        written.svg
+        written
+            .html
+            .contains("✕ not well; ◆ holds the virtual address")
     );
 }
 
@@ -374,7 +396,7 @@ fn another_form_is_no_report() {
     let report = LabReport::of(&fixture::absent(&lab));
     let text = report.to_json();
     assert_eq!(LabReport::read(text.as_bytes()), Some(report));
-    let newer = text.replace("\"format\":1", "\"format\":2");
+    let newer = text.replace("\"format\":2", "\"format\":3");
     assert_ne!(newer, text);
     assert_eq!(LabReport::read(newer.as_bytes()), None);
     assert_eq!(LabReport::read(b"<html>"), None);

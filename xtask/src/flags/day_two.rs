@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use caravan_cluster::drill::watched::WatchTarget;
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
 
@@ -37,6 +38,9 @@ pub(crate) struct Drill {
     /// How many times each
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) times: u16,
+    /// Ask a Service of your own meanwhile: `NAMESPACE/SERVICE[:PORT][/PATH]`, or a URL at an address of the lab
+    #[arg(long, value_name = "SERVICE|URL", conflicts_with_all = ["judge", "list"])]
+    pub(crate) watch: Vec<WatchTarget>,
     /// Say which drills there are
     #[arg(long, conflicts_with_all = ["lab", "judge"])]
     pub(crate) list: bool,

@@ -12,9 +12,15 @@ pub(crate) fn line(result: &DrillResult) -> String {
         .clients
         .iter()
         .find(|it| it.client == ClientName::Reads);
-    let away = reads.map_or_else(String::new, |reads| {
+    let mut away = reads.map_or_else(String::new, |reads| {
         format!(": reads away for up to {} ms", milliseconds(reads.away.1))
     });
+    for figures in &result.clients {
+        if matches!(figures.client, ClientName::Watched(_)) {
+            let ms = milliseconds(figures.away.1);
+            away += &format!(", {} for up to {ms} ms", figures.client);
+        }
+    }
     let why = match result.reasons.is_empty() {
         true => String::new(),
         false => format!("; {}", result.reasons.join("; ")),

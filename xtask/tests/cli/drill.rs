@@ -62,6 +62,47 @@ fn nobody_is_dialled_where_the_labs_network_is_not() {
 }
 
 #[test]
+fn what_cannot_be_watched_is_refused_before_anything_is_broken() {
+    let world = World::new();
+    world.is_up();
+    world.calls();
+    let ended = world.run(&["drill", "small", "worker", "--watch", "web"]);
+    assert_eq!(ended.status, Some(2), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("it is neither a Service, such as `default/web`"),
+        "{}",
+        ended.stderr
+    );
+    let ended = world.run(&["drill", "small", "worker", "--watch", "http://192.0.2.7/"]);
+    expect![[r#"
+        status 2
+        --- stderr
+        error: cannot watch `http://192.0.2.7/`: 192.0.2.7 is no address of the lab, which has 10.213.7.0/24
+
+        hint: only the lab's own addresses are asked
+    "#]]
+    .assert_eq(&shown(&ended));
+    let ended = world.run(&[
+        "drill",
+        "small",
+        "worker",
+        "--watch",
+        "shop/web",
+        "--dry-run",
+    ]);
+    expect![[r#"
+        status 0
+        --- stdout
+        worker:crash: a worker is crashed, for 8 s
+        `shop/web` is asked meanwhile
+    "#]]
+    .assert_eq(&shown(&ended));
+    assert_eq!(world.calls(), "");
+}
+
+#[test]
 fn what_a_killed_runner_left_broken_is_told_and_mended() {
     let world = World::new();
     world.is_up();
@@ -148,6 +189,23 @@ fn figures_are_computed_again_from_the_records_alone() {
         ended
             .stdout
             .contains("reads, new connections: away for up to 400 ms, where 200 ms are allowed"),
+        "{}",
+        ended.stdout
+    );
+    // A Service of the user's own has a row, and no budget but the lab file's.
+    let watched = r#"{"record":"request","client":{"watched":"shop/web"},"scheduled":20000,"sent":20100,"ended":23000,"outcome":{"failed":"refused"}}"#;
+    let fault = r#"{"record":"fault""#;
+    let text = world.read("drill.jsonl");
+    world.write(
+        "watched.jsonl",
+        &text
+            .replace(fault, &format!("{watched}\n{fault}"))
+            .replace(r#"["reads",200]"#, r#"["reads",500]"#),
+    );
+    let ended = world.run(&["drill", "--judge", "watched.jsonl"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("watched shop/web"),
         "{}",
         ended.stdout
     );

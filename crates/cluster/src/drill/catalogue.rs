@@ -113,6 +113,24 @@ pub struct DrillLimits {
     pub from_file: Vec<String>,
 }
 
+impl DrillLimits {
+    /// The same, with what the lab file allows Services of the user's own. It says nothing usually: how soon those are back is
+    /// as much a matter of their pods as of the lab.
+    #[must_use]
+    pub fn watching(
+        mut self,
+        lab: &Lab,
+        name: DrillName,
+        clients: impl Iterator<Item = ClientName>,
+    ) -> Self {
+        if let Some(ms) = lab.drill_budget(name).watched_ms {
+            self.from_file.push("watched_ms".to_owned());
+            self.away_ms.extend(clients.map(|it| (it, u64::from(ms))));
+        }
+        self
+    }
+}
+
 /// What is allowed usually; times are `scale` times as long.
 fn usual(lab: &Lab, name: DrillName, scale: u64) -> DrillLimits {
     use DrillKind as Kind;
@@ -332,6 +350,15 @@ mod tests {
         assert_eq!(stop.away_ms[1], (ClientName::Creates, 500));
         assert_eq!(stop.back_ms, Some(7));
         assert_eq!(stop.from_file, ["creates_ms", "back_ms"]);
+        let text = format!("{text}\n[drills.worker]\nwatched_ms = 2000\n");
+        let ha = Lab::parse("ha", &text).expect("valid");
+        let web = ClientName::Watched("shop/web".to_owned());
+        let watching = |text: &str| {
+            usual(&ha, drill(text), 1).watching(&ha, drill(text), [web.clone()].into_iter())
+        };
+        assert!(watching("worker").away_ms.contains(&(web.clone(), 2000)));
+        assert_eq!(watching("worker").from_file, ["watched_ms"]);
+        assert_eq!(watching("power"), usual(&ha, drill("power"), 1));
         assert_eq!(of("power").back_ms, Some(248_000));
         assert!(of("power").from_file.is_empty());
         assert!(of("vrrp-forged").owner_stays);

@@ -126,21 +126,26 @@ pub(super) fn outcome_of<T>(answer: &Result<T, Error>) -> RequestOutcome {
     match answer {
         Ok(_) => RequestOutcome::Ok,
         Err(Error::Answered { status, .. }) => of_status(*status),
-        Err(Error::Unreachable { source, .. }) => match &**source {
-            ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                RequestOutcome::Failed("refused".to_owned())
-            }
-            ureq::Error::Io(error) => RequestOutcome::Unknown(error.kind().to_string()),
-            ureq::Error::Timeout(_) => RequestOutcome::Unknown("no answer in time".to_owned()),
-            other => RequestOutcome::Unknown(other.to_string()),
-        },
+        Err(Error::Unreachable { source, .. }) => of_failure(source),
         Err(other) => RequestOutcome::Unknown(other.to_string()),
+    }
+}
+
+/// What it says of a request that there was no answer.
+pub(super) fn of_failure(error: &ureq::Error) -> RequestOutcome {
+    match error {
+        ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            RequestOutcome::Failed("refused".to_owned())
+        }
+        ureq::Error::Io(error) => RequestOutcome::Unknown(error.kind().to_string()),
+        ureq::Error::Timeout(_) => RequestOutcome::Unknown("no answer in time".to_owned()),
+        other => RequestOutcome::Unknown(other.to_string()),
     }
 }
 
 /// A request that was refused by what it asked for (4xx) was certainly not done; after an error of the server (5xx) nobody
 /// knows.
-fn of_status(status: u16) -> RequestOutcome {
+pub(super) fn of_status(status: u16) -> RequestOutcome {
     match status {
         200..=299 => RequestOutcome::Ok,
         400..=499 => RequestOutcome::Failed(format!("status {status}")),

@@ -1,6 +1,7 @@
 //! What a drill's records amount to: figures for each client, and a verdict. Pure.
 
 mod broken;
+mod outages;
 mod owners;
 mod watch;
 mod writes;
@@ -14,6 +15,7 @@ use super::record::{
     ClientName, DrillHeader, DrillRecords, FaultRecord, Micros, RequestOutcome, RequestRecord,
 };
 
+pub use outages::{ClientOutage, outages};
 pub use owners::OwnerFigures;
 pub use watch::WatchFigures;
 pub use writes::WriteFigures;
@@ -195,7 +197,15 @@ fn sampling(records: &DrillRecords, fault: Option<&FaultRecord>) -> SamplingFigu
     let at =
         |percent: usize| late.get((late.len() * percent / 100).min(late.len().saturating_sub(1)));
     let baseline = fault.map_or(records.end, |fault| fault.sent);
-    let is_early = |request: &&RequestRecord| request.ended < baseline && !request.outcome.is_ok();
+    let budgets = &records.header.budgets;
+    // That the user's own Service fails says nothing of the lab, where nobody has said what it may.
+    let is_judged = |client: &ClientName| {
+        let is_watched = matches!(client, ClientName::Watched(_));
+        !is_watched || budgets.iter().any(|(of, _)| of == client)
+    };
+    let is_early = |request: &&RequestRecord| {
+        request.ended < baseline && !request.outcome.is_ok() && is_judged(&request.client)
+    };
     let warm = records.header.warm;
     SamplingFigures {
         late_p99: at(99).copied().unwrap_or_default(),
@@ -226,7 +236,7 @@ fn figures(
 ) -> ClientFigures {
     let (header, fault) = (&records.header, records.fault.as_ref());
     let budget = header.budgets.iter().find(|(of, _)| of == client);
-    let (away, outages) = away(requests, (header.warm, records.end));
+    let outages = outages::of(requests, (header.warm, records.end));
     let good: Vec<&&RequestRecord> = requests.iter().filter(|it| it.outcome.is_ok()).collect();
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for request in requests {
@@ -254,8 +264,8 @@ fn figures(
         asked: requests.len(),
         failed: requests.len() - good.len(),
         errors,
-        away,
-        outages,
+        away: outages::longest(&outages),
+        outages: outages.len(),
         during: fault.map_or((0, 0), |fault| {
             let to = fault.repair_sent.unwrap_or(records.end);
             let while_it_was = requests
@@ -284,40 +294,10 @@ fn is_of_file(header: &DrillHeader, client: &ClientName) -> bool {
     let key = match client {
         ClientName::Reads => "reads_ms",
         ClientName::Creates => "creates_ms",
+        ClientName::Watched(_) => "watched_ms",
         _ => return false,
     };
     header.from_file.iter().any(|it| it == key)
-}
-
-/// The longest time between the scheduled starts of good answers that follow each other, at least and at most, and how many
-/// such times there are; the clients' beginning and end count as good answers, since nobody asked outside. Without a failure
-/// between them two answers bound no outage, however far apart they were asked.
-fn away(requests: &[&RequestRecord], (begin, end): (Micros, Micros)) -> ((Micros, Micros), usize) {
-    let (mut longest, mut outages) = ((0, 0), 0);
-    let mut last_good = begin;
-    let mut failed: Option<(Micros, Micros)> = None;
-    let mut close = |failed: Option<(Micros, Micros)>, from: Micros, to: Micros| {
-        if let Some((first, last)) = failed {
-            outages += 1;
-            if to - from > longest.1 {
-                longest = (last - first, to - from);
-            }
-        }
-    };
-    for request in requests {
-        match request.outcome.is_ok() {
-            true => {
-                close(failed.take(), last_good, request.scheduled);
-                last_good = request.scheduled;
-            }
-            false => {
-                let first = failed.map_or(request.scheduled, |(first, _)| first);
-                failed = Some((first, request.scheduled));
-            }
-        }
-    }
-    close(failed, last_good, end.max(last_good));
-    (longest, outages)
 }
 
 /// Why nothing can be said.

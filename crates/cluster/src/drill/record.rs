@@ -21,6 +21,8 @@ pub enum ClientName {
     Creates,
     /// Adds one to a number through the endpoint, only where nobody else has.
     Chain,
+    /// Asks a Service of the user's own, called as it was asked for.
+    Watched(String),
     /// Reads an object from this master directly.
     Master(String),
     /// Reads a key from this etcd member directly, as a majority confirms it.
@@ -36,6 +38,7 @@ impl fmt::Display for ClientName {
             Self::ReadsKept => f.write_str("reads, kept connections"),
             Self::Creates => f.write_str("creates"),
             Self::Chain => f.write_str("compare and set"),
+            Self::Watched(name) => write!(f, "watched {name}"),
             Self::Master(name) => write!(f, "reads from {name}"),
             Self::Member(name) => write!(f, "reads from {name}"),
             Self::Balancer(name) => write!(f, "reads through {name}"),
@@ -236,6 +239,20 @@ pub struct DrillHeader {
     /// How long after the repair several machines may have the virtual address at most, in milliseconds, where that is judged.
     #[serde(default)]
     pub one_owner_ms: Option<u64>,
+    /// The Services of the user's own that are asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<WatchedHeader>,
+}
+
+/// A Service of the user's own, and how it is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedHeader {
+    /// As it was asked for: `shop/web:http`.
+    pub asked: String,
+    /// What is asked, one after the other.
+    pub urls: Vec<String>,
+    /// How often, in microseconds.
+    pub period: Micros,
 }
 
 /// Everything that a drill has seen.

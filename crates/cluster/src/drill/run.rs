@@ -17,11 +17,15 @@ use super::priority;
 use super::record::{
     DrillHeader, DrillRecords, FaultRecord, Micros, RequestRecord, StateRecord, WatchRecord,
 };
+use super::watched::WatchedService;
 use crate::kube::Api;
 use crate::{Access, Error, ready};
 
 /// How long the watch may take to be told of the last write.
 const LAST_EVENT: Duration = Duration::from_secs(1);
+
+/// How long the user's own Services may take to answer well again once the lab is well: pods start after their nodes.
+const SERVICE_HEALS: Duration = Duration::from_secs(120);
 
 /// How long clients ask between two looks whether this computer is calm.
 const WINDOW: Duration = Duration::from_secs(2);
@@ -35,6 +39,8 @@ pub struct DrillPlan {
     pub space: String,
     /// Which clients there are.
     pub clients: ClientSet,
+    /// Services of the user's own that are asked too.
+    pub watched: Vec<WatchedService>,
     /// How long all takes.
     pub times: DrillTimes,
 }
@@ -119,6 +125,7 @@ pub fn run(
             lab,
             access,
             times: plan.times,
+            watched: &plan.watched,
             scene,
             tool,
             tell,
@@ -249,6 +256,14 @@ fn seen<T>(
             priority::raise();
             clients.run()
         });
+        let using: Vec<_> = (plan.watched.iter())
+            .map(|service| {
+                scope.spawn(|| {
+                    priority::raise();
+                    service.run(clock, &stop)
+                })
+            })
+            .collect();
         let watching = scope.spawn(|| {
             priority::raise();
             watch.run()
@@ -258,6 +273,8 @@ fn seen<T>(
         let end = clock.now();
         stop.store(true, Ordering::Relaxed);
         let (requests, states) = (joined(asking), joined(looking));
+        let used: Vec<RequestRecord> = using.into_iter().flat_map(joined).collect();
+        let requests = requests.map(|requests| in_order(requests, used));
         // What was acknowledged last is on its way.
         std::thread::sleep(access.pace().of(LAST_EVENT));
         last.store(true, Ordering::Relaxed);
@@ -286,6 +303,13 @@ fn seen<T>(
     Ok((done, Ok(records)))
 }
 
+/// All requests in the order in which they ended.
+fn in_order(mut requests: Vec<RequestRecord>, more: Vec<RequestRecord>) -> Vec<RequestRecord> {
+    requests.extend(more);
+    requests.sort_by_key(|it| it.ended);
+    requests
+}
+
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     match thread.join() {
         Ok(done) => done,
@@ -298,6 +322,7 @@ struct Course<'a> {
     lab: &'a Lab,
     access: &'a Access,
     times: DrillTimes,
+    watched: &'a [WatchedService],
     scene: &'a Scene<'a>,
     tool: &'a str,
     tell: &'a (dyn Fn(&str) + Sync),
@@ -357,8 +382,18 @@ impl Course<'_> {
             Err(Error::NotReady { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+        self.services_heal()?;
         wait(self.access.pace().of(times.after))?;
         Ok((warm, record))
+    }
+
+    /// Waits until the user's own Services answer well again, or no longer: then the records say so.
+    fn services_heal(&self) -> Result<(), Error> {
+        let (began, limit) = (Instant::now(), self.access.pace().of(SERVICE_HEALS));
+        while began.elapsed() < limit && !self.watched.iter().all(WatchedService::is_well) {
+            wait(Duration::from_millis(100))?;
+        }
+        Ok(())
     }
 
     /// Waits until nothing is sent late and nothing fails, or no longer: then what is seen says so itself.
@@ -406,5 +441,6 @@ pub fn header(lab: &Lab, drill: &str, began: &str, limits: DrillLimits) -> Drill
         from_file: limits.from_file,
         owner_stays: limits.owner_stays,
         one_owner_ms: limits.one_owner_ms,
+        watched: Vec::new(),
     }
 }

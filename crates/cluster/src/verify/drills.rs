@@ -42,6 +42,7 @@ pub(super) fn unit(
         header: drill::header(lab, &fault.to_string(), "", DrillLimits::default()),
         space: format!("caravan-drill-verify-{}-{number}", unix_ms()),
         clients: ClientSet::All,
+        watched: Vec::new(),
         times: times(context, lasts),
     };
     let fault = UnitDrillFault { lab, access, fault };

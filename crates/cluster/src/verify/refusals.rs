@@ -15,14 +15,14 @@ use crate::parallel;
 const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets?limit=1";
 
 /// How often an attempt is made until the server's own word about it arrives.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// What an API server tells everybody, and an etcd member every client of its CA, whether or not there is a quorum: health is
 /// no part of these promises.
 pub(super) const OPEN: &str = "/version";
 
 /// How long a machine that did not answer is left alone before the next try.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Neither client port of etcd serves plain HTTP.
 pub(super) fn etcd_plain_http(context: &Context) -> Result<Findings, String> {

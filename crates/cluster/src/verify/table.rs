@@ -8,8 +8,8 @@ use super::context::Context;
 use super::findings::Findings;
 use super::{
     Depth, Options, balancers, clocks, endpoint, etcd_client, etcd_cluster, etcd_pairs, forged,
-    images, impostor, isolation, keys, limits, names, nodes, pods, quorum, refusals, strangers,
-    tokens, units,
+    images, impostor, isolation, keys, kubelets, limits, names, nodes, pods, quorum, refusals,
+    strangers, tokens, units,
 };
 
 /// One promise.
@@ -148,6 +148,8 @@ pub(super) const ROWS: &[Row] = &[
         FULL, strangers::certificates),
     row("endpoint-only", "kubelets and kube-proxies reach the API only through the endpoint",
         FULL, endpoint::only_way),
+    row("kubelet-clients", "every kubelet answers the API servers, and nobody without a certificate of the cluster's CA",
+        FULL, kubelets::clients),
     row("masters-keep-no-state", "masters run no etcd and hold no data of it",
         FULL, nodes::stateless_masters),
     row("service-addresses-stay", "nothing that a machine sends to a service address leaves it",

@@ -52,6 +52,7 @@ impl Replacement<'_> {
             header: measured_on(header, target, lab),
             space: moment.space(),
             clients: ClientSet::Users,
+            watched: Vec::new(),
             times: DrillTimes::of(Duration::ZERO),
         };
         let what = format!("{} replaced", machine.name);

@@ -7,15 +7,14 @@ use serde_json::{Value, json};
 use super::{Marked, marked, some};
 use crate::LabReport;
 use crate::certificates::CertificateRow;
-use crate::time;
 use crate::up::{RunLine, UpBar, UpView};
+use crate::{axis, time};
 
 /// How wide a bar must be for its name, in hundredths for each character.
 const CHARACTER: f64 = 0.95;
 
-/// Steps of the axis of `up`, in seconds, and how many there may be.
-const STEPS: [i64; 9] = [1, 2, 5, 10, 30, 60, 120, 300, 600];
-const MARKS: i64 = 8;
+/// How many marks the axis of `up` may have.
+const MARKS: u64 = 8;
 
 /// In hundredths of `all`, with two digits.
 fn share(part: i64, all: i64) -> f64 {
@@ -117,13 +116,10 @@ fn up(up: &UpView) -> Value {
 }
 
 fn ticks(all: i64) -> Vec<Value> {
-    let whole = all / 1000;
-    let step = STEPS.into_iter().find(|step| whole / step <= MARKS);
-    let step = step.unwrap_or(1800);
-    let marks = (0..=whole / step).map(|place| place * step);
-    marks
+    let whole = u64::try_from(all / 1000).unwrap_or_default();
+    axis::marks(whole, MARKS)
         .map(|at| {
-            let left = share(at * 1000, all);
+            let left = share(i64::try_from(at * 1000).unwrap_or(all), all);
             let class = if left > 96.0 { "end" } else { "" };
             json!({"left": left, "text": format!("{at} s"), "class": class})
         })

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Marked, marked, shown, some};
 use crate::LabReport;
 use crate::drills::{ClientView, DrillView};
+use crate::flows::Party;
 use crate::svg::drill_chart;
 use crate::time;
 use crate::topology::MachineView;
@@ -233,7 +234,8 @@ fn loss_row(row: &str, capabilities: &[String], loss: &LossView) -> Value {
                 Role::Etcd => format!(", quorum {}", left.needed),
                 _ => String::new(),
             };
-            format!("{} of {} {}{needed}", left.alive, left.of, left.role)
+            let machines = Party::of_role(left.role, left.of);
+            format!("{} of {} {machines}{needed}", left.alive, left.of)
         })
         .collect();
     let counted = match left.is_empty() {

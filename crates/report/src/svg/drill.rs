@@ -8,8 +8,8 @@ use svg::node::Value;
 use svg::node::element::Element;
 
 use super::draw::{cut, element, group, number, path, rect, text, title};
-use crate::drills::{DrillChart, DrillView, RequestLane, StateLane};
-use crate::time;
+use crate::drills::{DrillChart, DrillView, RequestLane, StateLane, WatchMark, WatchTurn};
+use crate::{axis, time};
 
 /// The width of the picture, and how far the axis begins and ends from its sides.
 const WIDTH: f64 = 960.0;
@@ -25,8 +25,7 @@ const LANE_GAP: f64 = 10.0;
 /// The latency at the foot of a lane, in microseconds; at its top is the deadline.
 const FOOT: f64 = 1_000.0;
 
-/// Steps between the marks of the axis, in seconds, and how many marks there may be.
-const STEPS: [u64; 8] = [1, 2, 5, 10, 20, 30, 60, 300];
+/// How many marks the axis may have.
 const MARKS: u64 = 12;
 
 /// How wide a state must be for its name to stand in it, by characters.
@@ -63,7 +62,7 @@ pub fn drill_chart(view: &DrillView, chart: &DrillChart) -> String {
         ],
     );
     picture.append(shades(chart, height, &scale));
-    picture.append(axis(chart, height, &scale));
+    picture.append(time_axis(chart, height, &scale));
     for lane in lanes {
         picture.append(lane);
     }
@@ -110,13 +109,9 @@ fn shades(chart: &DrillChart, height: f64, scale: &Scale) -> Element {
     drawn
 }
 
-fn axis(chart: &DrillChart, height: f64, scale: &Scale) -> Element {
+fn time_axis(chart: &DrillChart, height: f64, scale: &Scale) -> Element {
     let mut drawn = group("axis");
-    let seconds = chart.end / 1_000_000;
-    let step = STEPS.into_iter().find(|step| seconds / step <= MARKS);
-    let step = step.unwrap_or(600);
-    let mut at = 0;
-    while at <= seconds {
+    for at in axis::marks(chart.end / 1_000_000, MARKS) {
         let x = scale.x(at * 1_000_000);
         let line = format!("M{} 32V{}", number(x), number(height - 2.0));
         drawn.append(path("mark", &line));
@@ -126,7 +121,6 @@ fn axis(chart: &DrillChart, height: f64, scale: &Scale) -> Element {
             _ => "tick",
         };
         drawn.append(text(class, (x, 28.0), &format!("{at} s")));
-        at += step;
     }
     drawn
 }
@@ -145,8 +139,8 @@ fn state_lane(lane: &StateLane, y: f64, scale: &Scale) -> Element {
         let mut one = group(class);
         one.append(title(&format!(
             "{name}, from {} to {}",
-            seconds(*from),
-            seconds(*to)
+            time::s(*from),
+            time::s(*to)
         )));
         one.append(rect(
             "bar",
@@ -163,14 +157,18 @@ fn state_lane(lane: &StateLane, y: f64, scale: &Scale) -> Element {
     drawn
 }
 
-fn seconds(at: Micros) -> String {
-    format!("{:.1} s", at as f64 / 1e6)
-}
-
 fn request_lane(lane: &RequestLane, y: f64, scale: &Scale) -> Element {
     let mut drawn = group("requests");
     let (good, bad) = (lane.good.len(), lane.failed.len() + lane.unknown.len());
-    let mut words = format!("{}: {good} good", lane.name);
+    // The number that matters most stands where a narrow window still shows it.
+    let mut words = match lane.gaps.first() {
+        Some((from, to)) => format!(
+            "{}: longest gap {}; {good} good",
+            lane.name,
+            time::ms(to - from)
+        ),
+        None => format!("{}: {good} good", lane.name),
+    };
     if bad > 0 {
         let parts = [
             (lane.failed.len(), "✕ failed"),
@@ -180,9 +178,6 @@ fn request_lane(lane: &RequestLane, y: f64, scale: &Scale) -> Element {
             // Writing to a string cannot fail.
             let _ = write!(words, ", {count} {word}");
         }
-    }
-    if let Some((from, to)) = lane.gaps.first() {
-        let _ = write!(words, "; longest gap {}", time::ms(to - from));
     }
     drawn.append(text("lane", (SIDE, y + 13.0), &words));
     let top = y + WORDS;
@@ -198,7 +193,7 @@ fn request_lane(lane: &RequestLane, y: f64, scale: &Scale) -> Element {
         gap.append(title(&format!(
             "no good answer for {}, from {}",
             time::ms(to - from),
-            seconds(*from)
+            time::s(*from)
         )));
         gap.append(rect("bar", (x, top), ((end - x).max(1.0), REQUESTS), 0.0));
         drawn.append(gap);
@@ -228,13 +223,7 @@ fn request_lane(lane: &RequestLane, y: f64, scale: &Scale) -> Element {
 
 fn watch_lane(chart: &DrillChart, y: f64, scale: &Scale) -> Element {
     let mut drawn = group("watch");
-    let breaks = chart.watch.iter().filter(|(_, what)| what != "began");
-    let words = match breaks.count() {
-        0 => "watch: it held".to_owned(),
-        1 => "watch: it broke once".to_owned(),
-        count => format!("watch: it broke {count} times"),
-    };
-    drawn.append(text("lane", (SIDE, y + 13.0), &words));
+    drawn.append(text("lane", (SIDE, y + 13.0), &watch_words(&chart.watch)));
     let top = y + WORDS;
     drawn.append(rect(
         "ground",
@@ -242,22 +231,38 @@ fn watch_lane(chart: &DrillChart, y: f64, scale: &Scale) -> Element {
         (WIDTH - 2.0 * SIDE, STATE),
         2.0,
     ));
-    for (at, what) in &chart.watch {
-        let (x, middle) = (scale.x(*at), top + STATE / 2.0);
-        let begins = what == "began";
+    for mark in &chart.watch {
+        let (x, middle) = (scale.x(mark.at), top + STATE / 2.0);
         let mut one = group("event");
-        one.append(title(&format!("{what}, at {}", seconds(*at))));
-        let mark = match begins {
-            true => format!("M{} {}l6 4l-6 4Z", number(x), number(middle - 4.0)),
-            false => {
-                let (x, y) = (number(x), number(middle));
-                format!("M{x} {y}m-3.5-3.5l7 7m0-7l-7 7")
-            }
+        let at = time::s(mark.at);
+        one.append(title(&format!("{}, at {at}", mark.text())));
+        let (class, data) = match mark.what {
+            WatchTurn::Began => ("begins", "m0-4l6 4l-6 4Z"),
+            WatchTurn::Broke => ("broke", "m-3.5-3.5l7 7m0-7l-7 7"),
+            WatchTurn::Listed => ("listed", "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0"),
         };
-        one.append(path(if begins { "begins" } else { "broke" }, &mark));
+        let (x, y) = (number(x), number(middle));
+        one.append(path(class, &format!("M{x} {y}{data}")));
         drawn.append(one);
     }
     drawn
+}
+
+/// What became of the watch.
+fn watch_words(watch: &[WatchMark]) -> String {
+    let count = |what: WatchTurn| watch.iter().filter(|it| it.what == what).count();
+    let times = |count: usize| match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    };
+    let broke = match count(WatchTurn::Broke) {
+        0 => "it held".to_owned(),
+        count => format!("it broke {}", times(count)),
+    };
+    match count(WatchTurn::Listed) {
+        0 => format!("watch: {broke}"),
+        count => format!("watch: {broke}, and listed anew {}", times(count)),
+    }
 }
 
 /// The picture in a sentence, for who does not see it.
@@ -271,4 +276,33 @@ fn description(view: &DrillView) -> String {
         )
     });
     format!("The drill {} over time{reads}", view.drill)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_no_break() {
+        let mark = |what| WatchMark {
+            at: 1,
+            what,
+            why: String::new(),
+        };
+        let (began, broke, listed) = (
+            mark(WatchTurn::Began),
+            mark(WatchTurn::Broke),
+            mark(WatchTurn::Listed),
+        );
+        assert_eq!(watch_words(&[began.clone()]), "watch: it held");
+        let once = [began.clone(), broke.clone(), listed.clone(), began];
+        assert_eq!(
+            watch_words(&once),
+            "watch: it broke once, and listed anew once"
+        );
+        assert_eq!(
+            watch_words(&[broke.clone(), broke]),
+            "watch: it broke 2 times"
+        );
+    }
 }

@@ -26,6 +26,9 @@ const REFUSED_BUS: f64 = 30.0;
 /// How far beside the middle of its ends a refused edge stands.
 const ASIDE: f64 = 46.0;
 
+/// How long a line must be for a port beside it.
+const ROOM: f64 = 48.0;
+
 /// How wide a character of a port is.
 const CHARACTER: f64 = 6.8;
 
@@ -100,6 +103,12 @@ fn drawing(flow: &FlowView, layout: &Layout<'_>, heads: Heads) -> Option<Drawing
         (Party::Operator, to) => Some(of_operator(layout, to)),
         (Party::Nodes, Party::Endpoint) => Some(of_nodes(layout, heads)),
         (Party::Stranger, Party::Role(role)) => of_stranger(layout, role),
+        // What anybody may ask is no news in a picture of who may not.
+        (Party::Stranger, Party::Nodes) if flow.allowed => None,
+        (Party::Stranger, Party::Nodes) => {
+            of_stranger(layout, Role::Worker).or_else(|| of_stranger(layout, Role::ControlPlane))
+        }
+        (Party::Role(Role::ControlPlane), Party::Nodes) => to_kubelets(layout),
         (Party::Machines, Party::Outside) => Some(outside(layout)),
         (from, to) => {
             let (from, to) = (is_role(from)?, is_role(to)?);
@@ -111,10 +120,13 @@ fn drawing(flow: &FlowView, layout: &Layout<'_>, heads: Heads) -> Option<Drawing
 /// From one box above the servers to another.
 fn across(from: f64, to: f64) -> Drawing {
     let y = TOP / 2.0;
-    let end = if from < to { to - 1.0 } else { to + SHORT };
+    let is_refused = from > to;
+    let end = if is_refused { to + SHORT } else { to - 1.0 };
+    // Above the cross too.
+    let above = if is_refused { 12.0 } else { 8.0 };
     Drawing {
         ways: vec![vec![(from, y), (end, y)]],
-        labels: vec![((from + to) / 2.0, y - 8.0, Label::Centred)],
+        labels: vec![((from + to) / 2.0, y - above, Label::Centred)],
         ..Drawing::default()
     }
 }
@@ -184,10 +196,11 @@ fn between(flow: &FlowView, layout: &Layout<'_>, from: Role, to: Role) -> Option
                 (true, false) => end(cell) + 4.0,
                 (false, _) => end(cell) + 5.0,
             };
+            // A refusal stands on the right of what is allowed, so its port does, and the other's does not.
             let beside = if flow.allowed { 7.0 } else { 13.0 };
             let room = layout.size.0 - (x + beside);
-            let fits = flow.ports.chars().count() as f64 * CHARACTER < room;
-            drawing.labels.push(match fits {
+            let fits = flow.label().chars().count() as f64 * CHARACTER < room;
+            drawing.labels.push(match fits && !flow.allowed {
                 true => (x + beside, y, Label::Begins),
                 false => (x - beside, y, Label::Ends),
             });
@@ -199,13 +212,41 @@ fn between(flow: &FlowView, layout: &Layout<'_>, from: Role, to: Role) -> Option
     Some(drawing)
 }
 
-/// Where lines stand upright beside the servers, the outermost first.
-fn gutter(layout: &Layout<'_>, place: f64) -> f64 {
-    layout.measures.gutter * (0.18 + 0.24 * place)
+/// Where lines stand upright on the left of the servers.
+#[derive(Debug, Clone, Copy)]
+enum LeftTrack {
+    Operator,
+    Nodes,
 }
 
-fn right(layout: &Layout<'_>, place: f64) -> f64 {
-    layout.size.0 - gutter(layout, place)
+/// Where lines stand upright on the right of the servers, the outermost first: who comes from above stands outside of who does
+/// not, and who goes farther down outside of who does not.
+#[derive(Debug, Clone, Copy)]
+enum RightTrack {
+    StrangerToKubelets,
+    StrangerToEtcd,
+    StrangerToBalancers,
+    PastALane,
+    MastersToKubelets,
+}
+
+fn left(layout: &Layout<'_>, track: LeftTrack) -> f64 {
+    let share = match track {
+        LeftTrack::Operator => 0.18,
+        LeftTrack::Nodes => 0.75,
+    };
+    layout.measures.left * share
+}
+
+fn right(layout: &Layout<'_>, track: RightTrack) -> f64 {
+    let share = match track {
+        RightTrack::StrangerToKubelets => 0.08,
+        RightTrack::StrangerToEtcd => 0.28,
+        RightTrack::StrangerToBalancers => 0.48,
+        RightTrack::PastALane => 0.68,
+        RightTrack::MastersToKubelets => 0.88,
+    };
+    layout.size.0 - layout.measures.right * share
 }
 
 /// The rightmost cell of a lane, and the y at which what comes from the right meets it.
@@ -216,7 +257,7 @@ fn last<'l, 'a>(layout: &'l Layout<'a>, role: Role, aside: f64) -> Option<(&'l C
 
 /// On the right, from one lane to another.
 fn beside(layout: &Layout<'_>, from: Role, to: Role) -> Option<Drawing> {
-    let x = right(layout, 2.0);
+    let x = right(layout, RightTrack::PastALane);
     let (begin, y) = last(layout, from, 10.0)?;
     let (end, to_y) = last(layout, to, -12.0)?;
     Some(Drawing {
@@ -233,11 +274,12 @@ fn beside(layout: &Layout<'_>, from: Role, to: Role) -> Option<Drawing> {
 
 /// On the right, from above the servers.
 fn of_stranger(layout: &Layout<'_>, role: Role) -> Option<Drawing> {
-    let (place, aside) = match role {
-        Role::LoadBalancer => (1.0, -14.0),
-        _ => (0.0, 12.0),
+    let (track, aside) = match role {
+        Role::LoadBalancer => (RightTrack::StrangerToBalancers, -14.0),
+        Role::Etcd => (RightTrack::StrangerToEtcd, 12.0),
+        Role::ControlPlane | Role::Worker => (RightTrack::StrangerToKubelets, 14.0),
     };
-    let x = right(layout, place);
+    let x = right(layout, track);
     let (end, y) = last(layout, role, aside)?;
     Some(Drawing {
         ways: vec![vec![(x, TOP - 1.0), (x, y), (end.x + end.width + SHORT, y)]],
@@ -246,9 +288,32 @@ fn of_stranger(layout: &Layout<'_>, role: Role) -> Option<Drawing> {
     })
 }
 
+/// On the right, from masters past a lane to the kubelets of workers; those of masters are beside themselves.
+fn to_kubelets(layout: &Layout<'_>) -> Option<Drawing> {
+    let x = right(layout, RightTrack::MastersToKubelets);
+    let (begin, y) = last(layout, Role::ControlPlane, 4.0)?;
+    let (end, to_y) = last(layout, Role::Worker, -10.0)?;
+    let edge = begin.x + begin.width;
+    // Beside other labels there is no room for one more.
+    let label = match x - edge > ROOM {
+        true => (edge + 7.0, y - 5.0, Label::Begins),
+        false => (x - 5.0, y + 26.0, Label::Upright),
+    };
+    Some(Drawing {
+        ways: vec![vec![
+            (edge, y),
+            (x, y),
+            (x, to_y),
+            (end.x + end.width + 1.0, to_y),
+        ]],
+        labels: vec![label],
+        ..Drawing::default()
+    })
+}
+
 /// On the left, from the operator to whom it enters or asks.
 fn of_operator(layout: &Layout<'_>, to: Party) -> Drawing {
-    let x = gutter(layout, 0.0);
+    let x = left(layout, LeftTrack::Operator);
     let mut drawing = Drawing::default();
     let is_all = to == Party::Machines;
     for role in to.roles() {
@@ -266,7 +331,7 @@ fn of_operator(layout: &Layout<'_>, to: Party) -> Drawing {
 
 /// On the left, from machines with a kubelet to the endpoint.
 fn of_nodes(layout: &Layout<'_>, heads: Heads) -> Drawing {
-    let x = gutter(layout, 2.4);
+    let x = left(layout, LeftTrack::Nodes);
     let (end, turn) = (heads.endpoint.0 - heads.endpoint.1 * 0.6, TOP + 18.0);
     let mut drawing = Drawing::default();
     for role in Party::Nodes.roles() {
@@ -330,13 +395,7 @@ fn edge(
             drawn.append(cross(*end, flow.outcome == Outcome::Broken));
         }
     }
-    let mut label = match flow.to {
-        Party::Outside => "outside".to_owned(),
-        _ => flow.ports.clone(),
-    };
-    if flow.outcome == Outcome::Broken {
-        label += " (!)";
-    }
+    let label = flow.label();
     for (x, y, kind) in &drawing.labels {
         let class = match kind {
             Label::Begins => "port",

@@ -54,8 +54,10 @@ pub(super) struct Measures {
     pub(super) card_gap: f64,
     /// Between lanes, where edges go.
     pub(super) lane_gap: f64,
-    /// Left and right of the servers, where edges go.
-    pub(super) gutter: f64,
+    /// Left of the servers, where edges of operators and kubelets go.
+    pub(super) left: f64,
+    /// Right of them, where refusals go, and what passes a lane.
+    pub(super) right: f64,
     /// How many characters of a name fit.
     pub(super) name: usize,
     columns: usize,
@@ -69,7 +71,8 @@ impl Measures {
                 card: (134.0, 62.0),
                 card_gap: 10.0,
                 lane_gap: 62.0,
-                gutter: 74.0,
+                left: 74.0,
+                right: 96.0,
                 name: 15,
                 columns: match servers {
                     ..=2 => 3,
@@ -82,7 +85,8 @@ impl Measures {
                 card: (116.0, 62.0),
                 card_gap: 8.0,
                 lane_gap: 62.0,
-                gutter: 44.0,
+                left: 44.0,
+                right: 60.0,
                 name: 13,
                 columns: 1,
                 dots: 7,
@@ -153,7 +157,7 @@ impl<'a> Layout<'a> {
         let measures = Measures::of(width, topology.servers.len());
         let mut frames = Vec::new();
         let mut cells: Vec<Cell<'a>> = Vec::new();
-        let mut x = measures.gutter;
+        let mut x = measures.left;
         for server in &topology.servers {
             let of_server: Vec<Cell<'a>> = LANES
                 .into_iter()
@@ -199,7 +203,7 @@ impl<'a> Layout<'a> {
                 .unwrap_or(std::cmp::Ordering::Equal)
         });
         Self {
-            size: (x - GAP + measures.gutter, bottom + OUTSIDE),
+            size: (x - GAP + measures.right, bottom + OUTSIDE),
             frames_y: (top, bottom),
             measures,
             frames,

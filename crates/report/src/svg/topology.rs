@@ -1,6 +1,5 @@
 //! What is where, and who may talk to whom.
 
-use caravan_lab::Role;
 use svg::node::element::Element;
 use svg::node::{Node, Text, Value};
 
@@ -8,13 +7,16 @@ use super::draw::{With, cut, element, group, number, path, rect, text, title};
 use super::layout::{Cell, DOT, LANES, Layout, PAD, TOP};
 use super::{PictureUse, PictureWidth, edges};
 use crate::flows::Party;
-use crate::topology::{MachineView, Topology};
+use crate::topology::{Duty, MachineView, Topology};
 
 /// What pictures look like, light and dark; the page has the same.
 pub(crate) const STYLE: &str = include_str!("../../templates/picture.css");
 
 /// How wide a character at the head of a cell is at most, on average.
 const HEAD_CHARACTER: f64 = 7.2;
+
+/// The same of a note in a box above the servers.
+const NOTE_CHARACTER: f64 = 5.8;
 
 /// The width of a box above the servers, by the width of the picture.
 fn box_width(width: PictureWidth) -> (f64, f64) {
@@ -129,9 +131,9 @@ fn heads(topology: &Topology, layout: &Layout<'_>, width: PictureWidth) -> (Head
         let mut one = group(&format!("party {class}"));
         one.append(rect("box", (x - half, 1.0), (half * 2.0, TOP - 2.0), 8.0));
         one.append(text("label", (x, 17.0), head));
-        let most = (half * 2.0 / 6.8) as usize;
-        one.append(text("mono", (x, 32.0), &cut(mono, most)));
-        one.append(text("note", (x, 46.0), &cut(note, most)));
+        let most = |character: f64| (half * 2.0 / character) as usize;
+        one.append(text("mono", (x, 32.0), &cut(mono, most(6.8))));
+        one.append(text("note", (x, 46.0), &cut(note, most(NOTE_CHARACTER))));
         one
     };
     let boxes = vec![
@@ -166,11 +168,11 @@ fn drawn_cell(cell: &Cell<'_>, topology: &Topology, layout: &Layout<'_>) -> Elem
         (cell.width, cell.height),
         8.0,
     ));
-    let head = match cell.machines.len() {
-        1 => single(cell.role).to_owned(),
-        count => format!("{count} {}", Party::Role(cell.role).word()),
+    let count = cell.machines.len();
+    let mut head = match Party::of_role(cell.role, count) {
+        one if count == 1 => one.to_owned(),
+        several => format!("{count} {several}"),
     };
-    drawn.append(text("head", (cell.x + PAD, cell.y + 16.0), &head));
     let among = topology.flows.iter().find(|flow| {
         let is_node = flow.from == Party::Nodes && cell.role.is_node();
         flow.allowed && flow.to == flow.from && (flow.from == Party::Role(cell.role) || is_node)
@@ -180,12 +182,20 @@ fn drawn_cell(cell: &Cell<'_>, topology: &Topology, layout: &Layout<'_>) -> Elem
         // What members say as clients is said above, so the last one, for peers, is the news.
         let ports = flow.ports.rsplit(", ").next().unwrap_or_default();
         let words = format!("⇄ {ports}");
-        // Not where it would stand upon the head.
-        let characters = (head.chars().count() + words.chars().count() + 1) as f64;
-        if characters * HEAD_CHARACTER < cell.width - 2.0 * PAD {
+        // Not where it would stand upon the head, which may be shorter for it.
+        let fits = |head: &str| {
+            let characters = (head.chars().count() + words.chars().count() + 1) as f64;
+            characters * HEAD_CHARACTER < cell.width - 2.0 * PAD
+        };
+        let short = format!("{count} {}", Party::Role(cell.role).word());
+        if !fits(&head) && fits(&short) {
+            head = short;
+        }
+        if fits(&head) {
             drawn.append(text("among", (end, cell.y + 16.0), &words));
         }
     }
+    drawn.append(text("head", (cell.x + PAD, cell.y + 16.0), &head));
     for (place, machine) in cell.machines.iter().enumerate() {
         let at = cell.place(place, &layout.measures);
         drawn.append(match cell.small {
@@ -196,18 +206,9 @@ fn drawn_cell(cell: &Cell<'_>, topology: &Topology, layout: &Layout<'_>) -> Elem
     drawn
 }
 
-fn single(role: Role) -> &'static str {
-    match role {
-        Role::Etcd => "etcd member",
-        Role::LoadBalancer => "load balancer",
-        Role::ControlPlane => "master",
-        Role::Worker => "worker",
-    }
-}
-
 fn classes(machine: &MachineView) -> String {
     let mut classes = "machine".to_owned();
-    if machine.unwell && !machine.state.is_empty() {
+    if machine.trouble().is_some() {
         classes += " unwell";
     }
     classes
@@ -225,22 +226,22 @@ fn details(machine: &MachineView) -> String {
     if !machine.why.is_empty() {
         parts.push(machine.why.clone());
     }
+    parts.extend(machine.duty().map(|it| it.words().to_owned()));
     parts.join("; ")
 }
 
-/// What stands below a machine's address.
+/// What stands below a machine's address: what is wrong with it first.
 fn mark(machine: &MachineView) -> (&'static str, String) {
-    if machine.unwell && !machine.state.is_empty() {
-        let word = match machine.state.as_str() {
-            "running" => "not well",
-            state => state,
-        };
-        return ("mark bad", format!("✕ {word}"));
-    }
-    match (machine.owner, machine.leader) {
-        (true, _) => ("mark", "◆ holds the VIP".to_owned()),
-        (_, true) => ("mark", "★ leads etcd".to_owned()),
-        _ => ("mark", String::new()),
+    let sign = |duty| match duty {
+        Duty::Address => "◆",
+        Duty::Leader => "★",
+    };
+    match (machine.trouble(), machine.duty()) {
+        (Some(trouble), None) => ("mark bad", format!("✕ {trouble}")),
+        // There is room for one of them in full.
+        (Some(trouble), Some(duty)) => ("mark bad", format!("✕ {trouble} {}", sign(duty))),
+        (None, Some(duty)) => ("mark", format!("{} {}", sign(duty), duty.words())),
+        (None, None) => ("mark", String::new()),
     }
 }
 
@@ -273,10 +274,10 @@ fn square(machine: &MachineView, (x, y): (f64, f64)) -> Element {
     drawn.append(rect("card", (x, y), (DOT, DOT), 2.0));
     let (a, b) = (x + 3.0, y + 3.0);
     let (c, d) = (x + DOT - 3.0, y + DOT - 3.0);
-    if machine.unwell && !machine.state.is_empty() {
+    if machine.trouble().is_some() {
         let cross = format!("M{a} {b}L{c} {d}M{c} {b}L{a} {d}");
         drawn.append(path("cross", &cross));
-    } else if machine.owner || machine.leader {
+    } else if machine.duty().is_some() {
         drawn.append(rect("dot", (x + 4.0, y + 4.0), (DOT - 8.0, DOT - 8.0), 2.0));
     }
     drawn
@@ -288,14 +289,8 @@ fn description(topology: &Topology) -> String {
         let count = topology.machines.iter().filter(|it| it.role == role);
         match count.count() {
             0 => None,
-            1 => Some(format!("one {}", single(role))),
-            count => Some(format!(
-                "{count} {}",
-                match role {
-                    Role::Etcd => "etcd members",
-                    role => Party::Role(role).word(),
-                }
-            )),
+            1 => Some(format!("one {}", Party::of_role(role, 1))),
+            count => Some(format!("{count} {}", Party::of_role(role, count))),
         }
     });
     let roles: Vec<String> = roles.collect();

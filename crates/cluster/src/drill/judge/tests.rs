@@ -79,6 +79,7 @@ fn calm() -> DrillRecords {
             from_file: Vec::new(),
             owner_stays: false,
             one_owner_ms: None,
+            watched: Vec::new(),
         },
         requests,
         watch,
@@ -351,6 +352,39 @@ fn a_lab_that_was_not_well_before_says_nothing_of_the_fault() {
     let mut records = calm();
     records.requests.clear();
     assert_eq!(judge(&records).verdict, DrillVerdict::Inconclusive);
+}
+
+#[test]
+fn what_is_the_users_own_is_judged_where_its_budget_is_the_lab_files() {
+    let web = ClientName::Watched("shop/web".to_owned());
+    let mut records = calm();
+    for at in (0..10_000).step_by(50) {
+        let outcome = match at {
+            1000..1200 | 5200..6500 => unknown(),
+            _ => RequestOutcome::Ok,
+        };
+        records.requests.push(request(web.clone(), at, outcome));
+    }
+    // It failed before anything was broken as well, which says nothing of the lab.
+    let result = judge(&records);
+    assert_eq!(result.verdict, DrillVerdict::Held, "{:?}", result.reasons);
+    let seen = result.client(&web).expect("it asked");
+    assert_eq!(seen.away, (1250 * MS, 1350 * MS));
+    assert_eq!((seen.failed, seen.outages, seen.budget_ms), (30, 2, None));
+    let found = outages(&records, &web);
+    assert_eq!(found[1].between, (5150 * MS, 6500 * MS));
+
+    // Who says what it may, says that it has to be well to begin with.
+    records.header.budgets.push((web.clone(), 1000));
+    assert_eq!(judge(&records).verdict, DrillVerdict::Inconclusive);
+    spoil(&mut records, &web, 0..2000, &RequestOutcome::Ok);
+    records.header.from_file.push("watched_ms".to_owned());
+    let result = judge(&records);
+    assert_eq!(result.verdict, DrillVerdict::Broken);
+    assert_eq!(
+        result.reasons,
+        ["watched shop/web: away for up to 1350 ms, where the lab file allows 1000 ms"]
+    );
 }
 
 #[test]
