@@ -81,7 +81,9 @@ fn a_real_lab_as_a_page() {
         let name = |path: &Path| path.to_str().expect("text").to_owned();
         tool.ok(&["up", "ha", "--yes", "--airgap"]);
         tool.run(&["verify", "ha", "--junit", &name(&junit)]);
-        tool.run(&["drill", "ha", "etcd-leader"]);
+        // What anybody may ask stands in for a Service of the user's own.
+        let watched = "https://192.168.29.80:6443/livez";
+        tool.run(&["drill", "ha", "etcd-leader", "--watch", watched]);
         let began = Instant::now();
         let ended = tool.ok(&["report", "ha", "-o", &name(&page)]);
         println!("TIME report of ha: {:.1} s", began.elapsed().as_secs_f32());
@@ -91,6 +93,7 @@ fn a_real_lab_as_a_page() {
             "holds the VIP",
             "leads etcd",
             "etcd-leader:crash",
+            "watched https://192.168.29.80:6443/livez: ",
             "All 9 machines run",
         ] {
             assert!(text.contains(words), "{words}");

@@ -139,7 +139,7 @@ impl Error {
             }
             Self::Machine(error) => error.hint(tool),
             Self::MemberRefused(refused) => Some(refused.hint(tool)),
-            Self::NotWatched { fault, .. } => fault.hint().map(str::to_owned),
+            Self::NotWatched { fault, .. } => fault.hint(tool),
             Self::NotReady { .. } => Some(format!(
                 "`{tool} status` shows the lab, `{tool} logs` what its machines say; `up` again goes on"
             )),

@@ -43,7 +43,7 @@ impl Server {
             .client_cert(client)
             .build();
         // As many as are under way at once: one more would be closed and made anew for each request.
-        let agent = agent(tls, CONNECTIONS, limit, way);
+        let agent = agent(tls, CONNECTIONS, (limit / 2, limit), way);
         Ok(Self { agent, name, base })
     }
 
@@ -153,11 +153,16 @@ pub(crate) fn trusting(
         .disable_verification(true)
         .client_cert(pair.map(client).transpose()?)
         .build();
-    Ok(agent(tls, 0, limit, way))
+    Ok(agent(tls, 0, (limit, limit), way))
 }
 
-/// A client that keeps so many connections; one request may take up to `limit`, and half of that for its connection.
-fn agent(tls: TlsConfig, kept: usize, limit: Duration, way: &NetworkWay) -> Agent {
+/// A client that keeps so many connections; a connection may take up to the first limit, and all of a request to the second.
+fn agent(
+    tls: TlsConfig,
+    kept: usize,
+    (connects, ends): (Duration, Duration),
+    way: &NetworkWay,
+) -> Agent {
     let config = Agent::config_builder()
         .tls_config(tls)
         // The lab's addresses are here; a proxy of the user's leads away from them.
@@ -166,8 +171,8 @@ fn agent(tls: TlsConfig, kept: usize, limit: Duration, way: &NetworkWay) -> Agen
         .http_status_as_error(false)
         .max_idle_connections(kept)
         .max_idle_connections_per_host(kept)
-        .timeout_connect(Some(limit / 2))
-        .timeout_global(Some(limit))
+        .timeout_connect(Some(connects))
+        .timeout_global(Some(ends))
         .build();
     match way.is_straight() {
         true => config.new_agent(),

@@ -326,6 +326,10 @@ fn state_lane(name: &str, records: &DrillRecords, who: impl Fn(usize) -> String)
         let next = records.states.get(place + 1);
         let to = next.map_or(records.end, |next| next.at).max(state.at);
         let who = who(place);
+        // Before anybody was asked nobody is known, which is not the same as nobody.
+        if spans.is_empty() && who.is_empty() {
+            continue;
+        }
         match spans.last_mut() {
             Some((_, end, last)) if *last == who => *end = to,
             _ => spans.push((state.at, to, who)),

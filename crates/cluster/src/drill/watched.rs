@@ -20,7 +20,7 @@ use crate::kube::Api;
 use crate::until::until;
 use crate::{Access, Error, parallel, web};
 
-/// How often it is asked.
+/// How often it is asked at the usual pace.
 const EVERY: Duration = WRITE_EVERY;
 
 /// How long it may take until it answers well, before anything is broken.
@@ -92,22 +92,25 @@ pub enum WatchFault {
 }
 
 impl WatchFault {
-    /// The next thing to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Form => None,
-            Self::Outside { .. } => Some("only the lab's own addresses are asked"),
+    /// The next thing to do about it; `tool` is how the program that calls this is started.
+    pub(crate) fn hint(&self, tool: &str) -> Option<String> {
+        let hint = match self {
+            Self::Form => return None,
+            Self::Outside { .. } => "only the lab's own addresses are asked",
             Self::NoService { .. } => {
-                Some("`kubectl get services --all-namespaces` shows which there are")
+                return Some(format!(
+                    "`{tool} kubectl LAB -- get services --all-namespaces` shows which there are"
+                ));
             }
-            Self::Port { .. } => Some("name one: `NAMESPACE/SERVICE:PORT`"),
-            Self::NoNodePort { .. } => Some(
-                "give it the type NodePort or LoadBalancer, or watch what leads to it from outside, such as an ingress, by a URL",
-            ),
-            Self::Silent { .. } => Some(
-                "a good answer has a status from 200 to 399; a path may follow: `NAMESPACE/SERVICE:PORT/healthz`",
-            ),
-        }
+            Self::Port { .. } => "name one: `NAMESPACE/SERVICE:PORT`",
+            Self::NoNodePort { .. } => {
+                "give it the type NodePort or LoadBalancer, or watch what leads to it from outside, such as an ingress, by a URL"
+            }
+            Self::Silent { .. } => {
+                "a good answer has a status from 200 to 399; a path may follow: `NAMESPACE/SERVICE:PORT/healthz`"
+            }
+        };
+        Some(hint.to_owned())
     }
 }
 
@@ -238,10 +241,13 @@ impl WatchTarget {
                 nodes.map(|it| (it.name.clone(), url(it.ip))).collect()
             }
         };
+        let deadline = access.pace().of(DEADLINE);
         let mut service = WatchedService {
             client: self.client(),
             places,
-            agent: web::trusting(None, DEADLINE, &access.way)?,
+            agent: web::trusting(None, deadline, &access.way)?,
+            every: access.pace().of(EVERY),
+            deadline,
             good_in_a_row: Arc::default(),
         };
         let mut answering = Vec::new();
@@ -310,6 +316,8 @@ pub struct WatchedService {
     /// The machines that are asked in turn, each with what is asked of it; one that a URL leads to has no name.
     places: Vec<(String, String)>,
     agent: Agent,
+    every: Duration,
+    deadline: Duration,
     /// How many requests were answered well since the last that was not.
     good_in_a_row: Arc<AtomicUsize>,
 }
@@ -323,7 +331,7 @@ impl WatchedService {
                 other => other.to_string(),
             },
             urls: self.places.iter().map(|(_, url)| url.clone()).collect(),
-            period: micros(EVERY),
+            period: micros(self.every),
         }
     }
 
@@ -339,8 +347,8 @@ impl WatchedService {
         let pacer = Pacer {
             clock,
             client: self.client.clone(),
-            period: EVERY,
-            deadline: DEADLINE,
+            period: self.every,
+            deadline: self.deadline,
             calm: &calm,
             stop,
         };

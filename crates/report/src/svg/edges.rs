@@ -353,7 +353,7 @@ fn of_nodes(layout: &Layout<'_>, heads: Heads) -> Drawing {
 
 /// Downwards, out of the servers.
 fn outside(layout: &Layout<'_>) -> Drawing {
-    let x = layout.size.0 / 2.0;
+    let x = layout.centre();
     let y = layout.frames_y.1;
     Drawing {
         ways: vec![vec![(x, y), (x, y + 12.0)]],

@@ -211,6 +211,13 @@ impl<'a> Layout<'a> {
         }
     }
 
+    /// The middle of all servers, from left to right.
+    pub(super) fn centre(&self) -> f64 {
+        let left = self.frames.first().map_or(0.0, |it| it.x);
+        let right = self.frames.last().map_or(0.0, |it| it.x + it.width);
+        f64::midpoint(left, right)
+    }
+
     /// The cells of a role, from left to right.
     pub(super) fn lane(&self, role: Role) -> impl Iterator<Item = &Cell<'a>> {
         self.cells.iter().filter(move |cell| cell.role == role)

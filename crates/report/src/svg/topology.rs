@@ -111,7 +111,8 @@ fn heads(topology: &Topology, layout: &Layout<'_>, width: PictureWidth) -> (Head
     let w = layout.size.0;
     let heads = Heads {
         operator: (side / 2.0 + 1.0, side / 2.0),
-        endpoint: (w / 2.0, middle / 2.0),
+        // Above the middle of the servers, so that the way down is straight where there is one.
+        endpoint: (layout.centre(), middle / 2.0),
         stranger: (w - side / 2.0 - 1.0, side / 2.0),
     };
     let owner: Vec<&str> = (topology.machines.iter())

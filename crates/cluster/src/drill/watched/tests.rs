@@ -121,6 +121,8 @@ fn watched(places: Vec<(String, String)>) -> WatchedService {
         client: ClientName::Watched("shop/web".to_owned()),
         places,
         agent: web::trusting(None, DEADLINE, &crate::way::NetworkWay::default()).expect("a client"),
+        every: EVERY,
+        deadline: DEADLINE,
         good_in_a_row: Arc::default(),
     }
 }
