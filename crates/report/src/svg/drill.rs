@@ -294,7 +294,7 @@ mod tests {
             mark(WatchTurn::Broke),
             mark(WatchTurn::Listed),
         );
-        assert_eq!(watch_words(&[began.clone()]), "watch: it held");
+        assert_eq!(watch_words(std::slice::from_ref(&began)), "watch: it held");
         let once = [began.clone(), broke.clone(), listed.clone(), began];
         assert_eq!(
             watch_words(&once),
