@@ -209,8 +209,8 @@ impl WatchTarget {
         }
     }
 
-    /// Finds where it answers, and holds that it answers well there. Of a Service that is every node that does, with the others
-    /// left out: with the policy `Local` those without its pods say nothing.
+    /// Finds where it answers, and holds that it answers well there. Of a Service that is every node; with the policy `Local`
+    /// those without its pods say nothing, and are left out.
     ///
     /// # Errors
     ///
@@ -218,6 +218,7 @@ impl WatchTarget {
     pub fn find(&self, lab: &Lab, access: &Access) -> Result<WatchedService, Error> {
         let refused = |fault| self.refused(fault);
         self.hold_inside(lab)?;
+        let mut is_local = false;
         let places = match &self.kind {
             TargetKind::Url(_) => vec![(String::new(), self.asked.clone())],
             TargetKind::Service {
@@ -236,6 +237,7 @@ impl WatchTarget {
                     false => error,
                 })?;
                 let port = node_port(&service, port.as_deref()).map_err(refused)?;
+                is_local = service["spec"]["externalTrafficPolicy"] == "Local";
                 let nodes = lab.machines().iter().filter(|it| it.role.is_node());
                 let url = |ip: Ipv4Addr| format!("http://{ip}:{port}{path}");
                 nodes.map(|it| (it.name.clone(), url(it.ip))).collect()
@@ -257,7 +259,8 @@ impl WatchTarget {
             let why = wrong.map_or_else(String::new, |(_, outcome)| told(outcome));
             let good = asked.into_iter().filter(|(_, outcome)| outcome.is_ok());
             answering = good.map(|(place, _)| place.clone()).collect();
-            match answering.is_empty() {
+            let least = if is_local { 1 } else { service.places.len() };
+            match answering.len() < least {
                 true => Err(why),
                 false => Ok(true),
             }
