@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::{
 };
 
 use super::{Report, names};
-use crate::{Certificate, DnsName, Usage, profile, subject};
+use crate::{Certificate, DnsName, Error, Usage, profile, subject};
 
 /// anyExtendedKeyUsage.
 const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
@@ -121,6 +121,11 @@ fn forms(certificate: &Certificate, report: &mut Report<'_>) {
     if spelled_out {
         let message = "its key spells its curve out in numbers";
         report.error("explicit-curve", message, "RFC 5480 2.1.1");
+    }
+    // Go reads the key of every certificate; OpenSSL and webpki read those of authorities, and of a leaf when it signs.
+    if let Err(Error::Malformed { problem, .. }) = certificate.public_key() {
+        let message = format!("its public key is unusable: {problem}");
+        report.error("key-malformed", message, "RFC 5480 2.2; RFC 3279 2.3.1; Go");
     }
     if let Some(bits) = certificate.rsa_bits().filter(|bits| *bits < 2048) {
         let message = format!("its RSA key has {bits} bits, where rustls wants 2048 at least");

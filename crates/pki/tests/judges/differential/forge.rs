@@ -114,10 +114,23 @@ pub(crate) struct Certificate {
     pub(crate) spoilt: bool,
     /// Who signs, if not the one that stands above it.
     pub(crate) other_signer: Option<SigningKey>,
+    /// A SubjectPublicKeyInfo in the place of the key's own.
+    pub(crate) other_spki: Option<Vec<u8>>,
+}
+
+/// A SubjectPublicKeyInfo: the algorithm, its parameters in DER, and the key's bits.
+pub(crate) fn spki(algorithm: &str, parameters: &[u8], key: &[u8]) -> Vec<u8> {
+    sequence(&[
+        &sequence(&[&oid(algorithm), parameters]),
+        &tlv(3, &[&[0], key]),
+    ])
 }
 
 impl Certificate {
     pub(crate) fn spki(&self) -> Vec<u8> {
+        if let Some(other) = &self.other_spki {
+            return other.clone();
+        }
         let document = self.key.verifying_key().to_public_key_der().unwrap();
         document.as_bytes().to_vec()
     }

@@ -79,6 +79,7 @@ impl Model {
                     inner_algorithm: ECDSA_SHA256,
                     spoilt: false,
                     other_signer: None,
+                    other_spki: None,
                 }
             })
             .collect();

@@ -2,9 +2,15 @@
 
 use x509_cert::ext::pkix::KeyUsages;
 
-use super::super::forge::name;
+use super::super::forge::{name, sequence, spki, tlv};
 use super::super::model::*;
 use super::*;
+
+const RSA: &str = "1.2.840.113549.1.1.1";
+const EC: &str = "1.2.840.10045.2.1";
+/// Object identifiers of curves, in DER.
+const P256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+const P384: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 0x22];
 
 pub(super) fn leaves(rows: &mut Vec<Row>) {
     let mut row = |name: &str, group: &str, refusing, lint, change: fn(&mut Model)| -> usize {
@@ -166,6 +172,44 @@ pub(super) fn leaves(rows: &mut Vec<Row>) {
         Lint::Error("serial-negative"),
         |model| model.chain[LEAF].serial = vec![0x80, 2, 3, 4, 5, 6, 7, 8, 9],
     );
+    let rsa = |modulus: &[u8], exponent: &[u8]| {
+        sequence(&[&tlv(2, &[&[0], modulus]), &tlv(2, &[exponent])])
+    };
+    let modulus = [0xc5; 256];
+    const BY_IT: &str = "OpenSSL and Go: nobody can have signed by it";
+    let keys = [
+        (
+            "a point that is not on its curve",
+            OPENSSL_GO,
+            BY_IT,
+            spki(EC, P256, &[&[4][..], &[1; 64]].concat()),
+        ),
+        (
+            "a point that is not on its curve, P-384",
+            OPENSSL_GO,
+            BY_IT,
+            spki(EC, P384, &[&[4][..], &[1; 96]].concat()),
+        ),
+        (
+            "an RSA key whose algorithm lacks NULL",
+            GO,
+            "Go: RFC 3279 2.3.1 demands it",
+            spki(RSA, &[], &rsa(&modulus, &[1, 0, 1])),
+        ),
+        (
+            "an RSA key with an exponent of 1",
+            NOBODY,
+            "nobody looks before the handshake, in which Go and rustls refuse it: everybody can sign by it",
+            spki(RSA, &[5, 0], &rsa(&modulus, &[1])),
+        ),
+    ];
+    for (name, refusing, why, key) in keys {
+        let change = move |model: &mut Model| model.chain[LEAF].other_spki = Some(key.clone());
+        let lint = Lint::Error("key-malformed");
+        let mut row = Row::new(format!("leaf: {name}"), "leaf key", refusing, lint, change);
+        row.ours = true;
+        rows.push(row.because(why));
+    }
     for index in strict {
         rows[index].why = STRICT;
     }
