@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use self::ask_openssl::strict;
 use super::kill_tests::STEP;
 use super::{Rotation, Store};
 use crate::verify::{Purpose, Verifier};
@@ -14,6 +15,10 @@ use crate::{
     Authority, AuthoritySpec, Certificate, CommonName, Item, KeyPolicy, Leaf, Lifetime, Plan,
     Revocation, RevocationReason, San, Sans,
 };
+
+#[path = "../../tests/openssl/mod.rs"]
+#[allow(dead_code)]
+mod ask_openssl;
 
 const FOLDER: &str = "CARAVAN_PKI_YEAR_FOLDER";
 const EVENT: &str = "CARAVAN_PKI_YEAR_EVENT";
@@ -323,17 +328,11 @@ impl Judges {
             return;
         };
         let (seconds, purpose) = ((START + day * DAY).to_string(), format!("ssl{usage}"));
-        let mut args = vec![
-            "verify",
-            "-x509_strict",
-            "-no-CApath",
-            "-no-CAstore",
+        let mut more = vec![
             "-attime",
             &seconds,
             "-purpose",
             &purpose,
-            "-CAfile",
-            trust,
             "-untrusted",
             sent,
         ];
@@ -342,10 +341,9 @@ impl Judges {
                 Ok(_) => "-verify_ip",
                 Err(_) => "-verify_hostname",
             };
-            args.extend([flag, host]);
+            more.extend([flag, host]);
         }
-        args.push(sent);
-        let output = duct::cmd(openssl, args)
+        let output = duct::cmd(openssl, strict(trust, sent, &more))
             .stderr_to_stdout()
             .stdout_capture()
             .unchecked()

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use caravan_pki::verify::{Purpose, Verifier};
 use caravan_pki::{Authority, Certificate, CommonName, Error, Leaf, Sans, lint};
 
+use super::ask_openssl::{strict, verify};
 use super::{judge, run};
 
 /// An authority made by OpenSSL: certificate and key in PEM.
@@ -82,16 +83,7 @@ fn issue_and_judge(openssl: &Path, folder: &Path, certificate: &str, key: &str) 
     let (ca_file, leaf_file) = (file("foreign.pem"), file("leaf.pem"));
     std::fs::write(&ca_file, certificate).unwrap();
     std::fs::write(&leaf_file, identity.chain_pem()).unwrap();
-    let args = [
-        "verify",
-        "-purpose",
-        "sslserver",
-        "-no-CApath",
-        "-no-CAstore",
-        "-CAfile",
-        &ca_file,
-        &leaf_file,
-    ];
+    let args = verify(&ca_file, &leaf_file, &["-purpose", "sslserver"]);
     let (accepted, said) = run(openssl, &args, "");
     assert!(accepted, "{said}");
 }
@@ -280,18 +272,7 @@ fn openssl_reads_revocation_lists() {
             .revoke(revoked, 7, Lifetime::days(7), SystemTime::now())
             .unwrap();
         let list = file("crl.pem", &list.to_pem());
-        let args = [
-            "verify",
-            "-x509_strict",
-            "-crl_check",
-            "-no-CApath",
-            "-no-CAstore",
-            "-CRLfile",
-            &list,
-            "-CAfile",
-            &trust,
-            &leaf_file,
-        ];
+        let args = strict(&trust, &leaf_file, &["-crl_check", "-CRLfile", &list]);
         let (accepted, said) = run(&openssl, &args, "");
         assert_eq!(accepted, expected, "{said}");
         assert!(expected || said.contains("certificate revoked"), "{said}");

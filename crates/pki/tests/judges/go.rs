@@ -256,17 +256,8 @@ fn authorities_of_go() {
     let line = format!("verify\t{}\t{}\tclient\t", path("ca.crt"), path("x.crt"));
     assert_eq!(verdicts(&go, &[line]), ["ok"]);
     if let Some(openssl) = judge("openssl") {
-        let args = [
-            "verify",
-            "-x509_strict",
-            "-purpose",
-            "sslclient",
-            "-no-CApath",
-            "-no-CAstore",
-            "-CAfile",
-            &path("ca.crt"),
-            &path("x.crt"),
-        ];
+        let (ca, leaf) = (path("ca.crt"), path("x.crt"));
+        let args = super::ask_openssl::strict(&ca, &leaf, &["-purpose", "sslclient"]);
         let (accepted, said) = super::run(&openssl, &args, "");
         assert!(accepted, "{said}");
     }

@@ -2,6 +2,9 @@
 //!
 //! A judge that is not installed is skipped, unless `CARAVAN_REQUIRE_CHECKERS=1` makes all of them mandatory.
 
+#[path = "../openssl/mod.rs"]
+mod ask_openssl;
+
 mod differential;
 mod etcd;
 mod foreign;

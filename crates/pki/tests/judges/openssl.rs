@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use caravan_pki::kubernetes::{Cluster, Node};
 use caravan_pki::store::Store;
-use caravan_pki::{Item, Material, Usage};
+use caravan_pki::{Authority, AuthoritySpec, CommonName, Item, Leaf, Material, Uri, Usage};
 
+use super::ask_openssl::strict;
 use super::{judge, run};
 
 pub(crate) fn cluster() -> Cluster {
@@ -36,18 +37,8 @@ pub(crate) fn verify(
     let (ca_file, leaf_file) = (folder.join("ca.pem"), folder.join("leaf.pem"));
     std::fs::write(&ca_file, ca).unwrap();
     std::fs::write(&leaf_file, leaf).unwrap();
-    let mut args = vec![
-        "verify",
-        "-x509_strict",
-        "-check_ss_sig",
-        "-no-CApath",
-        "-no-CAstore",
-        "-CAfile",
-    ];
-    args.push(ca_file.to_str().unwrap());
-    args.extend(more);
-    args.push(leaf_file.to_str().unwrap());
-    run(openssl, &args, "")
+    let (ca_file, leaf_file) = (ca_file.to_str().unwrap(), leaf_file.to_str().unwrap());
+    run(openssl, &strict(ca_file, leaf_file, more), "")
 }
 
 #[test]
@@ -172,4 +163,45 @@ fn keys_are_read_and_the_discovery_hash_agrees() {
         digest.trim().ends_with(&hash["sha256:".len()..]),
         "{digest} {hash}"
     );
+}
+
+/// Where the list is, is said in a form that OpenSSL reads, and is kept by what describes the certificate.
+#[test]
+fn points_of_revocation_lists_are_read() {
+    let Some(openssl) = judge("openssl") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let now = SystemTime::now();
+    let name = |name| CommonName::try_from(name).unwrap();
+    let ca = Authority::create(&AuthoritySpec::new(name("ca")), now).unwrap();
+    let places = [
+        "http://one.example.com/ca.crl",
+        "http://two.example.com/ca.crl",
+    ];
+    let leaf = places.iter().fold(Leaf::client(name("x")), |leaf, place| {
+        leaf.with_revocation_list(Uri::try_from(*place).unwrap())
+    });
+    let made = ca.issue(&leaf, now).unwrap();
+    let pem = made.certificate_pem();
+    let (accepted, said) = verify(
+        &openssl,
+        folder.path(),
+        &ca.certificate_pem(),
+        &pem,
+        &["-purpose", "sslclient"],
+    );
+    assert!(accepted, "{said}");
+    let args = ["x509", "-noout", "-ext", "crlDistributionPoints"];
+    let (_, said) = run(&openssl, &args, &pem);
+    for place in places {
+        assert!(said.contains(&format!("URI:{place}")), "{said}");
+    }
+    assert_eq!(Leaf::from_certificate(made.certificate()).unwrap(), leaf);
+    // A description that says nothing of lists leaves them.
+    let plain = Leaf::client(name("x"));
+    let reason = plain.reason_to_renew(made.certificate(), ca.certificate(), now);
+    assert_eq!(reason.unwrap(), None);
+    let seen = caravan_pki::inspect::Inspection::of(made.certificate(), now);
+    assert_eq!(seen.revocation_lists, places);
 }

@@ -75,6 +75,20 @@ fn a_renewed_authority_keeps_the_chains_that_name_its_serial_number() {
     )
     .unwrap();
     workshop.all_accept("store/ca.crt", "mixed.crt", "server", "web.example.com", 81);
+    // Those between, renewed by a plan that does not name what is below them.
+    let whole = store.discover().unwrap().plan;
+    let mut part = Plan::new();
+    for entry in whole.entries() {
+        if matches!(entry.item(), Item::Authority { .. }) {
+            part.add(entry.id().as_str(), entry.item().clone()).unwrap();
+        }
+    }
+    let before = workshop.certificate("store/issuing.crt").serial();
+    let pick = |id: &caravan_pki::EntryId| {
+        (id.as_str() == "issuing").then_some(caravan_pki::KeyPolicy::Keep)
+    };
+    store.renew(&part, workshop.on_day(82), pick).unwrap();
+    assert_eq!(workshop.certificate("store/issuing.crt").serial(), before);
     workshop.all_accept(
         "store/ca.crt",
         "store/deep.fullchain.crt",
@@ -116,6 +130,18 @@ fn a_renewed_authority_has_a_new_serial_number_unless_something_names_the_old_on
     workshop.signed("ca", "web", "/CN=web", 95, &server);
     let (before, after) = renewed(300);
     assert_eq!(before, after);
+    // A plan of the authority alone says nothing of the leaf, which is there all the same.
+    let mut alone = Plan::new();
+    alone
+        .authority(
+            "ca",
+            AuthoritySpec::from_certificate(&workshop.certificate("store/ca.crt")),
+        )
+        .unwrap();
+    store
+        .renew_authority(&alone, "ca", Lifetime::days(400), workshop.on_day(1))
+        .unwrap();
+    assert_eq!(workshop.certificate("store/ca.crt").serial(), before);
     workshop.all_accept(
         "store/ca.crt",
         "store/web.crt",

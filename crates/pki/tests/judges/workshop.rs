@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use caravan_pki::Certificate;
 use caravan_pki::store::Store;
 
+use super::ask_openssl::strict;
 use super::{go, judge, run};
 
 const DAY: u64 = 86_400;
@@ -144,25 +145,18 @@ impl Workshop {
         let seconds = (self.start + day * DAY).to_string();
         let purpose = format!("ssl{usage}");
         let (root, chain) = (self.shown(root), self.shown(chain));
-        let mut args = vec![
-            "verify",
-            "-x509_strict",
-            "-no-CApath",
-            "-no-CAstore",
+        let mut more = vec![
             "-attime",
             &seconds,
             "-purpose",
             &purpose,
-            "-CAfile",
-            &root,
             "-untrusted",
             &chain,
         ];
         if !host.is_empty() {
-            args.extend(["-verify_hostname", host]);
+            more.extend(["-verify_hostname", host]);
         }
-        args.push(&chain);
-        let (accepted, said) = run(&self.openssl, &args, "");
+        let (accepted, said) = run(&self.openssl, &strict(&root, &chain, &more), "");
         assert!(accepted, "day {day}: {said}");
         if let Some(go) = go::go() {
             let line = format!("judge\t{root}\t{chain}\t{usage}\t{host}\t{seconds}");

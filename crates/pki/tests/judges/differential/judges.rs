@@ -12,6 +12,7 @@ use webpki::{
 
 use super::forge::NOW;
 use super::model::{Asked, HOST, LEAF, Model, ROOT};
+use crate::ask_openssl::strict;
 use crate::run;
 
 /// A model with its signatures: what judges are given.
@@ -114,29 +115,16 @@ fn by_openssl(
     lists: Option<&str>,
 ) -> Result<(), String> {
     let time = NOW.to_string();
-    let mut args = vec![
-        "verify",
-        "-x509_strict",
-        "-check_ss_sig",
-        "-no-CApath",
-        "-no-CAstore",
-        "-attime",
-        &time,
-        "-CAfile",
-        root,
-        // The first of it is the leaf, which vouches for nobody.
-        "-untrusted",
-        sent,
-    ];
+    // The first of what is sent is the leaf, which vouches for nobody.
+    let mut more = vec!["-attime", &time, "-untrusted", sent];
     match case.asked {
-        Asked::Server => args.extend(["-purpose", "sslserver", "-verify_hostname", HOST]),
-        Asked::Client => args.extend(["-purpose", "sslclient"]),
+        Asked::Server => more.extend(["-purpose", "sslserver", "-verify_hostname", HOST]),
+        Asked::Client => more.extend(["-purpose", "sslclient"]),
     }
     if let Some(lists) = lists {
-        args.extend(["-crl_check", "-CRLfile", lists]);
+        more.extend(["-crl_check", "-CRLfile", lists]);
     }
-    args.push(sent);
-    match run(openssl, &args, "") {
+    match run(openssl, &strict(root, sent, &more), "") {
         (true, _) => Ok(()),
         (false, said) => Err(said.replace('\n', " ")),
     }
