@@ -9,16 +9,16 @@ use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::referenced::OwnedToRef;
 use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::CrlNumber;
 #[cfg(feature = "verify")]
-use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlReason};
+use x509_cert::ext::pkix::CrlReason;
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, CrlNumber};
 #[cfg(feature = "verify")]
 use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
 use crate::form::Shape;
-use crate::hex::serial_hex;
+use crate::hex::{hex, serial_hex};
 use crate::pem::Kind;
 use crate::signature::ECDSA_WITH_SHA256;
 use crate::{
@@ -96,13 +96,51 @@ impl RevocationList {
 
     /// Its number, which grows from list to list; `None` where there is none, or one that no list of ours has.
     pub fn number(&self) -> Option<u64> {
-        let extensions = self.parsed.tbs_cert_list.crl_extensions.as_deref()?;
-        let number = profile::find::<CrlNumber>(extensions)?;
-        let octets = number.0.as_bytes();
+        let number = self.whole_number().ok()??;
+        let octets = number.as_bytes();
         let mut all = [0; 8];
         all.get_mut(8usize.checked_sub(octets.len())?..)?
             .copy_from_slice(octets);
         Some(u64::from_be_bytes(all))
+    }
+
+    /// Its number, of whatever length; refused if it cannot be read.
+    fn whole_number(&self) -> Result<Option<Uint>, Error> {
+        let extensions = self.parsed.tbs_cert_list.crl_extensions.as_deref();
+        let found = profile::find_whole::<CrlNumber>(extensions.unwrap_or_default())?;
+        Ok(found.map(|number| number.0))
+    }
+
+    /// What the list that follows it says beside its own: everything but the number and the issuer's key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldLose`] for what changes the meaning of a whole list or of other entries than its own.
+    fn handed_on(&self) -> Result<Vec<Extension>, Error> {
+        let lost = |extension: &Extension, of: &str| Error::WouldLose {
+            subject: crate::subject::shown(&self.parsed.tbs_cert_list.issuer),
+            what: format!(
+                "the critical {} of {of}",
+                profile::extension_name(extension.extn_id)
+            ),
+        };
+        let revoked = self.parsed.tbs_cert_list.revoked_certificates.iter();
+        let mut of_entries = revoked
+            .flatten()
+            .flat_map(|entry| entry.crl_entry_extensions.iter().flatten());
+        if let Some(critical) = of_entries.find(|extension| extension.critical) {
+            return Err(lost(critical, "an entry of its revocation list"));
+        }
+        let own = [CrlNumber::OID, AuthorityKeyIdentifier::OID];
+        let carried: Vec<Extension> = self
+            .extensions()
+            .filter(|extension| !own.contains(&extension.extn_id))
+            .cloned()
+            .collect();
+        match carried.iter().find(|extension| extension.critical) {
+            Some(critical) => Err(lost(critical, "its revocation list")),
+            None => Ok(carried),
+        }
     }
 
     /// From when it speaks.
@@ -167,7 +205,6 @@ impl RevocationList {
             .map(|extension| profile::extension_name(extension.extn_id))
     }
 
-    #[cfg(feature = "verify")]
     fn extensions(&self) -> impl Iterator<Item = &Extension> {
         self.parsed.tbs_cert_list.crl_extensions.iter().flatten()
     }
@@ -214,13 +251,14 @@ impl Authority {
             }
             revoked.push(Revocation::of(certificate, RevocationReason::Unspecified));
         }
-        self.list(revoked, number, lifetime, now)
+        let number = Uint::new(&number.to_be_bytes()).map_err(malformed)?;
+        self.list(revoked, (number, Vec::new()), lifetime, now)
     }
 
     /// The list that follows `previous`: what that one holds, with its dates and reasons, and what is `added`; its number is
     /// the next one. Without a previous list, the first.
     ///
-    /// Who is in the list already stays there as it is.
+    /// Who is in the list already stays there as it is, and what else a list of others says is carried octet for octet.
     ///
     /// ```
     /// # use std::time::SystemTime;
@@ -241,7 +279,9 @@ impl Authority {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when `previous` is of another issuer; errors as of [`Authority::revoke`].
+    /// [`Error::Refused`] when `previous` is of another issuer; [`Error::WouldLose`] when it says something that cannot be
+    /// carried on, such as that it is of a part alone; [`Error::Malformed`] and [`Error::Invalid`] when no number follows its
+    /// own; errors as of [`Authority::revoke`].
     pub fn revoke_more(
         &self,
         previous: Option<&RevocationList>,
@@ -250,7 +290,8 @@ impl Authority {
         now: SystemTime,
     ) -> Result<RevocationList, Error> {
         let mut revoked = Vec::new();
-        let mut number = 1;
+        let mut number = following(None)?;
+        let mut carried = Vec::new();
         if let Some(previous) = previous {
             let issuer = &previous.parsed.tbs_cert_list.issuer;
             if issuer != self.certificate().subject() {
@@ -261,17 +302,18 @@ impl Authority {
                 });
             }
             revoked = previous.revocations();
-            number = previous.number().unwrap_or(0) + 1;
+            number = following(previous.whole_number()?.as_ref())?;
+            carried = previous.handed_on()?;
         }
         // Of two entries of one certificate the earlier one stays.
         revoked.extend(added);
-        self.list(revoked, number, lifetime, now)
+        self.list(revoked, (number, carried), lifetime, now)
     }
 
     fn list(
         &self,
         mut revoked: Vec<Revocation>,
-        number: u64,
+        (number, carried): (Uint, Vec<Extension>),
         lifetime: Lifetime,
         now: SystemTime,
     ) -> Result<RevocationList, Error> {
@@ -297,6 +339,11 @@ impl Authority {
             oid: ECDSA_WITH_SHA256,
             parameters: None,
         };
+        let mut extensions = vec![
+            profile::authority_identifier(self.key_identifier())?,
+            crl_number(number)?,
+        ];
+        extensions.extend(carried);
         let list = TbsCertList {
             version: x509_cert::Version::V2,
             signature: algorithm.clone(),
@@ -305,10 +352,7 @@ impl Authority {
             next_update: Some(next_update),
             // Absent, not empty (RFC 5280 5.1.2.6).
             revoked_certificates: (!revoked.is_empty()).then_some(revoked),
-            crl_extensions: Some(vec![
-                profile::authority_identifier(self.key_identifier())?,
-                crl_number(number)?,
-            ]),
+            crl_extensions: Some(extensions),
         };
         let signature = self.key().sign(&list.to_der().map_err(malformed)?)?;
         let parsed = CertificateList {
@@ -323,8 +367,30 @@ impl Authority {
     }
 }
 
-fn crl_number(number: u64) -> Result<Extension, Error> {
-    let number = CrlNumber(Uint::new(&number.to_be_bytes()).map_err(malformed)?);
+/// The number after `previous`; 1 if there is none.
+fn following(previous: Option<&Uint>) -> Result<Uint, Error> {
+    let octets = previous.map_or(&[][..], Uint::as_bytes);
+    // One octet more, for what the last addition carries over.
+    let mut next = [&[0], octets].concat();
+    for octet in next.iter_mut().rev() {
+        let (sum, carries) = octet.overflowing_add(1);
+        *octet = sum;
+        if !carries {
+            break;
+        }
+    }
+    let next = Uint::new(&next).map_err(malformed)?;
+    let encoded = next.to_der().map_err(malformed)?;
+    // Tag and length take two octets.
+    if encoded.len() > 2 + 20 {
+        let problem = "no number of 20 octets follows it (RFC 5280 5.2.3)";
+        return Err(Error::invalid("list number", hex(octets), problem));
+    }
+    Ok(next)
+}
+
+fn crl_number(number: Uint) -> Result<Extension, Error> {
+    let number = CrlNumber(number);
     Ok(Extension {
         extn_id: CrlNumber::OID,
         critical: false,
@@ -364,5 +430,114 @@ mod tests {
             other.revoke([certificate], 1, week, now),
             Err(Error::Refused { .. })
         ));
+    }
+
+    /// A list of others, made of one of ours by `change`.
+    fn changed(
+        ca: &Authority,
+        list: &RevocationList,
+        change: impl FnOnce(&mut TbsCertList),
+    ) -> RevocationList {
+        let mut parsed = list.parsed.clone();
+        change(&mut parsed.tbs_cert_list);
+        let signature = ca.key().sign(&parsed.tbs_cert_list.to_der().unwrap());
+        parsed.signature = BitString::from_bytes(&signature.unwrap()).unwrap();
+        RevocationList::parse(&parsed.to_der().unwrap()).unwrap()
+    }
+
+    fn extension(oid: &str, critical: bool, value: &[u8]) -> Extension {
+        Extension {
+            extn_id: oid.parse().unwrap(),
+            critical,
+            extn_value: OctetString::new(value).unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_a_list_of_others_says_is_carried_or_refused() {
+        let now = SystemTime::now();
+        let name = CommonName::try_from("ca").unwrap();
+        let ca = Authority::create(&AuthoritySpec::new(name), now).unwrap();
+        let week = Lifetime::days(7);
+        let serial = |hex| Revocation::of_serial(hex, RevocationReason::Superseded).unwrap();
+        let first = ca.revoke_more(None, [serial("0a")], week, now).unwrap();
+        let of_entry = |list: &mut TbsCertList, all: Vec<Extension>| {
+            list.revoked_certificates.as_mut().unwrap()[0].crl_entry_extensions = Some(all);
+        };
+        // Reasons by number: certificateHold, aACompromise, removeFromCRL, and one that nobody knows; an invalidityDate.
+        for number in [6, 10, 8, 77] {
+            let said = vec![
+                extension("2.5.29.21", false, &[0x0a, 1, number]),
+                extension("2.5.29.24", false, b"\x18\x0f20260101000000Z"),
+            ];
+            let theirs = changed(&ca, &first, |list| of_entry(list, said.clone()));
+            let next = ca.revoke_more(Some(&theirs), [serial("0b")], week, now);
+            let next = next.unwrap();
+            let entries = next.parsed.tbs_cert_list.revoked_certificates.as_ref();
+            let found = &entries.unwrap()[0];
+            assert_eq!(found.crl_entry_extensions.as_ref(), Some(&said), "{number}");
+            assert_eq!(next.revocations()[..1], theirs.revocations()[..]);
+            let reason = match number {
+                6 => RevocationReason::CertificateHold,
+                10 => RevocationReason::AaCompromise,
+                _ => RevocationReason::Unspecified,
+            };
+            assert_eq!(next.revocations()[0].reason(), reason);
+        }
+        // What stands for other entries too, and what says that the list is of a part.
+        let other_issuer = extension("2.5.29.29", true, &[0x30, 0]);
+        let theirs = changed(&ca, &first, |list| of_entry(list, vec![other_issuer]));
+        let error = ca.revoke_more(Some(&theirs), [], week, now).unwrap_err();
+        assert!(matches!(error, Error::WouldLose { .. }), "{error}");
+        let add = |added: Extension| {
+            changed(&ca, &first, |list| {
+                list.crl_extensions.as_mut().unwrap().push(added);
+            })
+        };
+        let theirs = add(extension("2.5.29.28", true, &[0x30, 3, 0x81, 1, 0xff]));
+        let error = ca.revoke_more(Some(&theirs), [], week, now).unwrap_err();
+        assert!(error.to_string().contains("2.5.29.28"), "{error}");
+        let freshest = extension("2.5.29.46", false, &[0x30, 0]);
+        let theirs = add(freshest.clone());
+        let next = ca.revoke_more(Some(&theirs), [], week, now).unwrap();
+        assert_eq!(next.extensions().last(), Some(&freshest));
+    }
+
+    #[test]
+    fn numbers_grow_whatever_their_length() {
+        let now = SystemTime::now();
+        let name = CommonName::try_from("ca").unwrap();
+        let ca = Authority::create(&AuthoritySpec::new(name), now).unwrap();
+        let week = Lifetime::days(7);
+        let first = ca.revoke_more(None, [], week, now).unwrap();
+        let numbered = |octets: &[u8]| {
+            let number = crl_number(Uint::new(octets).unwrap()).unwrap();
+            changed(&ca, &first, |list| {
+                list.crl_extensions.as_mut().unwrap()[1] = number;
+            })
+        };
+        let mut largest = [0xff; 20];
+        largest[0] = 0x7f;
+        let mut before_largest = largest;
+        before_largest[19] = 0xfe;
+        for (octets, next) in [
+            (&[0][..], &[1][..]),
+            (&[0xff], &[1, 0]),
+            (&[0xff; 8], &[1, 0, 0, 0, 0, 0, 0, 0, 0]),
+            (&[1, 0, 0, 0, 0, 0, 0, 0, 0], &[1, 0, 0, 0, 0, 0, 0, 0, 1]),
+            (&before_largest, &largest),
+        ] {
+            let list = ca.revoke_more(Some(&numbered(octets)), [], week, now);
+            let found = list.unwrap().whole_number().unwrap().unwrap();
+            assert_eq!(found.as_bytes(), next);
+        }
+        let error = ca.revoke_more(Some(&numbered(&largest)), [], week, now);
+        assert!(matches!(error, Err(Error::Invalid { .. })));
+        // One that cannot be read is not taken for none.
+        let negative = changed(&ca, &first, |list| {
+            list.crl_extensions.as_mut().unwrap()[1] = extension("2.5.29.20", false, &[2, 1, 0xff]);
+        });
+        assert!(ca.revoke_more(Some(&negative), [], week, now).is_err());
+        assert_eq!(negative.number(), None);
     }
 }

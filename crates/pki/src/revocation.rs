@@ -30,12 +30,16 @@ pub enum RevocationReason {
     Superseded,
     /// It is no longer needed.
     CessationOfOperation,
+    /// Not decided yet: for now.
+    CertificateHold,
     /// Its subject may no longer do what it says.
     PrivilegeWithdrawn,
+    /// The key of the attribute authority that it is of is known to others.
+    AaCompromise,
 }
 
 /// The reasons, their names in RFC 5280, and as lists hold them.
-const REASONS: [(RevocationReason, &str, CrlReason); 7] = [
+const REASONS: [(RevocationReason, &str, CrlReason); 9] = [
     (
         RevocationReason::Unspecified,
         "unspecified",
@@ -67,9 +71,19 @@ const REASONS: [(RevocationReason, &str, CrlReason); 7] = [
         CrlReason::CessationOfOperation,
     ),
     (
+        RevocationReason::CertificateHold,
+        "certificateHold",
+        CrlReason::CertificateHold,
+    ),
+    (
         RevocationReason::PrivilegeWithdrawn,
         "privilegeWithdrawn",
         CrlReason::PrivilegeWithdrawn,
+    ),
+    (
+        RevocationReason::AaCompromise,
+        "aACompromise",
+        CrlReason::AaCompromise,
     ),
 ];
 
@@ -118,6 +132,8 @@ pub struct Revocation {
     reason: RevocationReason,
     /// `None` until a list says it: then it is revoked from that list on.
     date: Option<SystemTime>,
+    /// What the list that it comes from says of it, the reason among it, octet for octet.
+    carried: Vec<Extension>,
 }
 
 impl Revocation {
@@ -127,6 +143,7 @@ impl Revocation {
             serial: certificate.serial_number().clone(),
             reason,
             date: None,
+            carried: Vec::new(),
         }
     }
 
@@ -159,6 +176,7 @@ impl Revocation {
             serial: SerialNumber::new(&octets).map_err(|_| invalid())?,
             reason,
             date: None,
+            carried: Vec::new(),
         })
     }
 
@@ -170,6 +188,7 @@ impl Revocation {
             serial: entry.serial_number.clone(),
             reason: found.map_or(RevocationReason::Unspecified, |(reason, _, _)| *reason),
             date: Some(entry.revocation_date.to_system_time()),
+            carried: extensions.to_vec(),
         }
     }
 
@@ -186,6 +205,7 @@ impl Revocation {
             // Absent, not unspecified (RFC 5280 5.3.1).
             .filter(|(reason, _, _)| *reason != RevocationReason::Unspecified);
         let extensions = match reason {
+            _ if !self.carried.is_empty() => Some(self.carried.clone()),
             Some((_, _, reason)) => Some(vec![reason_extension(*reason)?]),
             None => None,
         };
@@ -201,7 +221,7 @@ impl Revocation {
         serial_hex(self.serial.as_bytes())
     }
 
-    /// Why.
+    /// Why; of a list of others that says what is not known here, [`RevocationReason::Unspecified`].
     pub fn reason(&self) -> RevocationReason {
         self.reason
     }
