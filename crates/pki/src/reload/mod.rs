@@ -1,8 +1,12 @@
 //! Certificates and trust that running rustls services take from files as these change.
 //!
-//! Before each handshake the files are looked at (one `stat` each), and read again if they are others than before: there is
-//! no thread, and nothing to call. What cannot be used, such as a certificate whose key is not written yet, leaves what was
-//! there before in use; [`ReloadingIdentity::refresh`] and [`ReloadingTrust::refresh`] say why.
+//! Before each handshake the files are looked at (one `stat` each), and read again if they look otherwise than before: there
+//! is no thread, and nothing to call. What cannot be used, such as a certificate whose key is not written yet, leaves what
+//! was there before in use, and is read again when it looks otherwise, at the latest after a second;
+//! [`ReloadingIdentity::refresh`] and [`ReloadingTrust::refresh`] say why.
+//!
+//! Files of a store are read by its rules: without links, and keys that are for this user alone. Other files may be links, as
+//! in the volumes of Kubernetes, and whoever may write to them is trusted.
 //!
 //! Together with [`Store::start_rotation`](crate::store::Store::start_rotation) an authority's key changes under a service
 //! without a failed handshake: each side trusts both authorities before anything is signed by the new one.
@@ -22,10 +26,11 @@
 //! # }
 //! ```
 
+mod files;
+
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
-use std::{fmt, fs, io};
+use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -36,133 +41,15 @@ use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use zeroize::Zeroizing;
 
 use crate::{Certificate, Error};
-
-/// By what a file is known to be the one that was read: another one was renamed into its place, or it was written to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    #[cfg(unix)]
-    inode: u64,
-}
-
-/// What the files looked like; `None` for one that is not there.
-type Stamps = Vec<Option<Stamp>>;
-
-fn stamps(files: &[PathBuf]) -> Stamps {
-    let stamp = |path: &PathBuf| {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Stamp {
-            modified: metadata.modified().ok(),
-            length: metadata.len(),
-            #[cfg(unix)]
-            inode: std::os::unix::fs::MetadataExt::ino(&metadata),
-        })
-    };
-    files.iter().map(stamp).collect()
-}
-
-/// Files, and what was last read from them.
-struct Reloading<T> {
-    files: Vec<PathBuf>,
-    state: Mutex<State<T>>,
-}
-
-struct State<T> {
-    /// What the files looked like when they were last read, whether that went well or not.
-    seen: Stamps,
-    value: Arc<T>,
-}
-
-impl<T> Reloading<T> {
-    fn open(
-        files: Vec<PathBuf>,
-        read: impl Fn(&[PathBuf]) -> Result<T, Error>,
-    ) -> Result<Self, Error> {
-        let (seen, value) = read_whole(&files, &read);
-        let value = Arc::new(value?);
-        Ok(Self {
-            files,
-            state: Mutex::new(State { seen, value }),
-        })
-    }
-
-    /// Whether there was something new.
-    fn refresh(&self, read: impl Fn(&[PathBuf]) -> Result<T, Error>) -> Result<bool, Error> {
-        let mut state = self.state();
-        if stamps(&self.files) == state.seen {
-            return Ok(false);
-        }
-        let (seen, value) = read_whole(&self.files, &read);
-        // What cannot be used is tried again when the files change, or, since the other half of a pair may be about to
-        // be written, when it is asked for next.
-        match value {
-            Ok(value) => {
-                state.seen = seen;
-                state.value = Arc::new(value);
-                Ok(true)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn value(&self) -> Arc<T> {
-        self.state().value.clone()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        // What another thread left half done is never more than an unused value.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T> fmt::Debug for Reloading<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reloading")
-            .field("files", &self.files)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Reads files that belong together, none of which changed meanwhile.
-fn read_whole<T>(
-    files: &[PathBuf],
-    read: &impl Fn(&[PathBuf]) -> Result<T, Error>,
-) -> (Stamps, Result<T, Error>) {
-    let mut before = stamps(files);
-    for _ in 0..8 {
-        let value = read(files);
-        let after = stamps(files);
-        if after == before {
-            return (after, value);
-        }
-        before = after;
-    }
-    // They change faster than they can be read: the last word.
-    (before, read(files))
-}
-
-fn bytes_of(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    fs::read(path)
-        .map(Zeroizing::new)
-        .map_err(|source| Error::Io {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        })
-}
+use files::{Contents, Reloading, Rules};
 
 /// A server's or client's certificate with its chain and key, read again when their files change.
 ///
 /// The key may be of any kind that the provider knows.
 #[derive(Debug)]
-pub struct ReloadingIdentity {
-    files: Reloading<CertifiedKey>,
-    provider: Arc<CryptoProvider>,
-}
+pub struct ReloadingIdentity(Reloading<CertifiedKey>);
 
 impl ReloadingIdentity {
     /// Reads the certificate with its chain from `chain`, and the private key from `key`, both in PEM.
@@ -176,11 +63,16 @@ impl ReloadingIdentity {
         key: impl Into<PathBuf>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, Error> {
-        let read = |files: &[PathBuf]| pair(files, &provider);
-        Ok(Self {
-            files: Reloading::open(vec![chain.into(), key.into()], read)?,
-            provider,
-        })
+        Self::of_files(vec![chain.into(), key.into()], Rules::Open, provider)
+    }
+
+    fn of_files(
+        files: Vec<PathBuf>,
+        rules: Rules,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, Error> {
+        let make = move |files: &[PathBuf], found: &Contents| pair(files, found, &provider);
+        Reloading::open(files, rules, make).map(Self)
     }
 
     /// The certificate `id` of a store: with its full chain where there is one.
@@ -197,7 +89,7 @@ impl ReloadingIdentity {
         let file = |extension: &str| store.root().join(format!("{id}.{extension}"));
         let full = file(&format!("{}.crt", crate::entry::FULL_CHAIN));
         let chain = if full.exists() { full } else { file("crt") };
-        Self::open(chain, file("key"), provider)
+        Self::of_files(vec![chain, file("key")], Rules::Store, provider)
     }
 
     /// Reads the files again if they changed, and says whether they did. Handshakes do so by themselves.
@@ -206,28 +98,38 @@ impl ReloadingIdentity {
     ///
     /// As [`ReloadingIdentity::open`]; what was read before stays in use.
     pub fn refresh(&self) -> Result<bool, Error> {
-        self.files.refresh(|files| pair(files, &self.provider))
-    }
-
-    fn current(&self) -> Arc<CertifiedKey> {
-        // Why not, is for those who ask: a handshake goes on with what there is.
-        let _ = self.refresh();
-        self.files.value()
+        self.0.refresh()
     }
 }
 
-fn pair(files: &[PathBuf], provider: &CryptoProvider) -> Result<CertifiedKey, Error> {
-    let [chain_file, key_file] = files else {
+/// The content of a file that must be there.
+fn required<'a>(path: &Path, content: &'a Option<Bytes>) -> Result<&'a [u8], Error> {
+    content
+        .as_ref()
+        .map(|bytes| &bytes[..])
+        .ok_or_else(|| Error::Io {
+            action: "read",
+            path: path.to_owned(),
+            source: io::ErrorKind::NotFound.into(),
+        })
+}
+
+fn pair(
+    files: &[PathBuf],
+    found: &Contents,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, Error> {
+    let ([chain_file, key_file], [chain, key]) = (files, &found[..]) else {
         return Err(Error::malformed("certificate", "there is none"));
     };
-    let chain = Certificate::all_from_pem(&bytes_of(chain_file)?)
+    let chain = Certificate::all_from_pem(required(chain_file, chain)?)
         .map_err(|error| error.in_file(chain_file))?;
     let Some(first) = chain.first() else {
         let path = chain_file.clone();
         return Err(Error::NoCertificate { path });
     };
     // Its own words might quote what it could not read.
-    let key = PrivateKeyDer::from_pem_slice(&bytes_of(key_file)?)
+    let key = PrivateKeyDer::from_pem_slice(required(key_file, key)?)
         .map_err(|_| Error::malformed("private key", "it cannot be read").in_file(key_file))?;
     let key = provider.key_provider.load_private_key(key).map_err(|_| {
         let unsupported = Error::UnsupportedKey {
@@ -247,7 +149,7 @@ fn pair(files: &[PathBuf], provider: &CryptoProvider) -> Result<CertifiedKey, Er
 
 impl rustls::server::ResolvesServerCert for ReloadingIdentity {
     fn resolve(&self, _hello: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current())
+        Some(self.0.current())
     }
 }
 
@@ -257,13 +159,16 @@ impl rustls::client::ResolvesClientCert for ReloadingIdentity {
         _root_hint_subjects: &[&[u8]],
         _schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        Some(self.current())
+        Some(self.0.current())
     }
 
     fn has_certs(&self) -> bool {
         true
     }
 }
+
+/// The content of a file.
+type Bytes = zeroize::Zeroizing<Vec<u8>>;
 
 /// Both verifiers of one set of authorities.
 struct Verifiers {
@@ -275,7 +180,7 @@ struct Verifiers {
 /// demand and verify clients.
 #[derive(Debug)]
 pub struct ReloadingTrust {
-    files: Reloading<Verifiers>,
+    verifiers: Reloading<Verifiers>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -291,10 +196,19 @@ impl ReloadingTrust {
         files: impl IntoIterator<Item = P>,
         provider: Arc<CryptoProvider>,
     ) -> Result<Self, Error> {
-        let files: Vec<PathBuf> = files.into_iter().map(Into::into).collect();
-        let read = |files: &[PathBuf]| verifiers(files, &provider);
+        let files = files.into_iter().map(Into::into).collect();
+        Self::of_files(files, Rules::Open, provider)
+    }
+
+    fn of_files(
+        files: Vec<PathBuf>,
+        rules: Rules,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, Error> {
+        let by = provider.clone();
+        let make = move |files: &[PathBuf], found: &Contents| verifiers(files, found, &by);
         Ok(Self {
-            files: Reloading::open(files, read)?,
+            verifiers: Reloading::open(files, rules, make)?,
             provider,
         })
     }
@@ -316,7 +230,8 @@ impl ReloadingTrust {
             format!("{id}.{NEXT}.crt"),
             format!("{id}.{PREVIOUS}.crt"),
         ];
-        Self::open(names.map(|name| store.root().join(name)), provider)
+        let files = names.map(|name| store.root().join(name));
+        Self::of_files(files.to_vec(), Rules::Store, provider)
     }
 
     /// Reads the files again if they changed, and says whether they did. Handshakes do so by themselves.
@@ -325,24 +240,21 @@ impl ReloadingTrust {
     ///
     /// As [`ReloadingTrust::open`]; what was read before stays in use.
     pub fn refresh(&self) -> Result<bool, Error> {
-        self.files.refresh(|files| verifiers(files, &self.provider))
-    }
-
-    fn current(&self) -> Arc<Verifiers> {
-        // As in `ReloadingIdentity::current`.
-        let _ = self.refresh();
-        self.files.value()
+        self.verifiers.refresh()
     }
 }
 
-fn verifiers(files: &[PathBuf], provider: &Arc<CryptoProvider>) -> Result<Verifiers, Error> {
+fn verifiers(
+    files: &[PathBuf],
+    found: &Contents,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Verifiers, Error> {
     let mut roots = RootCertStore::empty();
-    for path in files {
-        let bytes = match bytes_of(path) {
-            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
-            result => result?,
+    for (path, content) in files.iter().zip(found) {
+        let Some(bytes) = content else {
+            continue;
         };
-        let all = Certificate::all_from_pem(&bytes).map_err(|error| error.in_file(path))?;
+        let all = Certificate::all_from_pem(bytes).map_err(|error| error.in_file(path))?;
         for certificate in all {
             if !certificate.is_authority() {
                 let not_a_ca = Error::NotACa {
@@ -371,6 +283,36 @@ fn verifiers(files: &[PathBuf], provider: &Arc<CryptoProvider>) -> Result<Verifi
     Ok(Verifiers { server, client })
 }
 
+/// How signatures in a handshake are checked: the same of servers and clients, and whatever is trusted.
+macro_rules! signatures_by_the_provider {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            let algorithms = &self.provider.signature_verification_algorithms;
+            rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            let algorithms = &self.provider.signature_verification_algorithms;
+            rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            let algorithms = &self.provider.signature_verification_algorithms;
+            algorithms.supported_schemes()
+        }
+    };
+}
+
 impl ServerCertVerifier for ReloadingTrust {
     fn verify_server_cert(
         &self,
@@ -380,39 +322,11 @@ impl ServerCertVerifier for ReloadingTrust {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.current().server.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )
+        let verifier = &self.verifiers.current().server;
+        verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
+    signatures_by_the_provider!();
 }
 
 impl ClientCertVerifier for ReloadingTrust {
@@ -427,31 +341,9 @@ impl ClientCertVerifier for ReloadingTrust {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let current = self.current();
-        current
-            .client
-            .verify_client_cert(end_entity, intermediates, now)
+        let verifier = &self.verifiers.current().client;
+        verifier.verify_client_cert(end_entity, intermediates, now)
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ServerCertVerifier::verify_tls12_signature(self, message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        ServerCertVerifier::verify_tls13_signature(self, message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ServerCertVerifier::supported_verify_schemes(self)
-    }
+    signatures_by_the_provider!();
 }
