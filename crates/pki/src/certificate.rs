@@ -213,6 +213,11 @@ impl Certificate {
         sans
     }
 
+    /// Where its issuer's revocation list can be fetched; `None` when it says so in another way than by URIs.
+    pub(crate) fn revocation_lists(&self) -> Option<Vec<crate::Uri>> {
+        profile::revocation_lists_of(self.extensions())
+    }
+
     /// The purposes it lists, as far as they are known here.
     pub fn usages(&self) -> Vec<Usage> {
         profile::find::<ExtendedKeyUsage>(self.extensions())
@@ -406,6 +411,14 @@ impl Certificate {
     pub(crate) fn names_serial_of_issuer(&self) -> bool {
         profile::find::<AuthorityKeyIdentifier>(self.extensions())
             .is_some_and(|identifier| identifier.authority_cert_serial_number.is_some())
+    }
+
+    /// Whether it names `issuer`, which may have signed it, by the issuer's serial number.
+    #[cfg(all(feature = "store", unix))]
+    pub(crate) fn names_serial_of(&self, issuer: &Self) -> bool {
+        let identifier = profile::find::<AuthorityKeyIdentifier>(self.extensions());
+        let serial = identifier.and_then(|identifier| identifier.authority_cert_serial_number);
+        self.issuer() == issuer.subject() && serial.as_ref() == Some(issuer.serial_number())
     }
 
     /// Whether what `identifier` says of an authority is true of this one, and enough to know it by: its key identifier,

@@ -49,6 +49,11 @@ impl Identity {
         &self.key
     }
 
+    /// The certificate, then the intermediate authorities up to but without the root.
+    pub fn chain(&self) -> impl Iterator<Item = &Certificate> {
+        [&self.certificate].into_iter().chain(&self.chain)
+    }
+
     /// The certificate alone, in PEM.
     pub fn certificate_pem(&self) -> String {
         self.certificate.to_pem()
@@ -56,11 +61,7 @@ impl Identity {
 
     /// The certificate, then the intermediate authorities up to but without the root, in PEM: what a TLS server sends.
     pub fn chain_pem(&self) -> String {
-        let mut text = self.certificate.to_pem();
-        for certificate in &self.chain {
-            text.push_str(&certificate.to_pem());
-        }
-        text
+        self.chain().map(Certificate::to_pem).collect()
     }
 
     /// The chain and the key as rustls takes them.
@@ -71,9 +72,11 @@ impl Identity {
         Vec<rustls_pki_types::CertificateDer<'static>>,
         rustls_pki_types::PrivateKeyDer<'static>,
     ) {
-        let chain = [&self.certificate].into_iter().chain(&self.chain);
         let key = rustls_pki_types::PrivatePkcs8KeyDer::from(self.key.to_pkcs8_der().to_vec());
-        (chain.map(Certificate::to_rustls).collect(), key.into())
+        (
+            self.chain().map(Certificate::to_rustls).collect(),
+            key.into(),
+        )
     }
 
     /// The key as PKCS#8 PEM.

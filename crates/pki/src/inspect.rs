@@ -12,7 +12,7 @@ use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName};
 
 use crate::form::Shape;
 use crate::hex::hex;
-use crate::{Certificate, Error, Usage, form, profile, rfc3339};
+use crate::{Certificate, Error, Uri, Usage, form, profile, rfc3339};
 
 /// Whether a certificate is valid at the time of inspection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct Inspection {
     pub ip_addresses: Vec<String>,
     /// Alternative names that are URIs.
     pub uris: Vec<String>,
+    /// Where the issuer's revocation list can be fetched; empty also where that is said in another way than by URIs.
+    pub revocation_lists: Vec<String>,
     /// The number of alternative names of other kinds.
     pub other_names: usize,
     /// The key's algorithm, for example `ECDSA P-256`.
@@ -104,6 +106,7 @@ impl Inspection {
     pub fn of(certificate: &Certificate, now: SystemTime) -> Self {
         let validity = certificate.validity();
         let names = Names::of(certificate);
+        let lists = certificate.revocation_lists().unwrap_or_default();
         let spki = certificate.public_key_der().unwrap_or_default();
         Self {
             subject: certificate.subject().to_string(),
@@ -130,6 +133,7 @@ impl Inspection {
             dns_names: names.dns,
             ip_addresses: names.ip,
             uris: names.uri,
+            revocation_lists: lists.iter().map(Uri::to_string).collect(),
             other_names: names.other,
             key_algorithm: certificate.key_algorithm(),
             signature_algorithm: certificate.signature_algorithm().to_string(),
@@ -172,26 +176,14 @@ pub struct Contents {
 /// Reads the certificates in `bytes`: DER, PEM with any number of them, or a kubeconfig with some inside.
 ///
 /// Private keys among them are skipped, not shown. Of a kubeconfig, whose authorities are left out, these are the
-/// certificates of all users; where it refers to files, [`read_file`] finds them.
+/// certificates of its users, each named; where it refers to files, [`read_file`] finds them.
 ///
 /// # Errors
 ///
 /// [`Error::Malformed`] when there is no certificate, or a damaged one; [`Error::Unreadable`] when they are in a form
-/// that is not read, with what to do; [`Error::NoUserCertificate`] for a kubeconfig whose users have none.
-pub fn read(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
-    let found = not_empty(bytes, contents(bytes, None)?)?;
-    let all = found
-        .chains
-        .into_iter()
-        .flat_map(|chain| chain.certificates);
-    let all: Vec<Certificate> = all.collect();
-    let mut faults = found.faults.into_iter();
-    let fault = if all.is_empty() {
-        faults.next()
-    } else {
-        faults.find(|fault| !matches!(fault, Error::NoUserCertificate { .. }))
-    };
-    fault.map_or(Ok(all), Err)
+/// that is not read, with what to do. What is wrong with one user of a kubeconfig is in [`Contents::faults`].
+pub fn read(bytes: &[u8]) -> Result<Contents, Error> {
+    not_empty(bytes, contents(bytes, None)?)
 }
 
 /// As [`read`], of a file: what a kubeconfig refers to is looked for relative to its folder, and its users are named.

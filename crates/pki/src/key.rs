@@ -178,6 +178,12 @@ impl PrivateKey {
         }
     }
 
+    /// The same key once more, for a rehearsal: callers hold one, and none of this crate's types hands out two.
+    #[cfg(all(feature = "store", unix))]
+    pub(crate) fn copy(&self) -> Result<Self, Error> {
+        Self::from_pkcs8_der(&self.to_pkcs8_der())
+    }
+
     /// The public half.
     pub fn public_key(&self) -> &PublicKey {
         &self.public

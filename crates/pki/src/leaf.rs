@@ -6,8 +6,8 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{ExtendedKeyUsage, SubjectAltName};
 
 use crate::{
-    Certificate, CommonName, Error, Lifetime, Organization, Sans, Subject, Usage, profile, renewal,
-    subject,
+    Certificate, CommonName, Error, Lifetime, Organization, Sans, Subject, Uri, Usage, profile,
+    renewal, subject,
 };
 
 /// Whether a renewal keeps the private key.
@@ -44,6 +44,7 @@ pub struct Leaf {
     sans: Option<Sans>,
     lifetime: Lifetime,
     key_policy: KeyPolicy,
+    revocation_lists: Vec<Uri>,
 }
 
 impl Leaf {
@@ -138,6 +139,9 @@ impl Leaf {
         };
         let leaf = Self::custom(CommonName::try_from(common_name.as_str())?, usages, sans)?
             .with_lifetime(certificate.validity().lifetime());
+        // What cannot be read as such is refused above.
+        let lists = certificate.revocation_lists().unwrap_or_default();
+        let leaf = lists.into_iter().fold(leaf, Self::with_revocation_list);
         organizations.iter().try_fold(leaf, |leaf, name| {
             Ok(leaf.with_organization(Organization::try_from(name.as_str())?))
         })
@@ -150,6 +154,7 @@ impl Leaf {
             sans,
             lifetime: Lifetime::LEAF,
             key_policy: KeyPolicy::Keep,
+            revocation_lists: Vec::new(),
         }
     }
 
@@ -179,6 +184,21 @@ impl Leaf {
     pub fn with_key_policy(mut self, key_policy: KeyPolicy) -> Self {
         self.key_policy = key_policy;
         self
+    }
+
+    /// Says where the authority's revocation list can be fetched (cRLDistributionPoints), for example
+    /// `http://ca.example.com/ca.crl`; several are the same list in several places.
+    ///
+    /// HTTP without TLS is the custom: a list is signed, and whoever fetches it over TLS might need it first.
+    #[must_use]
+    pub fn with_revocation_list(mut self, uri: Uri) -> Self {
+        self.revocation_lists.push(uri);
+        self
+    }
+
+    /// Where the authority's revocation list can be fetched. None: a certificate that is there keeps what it says.
+    pub fn revocation_lists(&self) -> &[Uri] {
+        &self.revocation_lists
     }
 
     /// Who it is about.
@@ -217,6 +237,8 @@ impl Leaf {
             Some(Difference::Sans)
         } else if certificate.is_authority() || self.differs_in_usages(certificate) {
             Some(Difference::Profile)
+        } else if self.differs_in_revocation_lists(certificate) {
+            Some(Difference::RevocationLists)
         } else {
             None
         }
@@ -240,6 +262,11 @@ impl Leaf {
             .key_usage()
             .is_some_and(|usage| !usage.digital_signature());
         found != self.usages || unusable
+    }
+
+    pub(crate) fn differs_in_revocation_lists(&self, certificate: &Certificate) -> bool {
+        let found = certificate.revocation_lists();
+        !self.revocation_lists.is_empty() && found.as_ref() != Some(&self.revocation_lists)
     }
 
     /// keyUsage and extendedKeyUsage.
@@ -266,6 +293,7 @@ impl fmt::Display for Leaf {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Difference {
     Profile,
+    RevocationLists,
     Sans,
     Subject,
 }

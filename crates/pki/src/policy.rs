@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::{
     Authority, Certificate, CertificateRequest, CommonName, DnsName, Error, Leaf, Lifetime,
-    Organization, San, Sans, Usage,
+    Organization, San, Sans, Uri, Usage,
 };
 
 /// What may be asked for in a [`CertificateRequest`], and what is granted whatever was asked.
@@ -22,6 +22,7 @@ pub struct RequestPolicy {
     names: Vec<San>,
     domains: Vec<DnsName>,
     networks: Vec<(IpAddr, u8)>,
+    revocation_lists: Vec<Uri>,
 }
 
 impl RequestPolicy {
@@ -63,6 +64,7 @@ impl RequestPolicy {
             names: Vec::new(),
             domains: Vec::new(),
             networks: Vec::new(),
+            revocation_lists: Vec::new(),
         }
     }
 
@@ -70,6 +72,13 @@ impl RequestPolicy {
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
         self.lifetime = lifetime;
+        self
+    }
+
+    /// Says in certificates where the authority's revocation list can be fetched: see [`Leaf::with_revocation_list`].
+    #[must_use]
+    pub fn with_revocation_list(mut self, uri: Uri) -> Self {
+        self.revocation_lists.push(uri);
         self
     }
 
@@ -157,6 +166,9 @@ impl RequestPolicy {
         };
         let mut leaf = Leaf::custom(common_name, self.usages.iter().copied(), sans)?
             .with_lifetime(self.lifetime);
+        for uri in &self.revocation_lists {
+            leaf = leaf.with_revocation_list(uri.clone());
+        }
         for name in request.organizations() {
             let organization = Organization::try_from(name.as_str())?;
             if !self.organizations.contains(&organization) {

@@ -7,10 +7,11 @@ use x509_cert::der::asn1::{Ia5String, ObjectIdentifier, OctetString};
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::Extension;
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::crl::dp::DistributionPoint;
+use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages,
-    SubjectAltName, SubjectKeyIdentifier,
+    AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints, ExtendedKeyUsage, KeyUsage,
+    KeyUsages, SubjectAltName, SubjectKeyIdentifier,
 };
 
 use crate::constraints::Constraints;
@@ -179,6 +180,54 @@ pub(crate) fn alternative_names(sans: &Sans) -> Result<Extension, Error> {
         })
         .collect();
     extension(false, &SubjectAltName(names?))
+}
+
+/// cRLDistributionPoints: one point, whose list is at all of `uris`; not critical (RFC 5280 4.2.1.13).
+pub(crate) fn revocation_lists(uris: &[Uri]) -> Result<Extension, Error> {
+    let names: Result<Vec<GeneralName>, Error> = uris
+        .iter()
+        .map(|uri| {
+            Ia5String::new(uri.as_str())
+                .map(GeneralName::UniformResourceIdentifier)
+                .map_err(|error| Error::malformed("place of a revocation list", error))
+        })
+        .collect();
+    let point = DistributionPoint {
+        distribution_point: Some(DistributionPointName::FullName(names?)),
+        reasons: None,
+        crl_issuer: None,
+    };
+    extension(false, &CrlDistributionPoints(vec![point]))
+}
+
+/// Reads them back, whether one point has all or each has a point; empty where there are none, `None` for any other form.
+pub(crate) fn revocation_lists_of(extensions: &[Extension]) -> Option<Vec<Uri>> {
+    let mut all = extensions
+        .iter()
+        .filter(|extension| extension.extn_id == CrlDistributionPoints::OID);
+    let Some(found) = all.next() else {
+        return Some(Vec::new());
+    };
+    if found.critical || all.next().is_some() {
+        return None;
+    }
+    let points = CrlDistributionPoints::from_der(found.extn_value.as_bytes()).ok()?;
+    let mut uris = Vec::new();
+    for point in points.0 {
+        let whole = point.reasons.is_none() && point.crl_issuer.is_none();
+        let Some(DistributionPointName::FullName(names)) =
+            point.distribution_point.filter(|_| whole)
+        else {
+            return None;
+        };
+        for name in names {
+            match san_of(&name) {
+                Some(San::Uri(uri)) => uris.push(uri),
+                _ => return None,
+            }
+        }
+    }
+    (!uris.is_empty()).then_some(uris)
 }
 
 /// Reads the names of ours back; `None` for a kind or form of name that [`San`] does not have.

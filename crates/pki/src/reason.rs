@@ -27,6 +27,8 @@ pub enum Reason {
     Requested,
     /// It is for other uses than asked for.
     ProfileChanged,
+    /// It names other places of revocation lists than asked for.
+    RevocationListsChanged,
     /// It holds other alternative names than asked for.
     SansChanged,
     /// It is about someone else.
@@ -47,6 +49,7 @@ impl fmt::Display for Reason {
             Self::Missing => f.write_str("was not there"),
             Self::Requested => f.write_str("as requested"),
             Self::ProfileChanged => f.write_str("its uses changed"),
+            Self::RevocationListsChanged => f.write_str("its revocation lists are elsewhere"),
             Self::SansChanged => f.write_str("its alternative names changed"),
             Self::SubjectChanged => f.write_str("its subject changed"),
             Self::WrongIssuer => f.write_str("its issuer changed"),
@@ -126,6 +129,7 @@ impl Leaf {
         if let Some(difference) = self.difference(certificate) {
             return Ok(Some(match difference {
                 Difference::Profile => Reason::ProfileChanged,
+                Difference::RevocationLists => Reason::RevocationListsChanged,
                 Difference::Sans => Reason::SansChanged,
                 Difference::Subject => Reason::SubjectChanged,
             }));

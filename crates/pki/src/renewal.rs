@@ -11,7 +11,8 @@ use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::oid::AssociatedOid;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, NameConstraints, SubjectAltName, SubjectKeyIdentifier,
+    AuthorityKeyIdentifier, BasicConstraints, CrlDistributionPoints, NameConstraints,
+    SubjectAltName, SubjectKeyIdentifier,
 };
 use x509_cert::name::Name;
 use x509_cert::serial_number::SerialNumber;
@@ -62,6 +63,16 @@ impl Changes {
                 Some(sans) => changes.extensions.push(profile::alternative_names(sans)?),
                 None => changes.removed.push(SubjectAltName::OID),
             }
+        }
+        if leaf.differs_in_revocation_lists(certificate) {
+            if certificate.revocation_lists().is_none() {
+                return Err(lost(
+                    certificate,
+                    "points of revocation lists of other kinds",
+                ));
+            }
+            let lists = profile::revocation_lists(leaf.revocation_lists())?;
+            changes.extensions.push(lists);
         }
         if leaf.differs_in_usages(certificate) {
             if certificate.usage_count() != certificate.usages().len() {
@@ -296,9 +307,11 @@ pub(crate) fn beyond_a_leaf(certificate: &Certificate) -> Option<String> {
         "2.5.29.35",
         "2.5.29.37",
     ];
+    let lists = certificate.revocation_lists();
     for extension in certificate.extensions() {
         let oid = extension.extn_id.to_string();
-        if !known.contains(&oid.as_str()) {
+        let is_list = extension.extn_id == CrlDistributionPoints::OID && lists.is_some();
+        if !is_list && !known.contains(&oid.as_str()) {
             return Some(format!(
                 "extension {}",
                 profile::extension_name(extension.extn_id)

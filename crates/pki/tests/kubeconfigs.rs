@@ -341,8 +341,9 @@ fn what_cannot_be_read_is_named() {
     let missing = found(folder.path(), &user(" {client-certificate: none.pem}\n")).unwrap();
     assert!(missing[0].1.starts_with("No such file"), "{missing:?}");
     // Bytes alone have no folder.
-    let error = inspect::read(user(" {client-certificate: a.pem}\n").as_bytes());
-    let error = error.unwrap_err().to_string();
+    let found = inspect::read(user(" {client-certificate: a.pem}\n").as_bytes()).unwrap();
+    assert_eq!(found.chains.len(), 0);
+    let error = found.faults[0].to_string();
     assert!(error.contains("`a.pem`, which is not read here"), "{error}");
 }
 
@@ -371,9 +372,10 @@ fn all_users_of_one_file_are_judged_and_named() {
         ),
     ];
     assert_eq!(found(folder.path(), &text), Ok(expected.to_vec()));
-    assert!(inspect::read(text.as_bytes()).is_err());
+    let read = inspect::read(text.as_bytes()).unwrap();
+    assert_eq!((read.chains.len(), read.faults.len()), (2, 2));
     let good = text.split("- name: bad").next().unwrap();
-    assert_eq!(inspect::read(good.as_bytes()).unwrap().len(), 2);
+    assert_eq!(inspect::read(good.as_bytes()).unwrap().chains.len(), 2);
     fs::write(folder.path().join("kube.conf"), good).unwrap();
     let report = lint::files([folder.path()], SystemTime::now());
     assert_eq!(report.certificates.len(), 2);

@@ -63,9 +63,17 @@ fn of_readers(bytes: &[u8]) -> Vec<(&'static str, Option<Error>)> {
         ("request", CertificateRequest::from_pem(bytes).err()),
         ("request in DER", CertificateRequest::from_der(bytes).err()),
         ("revocation list", RevocationList::parse(bytes).err()),
-        ("inspect", inspect::read(bytes).err()),
         ("cfssl", config.as_ref().err().map(|_| ()).and(config.err())),
     ];
+    match inspect::read(bytes) {
+        Ok(found) => errors.extend(
+            found
+                .faults
+                .into_iter()
+                .map(|fault| ("inspect", Some(fault))),
+        ),
+        Err(error) => errors.push(("inspect", Some(error))),
+    }
     match json {
         Ok(request) => errors.push(("cfssl request", request.authority().err())),
         Err(error) => errors.push(("cfssl request", Some(error))),

@@ -11,6 +11,27 @@ use crate::{
     lint, profile, signing,
 };
 
+/// Refuses an authority of path length `below` under the one of `subject` and path length `limit`, unless there is room.
+pub(crate) fn require_room(
+    subject: &str,
+    limit: Option<u8>,
+    below: Option<u8>,
+) -> Result<(), Error> {
+    match limit {
+        Some(limit) if below.is_none_or(|length| length >= limit) => Err(Error::NotACa {
+            subject: subject.to_owned(),
+            problem: format!(
+                "its path length {limit} leaves no room for an authority below with {}",
+                match below {
+                    Some(length) => format!("path length {length}"),
+                    None => "no path length".to_owned(),
+                }
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
 impl Authority {
     /// Makes a key and a certificate for `leaf`.
     ///
@@ -61,6 +82,9 @@ impl Authority {
         if let Some(sans) = leaf.sans() {
             extensions.push(profile::alternative_names(sans)?);
         }
+        if !leaf.revocation_lists().is_empty() {
+            extensions.push(profile::revocation_lists(leaf.revocation_lists())?);
+        }
         let subject = leaf.subject().to_name()?;
         let made = self.sign(&subject, key, validity, extensions)?;
         self.require_verifiable(&made)?;
@@ -103,20 +127,11 @@ impl Authority {
         key: PrivateKey,
         now: SystemTime,
     ) -> Result<Self, Error> {
-        if let Some(limit) = self.certificate.path_length() {
-            if spec.path_length().is_none_or(|length| length >= limit) {
-                return Err(Error::NotACa {
-                    subject: self.certificate.subject_shown(),
-                    problem: format!(
-                        "its path length {limit} leaves no room for an authority below with {}",
-                        match spec.path_length() {
-                            Some(length) => format!("path length {length}"),
-                            None => "no path length".to_owned(),
-                        }
-                    ),
-                });
-            }
-        }
+        require_room(
+            &self.certificate.subject_shown(),
+            self.certificate.path_length(),
+            spec.path_length(),
+        )?;
         let shown = spec.subject().common_name().as_str();
         let validity = self.validity_inside(shown, spec.lifetime(), now)?;
         let mut extensions = profile::authority_extensions(spec)?;

@@ -2,6 +2,9 @@
 
 mod issue;
 
+#[cfg(all(feature = "store", unix))]
+pub(crate) use issue::require_room;
+
 use std::time::SystemTime;
 
 use zeroize::Zeroizing;
@@ -107,6 +110,20 @@ impl Authority {
         mut self,
         chain: impl IntoIterator<Item = Certificate>,
     ) -> Result<Self, Error> {
+        self.above = self.checked_chain(chain)?;
+        Ok(self)
+    }
+
+    /// Whether `chain` could be said to stand above this authority.
+    #[cfg(all(feature = "store", unix))]
+    pub(crate) fn is_followed_by(&self, chain: &[Certificate]) -> bool {
+        self.checked_chain(chain.iter().cloned()).is_ok()
+    }
+
+    fn checked_chain(
+        &self,
+        chain: impl IntoIterator<Item = Certificate>,
+    ) -> Result<Vec<Certificate>, Error> {
         let mut above: Vec<Certificate> = Vec::new();
         for certificate in chain {
             let below = above.last().unwrap_or(&self.certificate);
@@ -131,8 +148,7 @@ impl Authority {
             }
             above.push(certificate);
         }
-        self.above = above;
-        Ok(self)
+        Ok(above)
     }
 
     pub(crate) fn trusted(

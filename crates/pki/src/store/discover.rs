@@ -1,8 +1,8 @@
 //! Finding out what a folder holds, without a plan.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs};
 
 use super::files::{self, Privacy, io_error};
 use crate::entry::{self, Item};
@@ -71,8 +71,7 @@ struct Found {
 /// The plan that would make what the folder holds: every certificate with a key beside it, each below the authority of
 /// the folder that signed it.
 pub(crate) fn discover(root: &Path) -> Result<Discovered, Error> {
-    let mut found = Found::default();
-    collect(root, "", &mut found)?;
+    let mut found = collect(root)?;
     let mut plan = Plan::new();
     // Each round adds what the authorities of the round before signed.
     loop {
@@ -118,30 +117,19 @@ fn shown(error: &Error) -> String {
     }
 }
 
-fn collect(folder: &Path, prefix: &str, found: &mut Found) -> Result<(), Error> {
-    for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
-        let entry = entry.map_err(io_error("list", folder))?;
-        let (name, path) = (entry.file_name(), entry.path());
-        let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+fn collect(root: &Path) -> Result<Found, Error> {
+    let mut found = Found::default();
+    for (id, path) in files::certificates(root)? {
+        let key = path.with_extension("key");
+        if entry::is_reserved(&id) || !key.exists() {
             continue;
-        };
-        // Not followed, so that a link back to a folder above does no harm.
-        let kind = entry.file_type().map_err(io_error("examine", &path))?;
-        if kind.is_dir() {
-            collect(&path, &format!("{prefix}{name}/"), found)?;
-        } else if let Some(stem) = name.strip_suffix(".crt") {
-            let key = path.with_extension("key");
-            if entry::is_reserved(stem) || !key.exists() {
-                continue;
-            }
-            let id = format!("{prefix}{stem}");
-            match read(&path, &key) {
-                Ok(certificate) => found.certificates.insert(id, certificate).map(drop),
-                Err(error) => found.unusable.insert(id, shown(&error)).map(drop),
-            };
         }
+        match read(&path, &key) {
+            Ok(certificate) => found.certificates.insert(id, certificate).map(drop),
+            Err(error) => found.unusable.insert(id, shown(&error)).map(drop),
+        };
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The certificate of a pair of files that can be worked with.

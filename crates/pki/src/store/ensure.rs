@@ -11,6 +11,7 @@ use super::parallel;
 use super::report::{Change, Ensured, EntryFailure};
 use super::rotation;
 use super::unsigned::{key_pair, secret, ssh_key, usable};
+use crate::authority::require_room;
 use crate::authority_spec::SpecField;
 use crate::entry::{Entry, EntryId, Item};
 use crate::material::{Held, Trusted, from_nothing};
@@ -41,60 +42,39 @@ pub(crate) fn ensure(
     request: Request<'_>,
     on_failure: OnFailure,
 ) -> Result<Ensured, Error> {
-    let mut work = Work {
+    let work = Work {
         root,
         plan,
         now,
         request,
         recovers: on_failure != OnFailure::Preview,
+        instead: None,
         material: Material::empty(),
     };
-    let mut entries = Vec::with_capacity(plan.entries().len());
-    let mut failures = Vec::new();
-    let mut writes = Vec::new();
-    let is_leaf = |entry: &Entry| matches!(entry.item(), Item::Foreign { .. } | Item::Leaf { .. });
-    // Leaves that stand together do not depend on each other; everything else is done one by one.
-    for part in plan
-        .entries()
-        .chunk_by(|one, next| is_leaf(one) && is_leaf(next))
-    {
-        let done = parallel::map(part, |entry| {
-            match (work.one(entry, &Paths::of(root, entry)), on_failure) {
-                (Err(error), OnFailure::Stop) => Err(error),
-                (result, _) => Ok(result),
-            }
-        })?;
-        for (entry, done) in part.iter().zip(done) {
-            let id = entry.id().clone();
-            match done {
-                Ok(done) => {
-                    entries.push(Change {
-                        id: id.clone(),
-                        outcome: done.outcome,
-                        new_key: done.new_key,
-                    });
-                    writes.extend(done.writes);
-                    work.material.insert(id, done.held);
-                }
-                Err(error) => {
-                    // What is there goes on to sign what is below.
-                    let paths = Paths::of(root, entry);
-                    if let Ok(Some(held)) = held::load(entry, &paths, &work.material) {
-                        work.material.insert(id.clone(), held);
-                    }
-                    failures.push(EntryFailure { id, error });
-                }
-            }
-        }
-    }
+    let (ensured, writes) = work.all(on_failure)?;
     if on_failure != OnFailure::Preview {
         batch::commit(&writes)?;
     }
-    Ok(Ensured {
-        entries,
-        failures,
-        material: work.material,
-    })
+    Ok(ensured)
+}
+
+/// Tries whether all of `plan` can be made with another authority in the place of the entry `instead`, and writes nothing.
+pub(crate) fn try_with(
+    root: &Path,
+    plan: &Plan,
+    now: SystemTime,
+    instead: (&str, &Authority),
+) -> Result<(), Error> {
+    let work = Work {
+        root,
+        plan,
+        now,
+        request: &|_| None,
+        recovers: false,
+        instead: Some(instead),
+        material: Material::empty(),
+    };
+    work.all(OnFailure::Stop).map(drop)
 }
 
 /// One run: what holds for all entries, and what those before gave.
@@ -105,16 +85,67 @@ struct Work<'a> {
     request: Request<'a>,
     /// Whether an interrupted change of an authority's key is completed, which writes.
     recovers: bool,
+    /// An authority that is to take the place of the one that is there.
+    instead: Option<(&'a str, &'a Authority)>,
     material: Material,
 }
 
 impl Work<'_> {
+    /// Does all of the plan, and returns what is to be written.
+    fn all(mut self, on_failure: OnFailure) -> Result<(Ensured, Vec<batch::Write>), Error> {
+        let mut entries = Vec::with_capacity(self.plan.entries().len());
+        let mut failures = Vec::new();
+        let mut writes = Vec::new();
+        let is_leaf =
+            |entry: &Entry| matches!(entry.item(), Item::Foreign { .. } | Item::Leaf { .. });
+        // Leaves that stand together do not depend on each other; everything else is done one by one.
+        for part in self
+            .plan
+            .entries()
+            .chunk_by(|one, next| is_leaf(one) && is_leaf(next))
+        {
+            let done = parallel::map(part, |entry| {
+                match (self.one(entry, &Paths::of(self.root, entry)), on_failure) {
+                    (Err(error), OnFailure::Stop) => Err(error),
+                    (result, _) => Ok(result),
+                }
+            })?;
+            for (entry, done) in part.iter().zip(done) {
+                let id = entry.id().clone();
+                match done {
+                    Ok(done) => {
+                        entries.push(Change {
+                            id: id.clone(),
+                            outcome: done.outcome,
+                            new_key: done.new_key,
+                        });
+                        writes.extend(done.writes);
+                        self.material.insert(id, done.held);
+                    }
+                    Err(error) => {
+                        // What is there goes on to sign what is below.
+                        let paths = Paths::of(self.root, entry);
+                        if let Ok(Some(held)) = held::load(entry, &paths, &self.material) {
+                            self.material.insert(id.clone(), held);
+                        }
+                        failures.push(EntryFailure { id, error });
+                    }
+                }
+            }
+        }
+        let ensured = Ensured {
+            entries,
+            failures,
+            material: self.material,
+        };
+        Ok((ensured, writes))
+    }
     fn one(&self, entry: &Entry, paths: &Paths) -> Result<Done, Error> {
         if let (Item::Authority { .. }, true) = (entry.item(), self.recovers) {
             rotation::recover(paths)?;
         }
         match entry.item() {
-            Item::Authority { issuer: None, spec } => self.root(paths, spec),
+            Item::Authority { issuer: None, spec } => self.root(entry, paths, spec),
             Item::Authority {
                 issuer: Some(issuer),
                 spec,
@@ -127,8 +158,14 @@ impl Work<'_> {
         }
     }
 
-    fn root(&self, paths: &Paths, spec: &AuthoritySpec) -> Result<Done, Error> {
-        let (key, reason) = match paths.read_pair()? {
+    fn root(&self, entry: &Entry, paths: &Paths, spec: &AuthoritySpec) -> Result<Done, Error> {
+        let found = match self.instead {
+            Some((id, next)) if id == entry.id().as_str() => {
+                (Some(next.certificate().clone()), Some(next.key().copy()?))
+            }
+            _ => paths.read_pair()?,
+        };
+        let (key, reason) = match found {
             (Some(certificate), Some(key)) => {
                 // Those who trust it must be given another one, so nothing but a word of its own makes it so.
                 if let Some(difference) = spec.differences(&certificate).into_iter().next() {
@@ -166,6 +203,8 @@ impl Work<'_> {
             .map_err(|error| in_public_file(error, paths))?;
         let differs = spec.differences(&certificate);
         let differs = differs.iter().any(|one| one.field != SpecField::Subject);
+        require_room_around(self.plan, entry, &certificate, Some(above))
+            .map_err(|error| in_public_file(error, paths))?;
         let reason = if let Some(reason) = Reason::of_issuer(&certificate, above.certificate())? {
             reason
         } else if differs {
@@ -183,7 +222,7 @@ impl Work<'_> {
             .require_key(&key)
             .map_err(|error| in_public_file(error, paths))?;
         let kept_serial = (reason != Reason::WrongIssuer
-            && held::is_named_by_serial(self.root, self.plan, entry.id(), &certificate))
+            && held::is_named_by_serial(self.root, &certificate))
         .then(|| certificate.serial_number().clone());
         let made = above.reissue_changed(
             &certificate,
@@ -270,6 +309,42 @@ impl Work<'_> {
         let made = authority.reissue_changed(old, changes, public, lifetime, None, self.now)?;
         Ok(Identity::new(made, key)?.with_chain(authority.full_chain()))
     }
+}
+
+/// Checks another path length of an authority that is there as one is checked when it is made: there must be room for it
+/// below the authority `above`, and in it for those of the plan that stand below it.
+pub(crate) fn require_room_around(
+    plan: &Plan,
+    entry: &Entry,
+    certificate: &Certificate,
+    above: Option<&Authority>,
+) -> Result<(), Error> {
+    let Item::Authority { spec, .. } = entry.item() else {
+        return Ok(());
+    };
+    let differences = spec.differences(certificate);
+    if !differences
+        .iter()
+        .any(|one| one.field == SpecField::PathLength)
+    {
+        return Ok(());
+    }
+    if let Some(above) = above.map(Authority::certificate) {
+        require_room(
+            &above.subject_shown(),
+            above.path_length(),
+            spec.path_length(),
+        )?;
+    }
+    for below in plan.entries() {
+        if let (Item::Authority { spec: other, .. }, true) =
+            (below.item(), below.issuer() == Some(entry.id()))
+        {
+            let subject = certificate.subject_shown();
+            require_room(&subject, spec.path_length(), other.path_length())?;
+        }
+    }
+    Ok(())
 }
 
 fn made_identity(

@@ -1,9 +1,9 @@
 //! Reading and making files and folders, with the checks that secrets need.
 
-use std::fs::{DirBuilder, File, Metadata};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
@@ -89,6 +89,31 @@ pub(crate) fn read(path: &Path, privacy: Privacy) -> Result<Option<Zeroizing<Vec
     Ok(Some(bytes))
 }
 
+/// Every `.crt` file of a folder and of those below it, with its path in the folder without that ending, sorted.
+pub(crate) fn certificates(root: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let mut all = Vec::new();
+    let mut folders = vec![(String::new(), root.to_owned())];
+    while let Some((prefix, folder)) = folders.pop() {
+        for entry in fs::read_dir(&folder).map_err(io_error("list", &folder))? {
+            let entry = entry.map_err(io_error("list", &folder))?;
+            let (name, path) = (entry.file_name(), entry.path());
+            // Hidden ones are half written, or nobody's.
+            let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
+                continue;
+            };
+            // Not followed, so that a link back to a folder above does no harm.
+            let kind = entry.file_type().map_err(io_error("examine", &path))?;
+            if kind.is_dir() {
+                folders.push((format!("{prefix}{name}/"), path));
+            } else if let Some(stem) = name.strip_suffix(".crt") {
+                all.push((format!("{prefix}{stem}"), path));
+            }
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
 /// Makes a folder and those above it, as far as they are missing, and checks that nobody else may write to it.
 pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
     DirBuilder::new()
@@ -148,7 +173,6 @@ fn check(path: &Path, metadata: &Metadata, privacy: Privacy) -> Result<(), Error
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn set_mode(path: &Path, mode: u32) {

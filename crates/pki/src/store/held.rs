@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::files::{self, Privacy};
 use super::rotation;
-use crate::entry::{CHAIN, Entry, EntryId, Item};
+use crate::entry::{CHAIN, Entry, Item};
 use crate::material::{Held, SecretText, Trusted};
 use crate::{Authority, Certificate, Error, Identity, Material, Plan, PrivateKey, Secret, SshKey};
 
@@ -115,24 +115,19 @@ pub(crate) fn load_all(root: &Path, plan: &Plan) -> Result<Material, Error> {
     Ok(material)
 }
 
-/// Whether the authority `id`, or something that it signed, names it by the serial number of `certificate`, its own.
+/// Whether the authority `certificate`, or something in the store that it signed, names it by its serial number.
 ///
+/// All of the store counts, and not the plan at hand: that may be of some entries alone.
 /// Files that cannot be read have no say here; whoever uses them finds out.
-pub(crate) fn is_named_by_serial(
-    root: &Path,
-    plan: &Plan,
-    id: &EntryId,
-    certificate: &Certificate,
-) -> bool {
-    let names = |entry: &Entry| {
-        let read = Paths::of(root, entry).read_public().ok()??.1.to_vec();
-        Some(Certificate::from_pem(&read).ok()?.names_serial_of_issuer())
+pub(crate) fn is_named_by_serial(root: &Path, certificate: &Certificate) -> bool {
+    let names = |path: &Path| {
+        let bytes = files::read(path, Privacy::Public).ok()??;
+        let all = Certificate::all_from_pem(&bytes).ok()?;
+        Some(all.iter().any(|one| one.names_serial_of(certificate)))
     };
-    let mut below = plan
-        .entries()
-        .iter()
-        .filter(|entry| entry.issuer() == Some(id));
-    certificate.names_serial_of_issuer() || below.any(|entry| names(entry).unwrap_or(false))
+    certificate.names_serial_of_issuer()
+        || files::certificates(root)
+            .is_ok_and(|all| all.iter().any(|(_, path)| names(path).unwrap_or(false)))
 }
 
 /// What the store holds of `entry`; `None` if it is not all there.

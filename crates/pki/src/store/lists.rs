@@ -7,7 +7,7 @@ use super::batch::{self, Verb};
 use super::done::write;
 use super::files::{self, Privacy};
 use super::held::Paths;
-use super::rotation::{current, trusted_beside};
+use super::rotation::{current, read_certificate, trusted_beside};
 use crate::entry::PREVIOUS;
 use crate::{Authority, Certificate, Error, Lifetime, Revocation, RevocationList};
 
@@ -45,7 +45,10 @@ fn own_list(paths: &Paths, own: &Certificate) -> Result<Option<RevocationList>, 
     let Some(list) = read(&path)? else {
         return Ok(None);
     };
-    for signer in [own].into_iter().chain(&trusted_beside(paths)?) {
+    // Before a change of key, the one that is there signed it.
+    let there = read_certificate(current(paths))?;
+    let beside = trusted_beside(paths)?;
+    for signer in [own].into_iter().chain(&there).chain(&beside) {
         if list.is_signed_by(signer)? {
             return Ok(Some(list));
         }
@@ -73,18 +76,21 @@ pub(crate) fn revoke(
     Ok(list)
 }
 
-/// Signs the list anew after the authority's key has changed, and keeps that of the old key.
-pub(crate) fn follow_switch(paths: &Paths, now: SystemTime) -> Result<(), Error> {
-    let Some(authority) = authority(paths)? else {
-        return Ok(());
+/// The list that is there and the one that `next`, of the authority's other key, signs in its place; `None` where there is
+/// nothing to sign anew.
+///
+/// Nothing is written: whether it can be made is to be known before anything is touched.
+pub(crate) fn following(
+    paths: &Paths,
+    next: &Authority,
+    now: SystemTime,
+) -> Result<Option<(RevocationList, RevocationList)>, Error> {
+    let Some(list) = own_list(paths, next.certificate())? else {
+        return Ok(None);
     };
-    let Some(list) = own_list(paths, authority.certificate())? else {
-        return Ok(());
-    };
-    if list.is_signed_by(authority.certificate())? {
-        return Ok(());
+    if list.is_signed_by(next.certificate())? {
+        return Ok(None);
     }
-    batch::commit(&[list_file(&previous(paths), &list)])?;
     let until = list.next_update().unwrap_or(now);
     let days = until
         .duration_since(list.this_update())
@@ -93,7 +99,21 @@ pub(crate) fn follow_switch(paths: &Paths, now: SystemTime) -> Result<(), Error>
         .div_ceil(86_400);
     // As long as the one before was to last.
     let lifetime = Lifetime::days(u32::try_from(days).unwrap_or(u32::MAX).max(1));
-    let renewed = authority.revoke_more(Some(&list), [], lifetime, now)?;
+    let renewed = next
+        .revoke_more(Some(&list), [], lifetime, now)
+        .map_err(|error| error.in_file(&path(paths)))?;
+    Ok(Some((list, renewed)))
+}
+
+/// Signs the list anew after the authority's key has changed, and keeps that of the old key.
+pub(crate) fn follow_switch(paths: &Paths, now: SystemTime) -> Result<(), Error> {
+    let Some(authority) = authority(paths)? else {
+        return Ok(());
+    };
+    let Some((list, renewed)) = following(paths, &authority, now)? else {
+        return Ok(());
+    };
+    batch::commit(&[list_file(&previous(paths), &list)])?;
     batch::commit(&[list_file(&path(paths), &renewed)])
 }
 

@@ -65,6 +65,9 @@ mod year_tests;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+#[cfg(feature = "reload")]
+pub(crate) use files::{Privacy, read};
+
 pub use discover::{Discovered, LeftOut, LeftOutReason};
 pub use load::load_authority;
 pub use report::{Change, Ensured, EntryFailure, EntryOutcome};
@@ -232,8 +235,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] when no rotation was started; [`Error::KeyMissing`] and [`Error::Mismatch`] when the coming
-    /// authority is not whole, before anything is touched; errors as of [`Store::ensure`].
+    /// [`Error::NotFound`] when no rotation was started; before anything is touched, [`Error::KeyMissing`] and
+    /// [`Error::Mismatch`] when the coming authority is not whole, [`Error::Malformed`] for a list that is there and is not
+    /// the authority's, and errors as of [`Store::ensure`] for what it could not make anew.
     pub fn switch_rotation(
         &self,
         plan: &Plan,
@@ -243,7 +247,12 @@ impl Store {
         let _lock = lock::Lock::exclusive(&self.root)?;
         batch::sweep(&self.root, plan)?;
         let paths = self.paths_of_authority(plan, id)?;
-        rotation::switch(&paths, id)?;
+        if let Some(next) = rotation::next_of(&paths, id)? {
+            // All that follows is tried before anything is touched.
+            lists::following(&paths, &next, now)?;
+            ensure::try_with(&self.root, plan, now, (id, &next))?;
+            rotation::switch(&paths, id)?;
+        }
         lists::follow_switch(&paths, now)?;
         ensure::ensure(&self.root, plan, now, &|_| None, OnFailure::Stop)
     }

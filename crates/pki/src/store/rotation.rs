@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use super::batch::{self, Verb, Write};
 use super::done::write;
+use super::ensure::require_room_around;
 use super::files::{self, Privacy, io_error};
 use super::held::{self, Paths};
 use super::lists;
@@ -108,10 +109,10 @@ pub(crate) fn recover(paths: &Paths) -> Result<(), Error> {
     Ok(())
 }
 
-/// The coming pair, whole and ready to take over; `None` when there is none yet.
+/// The coming authority, whole and ready to take over; `None` when there is none yet.
 ///
 /// Half a pair, or one that does not fit together, would take the working one's place and leave nothing that signs.
-fn coming(extra: &Extra) -> Result<Option<Certificate>, Error> {
+fn coming(extra: &Extra) -> Result<Option<Authority>, Error> {
     let path = &extra.next_certificate;
     let Some(next) = read_certificate(path)? else {
         return Ok(None);
@@ -123,8 +124,18 @@ fn coming(extra: &Extra) -> Result<Option<Certificate>, Error> {
         });
     };
     let key = PrivateKey::from_pem(&bytes).map_err(|error| error.in_file(&extra.next_key))?;
-    Authority::trusted(next.clone(), key, Vec::new()).map_err(|error| error.in_file(path))?;
-    Ok(Some(next))
+    let authority = Authority::trusted(next, key, Vec::new());
+    authority.map(Some).map_err(|error| error.in_file(path))
+}
+
+/// The coming authority of a rotation that was started and not switched; `None` when the switch was taken already.
+pub(crate) fn next_of(paths: &Paths, id: &str) -> Result<Option<Authority>, Error> {
+    recover(paths)?;
+    match (coming(&Extra::of(paths))?, state(paths)?) {
+        (Some(next), _) => Ok(Some(next)),
+        (None, Rotation::Switched) => Ok(None),
+        (None, _) => Err(not_found("started rotation of", id)),
+    }
 }
 
 pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Result<(), Error> {
@@ -145,6 +156,7 @@ pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Re
     };
     // The plan does not know of one from elsewhere who signed it: it would become a root of nobody's.
     require_self_signed(&old)?;
+    require_room_below(plan, id, &old, paths)?;
     let changes =
         Changes::to_authority(&old, spec).map_err(|error| error.in_file(current(paths)))?;
     // The key first, as everywhere; one that an interrupted start left is used.
@@ -167,16 +179,21 @@ pub(crate) fn start(plan: &Plan, paths: &Paths, id: &str, now: SystemTime) -> Re
     )])
 }
 
+fn require_room_below(
+    plan: &Plan,
+    id: &str,
+    certificate: &Certificate,
+    paths: &Paths,
+) -> Result<(), Error> {
+    plan.entry(id).map_or(Ok(()), |entry| {
+        require_room_around(plan, entry, certificate, None)
+            .map_err(|error| error.in_file(current(paths)))
+    })
+}
+
+/// Puts the coming pair, see [`next_of`], in the place of the working one.
 pub(crate) fn switch(paths: &Paths, id: &str) -> Result<(), Error> {
     let extra = Extra::of(paths);
-    recover(paths)?;
-    if coming(&extra)?.is_none() {
-        // Taken already, or never started.
-        return match state(paths)? {
-            Rotation::Switched => Ok(()),
-            _ => Err(not_found("started rotation of", id)),
-        };
-    }
     let old =
         read_certificate(current(paths))?.ok_or_else(|| not_found("authority in the store", id))?;
     match read_certificate(&extra.previous)? {
@@ -227,12 +244,13 @@ pub(crate) fn renew(
         .map_err(|error| error.in_file(current(&paths)))?;
     let certificate = authority.certificate();
     require_self_signed(certificate)?;
+    require_room_below(plan, entry.id().as_str(), certificate, &paths)?;
     let changes = match entry.item() {
         Item::Authority { spec, .. } => Changes::to_authority(certificate, spec)
             .map_err(|error| error.in_file(current(&paths)))?,
         _ => Changes::default(),
     };
-    let keeps_serial = held::is_named_by_serial(root, plan, entry.id(), certificate);
+    let keeps_serial = held::is_named_by_serial(root, certificate);
     let renewed = authority.follow(&changes, lifetime, keeps_serial, now)?;
     batch::commit(&[public(current(&paths), &renewed, Verb::Replace)])
 }
@@ -278,15 +296,30 @@ pub(crate) fn import(root: &Path, entry: &Entry, authority: &Authority) -> Resul
     let text: String = chain.iter().map(|one| one.to_pem()).collect();
     let path = paths.chain();
     let found = files::read(&path, Privacy::Public)?;
-    if !chain.is_empty() && found.is_none_or(|found| *found != text.as_bytes()) {
-        writes.push(write(
+    let mut is_stale = false;
+    match found {
+        Some(found) if chain.is_empty() => {
+            // Nothing was said of those above: what an earlier import said holds as long as it leads on from here.
+            let leads_on = |chain: &Vec<Certificate>| authority.is_followed_by(chain);
+            let said = !authority.above().is_empty();
+            is_stale = said || !Certificate::all_from_pem(&found).is_ok_and(|all| leads_on(&all));
+        }
+        Some(found) if *found == text.as_bytes() => {}
+        None if chain.is_empty() => {}
+        _ => writes.push(write(
             &path,
             text.as_bytes(),
             Privacy::Public,
             Verb::Replace,
-        ));
+        )),
     }
-    batch::commit(&writes)
+    batch::commit(&writes)?;
+    if is_stale {
+        // After the certificate: until both are done, the two do not fit together, which is said and not passed over.
+        fs::remove_file(&path).map_err(io_error("remove", &path))?;
+        batch::sync_folder_of(&path)?;
+    }
+    Ok(())
 }
 
 fn private(path: &Path, key: &PrivateKey) -> Write {

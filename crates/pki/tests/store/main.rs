@@ -1,6 +1,7 @@
 //! What a store does on disk.
 
 mod authorities;
+mod changes;
 mod disk;
 mod leaks;
 
@@ -10,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use caravan_pki::store::{Change, Ensured, EntryOutcome, LeftOutReason, Store};
 use caravan_pki::{
-    AuthoritySpec, CommonName, KeyPolicy, Leaf, Lifetime, Organization, Plan, Reason, Sans,
+    AuthoritySpec, CommonName, KeyPolicy, Leaf, Lifetime, Organization, Plan, Reason, Sans, Uri,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -82,6 +83,10 @@ fn every_difference_is_a_reason() {
             Some(Reason::ProfileChanged),
         ),
         (Leaf::client(name("web")), Some(Reason::SansChanged)),
+        (
+            web().with_revocation_list(Uri::try_from("http://ca.example.com/ca.crl").unwrap()),
+            Some(Reason::RevocationListsChanged),
+        ),
         // A lifetime takes effect at the next renewal.
         (web().with_lifetime(Lifetime::days(30)), None),
         (
