@@ -70,7 +70,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
         ],
     ),
     ("caravan-pki", &[]),
-    ("caravan-pki-cli", &["caravan-pki", "caravan-process"]),
+    (
+        "caravan-pki-cli",
+        &["caravan-files", "caravan-pki", "caravan-process"],
+    ),
     ("caravan-process", &[]),
     ("caravan-render", &["caravan-lab", "caravan-pki"]),
     (

@@ -14,6 +14,8 @@ use crate::WriteError;
 pub enum Access<'a> {
     /// The file of who runs this program, with these permission bits, such as `0o600`.
     Mode(u32),
+    /// The same, and the group of this number may do what the bits say.
+    ModeAndGroup(u32, u32),
     /// The owner, group and permissions of another file.
     Like(&'a Metadata),
 }
@@ -75,6 +77,11 @@ fn beside(path: &Path, content: &[u8], access: Access<'_>) -> io::Result<NamedTe
     file.write_all(content)?;
     let mode = match access {
         Access::Mode(mode) => mode,
+        Access::ModeAndGroup(mode, group) => {
+            // Before the bits: they may say more than the group that it was made with is to read.
+            fchown(file.as_file(), None, Some(group))?;
+            mode
+        }
         Access::Like(like) => {
             let made = file.as_file().metadata()?;
             if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
@@ -140,6 +147,9 @@ mod tests {
         assert_eq!(mode(&path), 0o640);
         assert_eq!((now.uid(), now.gid()), (like.uid(), like.gid()));
         assert_ne!(now.ino(), like.ino());
+        replace(&path, b"three", Access::ModeAndGroup(0o640, now.gid())).expect("written");
+        let like = fs::metadata(&path).expect("there");
+        assert_eq!((mode(&path), like.gid()), (0o640, now.gid()));
         assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 1);
     }
 

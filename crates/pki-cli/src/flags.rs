@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use caravan_pki::{Lifetime, Subtree};
+use caravan_pki::kubernetes::Node;
+use caravan_pki::{Lifetime, RevocationReason, Subtree, Uri};
+use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Certificates, keys and their store
@@ -38,6 +40,10 @@ pub(crate) enum Verb {
     Csr(Csr),
     /// Print a certificate with its chain, or what to trust, or write it to a file
     Bundle(Bundle),
+    /// Make what a request and a profile of cfssl describe
+    Cfssl(Cfssl),
+    /// Make all certificates of a kubeadm cluster, and the files of its machines
+    Kubernetes(Kubernetes),
     /// Find what strict verifiers would object to
     Lint(Lint),
 }
@@ -108,6 +114,9 @@ pub(crate) struct Issue {
     /// DNS name, address or URI; may be repeated. With `--request`, a name that may be asked for
     #[arg(long)]
     pub(crate) san: Vec<String>,
+    /// Where the authority's revocation list can be fetched, such as `http://ca.example.com/ca.crl`; may be repeated
+    #[arg(long, value_name = "URI")]
+    pub(crate) crl_url: Vec<Uri>,
     #[command(flatten)]
     pub(crate) life: Life,
     /// Sign this certificate request (PEM, `-` for standard input) and print the certificate with its chain; the names it may
@@ -118,7 +127,7 @@ pub(crate) struct Issue {
 
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// PEM, DER or kubeconfig files; `-` for standard input
+    /// PEM, DER or kubeconfig files; `-` for standard input, HOST:PORT for what a server there shows
     #[arg(required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// Every certificate of a file, and judge expiry by all of them; else the first
@@ -129,7 +138,7 @@ pub(crate) struct Inspect {
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("purpose").required(true).args(["client", "server"]))]
 pub(crate) struct Verify {
-    /// The certificate, with intermediates after it; `-` for standard input
+    /// The certificate, with intermediates after it; `-` for standard input, HOST:PORT for what a server there shows
     pub(crate) file: PathBuf,
     /// Trusted authorities and nothing else; may be repeated
     #[arg(long, required = true)]
@@ -176,8 +185,8 @@ pub(crate) struct Revoke {
     /// Serial number in hexadecimal digits, of a certificate that is not in the store; may be repeated
     #[arg(long, value_name = "HEX")]
     pub(crate) serial: Vec<String>,
-    /// Why: unspecified, keyCompromise, cACompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn
-    #[arg(long, default_value = "unspecified")]
+    /// Why
+    #[arg(long, default_value = "unspecified", ignore_case = true, value_parser = PossibleValuesParser::new(RevocationReason::all().map(RevocationReason::name)))]
     pub(crate) reason: String,
     /// Days to the next list: once they are past, verifiers refuse every certificate of the authority
     #[arg(long, default_value_t = 30)]
@@ -232,6 +241,12 @@ pub(crate) struct Bundle {
     /// The certificate's private key after it, for programs that want one file
     #[arg(long)]
     pub(crate) key: bool,
+    /// How: PEM, or PKCS#12 with certificate, chain and key, for Java and Windows
+    #[arg(long, value_enum, default_value_t = BundleFormat::Pem)]
+    pub(crate) format: BundleFormat,
+    /// Encrypt the key with the first line of this file; `-` for standard input. PKCS#12 demands it
+    #[arg(long, value_name = "FILE", required_if_eq("format", "pkcs12"))]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// Write to this file, in one step, instead of standard output
     #[arg(long)]
     pub(crate) out: Option<PathBuf>,
@@ -241,6 +256,83 @@ pub(crate) struct Bundle {
     /// The group that the file is of, by name or number
     #[arg(long, requires = "out")]
     pub(crate) group: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BundleFormat {
+    Pem,
+    Pkcs12,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cfssl {
+    /// The name in the store
+    pub(crate) id: String,
+    /// The store's folder
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// The request (`csr.json`); `-` for standard input
+    #[arg(long)]
+    pub(crate) request: PathBuf,
+    /// The signing configuration (`ca-config.json`)
+    #[arg(long, requires = "profile")]
+    pub(crate) config: Option<PathBuf>,
+    /// The profile of the configuration. Without one, the request is for a self-signed authority (`-initca`)
+    #[arg(long, requires = "config")]
+    pub(crate) profile: Option<String>,
+    /// The authority that signs, by its name in the store
+    #[arg(long, default_value = "ca", requires = "profile")]
+    pub(crate) ca: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Kubernetes {
+    /// The store's folder
+    #[arg(long)]
+    pub(crate) store: PathBuf,
+    /// Where clients reach the API servers: HOST:PORT of the load balancer, or of the only server
+    #[arg(long)]
+    pub(crate) endpoint: String,
+    /// A machine of the control plane: NAME=ADDRESS, further addresses after commas; may be repeated
+    #[arg(long, required = true, value_name = "NAME=ADDRESS", value_parser = machine)]
+    pub(crate) control_plane: Vec<Node>,
+    /// A machine of an etcd of its own; without any, etcd is on the control plane
+    #[arg(long, value_name = "NAME=ADDRESS", value_parser = machine)]
+    pub(crate) etcd: Vec<Node>,
+    /// A worker
+    #[arg(long, value_name = "NAME=ADDRESS", value_parser = machine)]
+    pub(crate) worker: Vec<Node>,
+    /// The cluster's name [default: kubernetes]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The API server's address inside the cluster; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) service_address: Vec<std::net::IpAddr>,
+    /// The domain of services [default: cluster.local]
+    #[arg(long)]
+    pub(crate) dns_domain: Option<String>,
+    /// A further name of the API servers; may be repeated
+    #[arg(long)]
+    pub(crate) san: Vec<String>,
+    /// Print what there shall be, and make nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write the files of each machine below this folder, in a folder of its name, and the operator's kubeconfig
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+fn machine(text: &str) -> Result<Node, String> {
+    let (name, addresses) = text
+        .split_once('=')
+        .ok_or("a machine is NAME=ADDRESS, such as one=10.0.0.1")?;
+    let mut addresses = addresses.split(',').map(|one| {
+        one.parse::<std::net::IpAddr>()
+            .map_err(|_| format!("`{one}` is no address"))
+    });
+    let first = addresses.next().ok_or("a machine has an address")??;
+    let node = Node::new(name, first).map_err(|error| error.to_string())?;
+    addresses.try_fold(node, |node, address| Ok(node.with_address(address?)))
 }
 
 /// How long something is valid.

@@ -119,6 +119,7 @@ fn show(file: &str, user: Option<&str>, seen: &Inspection) {
     line("purposes", &seen.purposes.join(", "));
     let names = [&seen.dns_names[..], &seen.ip_addresses, &seen.uris].concat();
     line("names", &names.join(", "));
+    line("lists", &seen.revocation_lists.join(", "));
     line("fingerprint", &seen.fingerprint);
     line("key pin", &seen.public_key_pin);
 }

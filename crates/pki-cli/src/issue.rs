@@ -80,6 +80,9 @@ fn leaf(args: &Issue, id: &str) -> Result<Leaf, Error> {
     };
     let mut leaf =
         Leaf::custom(cn, usages(args), sans)?.with_lifetime(args.life.or(Lifetime::LEAF));
+    for uri in &args.crl_url {
+        leaf = leaf.with_revocation_list(uri.clone());
+    }
     for organization in &args.organization {
         leaf = leaf.with_organization(Organization::try_from(organization.as_str())?);
     }
@@ -95,6 +98,9 @@ fn policy(args: &Issue) -> Result<RequestPolicy, Error> {
     .with_lifetime(args.life.or(Lifetime::LEAF));
     if let Some(cn) = &args.cn {
         policy = policy.with_common_name(CommonName::try_from(cn.as_str())?);
+    }
+    for uri in &args.crl_url {
+        policy = policy.with_revocation_list(uri.clone());
     }
     for organization in &args.organization {
         policy = policy.with_organization(Organization::try_from(organization.as_str())?);

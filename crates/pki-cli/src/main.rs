@@ -1,17 +1,20 @@
 //! `caravan-pki`: the crate of the same name, for those who do not write Rust.
 
 mod bundle;
+mod cfssl;
 mod csr;
 mod flags;
 mod folder;
 mod init;
 mod inspect;
 mod issue;
+mod kubernetes;
 mod lint;
 mod output;
 mod renew;
 mod revoke;
 mod rotate;
+mod server;
 mod verify;
 
 use std::process::ExitCode;
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
         Verb::Rotate(args) => rotate::run(&args, flags.json, now),
         Verb::Csr(args) => csr::run(&args, flags.json),
         Verb::Bundle(args) => bundle::run(&args, flags.json),
+        Verb::Cfssl(args) => cfssl::run(&args, flags.json, now),
+        Verb::Kubernetes(args) => kubernetes::run(&args, flags.json, now),
         Verb::Lint(args) => lint::run(&args, flags.json, now),
     };
     match result {

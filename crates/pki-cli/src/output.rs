@@ -2,10 +2,12 @@
 
 use std::error::Error as _;
 use std::fmt::{Display, Formatter};
-use std::io::{ErrorKind, Read as _, Write as _, stdin, stdout};
+use std::io::{ErrorKind, Read as _, StdoutLock, Write as _, stdin, stdout};
 use std::path::Path;
 
 use caravan_pki::{Certificate, Error, inspect};
+
+use crate::server;
 
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,8 +103,17 @@ pub(crate) fn say(line: impl Display) {
 
 /// Prints text on standard output.
 pub(crate) fn print(text: impl Display) {
+    written(|out| write!(out, "{text}"));
+}
+
+/// Prints bytes on standard output.
+pub(crate) fn print_bytes(bytes: &[u8]) {
+    written(|out| out.write_all(bytes));
+}
+
+fn written(write: impl FnOnce(&mut StdoutLock<'_>) -> std::io::Result<()>) {
     let mut out = stdout().lock();
-    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush()) {
+    if let Err(error) = write(&mut out).and_then(|()| out.flush()) {
         // A reader that has seen enough, such as `head`, is no failure.
         if error.kind() == ErrorKind::BrokenPipe {
             std::process::exit(0);
@@ -141,12 +152,15 @@ pub(crate) fn is_stdin(path: &Path) -> bool {
 /// The certificates of a file that the user named, each chain with the user of the kubeconfig whose it is, and what is wrong
 /// with the other users.
 pub(crate) fn read_chains(path: &Path) -> Result<(Vec<Chain>, Vec<Error>), Error> {
-    if is_stdin(path) {
-        let certificates = inspect::read(&read(path)?).map_err(in_file(path))?;
+    if let Some(address) = server::address(path) {
+        let certificates = server::certificates(&address)?;
         let user = None;
         return Ok((vec![Chain { user, certificates }], Vec::new()));
     }
-    let found = inspect::read_file(path)?;
+    let found = match is_stdin(path) {
+        true => inspect::read(&read(path)?).map_err(in_file(path))?,
+        false => inspect::read_file(path)?,
+    };
     let chains = found.chains.into_iter().map(|chain| Chain {
         user: chain.user,
         certificates: chain.certificates,
@@ -158,6 +172,15 @@ pub(crate) fn read_chains(path: &Path) -> Result<(Vec<Chain>, Vec<Error>), Error
 pub(crate) struct Chain {
     pub(crate) user: Option<String>,
     pub(crate) certificates: Vec<Certificate>,
+}
+
+/// Says that a file could not be written.
+pub(crate) fn not_written(error: caravan_files::WriteError) -> Error {
+    Error::Io {
+        action: "write",
+        path: error.path,
+        source: error.source,
+    }
 }
 
 /// Says in which file the error was found.

@@ -62,19 +62,29 @@ pub(crate) fn run(args: &Renew, json: bool, now: SystemTime) -> Result<Exit, Fai
         list.push(json!({ "id": id, "renewed": false, "error": output::causes(error) }));
         outcome = Exit::Failed;
     }
-    if json {
-        output::show_json(&list.into());
-    }
     if let (Some(command), false) = (&args.exec, renewed.is_empty()) {
-        reload(command, &renewed)?;
+        // One more thing that was to be done, and the only one that failed: the certificates are renewed.
+        if let Err(failure) = reload(command, &renewed) {
+            failure.show();
+            let mut told = failure.to_json();
+            told["command"] = command.as_str().into();
+            list.push(told);
+            outcome = Exit::Failed;
+        }
     }
     let due = still_due(&made, now);
     if !json && renewed.is_empty() && due.is_empty() && outcome != Exit::Failed {
         output::say("nothing is due");
     }
     for id in due {
-        eprintln!("{id} is due: {}", next_step(&store, &found, &made, id)?);
+        let next = next_step(&store, &found, &made, id)?;
+        eprintln!("{id} is due: {next}");
+        list.push(json!({ "id": id, "due": true, "next": next }));
         outcome = outcome.max(Exit::Degraded);
+    }
+    // Last: one document, whatever failed before.
+    if json {
+        output::show_json(&list.into());
     }
     Ok(outcome)
 }

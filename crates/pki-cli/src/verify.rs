@@ -8,6 +8,7 @@ use caravan_pki::{Certificate, RevocationList, San};
 
 use crate::flags::Verify;
 use crate::output::{self, Exit, Failure};
+use crate::server;
 
 pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Exit, Failure> {
     let purpose = match &args.server {
@@ -51,10 +52,19 @@ pub(crate) fn run(args: &Verify, json: bool, now: SystemTime) -> Result<Exit, Fa
 }
 
 /// The authorities of a file, which must hold nothing else: a kubeconfig's user, trusted by mistake, would vouch for
-/// itself.
+/// itself, and so would a server.
 fn authorities(file: &Path) -> Result<Vec<Certificate>, Failure> {
-    let (chains, _) = output::read_chains(file)?;
-    let of_users = chains.iter().any(|chain| chain.user.is_some());
+    let refused = |problem: String| Failure::Request {
+        problem: format!("`{}` cannot be trusted: {problem}", file.display()),
+        hint: "give the certificates of the authorities alone".to_owned(),
+    };
+    if server::address(file).is_some() {
+        let problem = "it is a server, which is not asked whom to trust";
+        return Err(refused(problem.to_owned()));
+    }
+    let (chains, faults) = output::read_chains(file)?;
+    // Also one whose users have no certificate that could be read.
+    let of_users = chains.iter().any(|chain| chain.user.is_some()) || !faults.is_empty();
     let all: Vec<Certificate> = chains
         .into_iter()
         .flat_map(|chain| chain.certificates)
@@ -70,10 +80,7 @@ fn authorities(file: &Path) -> Result<Vec<Certificate>, Failure> {
         ),
         None => return Ok(all),
     };
-    Err(Failure::Request {
-        problem: format!("`{}` cannot be trusted: {problem}", file.display()),
-        hint: "give the certificates of the authorities alone".to_owned(),
-    })
+    Err(refused(problem))
 }
 
 /// The one chain of a file.

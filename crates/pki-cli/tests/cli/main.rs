@@ -1,9 +1,11 @@
 //! Whole runs of the command: exit status, standard output, standard error.
 
 mod authorities;
+mod exports;
 mod forms;
 mod leaks;
 mod life;
+mod migration;
 mod mistakes;
 
 use expect_test::{Expect, expect};
@@ -153,6 +155,7 @@ fn json_is_stable() {
             "public_key_pin",
             "purposes",
             "remaining_seconds",
+            "revocation_lists",
             "serial",
             "signature_algorithm",
             "state",
