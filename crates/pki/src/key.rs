@@ -162,16 +162,17 @@ impl PrivateKey {
         }
         let scalar =
             curve::scalar(key.scalar).ok_or_else(|| malformed("is no scalar of the curve"))?;
-        let (signer, point) =
-            Signer::from_scalar(&scalar).ok_or_else(|| malformed("is no scalar of the curve"))?;
+        let claimed = key.point.map(backend::read_point);
+        let (signer, point) = Signer::from_scalar(&scalar, claimed.flatten().as_ref())
+            .ok_or_else(|| malformed("is no scalar of the curve"))?;
         let private = Self {
             signer,
             scalar,
             point,
             public: PublicKey::from_point(point),
         };
-        match key.point {
-            Some(point) if backend::read_point(point) != Some(private.point) => {
+        match claimed {
+            Some(point) if point != Some(private.point) => {
                 Err(malformed("its public half does not belong to it"))
             }
             _ => Ok(private),

@@ -20,8 +20,8 @@ impl Signer {
         Ok((Self(key), scalar, point))
     }
 
-    /// `None` when `scalar` is none of the curve.
-    pub(crate) fn from_scalar(scalar: &Scalar) -> Option<(Self, Point)> {
+    /// `None` when `scalar` is none of the curve. What is `claimed` to be its point is not needed here.
+    pub(crate) fn from_scalar(scalar: &Scalar, _claimed: Option<&Point>) -> Option<(Self, Point)> {
         let key = SigningKey::from_slice(&scalar[..]).ok()?;
         let point = point_of(key.verifying_key());
         Some((Self(key), point))

@@ -39,8 +39,15 @@ impl Signer {
     }
 
     /// `None` when `scalar` is none of the curve.
-    pub(crate) fn from_scalar(scalar: &Scalar) -> Option<(Self, Point)> {
-        // ring wants to be told the point.
+    ///
+    /// ring wants to be told the point, and derives it to check that: where one is `claimed` and is right, nobody else has
+    /// to derive it.
+    pub(crate) fn from_scalar(scalar: &Scalar, claimed: Option<&Point>) -> Option<(Self, Point)> {
+        if let Some(point) = claimed {
+            if let Some(signer) = Self::of(scalar, point) {
+                return Some((signer, *point));
+            }
+        }
         let key = SigningKey::from_slice(&scalar[..]).ok()?;
         let point = point_of(key.verifying_key());
         Some((Self::of(scalar, &point)?, point))
