@@ -5,14 +5,8 @@ use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use super::{check, run};
+use super::{check, done, run};
 use expect_test::expect;
-
-fn done(folder: &Path, command: &str) -> String {
-    let (status, output) = run(folder, &command.split(' ').collect::<Vec<_>>());
-    assert_eq!(status, 0, "{command}: {output}");
-    output
-}
 
 /// OpenSSL, if it is installed, or must be.
 fn openssl() -> Option<PathBuf> {

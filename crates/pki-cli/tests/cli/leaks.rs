@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::run;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 15] = [
     "inspect file.crt",
     "inspect --json --bundle file.crt pki/ca.crt",
     "lint file.crt",
@@ -24,6 +24,10 @@ const COMMANDS: [&str; 11] = [
     "init --store new --import file.crt file.crt",
     "issue --store pki --client --request file.crt",
     "renew --store broken",
+    "csr --key file.crt --cn x",
+    "bundle --store pki ca --passphrase-file file.crt",
+    "cfssl x --store pki --request file.crt",
+    "cfssl x --store pki --request file.crt --config file.crt --profile x",
 ];
 
 proptest! {

@@ -10,18 +10,7 @@ use caravan_pki::store::Store;
 use caravan_pki::{AuthoritySpec, CommonName, Leaf, Lifetime, Plan};
 use expect_test::expect;
 
-use super::{check, run};
-
-fn words(command: &str) -> Vec<&str> {
-    command.split(' ').collect()
-}
-
-/// Runs a command that must succeed.
-fn done(folder: &Path, command: &str) -> String {
-    let (status, output) = run(folder, &words(command));
-    assert_eq!(status, 0, "{command}: {output}");
-    output
-}
+use super::{check, done, run, words};
 
 /// Standard output alone, as JSON.
 fn json(folder: &Path, command: &str, expected: i32) -> serde_json::Value {

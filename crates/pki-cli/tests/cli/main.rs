@@ -26,9 +26,19 @@ fn run(folder: &Path, args: &[&str]) -> (i32, String) {
     )
 }
 
+fn words(command: &str) -> Vec<&str> {
+    command.split(' ').collect()
+}
+
+/// Runs a command that must succeed.
+fn done(folder: &Path, command: &str) -> String {
+    let (status, output) = run(folder, &words(command));
+    assert_eq!(status, 0, "{command}: {output}");
+    output
+}
+
 fn check(folder: &Path, command: &str, status: i32, expect: Expect) {
-    let args: Vec<&str> = command.split(' ').collect();
-    let (found, output) = run(folder, &args);
+    let (found, output) = run(folder, &words(command));
     assert_eq!(found, status, "{command}\n{output}");
     expect.assert_eq(&output);
 }

@@ -3,14 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{check, run};
+use super::{check, done, run};
 use expect_test::expect;
-
-fn done(folder: &Path, command: &str) -> String {
-    let (status, output) = run(folder, &command.split(' ').collect::<Vec<_>>());
-    assert_eq!(status, 0, "{command}: {output}");
-    output
-}
 
 #[test]
 fn cfssl_files_become_what_they_describe() {
