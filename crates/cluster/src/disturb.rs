@@ -17,7 +17,8 @@ use std::time::Duration;
 use caravan_lab::{Lab, Machine};
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Error, facts};
+use crate::facts::{self, Facts};
+use crate::{Access, Error};
 
 pub mod adverts;
 pub mod silence;
@@ -91,14 +92,19 @@ impl UnitFault {
         }
     }
 
-    /// Does it.
+    /// Does it, and returns what became of the unit's process, in words.
     ///
     /// # Errors
     ///
     /// Why it could not be done, or not wholly: [`Error::FaultRefused`], [`Error::Machine`], [`Error::Script`]. It is to be
     /// undone then too.
-    pub fn inflict(&self, lab: &Lab, access: &Access) -> Result<(), Error> {
-        self.ask(lab, access, include_str!("disturb/scripts/stop.sh"))
+    pub fn inflict(&self, lab: &Lab, access: &Access) -> Result<String, Error> {
+        let said = self.ask(lab, access, include_str!("disturb/scripts/stop.sh"))?;
+        let (process, state) = (said.text("process"), said.text("state"));
+        became(&process, &state).ok_or_else(|| Error::FaultRefused {
+            fault: self.to_string(),
+            why: format!("its process {process} goes on: {state}"),
+        })
     }
 
     /// Undoes it. Does nothing, and succeeds, where it was not done.
@@ -108,9 +114,10 @@ impl UnitFault {
     /// Why it could not be undone; as [`UnitFault::inflict`].
     pub fn undo(&self, lab: &Lab, access: &Access) -> Result<(), Error> {
         self.ask(lab, access, include_str!("disturb/scripts/start.sh"))
+            .map(drop)
     }
 
-    fn ask(&self, lab: &Lab, access: &Access, script: &str) -> Result<(), Error> {
+    fn ask(&self, lab: &Lab, access: &Access, script: &str) -> Result<Facts, Error> {
         let machine = self.machine(lab)?;
         let Self {
             unit,
@@ -120,7 +127,7 @@ impl UnitFault {
         } = self;
         let harm = harm.commands();
         let script = format!("UNIT={unit}\nSAFETY={safety_seconds}\nHARM='{harm}'\n{script}");
-        facts::ask(access, machine, &script, LIMIT).map(drop)
+        facts::ask(access, machine, &script, LIMIT)
     }
 
     /// Its machine, where both make sense: they become a part of a shell script.
@@ -136,6 +143,18 @@ impl UnitFault {
         }
         let machine = lab.machine(&self.machine);
         machine.ok_or_else(|| refused("the lab has no such machine"))
+    }
+}
+
+/// What became of a unit's process that was harmed; none where it goes on, or there was none.
+fn became(process: &str, state: &str) -> Option<String> {
+    if process.is_empty() || process == "0" {
+        return None;
+    }
+    match state.chars().next()? {
+        'g' | 'Z' | 'X' => Some(format!("process {process} is gone")),
+        'T' => Some(format!("process {process} stands still")),
+        _ => None,
     }
 }
 
@@ -170,6 +189,23 @@ mod tests {
         let fault = UnitFault::new("lbone", "getty@tty1.service", Harm::Stop, SAFETY);
         let tried = fault.inflict(&lab, &access);
         assert!(tried.is_err_and(|error| !matches!(error, Error::FaultRefused { .. })));
+    }
+
+    #[test]
+    fn a_process_that_goes_on_was_not_harmed() {
+        assert_eq!(
+            became("812", "gone").as_deref(),
+            Some("process 812 is gone")
+        );
+        assert!(became("812", "Z (zombie)").is_some());
+        assert_eq!(
+            became("812", "T (stopped)").as_deref(),
+            Some("process 812 stands still")
+        );
+        assert_eq!(became("812", "S (sleeping)"), None);
+        // It did not run to begin with.
+        assert_eq!(became("0", "gone"), None);
+        assert_eq!(became("", ""), None);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub mod faults;
 pub mod judge;
 mod look;
 mod pacer;
-mod priority;
+pub(crate) mod priority;
 pub mod record;
 mod run;
 pub mod watched;

@@ -63,6 +63,14 @@ pub enum Error {
         /// Why.
         fault: crate::drill::watched::WatchFault,
     },
+    /// Nobody has the virtual address, or several have it.
+    #[error("{}", no_owner(address, owners))]
+    NoOwner {
+        /// The address.
+        address: String,
+        /// The load balancers that have it.
+        owners: Vec<String>,
+    },
     /// What was waited for did not come.
     #[error("{what}: not within {seconds} s{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
     NotInTime {
@@ -115,6 +123,13 @@ pub enum Error {
     },
 }
 
+fn no_owner(address: &str, owners: &[String]) -> String {
+    match owners {
+        [] => format!("no load balancer has {address}"),
+        several => format!("{} have {address} at the same time", several.join(" and ")),
+    }
+}
+
 fn listed(missing: &[Missing]) -> String {
     let all: Vec<String> = missing.iter().map(ToString::to_string).collect();
     all.join("; ")
@@ -151,7 +166,7 @@ impl Error {
                         .to_owned(),
                 )
             }
-            Self::Unreachable { .. } => {
+            Self::NoOwner { .. } | Self::Unreachable { .. } => {
                 Some(format!("`{tool} status` shows which machines run"))
             }
             Self::Answered { status: 401 | 403, .. } => Some(

@@ -12,7 +12,7 @@ use crate::etcd::Member;
 use crate::etcd::gate::WellMembers;
 use crate::kube::Api;
 use crate::until::until;
-use crate::{Access, Error, facts, parallel};
+use crate::{Access, Error, facts, parallel, vip};
 
 /// How long a handover may take at the usual pace.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -118,11 +118,10 @@ pub fn other_masters(
 /// [`Error::NotInTime`] where no other one takes it in time, [`Error::Machine`] and [`Error::Script`] where the machine does
 /// not do it, [`Error::Credentials`].
 pub fn address(lab: &Lab, access: &Access, machine: &Machine) -> Result<Option<String>, Error> {
-    let Some(vip) = lab.vip() else {
+    let Some(address) = lab.vip() else {
         return Ok(None);
     };
-    let has_it = |machine: &Machine| facts::has_address(access, machine, vip, SCRIPT);
-    if !has_it(machine)? {
+    if !facts::has_address(access, machine, address, SCRIPT)? {
         return Ok(None);
     }
     let api = Client::new(&access.kubernetes_ca, None)?
@@ -135,12 +134,10 @@ pub fn address(lab: &Lab, access: &Access, machine: &Machine) -> Result<Option<S
     // It says goodbye, so another one takes the address within a tenth of a second.
     facts::ask(access, machine, "systemctl stop keepalived", SCRIPT)?;
     let mut owner = None;
-    let what = format!("another load balancer with {vip}");
+    let what = format!("another load balancer with {address}");
     until(access.pace().of(LIMIT), &what, || {
-        let others = lab.of_role(Role::LoadBalancer);
-        let mut others = others.filter(|other| other.name != machine.name);
-        let found = others.find(|other| has_it(other).unwrap_or(false));
-        owner = found.map(|found| found.name.clone());
+        let found = vip::owner(lab, access).map_err(|error| error.chain())?;
+        owner = (found.name != machine.name).then(|| found.name.clone());
         Ok(owner.is_some() && answers())
     })?;
     Ok(owner)

@@ -11,6 +11,7 @@
 //! | [`handover`], [`drain`] | how does what a machine does get to others before it goes? |
 //! | [`images`] | which images do nodes have, and how do they get more? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
+//! | [`vip`] | who has the virtual address? |
 //! | [`kube`], [`etcd`], [`attempt`], [`facts`] | what do servers and machines answer? |
 //!
 //! What the lab is comes from [`caravan_lab::Lab`]; the keys to it come from the caller, as [`Access`].
@@ -34,11 +35,12 @@ pub mod status;
 pub mod timeline;
 mod until;
 pub mod verify;
+pub mod vip;
 pub mod watch;
 mod way;
 mod web;
 
 pub use access::{Access, Certificate, Foreign, Inspect, PATIENCE, Pair, remote};
 pub use error::Error;
-pub use until::until;
+pub use until::{pause, until};
 pub use way::NetworkWay;

@@ -1,9 +1,14 @@
-//! Waiting for something that is asked for again and again.
+//! Waiting, until something is so or for a time; both end when the user wants to stop.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use caravan_process::interrupt;
+
 use crate::Error;
+
+/// How soon a wait ends when the user wants to stop.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How often something is asked that is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -12,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 ///
-/// [`Error::NotInTime`] after `limit`, with the last words of `done`.
+/// [`Error::NotInTime`] after `limit`, with the last words of `done`, and [`Error::Interrupted`] when the user wants to stop.
 pub fn until(
     limit: Duration,
     what: &str,
@@ -24,6 +29,9 @@ pub fn until(
         if last == Ok(true) {
             return Ok(began.elapsed());
         }
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
         if began.elapsed() > limit {
             return Err(Error::NotInTime {
                 what: what.to_owned(),
@@ -33,6 +41,22 @@ pub fn until(
         }
         sleep(PAUSE);
     }
+}
+
+/// Waits for as long as that.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`] as soon as the user wants to stop.
+pub fn pause(duration: Duration) -> Result<(), Error> {
+    let began = Instant::now();
+    while began.elapsed() < duration {
+        if interrupt::raised() {
+            return Err(Error::Interrupted);
+        }
+        sleep(LOOK.min(duration.saturating_sub(began.elapsed())));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use caravan_lab::{Lab, Machine, Role, ports};
 use caravan_process::SshComputer;
 use caravan_vagrant::ssh::Forward;
 
+use crate::drill::priority;
+
 mod transport;
 
 pub(crate) use transport::WayConnector;
@@ -157,10 +159,10 @@ impl Tunnels {
             }
         }
         let known: Vec<&str> = self.targets.iter().map(String::as_str).collect();
-        let way = match known.contains(&target) {
+        let way = priority::ordinary(|| match known.contains(&target) {
             true => tunnel.computer.forward_all(&known),
             false => tunnel.computer.forward(target),
-        };
+        });
         let way = way.map_err(|error| io::Error::other(error.to_string()))?;
         let stream = way.connect_to(target);
         open.push(way);

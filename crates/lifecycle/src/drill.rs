@@ -8,16 +8,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use caravan_cluster::drill::catalogue;
-use caravan_cluster::drill::faults::owner;
 use caravan_cluster::drill::judge::{DrillResult, judge};
 use caravan_cluster::drill::record::{DrillHeader, DrillRecords};
 use caravan_cluster::drill::watched::{WatchTarget, WatchedService};
-use caravan_cluster::drill::{self as clients, ClientSet, DrillPlan, DrillTimes};
-use caravan_cluster::{Access, Error as ClusterError, etcd};
+use caravan_cluster::drill::{self as clients, ClientSet, DrillFailure, DrillPlan, DrillTimes};
+use caravan_cluster::{Access, Error as ClusterError, etcd, vip};
 use caravan_lab::{DrillName, Lab, Machine};
 use caravan_vagrant::provider::FoundMachine;
 
-use crate::{Error, LabRun, LabTarget, OperationRecord};
+use crate::{Error, LabDir, LabRun, LabTarget, OperationRecord};
 
 /// This verb.
 pub const VERB: &str = "drill";
@@ -79,7 +78,13 @@ impl LabDrill<'_> {
         let watched: Vec<WatchedService> = watched.collect::<Result<_, _>>()?;
         let limits = catalogue::limits(self.file, name, scale);
         let limits = limits.watching(self.file, name, self.watch.iter().map(WatchTarget::client));
-        let header = clients::header(lab, &name.to_string(), &moment.rfc3339, limits);
+        let header = clients::header(
+            lab,
+            access.pace(),
+            &name.to_string(),
+            &moment.rfc3339,
+            limits,
+        );
         let plan = DrillPlan {
             header: DrillHeader {
                 watched: watched.iter().map(WatchedService::header).collect(),
@@ -88,36 +93,41 @@ impl LabDrill<'_> {
             space: moment.space(),
             clients: ClientSet::All,
             watched,
-            times: DrillTimes::of(self.lasts()),
+            times: DrillTimes::of(catalogue::lasts(name)),
         };
         let (fault, noted) = self.fault(run, machines);
-        OperationRecord {
+        let record = OperationRecord {
             verb: VERB.to_owned(),
             machine: name.to_string(),
             host_keys: Vec::new(),
             machines: noted,
             since: moment.rfc3339.clone(),
-        }
-        .write(&target.dir)?;
-        let ended = clients::run(lab, access, &plan, &*fault, tool, tell);
-        // Where its repair has failed, what is under way is mended by whoever comes next.
-        if ended.as_ref().err().is_none_or(|it| it.is_repaired) {
-            OperationRecord::forget(&target.dir)?;
-        }
+        };
+        let ended = noted_while(&target.dir, &record, || {
+            clients::run(lab, access, &plan, &*fault, tool, tell)
+        })?;
+        let path = moment.path(target, &name.to_string());
         let records = match ended {
             Ok(records) => records,
-            Err(failure) => {
-                return match failure.error {
-                    ClusterError::FaultRefused { why, .. } if failure.is_repaired => Ok(DrillRun {
-                        result: DrillResult::refused(&plan.header, why),
-                        records: None,
-                    }),
-                    error => Err(error.into()),
+            Err(failure) if failure.is_refused => {
+                let why = match failure.error {
+                    ClusterError::FaultRefused { why, .. } => why,
+                    other => other.to_string(),
                 };
+                return Ok(DrillRun {
+                    result: DrillResult::refused(&plan.header, why),
+                    records: None,
+                });
+            }
+            Err(failure) => {
+                if let Some(records) = failure.records {
+                    keep(&path, &records, &judge(&records))?;
+                    run.note(&format!("what was seen until then: {}", path.display()));
+                }
+                return Err(failure.error.into());
             }
         };
         let result = judge(&records);
-        let path = moment.path(target, &name.to_string());
         keep(&path, &records, &result)?;
         Ok(DrillRun {
             result,
@@ -128,7 +138,8 @@ impl LabDrill<'_> {
     /// The machines that it is done to.
     fn machines(&self) -> Result<Vec<&Machine>, Error> {
         let leader = leader(self.lab, self.access);
-        let owner = owner(self.lab, self.access).map(|owner| owner.name.as_str());
+        let owner = vip::owner(self.lab, self.access).ok();
+        let owner = owner.map(|owner| owner.name.as_str());
         let kind = self.name.kind;
         let found = catalogue::machines(self.lab, kind, leader.as_deref(), owner);
         match found.is_empty() || !catalogue::applies(self.lab, kind) {
@@ -150,6 +161,21 @@ impl LabDrill<'_> {
     fn safety(&self) -> Duration {
         self.lasts() + MARGIN
     }
+}
+
+/// Runs a drill that is noted meanwhile as under way, so that whoever comes next mends what this one leaves broken: it stays
+/// noted where the runner is killed, or its own repair has failed, and not otherwise.
+fn noted_while<T>(
+    dir: &LabDir,
+    record: &OperationRecord,
+    work: impl FnOnce() -> Result<T, DrillFailure>,
+) -> Result<Result<T, DrillFailure>, Error> {
+    record.write(dir)?;
+    let ended = work();
+    if ended.as_ref().err().is_none_or(|it| it.is_repaired) {
+        OperationRecord::forget(dir)?;
+    }
+    Ok(ended)
 }
 
 /// When something that is measured begins, and what is called after that.
@@ -269,4 +295,45 @@ pub fn mend(target: &LabTarget) -> Result<Option<(String, Vec<String>)>, Error> 
     OperationRecord::forget(&target.dir)?;
     let mended = broken.into_iter().map(|machine| machine.name.clone());
     Ok(Some((open.machine, mended.collect())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_noted_only_where_something_may_be_broken() {
+        let workspace = tempfile::tempdir().expect("a folder");
+        let dir = LabDir::new(workspace.path(), "ha");
+        dir.make().expect("made");
+        let record = OperationRecord {
+            verb: VERB.to_owned(),
+            machine: "power:crash".to_owned(),
+            host_keys: Vec::new(),
+            machines: vec!["etcdone".to_owned()],
+            since: "2026-11-30T12:00:00Z".to_owned(),
+        };
+        let stays_noted = |ended: Result<(), DrillFailure>| {
+            let done = noted_while(&dir, &record, || {
+                let noted = OperationRecord::read(&dir).expect("read");
+                assert_eq!(noted.as_ref(), Some(&record), "while it is under way");
+                ended
+            });
+            drop(done.expect("written"));
+            let noted = OperationRecord::read(&dir).expect("read").is_some();
+            OperationRecord::forget(&dir).expect("forgotten");
+            noted
+        };
+        let failure = || DrillFailure::from(ClusterError::Interrupted);
+        assert!(!stays_noted(Ok(())));
+        assert!(!stays_noted(Err(DrillFailure {
+            is_refused: true,
+            ..failure()
+        })));
+        assert!(!stays_noted(Err(failure())));
+        assert!(stays_noted(Err(DrillFailure {
+            is_repaired: false,
+            ..failure()
+        })));
+    }
 }

@@ -13,7 +13,7 @@ pub struct DrillRow {
     pub kind: DrillKind,
     /// What is broken, for people; where there is one way of doing it, all of what is done.
     pub what: &'static str,
-    /// For how long, in seconds. What takes a time of its own is over then.
+    /// For how long, in seconds; about, where it takes a time of its own.
     pub lasts_s: u64,
 }
 
@@ -32,7 +32,7 @@ pub const ROWS: [DrillRow; 16] = [
     row(DrillKind::LbKeepalived, 6, "Keepalived on the owner of the virtual address"),
     row(DrillKind::LbMachine, 8, "the load balancer that has the virtual address"),
     row(DrillKind::LbPartition, 10, "all load balancers are cut off from each other, and from nobody else"),
-    row(DrillKind::VipFlap, 1, "whoever has the virtual address, four times one after the other"),
+    row(DrillKind::VipFlap, 12, "whoever has the virtual address, four times one after the other"),
     row(DrillKind::VrrpForged, 6, "a machine that is no load balancer announces the virtual address with priority 255"),
     row(DrillKind::Master, 10, "a master"),
     row(DrillKind::MasterEtcdPartition, 10, "a master is cut off from all etcd members, and from nobody else"),

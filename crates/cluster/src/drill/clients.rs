@@ -18,10 +18,10 @@ use crate::{Access, Error};
 
 pub(super) mod watch;
 
-/// How long a request may take. None is made again: a second try is a second request.
+/// How long a request may take at the usual pace. None is made again: a second try is a second request.
 pub const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How often clients that read ask.
+/// How often clients that read ask at the usual pace.
 pub const READ_EVERY: Duration = Duration::from_millis(20);
 /// How often clients that write do.
 pub const WRITE_EVERY: Duration = Duration::from_millis(50);
@@ -37,11 +37,12 @@ const EACH_EVERY: Duration = Duration::from_millis(500);
 /// ssh's as well, and at the usual pace clients measure what they are carried by, and keep it busy.
 const THROUGH_OTHERS: u32 = 5;
 
-/// How often clients ask over the way to this lab that ask so often over a straight one.
-pub(super) fn every(access: &Access, straight: Duration) -> Duration {
+/// How often clients ask this lab, over the way to it, that ask so often at the usual pace over a straight one.
+pub(super) fn every(access: &Access, usual: Duration) -> Duration {
+    let paced = access.pace().of(usual);
     match access.way.is_straight() {
-        true => straight,
-        false => straight * THROUGH_OTHERS,
+        true => paced,
+        false => paced * THROUGH_OTHERS,
     }
 }
 
@@ -188,21 +189,26 @@ pub(super) struct Clients<'a> {
 }
 
 impl Clients<'_> {
-    fn pacer(&self, client: ClientName, period: Duration) -> Pacer<'_> {
+    /// A client that asks every `usual`; slower machines are asked less often, and have longer for it.
+    fn pacer(&self, client: ClientName, usual: Duration) -> Pacer<'_> {
         Pacer {
             clock: self.clock,
             client,
-            period: every(self.access, period),
-            deadline: DEADLINE,
+            period: every(self.access, usual),
+            deadline: self.deadline(),
             calm: self.calm,
             stop: self.stop,
         }
     }
 
-    fn endpoint(&self, deadline: Duration) -> Result<Api, Error> {
+    fn deadline(&self) -> Duration {
+        self.access.pace().of(DEADLINE)
+    }
+
+    fn endpoint(&self) -> Result<Api, Error> {
         let at = self.lab.api_endpoint();
         let operator = Some(&self.access.operator);
-        Api::at("the API", at, self.access, operator, deadline)
+        Api::at("the API", at, self.access, operator, self.deadline())
     }
 
     /// The machines of a role that are asked directly.
@@ -217,28 +223,24 @@ impl Clients<'_> {
     ///
     /// [`Error::Credentials`], before any request is made.
     pub(super) fn run(&self) -> Result<Vec<RequestRecord>, Error> {
-        let access = self.access;
+        let (access, deadline) = (self.access, self.deadline());
         let endpoint = self.lab.api_endpoint();
         let reader = Client::new(&access.kubernetes_ca, Some(&access.operator))?
-            .with_deadline(DEADLINE)
+            .with_deadline(deadline)
             .by(&access.way);
-        let (kept, creator, chained) = (
-            self.endpoint(DEADLINE)?,
-            self.endpoint(DEADLINE)?,
-            self.endpoint(DEADLINE)?,
-        );
+        let (kept, creator, chained) = (self.endpoint()?, self.endpoint()?, self.endpoint()?);
         let operator = Some(&access.operator);
         let masters: Vec<(String, Api)> = (self.each(Role::ControlPlane))
             .map(|master| {
                 let at = std::net::SocketAddrV4::new(master.ip, caravan_lab::ports::API);
-                let api = Api::at(&master.name, at, access, operator, DEADLINE)?;
+                let api = Api::at(&master.name, at, access, operator, deadline)?;
                 Ok((master.name.clone(), api))
             })
             .collect::<Result<_, Error>>()?;
         let members: Vec<Member> = (self.each(Role::Etcd))
             .map(|machine| {
                 let at = std::net::SocketAddrV4::new(machine.ip, caravan_lab::ports::ETCD_CLIENT);
-                Member::at(&machine.name, at, access, DEADLINE)
+                Member::at(&machine.name, at, access, deadline)
             })
             .collect::<Result<_, Error>>()?;
         let balancers: Vec<&Machine> = self.each(Role::LoadBalancer).collect();

@@ -10,7 +10,12 @@ pub trait DrillFault {
     /// How it is done, for who wants to do it by hand.
     fn how(&self) -> String;
 
-    /// Holds that it can be done here; changes nothing that stays.
+    /// Whether doing it takes as long as it is to last: then nothing is left to be waited for when it is done.
+    fn takes_its_time(&self) -> bool {
+        false
+    }
+
+    /// Holds that it can be done here; changes nothing that stays. Only here it may be refused.
     ///
     /// # Errors
     ///
@@ -23,7 +28,8 @@ pub trait DrillFault {
     ///
     /// # Errors
     ///
-    /// Why it could not be done. What was done of it is repaired by [`DrillFault::repair`].
+    /// Why it could not be done, or not wholly; [`Error::NotInTime`] only where the lab did not do in time what it has to. What
+    /// was done of it is repaired by [`DrillFault::repair`].
     fn inflict(&self) -> Result<String, Error>;
 
     /// Undoes it, and returns what it did meanwhile, where that can be told. Does nothing where it was not done.

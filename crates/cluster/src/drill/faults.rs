@@ -1,17 +1,18 @@
 //! Faults that are done over ssh: to units, to packets, to disks. Those of whole machines are done by whatever runs them.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
 use std::time::Duration;
 
 use caravan_lab::{Lab, Machine, Role};
 
 use super::fault::{DrillFault, FaultProof};
-use crate::disturb::slow::{LogWrites, SlowPart};
-use crate::disturb::{Harm, SAFETY, UnitFault, adverts, silence};
-use crate::until::until;
-use crate::{Access, Error, facts, parallel};
+use crate::disturb::adverts::{self, HeardAdverts};
+use crate::disturb::slow::{SlowFigures, SlowPart};
+use crate::disturb::{Harm, SAFETY, UnitFault, silence};
+use crate::until::{pause, until};
+use crate::{Access, Error, parallel, vip};
 
 /// How long it may take until another load balancer has the address.
 const TAKEOVER: Duration = Duration::from_secs(15);
@@ -21,9 +22,6 @@ const REST: Duration = Duration::from_secs(2);
 
 /// How often the owner is disturbed in a flap.
 const FLAPS: usize = 4;
-
-/// How long a machine may take to say what addresses it has.
-const ADDRESSES: Duration = Duration::from_secs(20);
 
 /// A unit of a machine.
 pub struct UnitDrillFault<'a> {
@@ -45,8 +43,7 @@ impl DrillFault for UnitDrillFault<'_> {
     }
 
     fn inflict(&self) -> Result<String, Error> {
-        self.fault.inflict(self.lab, self.access)?;
-        Ok(self.text())
+        self.fault.inflict(self.lab, self.access)
     }
 
     fn repair(&self) -> Result<Option<FaultProof>, Error> {
@@ -78,8 +75,8 @@ impl FlapFault<'_> {
         UnitFault::new(&machine.name, self.unit(), self.harm, safety)
     }
 
-    fn owner(&self) -> Option<&Machine> {
-        owner(self.lab, self.access)
+    fn owner(&self) -> Result<&Machine, Error> {
+        vip::owner(self.lab, self.access)
     }
 }
 
@@ -101,29 +98,29 @@ impl DrillFault for FlapFault<'_> {
         )
     }
 
+    fn takes_its_time(&self) -> bool {
+        true
+    }
+
     fn inflict(&self) -> Result<String, Error> {
-        let mut owners: Vec<&str> = Vec::new();
+        let pace = self.access.pace();
+        let mut owners: Vec<&str> = vec![&self.owner()?.name];
         for _ in 0..FLAPS {
-            if caravan_process::interrupt::raised() {
-                return Err(Error::Interrupted);
-            }
-            let before = self.owner().ok_or_else(|| nobody(&self.text()))?;
-            owners.push(&before.name);
+            let before = self.owner()?;
             let fault = self.fault_of(before);
             let broken = fault.inflict(self.lab, self.access);
-            let moved = broken.and_then(|()| {
-                until(
-                    self.access.pace().of(TAKEOVER),
-                    "another owner of the virtual address",
-                    || Ok(self.owner().is_some_and(|now| now.name != before.name)),
-                )
+            let moved = broken.and_then(|_| {
+                let what = format!("another owner of the virtual address than {}", before.name);
+                until(pace.of(TAKEOVER), &what, || {
+                    let now = self.owner().map_err(|error| error.chain())?;
+                    Ok(now.name != before.name)
+                })
             });
             fault.undo(self.lab, self.access)?;
             moved?;
-            sleep(self.access.pace().of(REST));
+            pause(pace.of(REST))?;
+            owners.push(&self.owner()?.name);
         }
-        let last = self.owner().ok_or_else(|| nobody(&self.text()))?;
-        owners.push(&last.name);
         Ok(format!("it went from {}", owners.join(" to ")))
     }
 
@@ -133,23 +130,6 @@ impl DrillFault for FlapFault<'_> {
             self.fault_of(machine).undo(self.lab, self.access)
         });
         undone.into_iter().collect::<Result<(), _>>().map(|()| None)
-    }
-}
-
-/// The load balancer that has the virtual address now; none where none says so.
-pub fn owner<'a>(lab: &'a Lab, access: &Access) -> Option<&'a Machine> {
-    let vip = lab.vip()?;
-    let found = parallel::each(lab.of_role(Role::LoadBalancer), |machine| {
-        let has_it = facts::has_address(access, machine, vip, ADDRESSES);
-        has_it.unwrap_or(false).then_some(machine)
-    });
-    found.into_iter().flatten().next()
-}
-
-fn nobody(fault: &str) -> Error {
-    Error::FaultRefused {
-        fault: fault.to_owned(),
-        why: "no load balancer says that it has the virtual address".to_owned(),
     }
 }
 
@@ -164,6 +144,8 @@ pub struct ForgedFault<'a> {
     pub machine: &'a Machine,
     /// For how long.
     pub lasts: Duration,
+    /// What load balancers had heard before.
+    pub before: Mutex<BTreeMap<String, HeardAdverts>>,
 }
 
 impl DrillFault for ForgedFault<'_> {
@@ -181,34 +163,53 @@ impl DrillFault for ForgedFault<'_> {
         )
     }
 
-    fn inflict(&self) -> Result<String, Error> {
-        let before = adverts::heard(self.lab, self.access)?;
-        let sent = adverts::forge(self.lab, self.access, self.machine, self.lasts)?;
-        if sent == 0 {
-            return Err(Error::FaultRefused {
-                fault: self.text(),
-                why: "it could send nothing, so nothing would be proved".to_owned(),
-            });
-        }
-        let after = adverts::heard(self.lab, self.access)?;
-        let refused = after.iter().map(|(name, heard)| {
-            let was = before.get(name).and_then(|it| it.refused).unwrap_or(0);
-            match heard.refused {
-                Some(now) => format!("{name} refused {}", now.saturating_sub(was)),
-                None => format!("{name} has no filter that counts them"),
-            }
-        });
-        let refused: Vec<String> = refused.collect();
-        Ok(format!(
-            "{} sent {sent}; {}",
-            self.machine.name,
-            refused.join(", ")
-        ))
+    fn takes_its_time(&self) -> bool {
+        true
     }
 
-    /// There is nothing to be undone: they have ended.
+    fn inflict(&self) -> Result<String, Error> {
+        let before = adverts::heard(self.lab, self.access)?;
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = before;
+        let sent = adverts::forge(self.lab, self.access, self.machine, self.lasts)?;
+        Ok(format!("{} sent {sent}", self.machine.name))
+    }
+
+    /// There is nothing to be undone: they have ended. Whether they arrived is for those to say that they were sent to.
     fn repair(&self) -> Result<Option<FaultProof>, Error> {
-        Ok(None)
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner);
+        match before.is_empty() {
+            true => Ok(None),
+            false => adverts::heard(self.lab, self.access).map(|now| Some(arrived(&before, &now))),
+        }
+    }
+}
+
+/// What load balancers say that they were sent: their filters count what they refuse, and one without a filter shows it by
+/// believing it.
+fn arrived(
+    before: &BTreeMap<String, HeardAdverts>,
+    now: &BTreeMap<String, HeardAdverts>,
+) -> FaultProof {
+    let since = |now: Option<u64>, before: Option<u64>| {
+        let now = now?;
+        // A filter that was loaded anew counts from nothing, and so does a Keepalived that was started.
+        Some(now.checked_sub(before.unwrap_or(0)).unwrap_or(now))
+    };
+    let told = now.iter().map(|(name, now)| {
+        let before = before.get(name).cloned().unwrap_or_default();
+        let refused = since(now.refused, before.refused);
+        let changes = since(now.changes, before.changes).unwrap_or(0);
+        let text = match refused {
+            Some(refused) => format!("{name} refused {refused}"),
+            None => format!("{name} has no filter, and changed its mind {changes} times"),
+        };
+        (text, refused.map_or(changes, |it| it) > 0)
+    });
+    let told: Vec<(String, bool)> = told.collect();
+    let texts: Vec<&str> = told.iter().map(|(text, _)| text.as_str()).collect();
+    FaultProof {
+        text: texts.join(", "),
+        was_real: !told.is_empty() && told.iter().all(|(_, arrived)| *arrived),
     }
 }
 
@@ -311,8 +312,8 @@ pub struct SlowFault<'a> {
     pub part: SlowPart,
     /// After how long the machine itself ends it.
     pub safety: Duration,
-    /// What etcd said of its writes before.
-    pub before: Mutex<Option<LogWrites>>,
+    /// What was seen before.
+    pub before: Mutex<Option<SlowFigures>>,
 }
 
 impl DrillFault for SlowFault<'_> {
@@ -324,7 +325,7 @@ impl DrillFault for SlowFault<'_> {
         let name = &self.machine.name;
         match self.part {
             SlowPart::Disk => format!("systemd on {name}: IOWriteIOPSMax of etcd.service"),
-            SlowPart::Net => format!("tc on {name}: a queue of its interface"),
+            SlowPart::Net(_) => format!("tc on {name}: a queue of its interface"),
         }
     }
 
@@ -393,6 +394,28 @@ mod tests {
             text(&["masterthree"], Some(&["etcdone", "etcdtwo"])),
             "masterthree cut off from etcdone, etcdtwo"
         );
+    }
+
+    #[test]
+    fn announcements_are_shown_by_those_that_they_were_sent_to() {
+        let heard = |counts: [(Option<u64>, Option<u64>); 2]| -> BTreeMap<String, HeardAdverts> {
+            let names = ["lbone".to_owned(), "lbtwo".to_owned()];
+            let counts = counts.map(|(refused, changes)| HeardAdverts { refused, changes });
+            names.into_iter().zip(counts).collect()
+        };
+        let before = heard([(Some(7), Some(2)), (Some(0), Some(1))]);
+        let proof = arrived(&before, &heard([(Some(67), Some(2)), (Some(58), Some(1))]));
+        assert_eq!(proof.text, "lbone refused 60, lbtwo refused 58");
+        assert!(proof.was_real);
+        // They were sent, and never arrived at one of them.
+        let lost = arrived(&before, &heard([(Some(67), Some(2)), (Some(0), Some(1))]));
+        assert!(!lost.was_real, "{}", lost.text);
+        // Without a filter there is no proof but that they are believed.
+        let open = arrived(&before, &heard([(Some(67), Some(2)), (None, Some(1))]));
+        assert!(!open.was_real, "{}", open.text);
+        let believed = arrived(&before, &heard([(Some(67), Some(2)), (None, Some(3))]));
+        assert!(believed.was_real, "{}", believed.text);
+        assert!(!arrived(&BTreeMap::new(), &BTreeMap::new()).was_real);
     }
 
     #[test]

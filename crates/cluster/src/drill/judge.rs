@@ -329,6 +329,11 @@ fn unclear(
             sampling.baseline_failed
         ));
     }
+    if let Some(cut) = fault.and_then(|fault| fault.cut.as_ref())
+        && !cut.is_of_lab
+    {
+        reasons.push(format!("the fault was not done to its end: {}", cut.why));
+    }
     if fault.is_some_and(|fault| fault.is_doubtful) {
         reasons.push(format!(
             "nothing shows that the fault was there: {}",

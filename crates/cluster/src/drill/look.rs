@@ -38,11 +38,12 @@ pub(super) fn look(
     clock: DrillClock,
     stop: &AtomicBool,
 ) -> Vec<StateRecord> {
+    let pace = access.pace();
     let members: Vec<Member> = lab
         .of_role(Role::Etcd)
         .filter_map(|machine| {
             let at = std::net::SocketAddrV4::new(machine.ip, caravan_lab::ports::ETCD_CLIENT);
-            Member::at(&machine.name, at, access, PATIENCE).ok()
+            Member::at(&machine.name, at, access, pace.of(PATIENCE)).ok()
         })
         .collect();
     let mut owners = Owners::follow(lab, access, clock);
@@ -67,7 +68,7 @@ pub(super) fn look(
             owners: Vec::new(),
         });
         let asked = Instant::now();
-        while asked.elapsed() < LOOK && !stop.load(Ordering::Relaxed) {
+        while asked.elapsed() < pace.of(LOOK) && !stop.load(Ordering::Relaxed) {
             owners.look(access);
             sleep(NOTE);
         }

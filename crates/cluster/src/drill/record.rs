@@ -164,6 +164,36 @@ pub struct FaultRecord {
     /// Whether what it did meanwhile was asked for, and does not show that it was there.
     #[serde(default)]
     pub is_doubtful: bool,
+    /// Why it was not done to its end, where that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<FaultCut>,
+}
+
+impl FaultRecord {
+    /// A fault that is sent then, in words and how it is done; what becomes of it is not known yet.
+    pub(super) fn new(fault: String, how: String, sent: Micros) -> Self {
+        Self {
+            fault,
+            how,
+            sent,
+            confirmed: sent,
+            repair_sent: None,
+            repaired: None,
+            healed: None,
+            evidence: String::new(),
+            is_doubtful: false,
+            cut: None,
+        }
+    }
+}
+
+/// Why a fault was not done to its end; it was repaired then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultCut {
+    /// Why.
+    pub why: String,
+    /// Whether the lab did not do in time what it has to, such as to take an address over; otherwise it says nothing of the lab.
+    pub is_of_lab: bool,
 }
 
 /// What an etcd member has of the drill's objects in the end, as a majority confirms it.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use caravan_lab::Lab;
-use caravan_process::interrupt;
+use caravan_process::Pace;
 
 use super::calm::Calm;
 use super::catalogue::DrillLimits;
@@ -15,10 +15,12 @@ use super::look::{finals, look};
 use super::pacer::{DrillClock, micros};
 use super::priority;
 use super::record::{
-    DrillHeader, DrillRecords, FaultRecord, Micros, RequestRecord, StateRecord, WatchRecord,
+    DrillHeader, DrillRecords, FaultCut, FaultRecord, Micros, RequestRecord, StateRecord,
+    WatchRecord,
 };
 use super::watched::WatchedService;
 use crate::kube::Api;
+use crate::until::pause;
 use crate::{Access, Error, ready};
 
 /// How long the watch may take to be told of the last write.
@@ -45,7 +47,7 @@ pub struct DrillPlan {
     pub times: DrillTimes,
 }
 
-/// How long the parts of a drill take, but for what the fault takes itself.
+/// How long the parts of a drill take at the usual pace, but for what the fault takes itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrillTimes {
     /// How long clients have for their first connections, all of which are made at the same moment.
@@ -81,8 +83,12 @@ impl DrillTimes {
 pub struct DrillFailure {
     /// Why.
     pub error: Error,
+    /// Whether it cannot be done on these machines, which was found out before anything was done.
+    pub is_refused: bool,
     /// Whether nothing of it is left: it was never done, or is repaired.
     pub is_repaired: bool,
+    /// What was seen until then; none where nothing was broken yet.
+    pub records: Option<Box<DrillRecords>>,
 }
 
 impl From<Error> for DrillFailure {
@@ -90,7 +96,9 @@ impl From<Error> for DrillFailure {
     fn from(error: Error) -> Self {
         Self {
             error,
+            is_refused: false,
             is_repaired: true,
+            records: None,
         }
     }
 }
@@ -101,8 +109,9 @@ impl From<Error> for DrillFailure {
 ///
 /// # Errors
 ///
-/// [`Error::NotReady`] where the lab is not well to begin with, and [`Error::FaultRefused`] where it cannot be done on its
-/// machines: nothing was broken. [`Error::Interrupted`], and what the fault's own repair returns.
+/// [`Error::NotReady`] where the lab is not well to begin with, and what the fault itself says to be impossible
+/// ([`DrillFailure::is_refused`]): nothing was broken. [`Error::Interrupted`], and what the fault's own repair returns. A fault
+/// that could not be done to its end is none of these: what was seen says so.
 pub fn run(
     lab: &Lab,
     access: &Access,
@@ -119,8 +128,11 @@ pub fn run(
         }
         .into());
     }
-    fault.hold_possible()?;
-    let (course, records) = observed(lab, access, plan, tell, |scene| {
+    fault.hold_possible().map_err(|error| DrillFailure {
+        is_refused: matches!(error, Error::FaultRefused { .. }),
+        ..error.into()
+    })?;
+    let (ended, records) = observed(lab, access, plan, tell, |scene| {
         let course = Course {
             lab,
             access,
@@ -132,11 +144,7 @@ pub fn run(
         };
         course.run(fault)
     })?;
-    let (warm, fault) = course?;
-    let mut records = records?;
-    records.header.warm = warm;
-    records.fault = Some(fault);
-    Ok(records)
+    ended.with(records)
 }
 
 /// Has clients use the lab while `during` is done, which breaks what it wants to; returns what that came to, and what was seen.
@@ -156,25 +164,18 @@ pub fn observe<T>(
 ) -> Result<(T, Result<DrillRecords, Error>), Error> {
     let ((done, warm, healed), records) = observed(lab, access, plan, tell, |scene| {
         // Who wants to stop says so to what is done then.
-        drop(wait(plan.times.warm_up));
+        drop(pause(access.pace().of(plan.times.warm_up)));
         let warm = scene.clock.now();
         let done = during();
         let healed = scene.clock.now();
-        drop(wait(plan.times.after));
+        drop(pause(access.pace().of(plan.times.after)));
         (done, warm, healed)
     })?;
     let records = records.map(|mut records| {
         records.header.warm = warm;
         records.fault = Some(FaultRecord {
-            fault: what.to_owned(),
-            how: what.to_owned(),
-            sent: warm,
-            confirmed: warm,
-            repair_sent: None,
-            repaired: None,
             healed: Some(healed),
-            evidence: String::new(),
-            is_doubtful: false,
+            ..FaultRecord::new(what.to_owned(), what.to_owned(), warm)
         });
         records
     });
@@ -328,70 +329,144 @@ struct Course<'a> {
     tell: &'a (dyn Fn(&str) + Sync),
 }
 
+/// How a course ended.
+struct CourseEnd {
+    /// From when on requests count.
+    warm: Micros,
+    /// The fault; none where nothing was broken.
+    fault: Option<FaultRecord>,
+    /// Why it came to no end, where that is so, and whether it is repaired.
+    failed: Option<(Error, bool)>,
+}
+
+impl CourseEnd {
+    /// Together with what clients saw.
+    fn with(self, records: Result<DrillRecords, Error>) -> Result<DrillRecords, DrillFailure> {
+        let (failed, fault) = (self.failed, self.fault);
+        let records = records.map(|mut records| {
+            records.header.warm = self.warm;
+            records.fault = fault;
+            records
+        });
+        match (failed, records) {
+            (None, records) => Ok(records?),
+            (Some((error, is_repaired)), records) => Err(DrillFailure {
+                error,
+                is_refused: false,
+                is_repaired,
+                records: records.ok().filter(|it| it.fault.is_some()).map(Box::new),
+            }),
+        }
+    }
+}
+
 impl Course<'_> {
-    /// Breaks and repairs it; returns from when on requests count, and the fault.
-    fn run(&self, fault: &dyn DrillFault) -> Result<(Micros, FaultRecord), DrillFailure> {
-        let (clock, times) = (self.scene.clock, self.times);
-        (self.tell)("makes connections, and waits until this computer is calm");
-        wait(times.warm_up)?;
-        self.settle()?;
-        let warm = clock.now();
-        (self.tell)("asks, before anything is broken");
-        wait(times.baseline)?;
-        (self.tell)(&fault.text());
-        let mut inflicted = InflictedFault::of(fault);
-        let sent = clock.now();
-        let done = inflicted.inflict();
-        let mut record = FaultRecord {
-            fault: fault.text(),
-            how: fault.how(),
-            sent,
-            confirmed: clock.now(),
-            repair_sent: None,
-            repaired: None,
-            healed: None,
-            evidence: String::new(),
-            is_doubtful: false,
+    /// Breaks and repairs it.
+    fn run(&self, fault: &dyn DrillFault) -> CourseEnd {
+        let warm = match self.prepare() {
+            Ok(warm) => warm,
+            Err(error) => {
+                return CourseEnd {
+                    warm: self.scene.clock.now(),
+                    fault: None,
+                    failed: Some((error, true)),
+                };
+            }
         };
+        let mut record = FaultRecord::new(fault.text(), fault.how(), self.scene.clock.now());
+        let done = self.break_it(fault, &mut record);
+        let failed = done.and_then(|()| self.heal(&mut record)).err();
+        if let Some((error, _)) = &failed {
+            let why = error.chain();
+            record.cut = Some(FaultCut {
+                why,
+                is_of_lab: false,
+            });
+        }
+        CourseEnd {
+            warm,
+            fault: Some(record),
+            failed,
+        }
+    }
+
+    /// Has clients ask until what they see counts; returns from when on it does.
+    fn prepare(&self) -> Result<Micros, Error> {
+        (self.tell)("makes connections, and waits until this computer is calm");
+        self.wait(self.times.warm_up)?;
+        self.settle()?;
+        let warm = self.scene.clock.now();
+        (self.tell)("asks, before anything is broken");
+        self.wait(self.times.baseline)?;
+        Ok(warm)
+    }
+
+    /// Breaks it, and repairs it whatever happened. The error is with whether it is repaired.
+    fn break_it(
+        &self,
+        fault: &dyn DrillFault,
+        record: &mut FaultRecord,
+    ) -> Result<(), (Error, bool)> {
+        let (clock, times) = (self.scene.clock, self.times);
+        (self.tell)(&record.fault);
+        let mut inflicted = InflictedFault::of(fault);
+        record.sent = clock.now();
+        let done = inflicted.inflict();
+        record.confirmed = clock.now();
         let waited = match done {
             Ok(evidence) => {
                 record.evidence = evidence;
-                wait(times.lasts)
+                match fault.takes_its_time() {
+                    true => Ok(()),
+                    false => self.wait(times.lasts),
+                }
             }
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            // What was seen until then is kept, and says whose fault that was.
             Err(error) => {
-                let is_repaired = inflicted.repair().is_ok();
-                return Err(DrillFailure { error, is_repaired });
+                record.cut = Some(FaultCut {
+                    is_of_lab: matches!(error, Error::NotInTime { .. }),
+                    why: error.chain(),
+                });
+                Ok(())
             }
         };
         (self.tell)("repairs it");
         record.repair_sent = Some(clock.now());
         // Also when the user wants to stop: nothing stays broken.
-        let proof = inflicted.repair().map_err(|error| DrillFailure {
-            error,
-            is_repaired: false,
-        })?;
+        let proof = inflicted.repair().map_err(|error| (error, false))?;
         record.repaired = Some(clock.now());
         if let Some(proof) = proof {
-            record.evidence = format!("{}; {}", record.evidence, proof.text);
+            let both = [record.evidence.as_str(), &proof.text];
+            let both: Vec<&str> = both.into_iter().filter(|it| !it.is_empty()).collect();
+            record.evidence = both.join("; ");
             record.is_doubtful = !proof.was_real;
         }
-        waited?;
-        let heals = times.heals;
+        waited.map_err(|error| (error, true))
+    }
+
+    /// Waits until all is well, or no longer, and lets clients go on for a while.
+    fn heal(&self, record: &mut FaultRecord) -> Result<(), (Error, bool)> {
+        let heals = self.times.heals;
         match ready::wait(self.lab, self.access, self.tool, heals, &mut |_| {}) {
-            Ok(()) => record.healed = Some(clock.now()),
+            Ok(()) => record.healed = Some(self.scene.clock.now()),
             Err(Error::NotReady { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err((error, true)),
         }
-        self.services_heal()?;
-        wait(self.access.pace().of(times.after))?;
-        Ok((warm, record))
+        self.services_heal().map_err(|error| (error, true))?;
+        self.wait(self.times.after).map_err(|error| (error, true))
+    }
+
+    /// Waits as long as machines of this pace need, unless the user wants to stop.
+    fn wait(&self, usual: Duration) -> Result<(), Error> {
+        pause(self.access.pace().of(usual))
     }
 
     /// Waits until the user's own Services answer well again, or no longer: then the records say so.
     fn services_heal(&self) -> Result<(), Error> {
         let (began, limit) = (Instant::now(), self.access.pace().of(SERVICE_HEALS));
         while began.elapsed() < limit && !self.watched.iter().all(WatchedService::is_well) {
-            wait(Duration::from_millis(100))?;
+            pause(Duration::from_millis(100))?;
         }
         Ok(())
     }
@@ -401,7 +476,7 @@ impl Course<'_> {
         let began = Instant::now();
         self.scene.calm.look();
         while began.elapsed() < self.times.settle {
-            wait(WINDOW)?;
+            pause(WINDOW)?;
             if self.scene.calm.look() {
                 return Ok(());
             }
@@ -410,21 +485,9 @@ impl Course<'_> {
     }
 }
 
-/// Waits, unless the user wants to stop.
-fn wait(duration: Duration) -> Result<(), Error> {
-    let began = Instant::now();
-    while began.elapsed() < duration {
-        if interrupt::raised() {
-            return Err(Error::Interrupted);
-        }
-        std::thread::sleep(Duration::from_millis(20).min(duration.saturating_sub(began.elapsed())));
-    }
-    Ok(())
-}
-
 /// The header of the records of something that is measured: `drill` is its name, and `began` when, RFC 3339, UTC. What it was
-/// measured on is for the caller to say.
-pub fn header(lab: &Lab, drill: &str, began: &str, limits: DrillLimits) -> DrillHeader {
+/// measured on is for the caller to say. Slower machines are asked less often, and have longer for it.
+pub fn header(lab: &Lab, pace: Pace, drill: &str, began: &str, limits: DrillLimits) -> DrillHeader {
     DrillHeader {
         lab: lab.name().to_owned(),
         drill: drill.to_owned(),
@@ -432,9 +495,12 @@ pub fn header(lab: &Lab, drill: &str, began: &str, limits: DrillLimits) -> Drill
         versions: Vec::new(),
         host: String::new(),
         priority: String::new(),
-        deadline: micros(super::DEADLINE),
+        deadline: micros(pace.of(super::DEADLINE)),
         warm: 0,
-        periods: (micros(super::READ_EVERY), micros(super::WRITE_EVERY)),
+        periods: (
+            micros(pace.of(super::READ_EVERY)),
+            micros(pace.of(super::WRITE_EVERY)),
+        ),
         budgets: limits.away_ms,
         failed_percent: limits.failed_percent,
         back_ms: limits.back_ms,
@@ -442,5 +508,90 @@ pub fn header(lab: &Lab, drill: &str, began: &str, limits: DrillLimits) -> Drill
         owner_stays: limits.owner_stays,
         one_owner_ms: limits.one_owner_ms,
         watched: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::super::fault::FaultProof;
+    use super::*;
+    use crate::verify::tests::{access, lab};
+
+    /// Is done with that error, once, and is undone with that one.
+    struct Fails(RefCell<Option<Error>>, RefCell<Option<Error>>);
+
+    impl DrillFault for Fails {
+        fn text(&self) -> String {
+            "x killed".to_owned()
+        }
+
+        fn how(&self) -> String {
+            "by hand".to_owned()
+        }
+
+        fn takes_its_time(&self) -> bool {
+            true
+        }
+
+        fn inflict(&self) -> Result<String, Error> {
+            match self.0.take() {
+                Some(error) => Err(error),
+                None => Ok("x is gone".to_owned()),
+            }
+        }
+
+        fn repair(&self) -> Result<Option<FaultProof>, Error> {
+            match self.1.take() {
+                Some(error) => Err(error),
+                None => Ok(None),
+            }
+        }
+    }
+
+    fn broken(done: Option<Error>) -> (FaultRecord, Option<(Error, bool)>) {
+        let (lab, access) = (lab("ha"), access());
+        let scene = Scene {
+            clock: DrillClock::begin(),
+            calm: &Calm::default(),
+        };
+        let course = Course {
+            lab: &lab,
+            access: &access,
+            // What takes its time is not waited for again.
+            times: DrillTimes::of(Duration::from_secs(3600)),
+            watched: &[],
+            scene: &scene,
+            tool: "cargo xtask",
+            tell: &|_| {},
+        };
+        let fault = Fails(RefCell::new(done), RefCell::default());
+        let mut record = FaultRecord::new(fault.text(), fault.how(), 0);
+        let ended = course.break_it(&fault, &mut record);
+        (record, ended.err())
+    }
+
+    #[test]
+    fn what_goes_wrong_in_the_middle_is_no_refusal_and_is_kept() {
+        let (record, failed) = broken(None);
+        assert!(failed.is_none() && record.cut.is_none());
+        let (record, failed) = broken(Some(Error::FaultRefused {
+            fault: "x killed".to_owned(),
+            why: "it goes on".to_owned(),
+        }));
+        assert!(failed.is_none(), "{failed:?}");
+        let cut = record.cut.expect("told");
+        assert!(cut.why.contains("it goes on") && !cut.is_of_lab, "{cut:?}");
+        assert!(record.repaired.is_some());
+        let (record, failed) = broken(Some(Error::NotInTime {
+            what: "another owner".to_owned(),
+            seconds: 15,
+            why: None,
+        }));
+        assert!(failed.is_none(), "{failed:?}");
+        assert!(record.cut.expect("told").is_of_lab);
+        let (_, failed) = broken(Some(Error::Interrupted));
+        assert!(matches!(failed, Some((Error::Interrupted, true))));
     }
 }

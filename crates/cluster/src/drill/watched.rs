@@ -248,7 +248,7 @@ impl WatchTarget {
             client: self.client(),
             places,
             agent: web::trusting(None, deadline, &access.way)?,
-            every: access.pace().of(EVERY),
+            every: every(access, EVERY),
             deadline,
             good_in_a_row: Arc::default(),
         };

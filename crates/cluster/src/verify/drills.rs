@@ -16,9 +16,9 @@ use crate::timeline::recorder::unix_ms;
 
 /// How long the parts of such a drill take. No promise is about how long something takes to the millisecond, so it is not
 /// waited until this computer is calm.
-fn times(context: &Context, lasts: Duration) -> DrillTimes {
+fn times(lasts: Duration) -> DrillTimes {
     DrillTimes {
-        warm_up: context.access.pace().of(Duration::from_secs(2)),
+        warm_up: Duration::from_secs(2),
         settle: Duration::ZERO,
         baseline: Duration::from_secs(1),
         heals: Duration::from_secs(60),
@@ -27,7 +27,7 @@ fn times(context: &Context, lasts: Duration) -> DrillTimes {
     }
 }
 
-/// What came of a drill of a unit that is broken for as long as that. The times that a client saw are told, and judged by who
+/// What came of a drill of a unit that is broken for as long as that, at the usual pace. The times that a client saw are told, and judged by who
 /// calls this.
 pub(super) fn unit(
     context: &Context,
@@ -39,11 +39,17 @@ pub(super) fn unit(
     let (lab, access) = (&context.lab, &context.access);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let plan = DrillPlan {
-        header: drill::header(lab, &fault.to_string(), "", DrillLimits::default()),
+        header: drill::header(
+            lab,
+            access.pace(),
+            &fault.to_string(),
+            "",
+            DrillLimits::default(),
+        ),
         space: format!("caravan-drill-verify-{}-{number}", unix_ms()),
         clients: ClientSet::All,
         watched: Vec::new(),
-        times: times(context, lasts),
+        times: times(lasts),
     };
     let fault = UnitDrillFault { lab, access, fault };
     let tool = &context.options.tool;
@@ -55,6 +61,9 @@ pub(super) fn unit(
             failure.error.chain()
         ),
     })?;
+    if let Some(cut) = records.fault.as_ref().and_then(|fault| fault.cut.as_ref()) {
+        return Err(cut.why.clone());
+    }
     if records.finals.is_empty() {
         return Err("no etcd member could be asked in the end for what was written".to_owned());
     }
@@ -76,11 +85,13 @@ pub(super) mod tests {
     use super::*;
     use crate::drill::judge::ClientFigures;
     use crate::drill::record::FaultRecord;
+    use caravan_process::Pace;
+
     use crate::verify::tests::lab;
 
     /// A drill in which everything was as it must be.
     pub(in crate::verify) fn well() -> DrillResult {
-        let header = drill::header(&lab("ha"), "x", "", DrillLimits::default());
+        let header = drill::header(&lab("ha"), Pace::USUAL, "x", "", DrillLimits::default());
         let mut result = DrillResult::refused(&header, String::new());
         result.fault = Some(FaultRecord {
             fault: "x killed".to_owned(),
@@ -92,6 +103,7 @@ pub(super) mod tests {
             healed: Some(8_000_000),
             evidence: String::new(),
             is_doubtful: false,
+            cut: None,
         });
         result.writes.acknowledged = 70;
         result

@@ -8,7 +8,7 @@ use super::balancers;
 use super::context::{Context, told};
 use super::findings::Findings;
 use crate::disturb::adverts::{self, HeardAdverts};
-use crate::{facts, parallel};
+use crate::{facts, parallel, vip};
 
 /// How many announcements are sent from each place to each load balancer: two seconds of them, ten times as long as an
 /// owner that believes one needs to give the address up.
@@ -29,11 +29,12 @@ struct Attempt {
 /// Sends them from an etcd member, which is a neighbour of the load balancers, and from all nodes and pods on them.
 pub(super) fn refused(context: &Context) -> Result<Findings, String> {
     let lab = &context.lab;
-    let vip = balancers::vip(context)?;
+    let address = balancers::address(context)?;
     if context.options.probe_image.is_some() {
         context.field()?;
     }
-    let owner = balancers::owner(context, vip)?.name.clone();
+    let owner = || vip::owner(lab, &context.access).map_err(told);
+    let first = &owner()?.name;
     let before = adverts::heard(lab, &context.access).map_err(told)?;
     let neighbour = lab.of_role(Role::Etcd).next();
     let senders: Vec<&Machine> = neighbour.into_iter().chain(context.nodes()).collect();
@@ -60,13 +61,13 @@ pub(super) fn refused(context: &Context) -> Result<Findings, String> {
         let earlier = before.get(name).cloned().unwrap_or_default();
         findings.add(name, judge_heard(name, &earlier, heard, passed / balancers));
     }
-    let now = balancers::owner(context, vip)?;
+    let now = owner()?;
     findings.add(
-        &vip.to_string(),
-        if now.name == owner {
-            Ok(format!("{owner} kept {vip}"))
+        &address.to_string(),
+        if now.name == *first {
+            Ok(format!("{first} kept {address}"))
         } else {
-            Err(format!("{vip} went from {owner} to {}", now.name))
+            Err(format!("{address} went from {first} to {}", now.name))
         },
     );
     Ok(findings)

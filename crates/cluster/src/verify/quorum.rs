@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use caravan_lab::Role;
+use caravan_process::Pace;
 
 use super::context::{Context, told};
 use super::findings::Findings;
@@ -16,7 +17,7 @@ use crate::etcd;
 const LASTS: Duration = Duration::from_secs(6);
 
 /// How long writes may be away.
-const WRITE_MS: u64 = 30_000;
+const WRITES: Duration = Duration::from_secs(30);
 
 /// Kills the leader, the hardest case: one that is stopped hands its lead over before it ends. The others elect another, and
 /// the API takes writes.
@@ -24,13 +25,14 @@ pub(super) fn survives_one(context: &Context) -> Result<Findings, String> {
     let members = etcd::members(&context.lab, &context.access).map_err(told)?;
     let leader = etcd::leader(&members).map_err(told)?;
     let leader = leader.ok_or("etcd has no leader to begin with")?;
-    let lasts = context.access.pace().of(LASTS);
+    let pace = context.access.pace();
+    let lasts = pace.of(LASTS);
     let fault = UnitFault::new(&leader.name, "etcd", Harm::KillForGood, lasts + SAFETY);
-    let result = drills::unit(context, fault, lasts)?;
+    let result = drills::unit(context, fault, LASTS)?;
     let masters = context.lab.of_role(Role::ControlPlane);
     let masters: Vec<String> = masters.map(|master| master.name.clone()).collect();
     let mut findings = Findings::new();
-    let judged = judge(&leader.name, &masters, &result);
+    let judged = judge(&leader.name, &masters, &result, pace);
     let measured = Measured::MemberLoss(figures(&result));
     findings.add_measured(&leader.name, judged, measured);
     Ok(findings)
@@ -47,7 +49,12 @@ fn figures(result: &DrillResult) -> MemberLoss {
     }
 }
 
-fn judge(member: &str, masters: &[String], result: &DrillResult) -> Result<String, String> {
+fn judge(
+    member: &str,
+    masters: &[String],
+    result: &DrillResult,
+    pace: Pace,
+) -> Result<String, String> {
     let asked_while_away = |client: ClientName| {
         let figures = result.client(&client);
         figures.map_or((0, 0), |figures| figures.during)
@@ -87,7 +94,7 @@ fn judge(member: &str, masters: &[String], result: &DrillResult) -> Result<Strin
         result.writes.acknowledged,
         masters.len()
     );
-    if writes_away_ms > WRITE_MS {
+    if u128::from(writes_away_ms) > pace.of(WRITES).as_millis() {
         return Err(seen);
     }
     match result.fault.as_ref().and_then(|fault| fault.healed) {
@@ -115,9 +122,13 @@ mod tests {
     }
 
     fn judged(spoil: impl FnOnce(&mut DrillResult)) -> Result<String, String> {
+        judged_at(Pace::USUAL, spoil)
+    }
+
+    fn judged_at(pace: Pace, spoil: impl FnOnce(&mut DrillResult)) -> Result<String, String> {
         let mut result = course();
         spoil(&mut result);
-        judge(MEMBER, &["masterone".to_owned()], &result)
+        judge(MEMBER, &["masterone".to_owned()], &result, pace)
     }
 
     #[test]
@@ -131,6 +142,7 @@ mod tests {
         assert!(judged(|it| it.clients[0].during = (0, 0)).is_err());
         assert!(judged(|it| it.clients[1].during = (120, 120)).is_err());
         assert!(judged(|it| it.clients[1].away = (0, 31_000_000)).is_err());
+        assert!(judged_at(Pace::EMULATED, |it| it.clients[1].away = (0, 31_000_000)).is_ok());
         assert!(judged(|it| it.clients[2].during = (12, 12)).is_err());
         assert!(judged(|it| it.losses.push("lost".to_owned())).is_err());
         assert!(judged(|it| it.fault.as_mut().expect("done").healed = None).is_err());

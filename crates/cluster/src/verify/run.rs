@@ -145,9 +145,10 @@ fn at_once(
             }
         }
         let stop = interrupt::raised();
-        // One that stops something must end by itself, because it also starts it again.
+        // One that breaks something must end by itself, because it also repairs it, and the next one is to find a lab that is
+        // whole. Everything that it waits for has a limit of its own.
         let late = waiting.extract_if(.., |BegunRow { row, began }| {
-            began.elapsed() > pace.of(row.limit) || (stop && row.depth < Depth::Disrupt)
+            row.depth < Depth::Disrupt && (stop || began.elapsed() > pace.of(row.limit))
         });
         for BegunRow { row, began } in late.collect::<Vec<_>>() {
             let verdict = if stop {
@@ -227,7 +228,7 @@ fn rounded(duration: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::super::tests::{access, lab};
     use super::*;
@@ -344,6 +345,31 @@ mod tests {
             others.max().expect("twenty")
         };
         assert!(most(Pace::EMULATED) < 6);
+    }
+
+    #[test]
+    fn what_breaks_something_is_waited_for() {
+        static IS_BROKEN: AtomicBool = AtomicBool::new(false);
+        static BREAKS: Row = Row {
+            depth: Depth::Disrupt,
+            ..row("breaks", Duration::ZERO, |context| {
+                IS_BROKEN.store(true, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(200));
+                IS_BROKEN.store(false, Ordering::SeqCst);
+                good(context)
+            })
+        };
+        static NEXT: Row = row("next", LONG, |_| {
+            let found = match IS_BROKEN.load(Ordering::SeqCst) {
+                true => Err("it meets what the one before has broken".to_owned()),
+                false => Ok("whole".to_owned()),
+            };
+            Ok([("one", found)].into_iter().collect())
+        });
+        let checks = [&BREAKS, &NEXT].map(|row| at_once(&context(), &[row], &mut |_| {}).remove(0));
+        for check in checks {
+            assert_eq!(check.outcome, VerifyOutcome::Passed, "{}", check.evidence);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) struct Row {
     pub(super) depth: Depth,
     /// Why the lab does not make it; `None` when it does.
     pub(super) unless: fn(&Lab, &Options) -> Option<String>,
-    /// How long the test may take.
+    /// How long the test may take; one that breaks something sees to that itself, and is waited for.
     pub(super) limit: Duration,
     /// Tests it. `Err` says why it could not be tested.
     pub(super) run: fn(&Context) -> Result<Findings, String>,

@@ -74,6 +74,7 @@ impl<'a> LabDrill<'a> {
                     access,
                     machine,
                     lasts: self.lasts(),
+                    before: Mutex::default(),
                 }) as Box<dyn DrillFault + 'a>
             }),
             DrillKind::MasterEtcdPartition => {
@@ -81,7 +82,11 @@ impl<'a> LabDrill<'a> {
                 Some(silence(machines.clone(), Some(members)))
             }
             DrillKind::SlowDisk => slow(SlowPart::Disk),
-            DrillKind::SlowNet => slow(SlowPart::Net),
+            DrillKind::SlowNet => {
+                let mut others = lab.of_role(Role::Etcd);
+                let other = others.find(|it| machines.first().is_none_or(|own| own.ip != it.ip));
+                other.and_then(|other| slow(SlowPart::Net(other.ip)))
+            }
             DrillKind::LbMachine
             | DrillKind::Master
             | DrillKind::EtcdFollower
@@ -124,6 +129,10 @@ impl DrillFault for ToldFault<'_> {
         self.fault.how()
     }
 
+    fn takes_its_time(&self) -> bool {
+        self.fault.takes_its_time()
+    }
+
     fn hold_possible(&self) -> Result<(), ClusterError> {
         self.fault.hold_possible()
     }
@@ -163,10 +172,9 @@ impl MachineFault<'_> {
         match error {
             Error::Vagrant(error) => ClusterError::Machine(error),
             Error::Cluster(error) => error,
-            other => ClusterError::NotInTime {
-                what: self.text(),
-                seconds: 0,
-                why: Some(other.to_string()),
+            other => ClusterError::FaultRefused {
+                fault: self.text(),
+                why: other.to_string(),
             },
         }
     }
@@ -206,21 +214,37 @@ impl DrillFault for MachineFault<'_> {
 
     fn inflict(&self) -> Result<String, ClusterError> {
         self.harm().map_err(|error| self.told(error))?;
-        let states: BTreeMap<String, String> = (self.found()?.into_iter())
-            .map(|machine| (machine.name, machine.state.word().to_owned()))
-            .collect();
-        let shown: Vec<String> = states
-            .iter()
-            .map(|(name, state)| format!("{name} {state}"))
-            .collect();
-        Ok(shown.join(", "))
+        let found = self.found()?;
+        match found.iter().find(|machine| machine.runs()) {
+            None => Ok(states(&found)),
+            Some(machine) => Err(ClusterError::FaultRefused {
+                fault: self.text(),
+                why: format!("{} runs all the same", machine.name),
+            }),
+        }
     }
 
+    /// What was to be off and runs was started by somebody else meanwhile: nobody knows since when.
     fn repair(&self) -> Result<Option<FaultProof>, ClusterError> {
         let found = self.found()?;
         let broken: Vec<&FoundMachine> = found.iter().filter(|it| !it.runs()).collect();
+        let proof = FaultProof {
+            text: format!("until the repair: {}", states(&found)),
+            was_real: broken.len() == self.machines.len(),
+        };
         let (providers, projects) = (self.target.providers(), self.target.dir.projects());
         let revived = providers.revive(&projects, &broken);
-        revived.map(|()| None).map_err(|error| self.told(error))
+        revived
+            .map(|()| Some(proof))
+            .map_err(|error| self.told(error))
     }
+}
+
+/// `etcdone exited, etcdtwo paused`.
+fn states(found: &[FoundMachine]) -> String {
+    let states: BTreeMap<&str, &str> = (found.iter())
+        .map(|machine| (machine.name.as_str(), machine.state.word()))
+        .collect();
+    let states = states.iter().map(|(name, state)| format!("{name} {state}"));
+    states.collect::<Vec<_>>().join(", ")
 }

@@ -47,7 +47,7 @@ impl Replacement<'_> {
             away_ms: clients_allowed.map(|it| (it, GAP_MS * scale)).into(),
             ..DrillLimits::default()
         };
-        let header = clients::header(lab, &name, &moment.rfc3339, limits);
+        let header = clients::header(lab, access.pace(), &name, &moment.rfc3339, limits);
         let plan = DrillPlan {
             header: measured_on(header, target, lab),
             space: moment.space(),

@@ -46,11 +46,19 @@ impl Watch<'_> {
     ///
     /// [`Error::Credentials`], before anything is watched.
     pub(in crate::drill) fn run(&self) -> Result<Vec<WatchRecord>, Error> {
+        let pace = self.access.pace();
+        let silence = pace.of(SILENCE);
         let client = Client::new(&self.access.kubernetes_ca, Some(&self.access.operator))?
-            .with_limit(Duration::from_secs(1))
+            .with_limit(pace.of(Duration::from_secs(1)))
             .by(&self.access.way);
         let operator = Some(&self.access.operator);
-        let lists = Api::at("the API", self.endpoint, self.access, operator, LIST)?;
+        let lists = Api::at(
+            "the API",
+            self.endpoint,
+            self.access,
+            operator,
+            pace.of(LIST),
+        )?;
         let mut records = Vec::new();
         let mut from = self.from;
         while !self.stop.load(Ordering::Relaxed) {
@@ -62,7 +70,7 @@ impl Watch<'_> {
             let (mut begun, mut gone) = (false, false);
             let ended = client.lines(self.endpoint, &path, LOOK, &mut |line| {
                 let Some(line) = line else {
-                    return !self.stop.load(Ordering::Relaxed) && last.elapsed() < SILENCE;
+                    return !self.stop.load(Ordering::Relaxed) && last.elapsed() < silence;
                 };
                 last = Instant::now();
                 let line = read(line);
@@ -95,8 +103,8 @@ impl Watch<'_> {
             if was_watching {
                 let why = match ended {
                     _ if gone => "its revision is gone".to_owned(),
-                    Ok(()) if last.elapsed() >= SILENCE => {
-                        format!("silent for {} s", SILENCE.as_secs())
+                    Ok(()) if last.elapsed() >= silence => {
+                        format!("silent for {} s", silence.as_secs())
                     }
                     Ok(()) => "ended by the server".to_owned(),
                     Err(why) => why,

@@ -85,6 +85,12 @@ pub(super) fn beyond_budget(
         ));
     }
     if let Some(fault) = &records.fault
+        && let Some(cut) = &fault.cut
+        && cut.is_of_lab
+    {
+        reasons.push(format!("{}: {}", fault.fault, cut.why));
+    }
+    if let Some(fault) = &records.fault
         && fault.healed.is_none()
     {
         reasons.push(format!(

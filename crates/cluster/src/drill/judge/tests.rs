@@ -107,6 +107,7 @@ fn calm() -> DrillRecords {
             healed: Some(8000 * MS),
             evidence: "gone".to_owned(),
             is_doubtful: false,
+            cut: None,
         }),
         finals: finals.into(),
         end: 10_000 * MS,

@@ -1,6 +1,7 @@
 //! What is judged besides requests: the watch that lists anew, who has the address, and whether the fault was there at all.
 
 use super::*;
+use crate::drill::record::FaultCut;
 
 #[test]
 fn a_watch_whose_revision_is_gone_lists_anew() {
@@ -119,4 +120,31 @@ fn a_budget_of_the_lab_file_is_told_as_such() {
         ["reads, new connections: away for up to 320 ms, where the lab file allows 300 ms"]
     );
     assert!(result.losses.is_empty());
+}
+
+#[test]
+fn a_fault_that_was_cut_short_is_told() {
+    let cut = |is_of_lab| {
+        let mut records = calm();
+        records.fault.as_mut().expect("done").cut = Some(FaultCut {
+            why: "another owner than lbone: not within 15 s".to_owned(),
+            is_of_lab,
+        });
+        judge(&records)
+    };
+    // The lab did not do what it has to.
+    let lab = cut(true);
+    assert_eq!(lab.verdict, DrillVerdict::Broken);
+    assert_eq!(
+        lab.reasons,
+        ["etcdone crashed: another owner than lbone: not within 15 s"]
+    );
+    // Who breaks it could not.
+    let other = cut(false);
+    assert_eq!(other.verdict, DrillVerdict::Inconclusive);
+    assert!(
+        other.reasons[0].contains("not done to its end"),
+        "{:?}",
+        other.reasons
+    );
 }
