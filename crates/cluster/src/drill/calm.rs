@@ -8,22 +8,30 @@ use super::record::Micros;
 /// How late a request may be sent: 99 of 100, and all, in microseconds. A runner that is later has not seen what it was to see.
 pub(super) const LATENESS: (Micros, Micros) = (10_000, 40_000);
 
+/// How much of its deadline an answer takes at most: of half of all answers while nothing is broken. What is under way when
+/// something breaks is lost with it, so where answers take long, what a client sees is that and not what the fault costs.
+pub(super) const ANSWERS: Micros = 20;
+
 /// What was seen of requests since it was last looked at. Without a lock: who measures must not wait for who looks.
 #[derive(Debug, Default)]
 pub(super) struct Calm {
     requests: AtomicUsize,
     late: AtomicUsize,
     latest: AtomicU64,
+    slow: AtomicUsize,
     failed: AtomicUsize,
 }
 
 impl Calm {
-    /// A request that was sent that much late, and whether it was answered well.
-    pub(super) fn note(&self, late: Micros, is_ok: bool) {
+    /// A request that was sent that much late, which part of its deadline it took at most (one in so many), and whether it was
+    /// answered well.
+    pub(super) fn note(&self, late: Micros, part: Micros, is_ok: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.late
             .fetch_add(usize::from(late > LATENESS.0), Ordering::Relaxed);
         self.latest.fetch_max(late, Ordering::Relaxed);
+        self.slow
+            .fetch_add(usize::from(part < ANSWERS), Ordering::Relaxed);
         self.failed
             .fetch_add(usize::from(!is_ok), Ordering::Relaxed);
     }
@@ -33,8 +41,10 @@ impl Calm {
         let requests = self.requests.swap(0, Ordering::Relaxed);
         let late = self.late.swap(0, Ordering::Relaxed);
         let latest = self.latest.swap(0, Ordering::Relaxed);
+        let slow = self.slow.swap(0, Ordering::Relaxed);
         let failed = self.failed.swap(0, Ordering::Relaxed);
-        requests > 0 && failed == 0 && latest <= LATENESS.1 && late * 100 <= requests
+        let is_prompt = slow * 2 <= requests && latest <= LATENESS.1 && late * 100 <= requests;
+        requests > 0 && failed == 0 && is_prompt
     }
 }
 
@@ -47,21 +57,26 @@ mod tests {
         let calm = Calm::default();
         assert!(!calm.look(), "who asks nothing does not know");
         for _ in 0..200 {
-            calm.note(300, true);
+            calm.note(300, 200, true);
         }
-        calm.note(11_000, true);
+        calm.note(11_000, 200, true);
         assert!(calm.look(), "one of two hundred");
-        calm.note(300, true);
-        calm.note(11_000, true);
+        calm.note(300, 200, true);
+        calm.note(11_000, 200, true);
         assert!(!calm.look());
         for (late, is_ok) in [(41_000, true), (300, false)] {
             for _ in 0..200 {
-                calm.note(300, true);
+                calm.note(300, 200, true);
             }
-            calm.note(late, is_ok);
+            calm.note(late, 200, is_ok);
             assert!(!calm.look());
         }
-        calm.note(300, true);
+        calm.note(300, 200, true);
         assert!(calm.look(), "what was is forgotten");
+        // Two of three answers took a tenth of the deadline.
+        for part in [200, 10, 10] {
+            calm.note(300, part, true);
+        }
+        assert!(!calm.look());
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::calm::LATENESS;
+use super::calm::{ANSWERS, LATENESS};
 use super::record::{
     ClientName, DrillHeader, DrillRecords, FaultRecord, Micros, RequestOutcome, RequestRecord,
 };
@@ -88,6 +88,9 @@ pub struct SamplingFigures {
     pub baseline: Micros,
     /// How many requests of the endpoint failed in that time.
     pub baseline_failed: usize,
+    /// How long half of the reads took at most in that time, in microseconds.
+    #[serde(default)]
+    pub baseline_answer: Micros,
 }
 
 /// What a drill came to, with its reasons.
@@ -212,6 +215,13 @@ fn sampling(records: &DrillRecords, fault: Option<&FaultRecord>) -> SamplingFigu
         late_max: late.last().copied().unwrap_or_default(),
         baseline: baseline.saturating_sub(warm),
         baseline_failed: counted(records).filter(is_early).count(),
+        baseline_answer: {
+            let of = |it: &&RequestRecord| it.client == ClientName::Reads && it.ended < baseline;
+            let reads = counted(records).filter(of);
+            let mut took: Vec<Micros> = reads.map(|it| it.ended - it.sent).collect();
+            took.sort_unstable();
+            took.get(took.len() / 2).copied().unwrap_or_default()
+        },
     }
 }
 
@@ -321,6 +331,15 @@ fn unclear(
             sampling.late_p99 / 1000,
             LATENESS.1 / 1000,
             LATENESS.0 / 1000
+        ));
+    }
+    let prompt = records.header.deadline / ANSWERS;
+    if sampling.baseline_answer > prompt {
+        reasons.push(format!(
+            "this computer is too busy to measure: half of the answers took {} ms and more before anything was broken, where \
+             {} ms are allowed",
+            sampling.baseline_answer / 1000,
+            prompt / 1000
         ));
     }
     if sampling.baseline_failed > 0 {

@@ -114,8 +114,7 @@ impl Pacer<'_> {
             // A write that was acknowledged late was acknowledged all the same: it must be there.
             outcome = RequestOutcome::Unknown("answered too late".to_owned());
         }
-        self.calm
-            .note(sent.saturating_sub(scheduled), outcome.is_ok());
+        self.note(scheduled, sent, ended, &outcome);
         RequestRecord {
             client: self.client.clone(),
             scheduled,
@@ -124,6 +123,13 @@ impl Pacer<'_> {
             outcome,
             wrote,
         }
+    }
+
+    fn note(&self, scheduled: Micros, sent: Micros, ended: Micros, outcome: &RequestOutcome) {
+        let took = ended.saturating_sub(sent).max(1);
+        let part = micros(self.deadline) / took;
+        self.calm
+            .note(sent.saturating_sub(scheduled), part, outcome.is_ok());
     }
 
     /// Makes one request after the other, each of which needs to know what the one before came to; those that are due meanwhile
@@ -140,8 +146,7 @@ impl Pacer<'_> {
             let sent = self.clock.now();
             let (outcome, wrote) = ask();
             let ended = self.clock.now();
-            self.calm
-                .note(sent.saturating_sub(scheduled), outcome.is_ok());
+            self.note(scheduled, sent, ended, &outcome);
             records.push(RequestRecord {
                 client: self.client.clone(),
                 scheduled,

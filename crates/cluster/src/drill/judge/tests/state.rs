@@ -148,3 +148,21 @@ fn a_fault_that_was_cut_short_is_told() {
         other.reasons
     );
 }
+
+#[test]
+fn a_computer_whose_answers_take_long_cannot_be_measured() {
+    let mut records = calm();
+    let early =
+        |it: &&mut RequestRecord| it.client == ClientName::Reads && it.scheduled < 5000 * MS;
+    for request in records.requests.iter_mut().filter(early) {
+        request.ended = request.sent + 90 * MS;
+    }
+    let result = judge(&records);
+    assert_eq!(result.sampling.baseline_answer, 90 * MS);
+    assert_eq!(result.verdict, DrillVerdict::Inconclusive);
+    assert!(
+        result.reasons[0].contains("half of the answers took 90 ms and more"),
+        "{:?}",
+        result.reasons
+    );
+}
