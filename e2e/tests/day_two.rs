@@ -1,5 +1,5 @@
 //! A bad day on one `ha` lab: machines are replaced, the runner is killed in the middle, and drills break one thing after the
-//! other. It runs with `CARAVAN_LONG=1`.
+//! other. What is seldom broken, and what takes long, is a story of its own, which runs with `CARAVAN_LONG=1`.
 //!
 //! `CARAVAN_LONG=1 cargo test -p caravan-e2e --test day_two -- --ignored --test-threads=1 --nocapture`
 #![allow(missing_docs)]
@@ -93,6 +93,13 @@ fn assert_refused(tool: &Tool) {
     tool.ok(&["up", LAB, "--yes"]);
 }
 
+/// The one machine that has the virtual address.
+fn owner(tool: &Tool) -> String {
+    let owners = status(tool).vip.expect("a virtual address").owners;
+    assert_eq!(owners.len(), 1, "{owners:?}");
+    owners[0].clone()
+}
+
 fn healthy_members(tool: &Tool) -> usize {
     let members = status(tool).etcd.members;
     members.iter().filter(|member| member.healthy).count()
@@ -180,6 +187,8 @@ fn drill(tool: &Tool, names: &[&str]) -> Vec<DrillResult> {
         assert!(result.writes.acknowledged > 20, "{result:#?}");
         let fault = result.fault.as_ref().expect("it was done");
         assert!(fault.healed.is_some(), "{result:#?}");
+        assert_eq!(fault.cut, None, "{result:#?}");
+        assert!(!fault.is_doubtful, "nothing shows it: {result:#?}");
     }
     assert_eq!(results.len(), names.len());
     results
@@ -208,10 +217,21 @@ fn elections(tool: &Tool) {
     let crash = &elections[0];
     assert_ne!(crash.leaders.0, crash.leaders.1);
     assert!(crash.terms > Some(0), "{crash:#?}");
+    // One that ends in peace hands over first: that hides what a crash costs.
+    let stop = &elections[1];
+    assert_ne!(stop.leaders.0, stop.leaders.1);
+    let is_measured = |it: &DrillResult| it.verdict != DrillVerdict::Inconclusive;
+    if is_measured(crash) && is_measured(stop) {
+        let (crash, stop) = (
+            away(crash, &ClientName::Creates),
+            away(stop, &ClientName::Creates),
+        );
+        assert!(stop < crash, "{stop} ms in peace, {crash} ms in a crash");
+    }
     println!(
         "TIME a leader that crashes: writes away for {} ms; one that is stopped: {} ms",
         away(crash, &ClientName::Creates),
-        away(&elections[1], &ClientName::Creates)
+        away(stop, &ClientName::Creates)
     );
 }
 
@@ -224,80 +244,37 @@ fn assert_forged_moves_nothing(result: &DrillResult) {
 
 #[test]
 #[ignore = "needs real machines"]
-fn a_bad_day_in_short() {
-    if !runs_long() {
-        return;
-    }
-    on_a_clean_host(|tool| {
-        tool.ok(&["up", LAB, "--yes", "--airgap"]);
-        timed("an etcd member replaced, the runner killed", || {
-            replace_killed(tool, "etcdtwo", &["removed"]);
-        });
-        timed("three drills", || {
-            let forged = drill(tool, &["vrrp-forged"]);
-            assert_forged_moves_nothing(&forged[0]);
-            elections(tool);
-        });
-        timed("the runner killed in a drill", || {
-            drill_killed(tool, "master:freeze");
-        });
-        tool.ok(&["destroy", LAB, "--yes"]);
-    });
-}
-
-#[test]
-#[ignore = "needs real machines"]
-fn machines_are_replaced_while_the_lab_goes_on() {
-    if !runs_long() {
-        return;
-    }
+fn a_bad_day() {
     on_a_clean_host(|tool| {
         tool.ok(&["up", LAB, "--yes", "--airgap"]);
         let (asker, writer) = (Asker::start(tool, LAB), Writer::start(tool, LAB));
-
         timed("replacements", || {
-            replace_killed(tool, "etcdtwo", &["removed", "added", "started"]);
             docker(&["rm", "--force", "--volumes", &container("etcdone")]);
-            replace(tool, "etcdone");
-            replace(tool, "masterone");
-            let owner = status(tool).vip.expect("a virtual address").owners[0].clone();
-            replace_killed(tool, &owner, &["address-moved"]);
-            let owner = status(tool).vip.expect("a virtual address").owners;
-            assert_eq!(owner.len(), 1);
-            replace(tool, "workerone");
-            assert_refused(tool);
+            timed("a member that is gone", || replace(tool, "etcdone"));
+            timed("a member, the runner killed three times", || {
+                replace_killed(tool, "etcdtwo", &["removed", "added", "started"]);
+            });
+            timed("the first master", || replace(tool, "masterone"));
+            timed("the owner of the address", || {
+                replace(tool, &owner(tool));
+                owner(tool);
+            });
+            timed("a refusal", || assert_refused(tool));
         });
         timed("members that are stuck", || {
             a_member_that_does_not_start(tool, "etcdthree");
             a_member_without_room(tool, "etcdthree");
         });
-
         println!(
             "TIME the longest pause of a client in all of that: {:.1} s",
             asker.longest_gap().as_secs_f32()
         );
         drop(asker);
         writer.assert_nothing_lost(tool);
-        assert_verified(tool, LAB, &["--wait"]);
-
         timed("drills", || {
-            let calm = drill(
-                tool,
-                &[
-                    "lb-process",
-                    "lb-machine:silence",
-                    "lb-partition",
-                    "vip-flap",
-                    "vrrp-forged",
-                    "master:silence",
-                    "master-etcd-partition",
-                    "etcd-follower:freeze",
-                    "slow-disk",
-                    "slow-net",
-                ],
-            );
-            assert_forged_moves_nothing(&calm[4]);
-            assert!(calm[3].owners.moves >= 4, "{:#?}", calm[3]);
+            drill(tool, &["lb-process", "lb-machine:silence"]);
+            assert_forged_moves_nothing(&drill(tool, &["vrrp-forged"])[0]);
+            drill(tool, &["master:silence", "etcd-follower:freeze"]);
             elections(tool);
             drill(tool, &["etcd-quorum", "power"]);
         });
@@ -305,6 +282,37 @@ fn machines_are_replaced_while_the_lab_goes_on() {
             for name in ["master:freeze", "etcd-leader:crash"] {
                 drill_killed(tool, name);
             }
+        });
+        tool.ok(&["destroy", LAB, "--yes"]);
+    });
+}
+
+#[test]
+#[ignore = "needs real machines"]
+fn what_is_seldom_broken() {
+    if !runs_long() {
+        return;
+    }
+    on_a_clean_host(|tool| {
+        tool.ok(&["up", LAB, "--yes", "--airgap"]);
+        timed("replacements", || {
+            replace_killed(tool, &owner(tool), &["address-moved"]);
+            replace(tool, "workerone");
+        });
+        timed("drills", || {
+            let seldom = [
+                "lb-keepalived",
+                "lb-process:freeze",
+                "lb-machine:crash",
+                "lb-partition",
+                "master-etcd-partition",
+                "slow-disk",
+                "slow-net",
+                "worker",
+            ];
+            drill(tool, &seldom);
+            let flap = drill(tool, &["vip-flap"]).remove(0);
+            assert!(flap.owners.moves >= 4, "{flap:#?}");
         });
         assert_verified(tool, LAB, &["--wait"]);
         tool.ok(&["destroy", LAB, "--yes"]);
