@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::{Serialize, Serializer};
 
+use crate::add_on::{AddressRange, Storage};
 use crate::lab::Lab;
 use crate::machine::{Machine, Role};
 use crate::network::PodNetwork;
@@ -38,6 +39,12 @@ pub enum LabChange {
     ServiceCidr(Changed<Ipv4Net>),
     /// Another pod network.
     PodNetwork(Changed<PodNetwork>),
+    /// Another kind of storage, or one more or less.
+    Storage(Changed<Option<Storage>>),
+    /// Metrics, or none any more.
+    Metrics(Changed<bool>),
+    /// Other addresses for services, or some where there were none.
+    ServiceAddresses(Changed<Option<AddressRange>>),
     /// Another VRRP router id, perhaps because the virtual address is another.
     VirtualRouterId(Changed<u8>),
     /// Other operators: the computers that run the machines, and the file's own.
@@ -94,6 +101,10 @@ impl Lab {
         let service_cidr =
             changed(&old.service_cidr, &self.service_cidr).map(LabChange::ServiceCidr);
         let pod_network = changed(&old.pod_network, &self.pod_network).map(LabChange::PodNetwork);
+        let storage = changed(&old.storage(), &self.storage()).map(LabChange::Storage);
+        let metrics = changed(&old.metrics(), &self.metrics()).map(LabChange::Metrics);
+        let addresses = changed(&old.service_addresses(), &self.service_addresses())
+            .map(LabChange::ServiceAddresses);
         let router_id = changed(&old.virtual_router_id, &self.virtual_router_id)
             .map(LabChange::VirtualRouterId);
         let operators = changed(&old.operators(), &self.operators()).map(LabChange::Operators);
@@ -105,6 +116,9 @@ impl Lab {
             pod_cidr,
             service_cidr,
             pod_network,
+            storage,
+            metrics,
+            addresses,
             router_id,
             operators,
         ];
@@ -161,29 +175,22 @@ impl fmt::Display for LabChange {
         match self {
             LabChange::Domain(values) => clause(f, "domain", values),
             LabChange::Kubernetes(values) => clause(f, "kubernetes", values),
-            LabChange::Vip(Changed { from, to }) => {
-                let shown =
-                    |vip: &Option<Ipv4Addr>| vip.map_or("absent".to_owned(), |vip| vip.to_string());
-                let (from, to) = (shown(from), shown(to));
-                clause(f, "vip", &Changed { from, to })
-            }
+            LabChange::Vip(values) => clause_of_optional(f, "vip", values),
             LabChange::Subnet(values) => clause(f, "subnet", values),
             LabChange::PodCidr(values) => clause(f, "pod_cidr", values),
             LabChange::ServiceCidr(values) => clause(f, "service_cidr", values),
             LabChange::PodNetwork(values) => clause(f, "pod_network", values),
+            LabChange::Storage(values) => clause_of_optional(f, "storage", values),
+            LabChange::Metrics(values) => clause(f, "metrics", values),
+            LabChange::ServiceAddresses(values) => clause_of_optional(f, "load_balancer", values),
             LabChange::VirtualRouterId(values) => clause(f, "virtual_router_id", values),
             LabChange::Operators(Changed { from, to }) => {
                 let (from, to) = (format!("{from:?}"), format!("{to:?}"));
                 clause(f, "operators", &Changed { from, to })
             }
-            LabChange::Bridge {
-                server,
-                bridge: Changed { from, to },
-            } => {
-                let shown = |bridge: &Option<String>| bridge.clone().unwrap_or("absent".to_owned());
-                let (from, to) = (shown(from), shown(to));
+            LabChange::Bridge { server, bridge } => {
                 write!(f, "server `{server}`: ")?;
-                clause(f, "bridge", &Changed { from, to })
+                clause_of_optional(f, "bridge", bridge)
             }
             LabChange::MachineAdded(machine) => write!(f, "machine `{}` is new", machine.name),
             LabChange::MachineChanged { name, changes } => {
@@ -214,6 +221,21 @@ fn clause<T: fmt::Display>(
 ) -> fmt::Result {
     let Changed { from, to } = values;
     write!(f, "`{key}` was `{from}` and is `{to}`")
+}
+
+/// The same of a key that may be absent.
+fn clause_of_optional<T: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    key: &str,
+    Changed { from, to }: &Changed<Option<T>>,
+) -> fmt::Result {
+    let shown = |value: &Option<T>| {
+        value
+            .as_ref()
+            .map_or("absent".to_owned(), ToString::to_string)
+    };
+    let (from, to) = (shown(from), shown(to));
+    clause(f, key, &Changed { from, to })
 }
 
 /// As its sentence.

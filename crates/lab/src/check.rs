@@ -2,6 +2,7 @@
 //!
 //! Each rule skips what could not be read: that has its own fault already.
 
+mod add_ons;
 mod addresses;
 mod names;
 mod ranges;
@@ -18,4 +19,5 @@ pub(crate) fn check(name: &str, draft: &Draft, sink: &mut FaultSink) {
     servers::check(draft, sink);
     ranges::check(draft, sink);
     addresses::check(draft, sink);
+    add_ons::check(draft, sink);
 }

@@ -37,6 +37,8 @@ pub(crate) enum Form {
     Number(u32, u32),
     /// A list of texts.
     Texts,
+    /// A table with these keys.
+    Table(&'static [Key]),
     /// A table of tables with these keys, by names of the user's own.
     Tables(&'static [Key]),
     /// A table of tables with these keys, by some of these names.
@@ -258,6 +260,19 @@ impl<'t, 's> Fields<'t, 's> {
         let (key, value) = self.get(name, sink)?;
         match value.get_ref() {
             DeValue::Boolean(yes) => Some(*yes),
+            _ => self.refuse(key, value, sink),
+        }
+    }
+
+    /// Reads a table; returns where it starts, and the table.
+    pub(crate) fn table(
+        &self,
+        name: &str,
+        sink: &mut FaultSink,
+    ) -> Option<(Range<usize>, &'t DeTable<'s>)> {
+        let (key, value) = self.get(name, sink)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some((value.span(), table)),
             _ => self.refuse(key, value, sink),
         }
     }

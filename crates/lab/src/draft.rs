@@ -6,6 +6,7 @@ use std::ops::Range;
 use ipnet::Ipv4Net;
 use toml::de::DeTable;
 
+use crate::add_on::{AddOns, AddressRange, Storage};
 use crate::document::{Fields, Form, Key};
 use crate::drill::{self, DrillBudget, DrillKind, FaultMode};
 use crate::fault::FaultSink;
@@ -61,7 +62,16 @@ pub(crate) const LAB_KEYS: &[Key] = &[
     text("service_cidr", RANGE),
     other("virtual_router_id", Form::Number(1, 255), "a whole number from 1 to 255"),
     other("operators", Form::Texts, "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
+    other("cluster", Form::Table(CLUSTER_KEYS), "a table, `[cluster]`"),
     other("drills", Form::NamedTables(drill_names, DRILL_KEYS), "a table for each drill, `[drills.NAME]`"),
+];
+
+/// The keys of the cluster.
+#[rustfmt::skip]
+pub(crate) const CLUSTER_KEYS: &[Key] = &[
+    other("storage", Form::Word(storages), "a string such as `\"local-path\"`"),
+    other("metrics", Form::Boolean, "`true` or `false`"),
+    text("load_balancer", "a string with the first and the last of several IPv4 addresses, such as `\"192.168.29.200-192.168.29.219\"`"),
 ];
 
 /// The keys of a server.
@@ -97,6 +107,10 @@ fn minors() -> Vec<String> {
 
 fn providers() -> Vec<String> {
     words(Provider::ALL)
+}
+
+fn storages() -> Vec<String> {
+    words(Storage::ALL)
 }
 
 fn pod_networks() -> Vec<String> {
@@ -154,12 +168,33 @@ pub(crate) struct Draft {
     pub(crate) operators: Vec<At<Ipv4Addr>>,
     /// True if there are `operators`, readable or not, perhaps misspelled.
     pub(crate) has_operators: bool,
+    /// What `[cluster]` says, where it is there.
+    pub(crate) cluster: Option<DraftCluster>,
     /// What drills are allowed, each by its kind and, where that is said, its way.
     pub(crate) drills: Vec<(DrillKind, Option<FaultMode>, DrillBudget)>,
     /// In the order of their names; `None` if there are none or they cannot be read.
     pub(crate) servers: Option<Vec<DraftServer>>,
     /// In the order of the file; `None` if there are none or they cannot be read.
     pub(crate) machines: Option<Vec<DraftMachine>>,
+}
+
+/// What a lab file says about the cluster.
+pub(crate) struct DraftCluster {
+    pub(crate) spans: TableSpans,
+    pub(crate) storage: Option<At<Storage>>,
+    pub(crate) metrics: Option<bool>,
+    pub(crate) load_balancer: Option<At<AddressRange>>,
+}
+
+impl DraftCluster {
+    /// The add-ons that it asks for.
+    pub(crate) fn add_ons(&self) -> AddOns {
+        AddOns {
+            storage: self.storage.as_ref().map(|it| it.value),
+            metrics: self.metrics.unwrap_or_default(),
+            load_balancer: self.load_balancer.as_ref().map(|it| it.value),
+        }
+    }
 }
 
 /// What a lab file says about a server.
@@ -218,6 +253,7 @@ impl Draft {
             has_operators: (operators.as_ref())
                 .map_or_else(|| lab.has("operators"), |it| !it.is_empty()),
             operators: operators.unwrap_or_default(),
+            cluster: cluster(&lab, source, sink),
             drills: drills(&lab, source, sink),
             servers: servers(&lab, source, sink),
             machines: machines(&lab, source, sink),
@@ -281,6 +317,18 @@ fn range(lab: &Fields<'_, '_>, name: &str, sink: &mut FaultSink) -> Option<At<Ip
     Some(At {
         value: found.value.trunc(),
         span: found.span,
+    })
+}
+
+fn cluster(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<DraftCluster> {
+    let (header, table) = lab.table("cluster", sink)?;
+    let fields = Fields::open(table, source, "the cluster", header, CLUSTER_KEYS, sink);
+    let storages = Storage::ALL.map(|it| (it.word(), it));
+    Some(DraftCluster {
+        spans: fields.spans(fields.header.clone()),
+        storage: fields.word("storage", &storages, sink),
+        metrics: fields.boolean("metrics", sink),
+        load_balancer: fields.parsed("load_balancer", sink, |text| text.parse().ok()),
     })
 }
 
@@ -384,7 +432,7 @@ mod tests {
     fn each_key_is_in_the_docs() {
         let page = include_str!("../../../docs/lab-file.md");
         let keys = LAB_KEYS.iter().chain(SERVER_KEYS).chain(MACHINE_KEYS);
-        for key in keys.chain(DRILL_KEYS) {
+        for key in keys.chain(CLUSTER_KEYS).chain(DRILL_KEYS) {
             let row = format!("| `{}` |", key.name);
             assert!(
                 page.contains(&row),

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use crate::add_on::AddOns;
 use crate::drill::{DrillBudget, DrillKind, DrillName, FaultMode};
 use crate::fault::{Fault, Faults};
 use crate::machine::{Machine, Role};
@@ -27,6 +28,7 @@ pub struct Lab {
     pub(crate) pod_cidr: Ipv4Net,
     pub(crate) service_cidr: Ipv4Net,
     pub(crate) pod_network: PodNetwork,
+    pub(crate) add_ons: AddOns,
     pub(crate) provider: Option<Provider>,
     pub(crate) airgap: bool,
     pub(crate) emulated: Option<bool>,

@@ -4,6 +4,7 @@
 //! What follows from the file (endpoint, certificate names, pod subnets, priorities) is a method of [`Lab`], so that no two files of a cluster can disagree about it.
 //! Nothing here does I/O: the caller reads the file and renders the faults.
 
+mod add_on;
 mod change;
 mod check;
 mod derived;
@@ -29,6 +30,7 @@ pub mod state;
 mod suggest;
 mod versions;
 
+pub use add_on::{AddOn, AddOns, AddressRange, NoAddressRange, Storage};
 pub use change::{Changed, LabChange, MachineChange};
 pub use drill::{DrillBudget, DrillKind, DrillName, FaultMode, UnknownDrill};
 pub use fault::{Fault, Faults, Related, Severity};

@@ -61,6 +61,9 @@ const MACHINES: [(Role, &str, u32, u32, u8, &str); 4] = [
 /// The place of the virtual address in the subnet.
 const VIP: u32 = 5;
 
+/// The places of the first and the last address for services, behind all that machines can have.
+const SERVICES: [u32; 2] = [200, 219];
+
 /// Writes the lab file, with a word on each key. Nothing but `lab` decides what it says.
 ///
 /// The result is valid if the shape is: an odd number of etcd members, at least one master, and load balancers where there are
@@ -107,6 +110,18 @@ pub fn new_lab_file(lab: &NewLab<'_>) -> String {
     line(format_args!(
         "# pod_network = \"flannel\" # Or `calico`, in place of the built-in `vxlan`.\n"
     ));
+    if lab.workers > 0 {
+        let [first, last] = SERVICES.map(|place| nth_address(*subnet, place));
+        for text in [
+            "[cluster] # What workloads need beyond Kubernetes itself.",
+            "storage = \"local-path\" # Volumes for claims.",
+            "metrics = true # `kubectl top`.",
+            &format!("load_balancer = \"{first}-{last}\" # For services of the type LoadBalancer."),
+        ] {
+            line(format_args!("# {text}"));
+        }
+        line(format_args!(""));
+    }
     line(format_args!(
         "# A server is a physical computer: this one, where it has no `host`."
     ));
@@ -134,7 +149,7 @@ pub fn new_lab_file(lab: &NewLab<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Lab;
+    use crate::{AddOn, Lab};
 
     #[test]
     fn each_shape_that_may_be_asked_for_is_a_lab() {
@@ -163,6 +178,16 @@ mod tests {
             assert_eq!(count(Role::ControlPlane), usize::from(masters));
             assert_eq!(count(Role::LoadBalancer), usize::from(balancers));
             assert_eq!(count(Role::Worker), usize::from(workers));
+            // What it offers is taken as it stands.
+            let asked = text.replace("# [cluster]", "[cluster]");
+            let asked = AddOn::ALL.iter().fold(asked, |text, add_on| {
+                let key = add_on.key();
+                text.replace(&format!("# {key} ="), &format!("{key} ="))
+            });
+            let lab =
+                Lab::parse("mine", &asked).unwrap_or_else(|faults| panic!("{faults}\n{asked}"));
+            let count = lab.add_ons().iter().count();
+            assert_eq!(count, if workers > 0 { AddOn::ALL.len() } else { 0 });
         }
     }
 }

@@ -64,6 +64,7 @@ fn is_value(source: &str, span: &Range<usize>) -> bool {
 fn places(draft: &mut Draft, lines: &Lines<'_>) -> Places {
     let table = |spans: &mut TableSpans| TablePlaces::new(std::mem::take(spans), lines);
     let lab = table(&mut draft.spans);
+    let cluster = (draft.cluster.as_mut()).map(|cluster| table(&mut cluster.spans));
     let mut servers = HashMap::new();
     for server in draft.servers.iter_mut().flatten() {
         servers.insert(server.name.value.clone(), table(&mut server.spans));
@@ -76,6 +77,7 @@ fn places(draft: &mut Draft, lines: &Lines<'_>) -> Places {
     }
     Places {
         lab,
+        cluster,
         servers,
         machines,
     }
@@ -109,6 +111,7 @@ fn build(name: &str, draft: Draft, places: Places, warnings: Vec<Fault>) -> Opti
             .service_cidr
             .map_or(DEFAULT_SERVICE_CIDR, |it| it.value),
         pod_network: draft.pod_network.map(|it| it.value).unwrap_or_default(),
+        add_ons: draft.cluster.map(|it| it.add_ons()).unwrap_or_default(),
         provider: draft.provider.map(|it| it.value),
         airgap: draft.airgap.unwrap_or_default(),
         emulated: draft.emulated,

@@ -26,6 +26,7 @@ pub struct Place {
 #[derive(Clone, Debug)]
 pub struct Places {
     pub(crate) lab: TablePlaces,
+    pub(crate) cluster: Option<TablePlaces>,
     pub(crate) servers: HashMap<String, TablePlaces>,
     pub(crate) machines: HashMap<String, TablePlaces>,
 }
@@ -34,6 +35,11 @@ impl Places {
     /// Returns the places of the lab's own keys.
     pub fn lab(&self) -> &TablePlaces {
         &self.lab
+    }
+
+    /// Returns the places of the keys of the table `[cluster]`.
+    pub fn cluster(&self) -> Option<&TablePlaces> {
+        self.cluster.as_ref()
     }
 
     /// Returns the places of the keys of the server called `name`.

@@ -35,8 +35,14 @@ pub const VXLAN: u16 = 4789;
 /// VXLAN as Linux had it before, and flannel has it still.
 pub const VXLAN_FLANNEL: u16 = 8472;
 
+/// MetalLB's speakers among themselves, by TCP and UDP: memberlist's default.
+pub const MEMBERLIST: u16 = 7946;
+
+/// A speaker's health, on its own machine alone: MetalLB's default.
+pub const SPEAKER_HEALTH: u16 = 7472;
+
 /// All of them.
-pub const ALL: [u16; 10] = [
+pub const ALL: [u16; 12] = [
     API,
     ETCD_CLIENT,
     ETCD_PEER,
@@ -47,6 +53,8 @@ pub const ALL: [u16; 10] = [
     SSH,
     VXLAN,
     VXLAN_FLANNEL,
+    MEMBERLIST,
+    SPEAKER_HEALTH,
 ];
 
 /// What machines of a role listen on for others, by TCP, sorted; their packet filters may let in fewer.

@@ -25,6 +25,8 @@ macro_rules! rules {
 }
 
 rules! {
+    /// An add-on whose pods no machine would run.
+    AddOnWithoutWorkers => "add-on-without-workers",
     /// An address of a server on no bridge, where nobody asks for it.
     AddressWithoutBridge => "address-without-bridge",
     /// Two addresses of one computer, which has one on its bridge.

@@ -37,6 +37,7 @@ fn property(key: &Key) -> Value {
         Form::Boolean => json!({"type": "boolean"}),
         Form::Number(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Form::Texts => json!({"type": "array", "items": {"type": "string"}}),
+        Form::Table(keys) => table(keys),
         Form::Tables(keys) => {
             json!({"type": "object", "additionalProperties": table(keys), "minProperties": 1})
         }

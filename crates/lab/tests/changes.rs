@@ -88,6 +88,30 @@ fn each_key_that_machines_are_made_from_is_told() {
 }
 
 #[test]
+fn each_add_on_is_told() {
+    let asked = |lines: &'static str| {
+        move |text: &str| {
+            text.replacen(
+                "[servers.server1]",
+                &format!("[cluster]\n{lines}\n\n[servers.server1]"),
+                1,
+            )
+        }
+    };
+    assert_eq!(
+        told(asked(
+            "storage = \"local-path\"\nmetrics = true\nload_balancer = \"192.168.29.200-192.168.29.219\""
+        )),
+        [
+            "`storage` was `absent` and is `local-path`",
+            "`metrics` was `false` and is `true`",
+            "`load_balancer` was `absent` and is `192.168.29.200-192.168.29.219`"
+        ]
+    );
+    assert_eq!(changes(asked("metrics = false")), []);
+}
+
+#[test]
 fn of_servers_the_bridge_and_the_address_count() {
     let bridged = |text: &str| {
         let lines = "bridge = \"br0\"\naddress = \"192.168.29.11\"";

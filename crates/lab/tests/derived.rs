@@ -43,6 +43,12 @@ fn tell(lab: &Lab) -> String {
     fact("virtual router id", lab.virtual_router_id().to_string());
     fact("operators", format!("{:?}", lab.operators()));
     fact("airgap", lab.airgap().to_string());
+    if lab.add_ons().iter().next().is_some() {
+        fact("storage", format!("{:?}", lab.storage()));
+        fact("metrics", lab.metrics().to_string());
+        let addresses = lab.service_addresses().map(|it| it.to_string());
+        fact("service addresses", format!("{addresses:?}"));
+    }
     fact("provider", format!("{:?}", lab.provider()));
     fact("spans computers", lab.spans_computers().to_string());
     fact("warnings", lab.warnings().len().to_string());
@@ -77,6 +83,12 @@ fn facts_of_ha() {
 fn facts_of_external_etcd() {
     let told = tell(&lab("external-etcd"));
     expect_file![folder().join("tests/good/external-etcd.txt")].assert_eq(&told);
+}
+
+#[test]
+fn facts_of_ha_apps() {
+    let told = tell(&lab("ha-apps"));
+    expect_file![folder().join("tests/good/ha-apps.txt")].assert_eq(&told);
 }
 
 #[test]

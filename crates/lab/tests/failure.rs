@@ -45,7 +45,7 @@ fn tell(analysis: &Analysis) -> String {
 
 #[test]
 fn losses_of_the_labs_that_come_along() {
-    for name in ["ha", "external-etcd", "mixed", "three-servers"] {
+    for name in ["ha", "ha-apps", "external-etcd", "mixed", "three-servers"] {
         let file = format!(
             "{}/tests/good/{name}.failure.txt",
             env!("CARGO_MANIFEST_DIR")
@@ -66,6 +66,12 @@ fn ha_survives_any_machine_and_no_server() {
         .filter(|loss| !loss.nothing_stops());
     let costly: Vec<_> = costly.flat_map(|loss| &loss.lost).collect();
     assert_eq!(costly, ["workerone"]);
+}
+
+#[test]
+fn with_three_workers_any_machine_may_be_lost_and_nothing_stops() {
+    let analysis = analyse(&lab("ha-apps"));
+    assert!(analysis.machines.iter().all(Loss::nothing_stops));
 }
 
 #[test]

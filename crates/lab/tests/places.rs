@@ -40,6 +40,9 @@ server = "s2"
 ip = "10.0.0.13"
 memory_mib = 1024
 cpus = 1
+
+[cluster]
+metrics = false
 "#;
 
 fn parse(source: &str) -> Lab {
@@ -60,6 +63,9 @@ fn places_are_those_of_an_editor() {
     assert_eq!(at(SOURCE, top.value("domain")), (1, 10, "\"d.example\""));
     assert_eq!(at(SOURCE, top.value("vip")), (3, 7, "\"10.0.0.5\""));
     assert_eq!(at(SOURCE, top.value("airgap")), (6, 10, "true"));
+    let cluster = lab.places().cluster().unwrap();
+    assert_eq!(at(SOURCE, cluster.value("metrics")), (40, 11, "false"));
+    assert_eq!(cluster.value("storage"), None);
     assert_eq!(at(SOURCE, of("e1").value("ip")), (19, 6, "\"10.0.0.11\""));
     assert_eq!(at(SOURCE, of("m1").value("ip")), (26, 6, "\"10.0.0.12\""));
     assert_eq!(at(SOURCE, of("m1").value("cpus")), (24, 8, "2"));
