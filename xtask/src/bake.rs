@@ -1,7 +1,5 @@
 //! `cargo xtask bake`: what machines start from.
 
-use caravan_bundle::Network;
-
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::flags;
@@ -10,11 +8,10 @@ use crate::software;
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Bake, screen: &Screen) -> Result<Exit, Error> {
-    let network = flags.pod_network.map(Network::from);
     let provider = flags.provider.into();
     let made = software::image(
         &flags.kubernetes,
-        network,
+        flags.add_ons.kinds(),
         provider,
         &flags.origin,
         flags.yes,

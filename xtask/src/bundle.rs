@@ -26,17 +26,17 @@ pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error>
         BundleAction::Build {
             source: from,
             kubernetes,
-            pod_network,
+            add_ons,
             yes,
         } => {
-            build(&cache, kubernetes, *pod_network, *from, *yes, screen)?;
+            build(&cache, kubernetes, add_ons, *from, *yes, screen)?;
         }
         BundleAction::Download {
             kubernetes,
-            pod_network,
+            add_ons,
         } => {
             let from = flags::Source::Download;
-            build(&cache, kubernetes, *pod_network, from, false, screen)?;
+            build(&cache, kubernetes, add_ons, from, false, screen)?;
         }
         BundleAction::List { json, only } => listing::print(&cache, *only, *json)?,
         BundleAction::Verify => {
@@ -71,7 +71,7 @@ pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error>
 fn build(
     cache: &Cache,
     minor: &str,
-    pod_network: Option<flags::PodNetwork>,
+    add_ons: &flags::AddOns,
     from: flags::Source,
     yes: bool,
     screen: &Screen,
@@ -82,15 +82,8 @@ fn build(
     let (from, settings) = (from.into(), environment::download_settings());
     let bundle = caravan_bundle::ensure(cache, minor, from, &settings, &BundleProgress(screen))?;
     println!("{}", bundle.dir.display());
-    if let Some(network) = pod_network {
-        let made = add_on::ensure(
-            cache,
-            minor,
-            network.into(),
-            from,
-            &settings,
-            &BundleProgress(screen),
-        )?;
+    for kind in add_ons.kinds() {
+        let made = add_on::ensure(cache, minor, kind, from, &settings, &BundleProgress(screen))?;
         println!("{}", made.dir.display());
     }
     Ok(())

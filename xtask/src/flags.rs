@@ -15,7 +15,7 @@ pub(crate) use self::daily::{
     ClusterTool, Completion, Images, Kubeconfig, Load, Logs, New, Ssh, Version,
 };
 pub(crate) use self::day_two::{Drill, Replace};
-pub(crate) use self::making::{Making, Origin, PodNetwork, Source, word};
+pub(crate) use self::making::{AddOns, Making, Origin, Source, word};
 pub(crate) use self::suggestion::parse;
 use crate::completion::{lab_names, machine_names};
 use crate::error::TOOL;
@@ -345,8 +345,9 @@ pub(crate) struct Setup {
 pub(crate) enum BundleListing {
     /// Software that machines run
     Bundles,
-    /// Software of pod networks
-    PodNetworks,
+    /// Software of what labs may ask for: pod networks, volumes, metrics, addresses
+    #[value(alias = "pod-networks")]
+    AddOns,
     /// Boxes of virtual machines
     Boxes,
 }
@@ -373,9 +374,8 @@ pub(crate) enum BundleAction {
         /// The minor version of Kubernetes
         #[arg(long, default_value = "1.36")]
         kubernetes: String,
-        /// Also make what this pod network needs
-        #[arg(long, value_enum)]
-        pod_network: Option<PodNetwork>,
+        #[command(flatten)]
+        add_ons: AddOns,
         /// Install what is missing without asking
         #[arg(short, long)]
         yes: bool,
@@ -385,9 +385,8 @@ pub(crate) enum BundleAction {
         /// The minor version of Kubernetes
         #[arg(long, default_value = "1.36")]
         kubernetes: String,
-        /// Also download what this pod network needs
-        #[arg(long, value_enum)]
-        pod_network: Option<PodNetwork>,
+        #[command(flatten)]
+        add_ons: AddOns,
     },
     /// List what the cache has
     List {
@@ -422,9 +421,8 @@ pub(crate) struct Bake {
     /// The minor version of Kubernetes
     #[arg(long, default_value = "1.36")]
     pub(crate) kubernetes: String,
-    /// With what this pod network needs
-    #[arg(long, value_enum)]
-    pub(crate) pod_network: Option<PodNetwork>,
+    #[command(flatten)]
+    pub(crate) add_ons: AddOns,
     /// What is to run the machines: containers start from an image, virtual machines from a box
     #[arg(long, value_enum, default_value = "docker")]
     pub(crate) provider: making::Runner,

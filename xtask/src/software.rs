@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use caravan_bundle::image_file::{self, ImageFile};
 use caravan_bundle::machine_box::{self, BakedBox, BoxRecipe, Hypervisor};
-use caravan_bundle::{AddOn, Bundle, BundleEvent, Cache, Network, Progress, Silent};
+use caravan_bundle::{AddOn, AddOnKind, Bundle, BundleEvent, Cache, Progress, Silent};
 use caravan_bundle::{add_on, image};
 use caravan_cluster::timeline::RUN;
 use caravan_host::Purpose;
 use caravan_lab::{Lab, Provider};
-use caravan_lifecycle::software::{self, network};
+use caravan_lifecycle::software;
 use caravan_lifecycle::up::{UpPlan, UpRequest};
 use caravan_render::{MachineImage, Software};
 
@@ -39,7 +39,16 @@ pub(crate) fn probe_image(lab: &Lab) -> Result<String, Error> {
     Ok(software.probe_image)
 }
 
-/// Makes what machines of Kubernetes `minor` with a pod network start from, and what that is made from, where they are not
+/// The image that machines of labs with `storage` hold for test pods with a volume.
+///
+/// # Errors
+///
+/// [`Error::Bundle`] where nothing is pinned for this Kubernetes.
+pub(crate) fn volume_image(lab: &Lab) -> Result<String, Error> {
+    Ok(software::versions(lab, None)?.add_ons.volume)
+}
+
+/// Makes what machines of Kubernetes `minor` with these add-ons start from, and what that is made from, where they are not
 /// there yet: an engine's image, or a box of virtual machines.
 ///
 /// # Errors
@@ -47,7 +56,7 @@ pub(crate) fn probe_image(lab: &Lab) -> Result<String, Error> {
 /// [`Error::Bundle`], and those of [`setup::ensure`].
 pub(crate) fn image(
     minor: &str,
-    network: Option<Network>,
+    add_ons: Vec<AddOnKind>,
     provider: Provider,
     origin: &Origin,
     yes: bool,
@@ -57,7 +66,7 @@ pub(crate) fn image(
     let kit = Kit {
         cache: environment::cache()?,
         minor: minor.to_owned(),
-        network,
+        add_ons,
         origin,
         told: &told,
     };
@@ -65,16 +74,16 @@ pub(crate) fn image(
         return Ok(of_box(found));
     }
     setup::ensure(kit.lacking()?, yes, screen)?;
-    let (bundle, add_on) = kit.software()?;
+    let (bundle, add_ons) = kit.software()?;
     let docker = caravan_bundle::docker::find()?;
     let base = origin.base.into();
     let Some(hypervisor) = hypervisor(provider) else {
-        let made = image::bake(&kit.cache, &bundle, add_on.as_ref(), base, &docker, &told)?;
+        let made = image::bake(&kit.cache, &bundle, &add_ons, base, &docker, &told)?;
         return Ok(MachineImage::named(made));
     };
     let wanted = BoxRecipe {
         bundle: &bundle,
-        add_on: add_on.as_ref(),
+        add_ons: &add_ons,
         base,
         hypervisor,
     };
@@ -134,29 +143,28 @@ pub(crate) fn image_file(
 struct Kit<'a> {
     cache: Cache,
     minor: String,
-    network: Option<Network>,
+    add_ons: Vec<AddOnKind>,
     origin: &'a Origin,
     told: &'a dyn Progress,
 }
 
 impl Kit<'_> {
-    /// Bundle and add-on, made where they are not there.
-    fn software(&self) -> Result<(Bundle, Option<AddOn>), Error> {
+    /// Bundle and add-ons, made where they are not there.
+    fn software(&self) -> Result<(Bundle, Vec<AddOn>), Error> {
         let (from, settings) = (self.origin.source.into(), environment::download_settings());
         let (cache, minor) = (&self.cache, &self.minor);
         let bundle = caravan_bundle::ensure(cache, minor, from, &settings, self.told)?;
-        let add_on = self
-            .network
-            .map(|network| add_on::ensure(cache, minor, network, from, &settings, self.told));
-        Ok((bundle, add_on.transpose()?))
+        let add_ons = (self.add_ons.iter())
+            .map(|kind| add_on::ensure(cache, minor, *kind, from, &settings, self.told));
+        Ok((bundle, add_ons.collect::<Result<_, _>>()?))
     }
 
     /// Whether they are there.
     fn has_software(&self) -> Result<bool, Error> {
         let from = self.origin.source.into();
         let mut made = caravan_bundle::has_bundle(&self.cache, &self.minor, from)?;
-        if let Some(network) = self.network {
-            made &= add_on::is_made(&self.cache, &self.minor, network, from)?;
+        for kind in &self.add_ons {
+            made &= add_on::is_made(&self.cache, &self.minor, *kind, from)?;
         }
         Ok(made)
     }
@@ -169,10 +177,10 @@ impl Kit<'_> {
         if !self.has_software()? {
             return Ok(None);
         }
-        let (bundle, add_on) = self.software()?;
+        let (bundle, add_ons) = self.software()?;
         let wanted = BoxRecipe {
             bundle: &bundle,
-            add_on: add_on.as_ref(),
+            add_ons: &add_ons,
             base: self.origin.base.into(),
             hypervisor,
         };
@@ -216,9 +224,9 @@ pub(crate) fn image_for(
     yes: bool,
     screen: &Screen,
 ) -> Result<MachineImage, Error> {
-    let network = network(lab.pod_network());
+    let add_ons = software::add_ons(lab);
     let minor = lab.kubernetes().to_string();
-    image(&minor, network, provider, origin, yes, screen)
+    image(&minor, add_ons, provider, origin, yes, screen)
 }
 
 /// What making what machines of a lab start from needs, for the `providers` whose images are not known: nothing where the
@@ -235,7 +243,7 @@ pub(crate) fn purpose(
     let kit = Kit {
         cache: environment::cache()?,
         minor: lab.kubernetes().to_string(),
-        network: network(lab.pod_network()),
+        add_ons: software::add_ons(lab),
         origin,
         told: &Silent,
     };

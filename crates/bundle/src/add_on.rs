@@ -1,11 +1,12 @@
-//! What a lab's pod network needs beyond a bundle: flannel or Calico, made once like bundles, and only for labs that ask.
+//! What a lab may ask for beyond a bundle, made once like bundles, and only for labs that ask: a pod network (flannel,
+//! Calico), volumes (local-path-provisioner), metrics (the metrics server), addresses for services (MetalLB).
 //!
-//! A bundle knows nothing of it, so labs without it keep their bundle and their machine image. From Go modules it is a
-//! program, which becomes an image when a machine image is baked (`image/`); from downloads it is the published images
+//! A bundle knows nothing of it, so labs without it keep their bundle and their machine image. From Go modules it is
+//! programs, which become images when a machine image is baked (`image/`); from downloads it is the published images
 //! (`images/`), and the published manifest where it is used.
 
 mod digests;
-mod network;
+mod kind;
 mod recipe;
 
 use std::fs;
@@ -13,12 +14,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::network::Network;
+pub use self::kind::AddOnKind;
 pub(crate) use self::recipe::current_ids;
-use self::recipe::{first_image, id};
+use self::recipe::id;
 use crate::cache::{Cache, DOWNLOADS};
 use crate::compile::{Site, Tools};
-use crate::components::FLANNEL;
 use crate::download::{Downloader, Wanted};
 use crate::entry::{self, Manifest};
 use crate::pins::{Arch, Pins};
@@ -38,7 +38,7 @@ pub struct AddOn {
     /// Where it lies.
     pub dir: PathBuf,
     /// What it is.
-    pub network: Network,
+    pub kind: AddOnKind,
     /// Its version, without a `v`.
     pub version: String,
     /// Which of the two sources it was made from.
@@ -46,7 +46,7 @@ pub struct AddOn {
     /// For which processors.
     pub arch: Arch,
     /// Its images, as machines know them; with digests where they came from a registry.
-    pub images: Vec<NetworkImage>,
+    pub images: Vec<AddOnImage>,
     /// The sum over all of its files.
     pub content: String,
     /// How much it takes, in bytes.
@@ -55,7 +55,7 @@ pub struct AddOn {
 
 /// An image of an add-on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkImage {
+pub struct AddOnImage {
     /// With its registry and tag.
     pub name: String,
     /// The registry's digest of it, `sha256:...`; none of an image that was written here.
@@ -63,18 +63,33 @@ pub struct NetworkImage {
     pub digest: Option<String>,
 }
 
+/// A program of an add-on that becomes an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AddOnProgram {
+    /// The image's name.
+    pub(crate) image: String,
+    /// The program's.
+    pub(crate) name: &'static str,
+    /// Where it lies.
+    pub(crate) file: PathBuf,
+    /// Whether its image has the packet filter tools of the base system.
+    pub(crate) over_tools: bool,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct About {
-    network: Network,
+    /// Was a pod network, always, when the first of them were made.
+    #[serde(alias = "network")]
+    kind: AddOnKind,
     version: String,
     source: SoftwareSource,
     arch: Arch,
-    images: Vec<NetworkImage>,
+    images: Vec<AddOnImage>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     toolchain: Option<String>,
 }
 
-/// Makes sure that there is `network` for Kubernetes `minor` and this computer's processor.
+/// Makes sure that there is the add-on `kind` for Kubernetes `minor` and this computer's processor.
 ///
 /// One that is in the cache, from the asked source or for [`SoftwareSource::Auto`] from either, is checked and returned.
 ///
@@ -84,7 +99,7 @@ struct About {
 pub fn ensure(
     cache: &Cache,
     minor: &str,
-    network: Network,
+    kind: AddOnKind,
     source: SoftwareSource,
     settings: &DownloadSettings,
     progress: &dyn Progress,
@@ -92,7 +107,7 @@ pub fn ensure(
     Maker {
         cache,
         pins: Pins::of(minor, Arch::host()?)?,
-        network,
+        kind,
         downloader: Downloader::of(cache, settings)?,
         registry: settings.registry.clone(),
         tools: Tools::default(),
@@ -109,13 +124,13 @@ pub fn ensure(
 pub fn is_made(
     cache: &Cache,
     minor: &str,
-    network: Network,
+    kind: AddOnKind,
     source: SoftwareSource,
 ) -> Result<bool, Error> {
     let pins = Pins::of(minor, Arch::host()?)?;
-    for &source in sources(network, source)? {
-        let place = cache.add_ons()?.join(id(&pins, network, source));
-        if entry::usable(&place, network, &Silent)?.is_some() {
+    for &source in sources(kind, source)? {
+        let place = cache.add_ons()?.join(id(&pins, kind, source));
+        if entry::usable(&place, kind, &Silent)?.is_some() {
             return Ok(true);
         }
     }
@@ -123,14 +138,12 @@ pub fn is_made(
 }
 
 /// The sources whose add-ons will do for `source`.
-fn sources(network: Network, source: SoftwareSource) -> Result<&'static [SoftwareSource], Error> {
-    match (network, source) {
-        (Network::Flannel, _) => Ok(source.choices()),
-        (Network::Calico, SoftwareSource::Auto | SoftwareSource::Download) => {
-            Ok(&[SoftwareSource::Download])
-        }
-        (Network::Calico, SoftwareSource::Go) => Err(Error::NotBuilt {
-            network: network.as_str(),
+fn sources(kind: AddOnKind, source: SoftwareSource) -> Result<&'static [SoftwareSource], Error> {
+    match (kind.component(), source) {
+        (Some(_), _) => Ok(source.choices()),
+        (None, SoftwareSource::Auto | SoftwareSource::Download) => Ok(&[SoftwareSource::Download]),
+        (None, SoftwareSource::Go) => Err(Error::NotBuilt {
+            network: kind.as_str(),
         }),
     }
 }
@@ -140,10 +153,10 @@ fn sources(network: Network, source: SoftwareSource) -> Result<&'static [Softwar
 /// # Errors
 ///
 /// [`Error::UnknownMinor`], [`Error::UnknownProcessor`], and what reading the cache meets.
-pub fn find(cache: &Cache, minor: &str, network: Network) -> Result<Option<AddOn>, Error> {
+pub fn find(cache: &Cache, minor: &str, kind: AddOnKind) -> Result<Option<AddOn>, Error> {
     let pins = Pins::of(minor, Arch::host()?)?;
     for source in [SoftwareSource::Download, SoftwareSource::Go] {
-        let place = cache.add_ons()?.join(id(&pins, network, source));
+        let place = cache.add_ons()?.join(id(&pins, kind, source));
         if let Some(manifest) = entry::read(&place)? {
             return AddOn::of(place, &manifest).map(Some);
         }
@@ -151,21 +164,21 @@ pub fn find(cache: &Cache, minor: &str, network: Network) -> Result<Option<AddOn
     Ok(None)
 }
 
-/// The name of flannel's image for Kubernetes `minor`, as machines of labs with that pod network know it.
+/// The names of an add-on's images for Kubernetes `minor`, as machines of labs with it know them: those that its project
+/// publishes, in the order of the pins, then ours where it has one.
 ///
 /// # Errors
 ///
 /// [`Error::UnknownMinor`] and [`Error::UnknownProcessor`].
-pub fn flannel_image(minor: &str) -> Result<String, Error> {
-    let pins = Pins::of(minor, Arch::host()?)?;
-    Ok(first_image(&pins, Network::Flannel))
+pub fn image_names(minor: &str, kind: AddOnKind) -> Result<Vec<String>, Error> {
+    Ok(recipe::images(&Pins::of(minor, Arch::host()?)?, kind))
 }
 
 /// What making an add-on takes.
 struct Maker<'a> {
     cache: &'a Cache,
     pins: Pins,
-    network: Network,
+    kind: AddOnKind,
     downloader: Downloader,
     /// The registry that is asked instead of those that images are named by.
     registry: Option<String>,
@@ -175,7 +188,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn ensure(&self, source: SoftwareSource) -> Result<AddOn, Error> {
-        let sources = sources(self.network, source)?;
+        let sources = sources(self.kind, source)?;
         for &source in sources {
             if let Some(found) = self.cached(source)? {
                 return Ok(found);
@@ -184,9 +197,9 @@ impl Maker<'_> {
         let source = match sources {
             [only] => *only,
             _ => published_or_go(self.reach(), self.progress, |why| {
-                let network = self.network;
+                let kind = self.kind;
                 format!(
-                    "{network}'s published image cannot be had ({why}); building it from Go modules"
+                    "{kind}'s published image cannot be had ({why}); building it from Go modules"
                 )
             })?,
         };
@@ -196,13 +209,13 @@ impl Maker<'_> {
     /// The add-on of `source` if it is there and whole. A damaged one is told of and treated as absent.
     fn cached(&self, source: SoftwareSource) -> Result<Option<AddOn>, Error> {
         let place = self.place(source)?;
-        entry::usable(&place, self.network, self.progress)?
+        entry::usable(&place, self.kind, self.progress)?
             .map(|manifest| AddOn::of(place, &manifest))
             .transpose()
     }
 
     fn place(&self, source: SoftwareSource) -> Result<PathBuf, Error> {
-        let id = id(&self.pins, self.network, source);
+        let id = id(&self.pins, self.kind, source);
         Ok(self.cache.add_ons()?.join(id))
     }
 
@@ -212,33 +225,49 @@ impl Maker<'_> {
 
     /// Asks for one manifest: if that works, the rest will.
     fn reach(&self) -> Result<(), Error> {
-        let image = Reference::parse(&first_image(&self.pins, self.network))?;
-        self.registry().resolve(&image).map(drop)
+        let mut published = self.pins.images_of(self.kind.as_str());
+        let first = published.next().map_or("", |image| image.name.as_str());
+        self.registry().resolve(&Reference::parse(first)?).map(drop)
     }
 
     fn make(&self, source: SoftwareSource) -> Result<AddOn, Error> {
         let place = self.place(source)?;
-        let name = format!("add-on-{}", id(&self.pins, self.network, source));
+        let name = format!("add-on-{}", id(&self.pins, self.kind, source));
         let _lock = self.cache.lock(&name, self.progress)?;
         // Another runner may have made it while this one waited.
         if let Some(found) = self.cached(source)? {
             return Ok(found);
         }
         let workshop = self.cache.workshop(&name)?;
-        let (images, toolchain) = match source {
-            SoftwareSource::Go => {
-                let (images, toolchain) = self.build(&name, &workshop)?;
-                (images, Some(toolchain))
+        let scratch = self.cache.workshop(&format!("{name}-scratch"))?;
+        let site = Site {
+            bundle: &workshop,
+            scratch: &scratch,
+            log: &self.cache.log(&name)?,
+            progress: self.progress,
+        };
+        let (mut images, toolchain) = match (source, self.kind.component()) {
+            (SoftwareSource::Go, Some(component)) => {
+                let component = std::slice::from_ref(component);
+                let toolchain = compile::go(component, &self.pins, &self.tools, &site)?;
+                let published = self.pins.images_of(self.kind.as_str());
+                let images = published.map(|it| AddOnImage::written(it.name.clone()));
+                (images.collect(), Some(toolchain))
             }
-            SoftwareSource::Download | SoftwareSource::Auto => {
-                let text = format!("download {}", self.network);
+            _ => {
+                let text = format!("download {}", self.kind);
                 let images = step(self.progress, &text, || self.download(&workshop))?;
                 (images, None)
             }
         };
-        let version = self.pins.versions.of(self.network.as_str());
+        if let Some(own) = self.kind.own() {
+            let to = workshop.join("image").join(own.name);
+            compile::own(own, &to, &self.tools, &site)?;
+            images.push(AddOnImage::written(recipe::own_image(own)));
+        }
+        let version = self.pins.versions.of(self.kind.as_str());
         let about = About {
-            network: self.network,
+            kind: self.kind,
             version: version.cloned().unwrap_or_default(),
             source,
             arch: self.pins.arch,
@@ -249,29 +278,13 @@ impl Maker<'_> {
         AddOn::of(place, &manifest)
     }
 
-    fn build(&self, name: &str, workshop: &Path) -> Result<(Vec<NetworkImage>, String), Error> {
-        let scratch = self.cache.workshop(&format!("{name}-scratch"))?;
-        let site = Site {
-            bundle: workshop,
-            scratch: &scratch,
-            log: &self.cache.log(name)?,
-            progress: self.progress,
-        };
-        let toolchain = compile::go(&[FLANNEL], &self.pins, &self.tools, &site)?;
-        let image = NetworkImage {
-            name: first_image(&self.pins, self.network),
-            digest: None,
-        };
-        Ok((vec![image], toolchain))
-    }
-
-    fn download(&self, workshop: &Path) -> Result<Vec<NetworkImage>, Error> {
+    fn download(&self, workshop: &Path) -> Result<Vec<AddOnImage>, Error> {
         let _lock = self.cache.lock(DOWNLOADS, self.progress)?;
-        let network = self.network.as_str();
+        let name = self.kind.as_str();
         let folder = workshop.join("images");
         fs::create_dir_all(&folder).map_err(Error::file("make the folder", &folder))?;
         let mut sums = Vec::new();
-        if let Some(manifest) = self.pins.manifest_of(network) {
+        if let Some(manifest) = self.pins.manifest_of(name) {
             let wanted = Wanted {
                 name: PUBLISHED,
                 url: &self.downloader.address(&manifest.url),
@@ -285,17 +298,17 @@ impl Maker<'_> {
         }
         let registry = self.registry();
         let mut images = Vec::new();
-        for published in self.pins.images_of(network) {
+        for published in self.pins.images_of(name) {
             let image = Reference::parse(&published.name)?;
             let digest = match &published.digest {
                 Some(pinned) => pinned.clone(),
                 None => digests::of(self.cache, &image, &registry, self.progress)?,
             };
-            let file = image.repository.rsplit('/').next().unwrap_or(network);
-            let to = folder.join(format!("{network}-{file}.tar"));
+            let file = image.repository.rsplit('/').next().unwrap_or(name);
+            let to = folder.join(format!("{name}-{file}.tar"));
             let pulled = registry.pull(&image, &digest, self.pins.arch, &to, self.progress)?;
             sums.extend(pulled);
-            images.push(NetworkImage {
+            images.push(AddOnImage {
                 name: image.name,
                 digest: Some(digest),
             });
@@ -305,12 +318,19 @@ impl Maker<'_> {
     }
 }
 
+impl AddOnImage {
+    /// One that is written here.
+    fn written(name: String) -> Self {
+        Self { name, digest: None }
+    }
+}
+
 impl AddOn {
     pub(crate) fn of(dir: PathBuf, manifest: &Manifest) -> Result<Self, Error> {
         let about: About = manifest.about(&dir)?;
         Ok(Self {
             id: manifest.id.clone(),
-            network: about.network,
+            kind: about.kind,
             version: about.version,
             source: about.source,
             arch: about.arch,
@@ -335,11 +355,16 @@ impl AddOn {
         }
     }
 
-    /// The program that becomes an image over the base system's packet filter tools: image, program, file.
-    pub(crate) fn program(&self) -> Option<(&str, &'static str, PathBuf)> {
-        let file = self.dir.join("image/flanneld");
-        let name = self.images.first()?.name.as_str();
-        file.exists().then_some((name, "flanneld", file))
+    /// The programs that become images: of an add-on from downloads our own alone.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = AddOnProgram> + '_ {
+        let of_image = self.images.iter().zip(self.kind.programs());
+        let all = of_image.map(|(image, program)| AddOnProgram {
+            image: image.name.clone(),
+            name: program.name,
+            file: self.dir.join("image").join(program.name),
+            over_tools: program.over_tools,
+        });
+        all.filter(|program| program.file.exists())
     }
 
     /// The folder of image archives, where it has one.

@@ -1,4 +1,4 @@
-//! Compiles: Go components, and the two small programs of our own that become images.
+//! Compiles: Go components, and the small programs of our own that become images.
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,6 +28,12 @@ pub(crate) const PAUSE: OwnProgram = OwnProgram {
 pub(crate) const PROBE: OwnProgram = OwnProgram {
     name: "probe",
     source: include_str!("../programs/probe.rs"),
+};
+
+/// Makes and removes the folders of volumes, for the add-on `local-path`.
+pub(crate) static VOLUME: OwnProgram = OwnProgram {
+    name: "volume",
+    source: include_str!("../programs/volume.rs"),
 };
 
 /// How the own programs are compiled: static, small, and the same from every folder.

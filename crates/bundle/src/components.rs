@@ -37,7 +37,7 @@ macro_rules! module {
 }
 
 /// All of them, in the order in which they are built: the long one first, so that an interrupted build lost least.
-pub(crate) const COMPONENTS: [Component; 6] = [
+pub(crate) static COMPONENTS: [Component; 6] = [
     Component {
         // kubeadm refuses its own version string when it is not stamped.
         link: &[
@@ -135,7 +135,7 @@ pub(crate) const COMPONENTS: [Component; 6] = [
 ];
 
 /// flannel, for labs that ask for it. One of its backends has C in it; linked statically like the rest.
-pub(crate) const FLANNEL: Component = Component {
+pub(crate) static FLANNEL: Component = Component {
     cgo: true,
     tags: "netgo osusergo",
     link: &[
@@ -144,6 +144,35 @@ pub(crate) const FLANNEL: Component = Component {
     ],
     programs: &[("github.com/flannel-io/flannel", "image/flanneld")],
     ..module!("flannel")
+};
+
+/// local-path-provisioner, for labs that ask for volumes.
+pub(crate) static LOCAL_PATH: Component = Component {
+    link: &["-X main.VERSION=v{version}"],
+    programs: &[(
+        "github.com/rancher/local-path-provisioner",
+        "image/local-path-provisioner",
+    )],
+    ..module!("local-path")
+};
+
+/// The metrics server, for labs that ask for metrics.
+pub(crate) static METRICS_SERVER: Component = Component {
+    link: &["-X k8s.io/client-go/pkg/version.gitVersion=v{version}"],
+    programs: &[(
+        "sigs.k8s.io/metrics-server/cmd/metrics-server",
+        "image/metrics-server",
+    )],
+    ..module!("metrics-server")
+};
+
+/// MetalLB, for labs that ask for addresses of services. The version is in its source.
+pub(crate) static METALLB: Component = Component {
+    programs: &[
+        ("go.universe.tf/metallb/controller", "image/controller"),
+        ("go.universe.tf/metallb/speaker", "image/speaker"),
+    ],
+    ..module!("metallb")
 };
 
 impl Component {
@@ -188,13 +217,21 @@ impl Component {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::add_on::AddOnKind;
     use crate::pins::{Arch, Pins, minors};
+
+    /// Those of the bundle, and those of add-ons.
+    fn all() -> impl Iterator<Item = &'static Component> {
+        COMPONENTS
+            .iter()
+            .chain(AddOnKind::ALL.iter().filter_map(|kind| kind.component()))
+    }
 
     #[test]
     fn modules_require_the_pinned_versions() {
         for minor in minors() {
             let versions = Pins::of(&minor, Arch::Amd64).unwrap().versions;
-            for component in COMPONENTS.iter().chain([&FLANNEL]) {
+            for component in all() {
                 let version = versions.of(component.name).unwrap();
                 let direct = component.go_mod.lines().filter(|line| {
                     line.contains(" v") && !line.contains("// indirect") && !line.contains("=>")
@@ -256,7 +293,7 @@ mod tests {
 
     #[test]
     fn every_package_is_named_in_its_tools_file() {
-        for component in COMPONENTS.iter().chain([&FLANNEL]) {
+        for component in all() {
             for (package, _) in component.programs {
                 assert!(
                     component.tools_go.contains(&format!("\"{package}\"")),

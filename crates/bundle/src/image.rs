@@ -20,7 +20,7 @@ use std::path::Path;
 
 use caravan_docker::DockerCli;
 
-use crate::add_on::AddOn;
+use crate::add_on::{AddOn, AddOnProgram};
 use crate::base::{self, Base, BaseSystem};
 use crate::bundle::Bundle;
 use crate::cache::Cache;
@@ -51,7 +51,7 @@ pub fn is_lost(docker: &DockerCli, reference: &str) -> Result<bool, Error> {
     Ok(ours && !has_image(docker, reference)?)
 }
 
-/// Makes sure that the engine has the machine image of `bundle` and `add_on` on `base`, and returns its reference:
+/// Makes sure that the engine has the machine image of `bundle` and `add_ons` on `base`, and returns its reference:
 /// `caravan-machine:0123456789abcdef`, whose tag is the sum of everything that is in it.
 ///
 /// # Errors
@@ -60,19 +60,19 @@ pub fn is_lost(docker: &DockerCli, reference: &str) -> Result<bool, Error> {
 pub fn bake(
     cache: &Cache,
     bundle: &Bundle,
-    add_on: Option<&AddOn>,
+    add_ons: &[AddOn],
     base: Base,
     docker: &DockerCli,
     progress: &dyn Progress,
 ) -> Result<String, Error> {
     // The usual case: everything is there, and two questions to the engine say so.
-    if let Some((reference, _)) = known_reference(cache, bundle, add_on, base, progress)?
+    if let Some((reference, _)) = known_reference(cache, bundle, add_ons, base, progress)?
         && has_image(docker, &reference)?
     {
         return Ok(reference);
     }
     let base = base::ensure(cache, base, docker, progress)?;
-    let reference = reference(bundle, add_on, &base);
+    let reference = reference(bundle, add_ons, &base);
     let name = format!("image-{}", tag(&reference));
     let _lock = cache.lock(&name, progress)?;
     if has_image(docker, &reference)? {
@@ -82,7 +82,7 @@ pub fn bake(
     let log = cache.log(&name)?;
     let baking = Baking {
         bundle,
-        add_on,
+        add_ons,
         base: &base,
         reference: &reference,
         workshop: &workshop,
@@ -96,7 +96,7 @@ pub fn bake(
     baked.map(|()| reference)
 }
 
-/// The name of the machine image of `bundle` and `add_on` on `base`, and that base system, where the cache has it: only then is
+/// The name of the machine image of `bundle` and `add_ons` on `base`, and that base system, where the cache has it: only then is
 /// it known what would be in the image. The engine is not asked.
 ///
 /// # Errors
@@ -105,12 +105,12 @@ pub fn bake(
 pub(crate) fn known_reference(
     cache: &Cache,
     bundle: &Bundle,
-    add_on: Option<&AddOn>,
+    add_ons: &[AddOn],
     base: Base,
     progress: &dyn Progress,
 ) -> Result<Option<(String, BaseSystem)>, Error> {
     let found = base::find(cache, base, progress)?;
-    Ok(found.map(|base| (reference(bundle, add_on, &base), base)))
+    Ok(found.map(|base| (reference(bundle, add_ons, &base), base)))
 }
 
 /// Makes sure that the engine has a base system as an image, and returns its name.
@@ -129,13 +129,15 @@ pub(crate) fn base_image(docker: &DockerCli, base: &BaseSystem) -> Result<String
     Ok(name)
 }
 
-pub(crate) fn reference(bundle: &Bundle, add_on: Option<&AddOn>, base: &BaseSystem) -> String {
+pub(crate) fn reference(bundle: &Bundle, add_ons: &[AddOn], base: &BaseSystem) -> String {
     let mut recipe = Recipe::new("machine 1");
     recipe.add(&bundle.content);
     recipe.add(&base.content);
     context::add_to(&mut recipe);
-    // Labs without one keep the image that they have.
-    if let Some(add_on) = add_on {
+    // Labs without any keep the image that they have.
+    let mut add_ons: Vec<&AddOn> = add_ons.iter().collect();
+    add_ons.sort_by_key(|add_on| add_on.kind);
+    for add_on in add_ons {
         recipe.add(&add_on.content);
     }
     let mut tag = recipe.name();
@@ -150,7 +152,7 @@ pub(crate) fn tag(reference: &str) -> &str {
 /// One image in the making, and the names of what it leaves in the engine meanwhile.
 struct Baking<'a> {
     bundle: &'a Bundle,
-    add_on: Option<&'a AddOn>,
+    add_ons: &'a [AddOn],
     base: &'a BaseSystem,
     reference: &'a str,
     workshop: &'a Path,
@@ -161,17 +163,23 @@ struct Baking<'a> {
 
 impl Baking<'_> {
     fn run(&self) -> Result<(), Error> {
-        step(self.progress, "write kube-proxy's image", || {
-            self.write_over_tools()
-        })?;
+        let text = match self.add_ons {
+            [] => "write kube-proxy's image".to_owned(),
+            add_ons => {
+                let names: Vec<&str> = add_ons.iter().map(|it| it.kind.as_str()).collect();
+                format!("write the images of kube-proxy, {}", names.join(", "))
+            }
+        };
+        step(self.progress, &text, || self.write_images())?;
         step(self.progress, "build the machine image", || self.build())?;
         step(self.progress, "unpack the container images into it", || {
             self.preload()
         })
     }
 
-    /// kube-proxy and flannel run the packet filter tools of the base system.
-    fn write_over_tools(&self) -> Result<(), Error> {
+    /// kube-proxy's image, which has the packet filter tools of the base system, and those of the add-ons' programs, of which
+    /// some have them too.
+    fn write_images(&self) -> Result<(), Error> {
         let software = &self.bundle.software;
         let layer = self.workshop.join("tools.tar");
         proxy_root::write(&self.base.root, &layer).map_err(|source| Error::Archive {
@@ -180,21 +188,22 @@ impl Baking<'_> {
         })?;
         let archives = self.workshop.join("archives");
         fs::create_dir(&archives).map_err(Error::file("make the folder", &archives))?;
-        let kube_proxy = (
-            format!("registry.k8s.io/{KUBE_PROXY}:{}", software.kubernetes),
-            KUBE_PROXY,
-            self.bundle.dir.join("image").join(KUBE_PROXY),
-        );
-        let added = self.add_on.and_then(AddOn::program);
-        let added = added.map(|(name, program, file)| (name.to_owned(), program, file));
-        for (name, program, file) in [kube_proxy].into_iter().chain(added) {
-            let to = archives.join(format!("{program}.tar"));
+        let kube_proxy = AddOnProgram {
+            image: format!("registry.k8s.io/{KUBE_PROXY}:{}", software.kubernetes),
+            name: KUBE_PROXY,
+            file: self.bundle.dir.join("image").join(KUBE_PROXY),
+            over_tools: true,
+        };
+        let added = self.add_ons.iter().flat_map(AddOn::programs);
+        for program in [kube_proxy].into_iter().chain(added) {
+            let to = archives.join(format!("{}.tar", program.name));
+            let below = program.over_tools.then_some(&layer);
             let image = Image {
-                name: &name,
+                name: &program.image,
                 arch: self.bundle.arch,
-                below: std::slice::from_ref(&layer),
-                program: (program, &file),
-                entrypoint: &[&format!("/usr/local/bin/{program}")],
+                below: below.map_or(&[], std::slice::from_ref),
+                program: (program.name, &program.file),
+                entrypoint: &[&format!("/usr/local/bin/{}", program.name)],
             };
             oci::write(&image, &to).map_err(Error::file("write", &to))?;
         }
@@ -242,7 +251,7 @@ impl Baking<'_> {
         ];
         for folder in folders
             .into_iter()
-            .chain(self.add_on.and_then(AddOn::archives))
+            .chain(self.add_ons.iter().filter_map(AddOn::archives))
         {
             let mut from = folder.into_os_string();
             from.push("/.");

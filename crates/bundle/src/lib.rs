@@ -43,7 +43,7 @@ pub mod apt {
     pub use crate::debian::{KEYRING, Suite, fetch_settings, host_sources};
 }
 
-pub use add_on::{AddOn, Network};
+pub use add_on::{AddOn, AddOnKind};
 pub use base::{Base, is_made as has_base};
 pub use bundle::{Bundle, ensure, is_made as has_bundle};
 pub use cache::Cache;

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::baking::{TOOLS, TOOLS_LABEL};
 use self::packages::Firmware;
-use crate::add_on::AddOn;
+use crate::add_on::{AddOn, AddOnKind};
 use crate::base::Base;
 use crate::bundle::Bundle;
 use crate::cache::Cache;
@@ -114,8 +114,8 @@ struct About {
 pub struct BoxRecipe<'a> {
     /// The software.
     pub bundle: &'a Bundle,
-    /// What the lab's pod network needs besides.
-    pub add_on: Option<&'a AddOn>,
+    /// What the lab asks for besides.
+    pub add_ons: &'a [AddOn],
     /// The operating system.
     pub base: Base,
     /// What is to run it.
@@ -136,11 +136,12 @@ pub fn find(
 ) -> Result<Option<BakedBox>, Error> {
     let BoxRecipe {
         bundle,
-        add_on,
+        add_ons,
         base,
         hypervisor,
     } = *wanted;
-    let Some((image, base)) = image::known_reference(cache, bundle, add_on, base, progress)? else {
+    let Some((image, base)) = image::known_reference(cache, bundle, add_ons, base, progress)?
+    else {
         return Ok(None);
     };
     let about = About::of(&image, base.base, hypervisor)?;
@@ -163,13 +164,13 @@ pub fn bake(
     }
     let BoxRecipe {
         bundle,
-        add_on,
+        add_ons,
         base,
         hypervisor,
     } = *wanted;
     // Refused before anything is made.
     Firmware::of(bundle.arch, hypervisor)?;
-    let image = image::bake(cache, bundle, add_on, base, docker, progress)?;
+    let image = image::bake(cache, bundle, add_ons, base, docker, progress)?;
     let base = base::ensure(cache, base, docker, progress)?;
     let about = About::of(&image, base.base, hypervisor)?;
     let id = recipe::id(&about, base.base);
@@ -247,12 +248,12 @@ pub fn list(cache: &Cache) -> Result<Vec<BakedBox>, Error> {
 /// The names in the cache of all boxes that could be made of what else is in it.
 pub(crate) fn current_ids(cache: &Cache) -> Result<Vec<String>, Error> {
     let bases = base::present(cache)?;
-    let add_ons = crate::add_ons(cache)?;
+    let choices = choices(&crate::add_ons(cache)?);
     let mut ids = Vec::new();
     for bundle in crate::list(cache)? {
         for base in &bases {
-            for add_on in add_ons.iter().map(Some).chain([None]) {
-                let image = image::reference(&bundle, add_on, base);
+            for add_ons in &choices {
+                let image = image::reference(&bundle, add_ons, base);
                 for hypervisor in Hypervisor::ALL {
                     let about = About::of(&image, base.base, hypervisor)?;
                     ids.push(recipe::id(&about, base.base));
@@ -261,6 +262,22 @@ pub(crate) fn current_ids(cache: &Cache) -> Result<Vec<String>, Error> {
         }
     }
     Ok(ids)
+}
+
+/// Every choice of add-ons that a machine may have: of each kind one or none.
+fn choices(add_ons: &[AddOn]) -> Vec<Vec<AddOn>> {
+    let mut choices: Vec<Vec<AddOn>> = vec![Vec::new()];
+    for kind in AddOnKind::ALL {
+        let of_kind: Vec<&AddOn> = add_ons.iter().filter(|it| it.kind == kind).collect();
+        let with_one = |choice: &Vec<AddOn>| {
+            let choice = choice.clone();
+            let of_kind = of_kind.clone().into_iter();
+            of_kind.map(move |one| [choice.as_slice(), std::slice::from_ref(one)].concat())
+        };
+        let more: Vec<Vec<AddOn>> = choices.iter().flat_map(with_one).collect();
+        choices.extend(more);
+    }
+    choices
 }
 
 /// The images of the engine that disks are written in, of the base systems that are in the cache.

@@ -62,6 +62,11 @@ pub(crate) struct Versions {
     pub(crate) pause: String,
     pub(crate) flannel: String,
     pub(crate) calico: String,
+    #[serde(rename = "local-path")]
+    pub(crate) local_path: String,
+    #[serde(rename = "metrics-server")]
+    pub(crate) metrics_server: String,
+    pub(crate) metallb: String,
 }
 
 /// How a published file is packed.
@@ -91,11 +96,11 @@ pub(crate) struct Artifact {
     pub(crate) sum_agrees_with: Option<String>,
 }
 
-/// An image of a pod network, as its project publishes it.
+/// An image of an add-on, as its project publishes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PublishedImage {
-    pub(crate) pod_network: String,
+    pub(crate) add_on: String,
     pub(crate) version: String,
     /// With its registry and tag.
     pub(crate) name: String,
@@ -105,11 +110,11 @@ pub(crate) struct PublishedImage {
     pub(crate) name_from: String,
 }
 
-/// What a pod network's project publishes for kubectl.
+/// What an add-on's project publishes for kubectl.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PublishedManifest {
-    pub(crate) pod_network: String,
+    pub(crate) add_on: String,
     pub(crate) version: String,
     pub(crate) url: String,
     pub(crate) sha256: String,
@@ -191,28 +196,29 @@ impl Versions {
             "coredns" => &self.coredns,
             "flannel" => &self.flannel,
             "calico" => &self.calico,
+            "local-path" => &self.local_path,
+            "metrics-server" => &self.metrics_server,
+            "metallb" => &self.metallb,
             _ => return None,
         })
     }
 }
 
 impl Pins {
-    /// The published images of a pod network, in their order.
+    /// The published images of an add-on, in their order.
     pub(crate) fn images_of<'a>(
         &'a self,
-        pod_network: &'a str,
+        add_on: &'a str,
     ) -> impl Iterator<Item = &'static PublishedImage> + 'a {
         TABLE.image.iter().filter(move |image| {
-            image.pod_network == pod_network
-                && self.versions.of(pod_network) == Some(&image.version)
+            image.add_on == add_on && self.versions.of(add_on) == Some(&image.version)
         })
     }
 
-    /// The published manifest of a pod network, where it has one that is used.
-    pub(crate) fn manifest_of(&self, pod_network: &str) -> Option<&'static PublishedManifest> {
+    /// The published manifest of an add-on, where it has one that is used.
+    pub(crate) fn manifest_of(&self, add_on: &str) -> Option<&'static PublishedManifest> {
         TABLE.manifest.iter().find(|manifest| {
-            manifest.pod_network == pod_network
-                && self.versions.of(pod_network) == Some(&manifest.version)
+            manifest.add_on == add_on && self.versions.of(add_on) == Some(&manifest.version)
         })
     }
 }
@@ -287,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_pod_networks_publish_is_well_formed_and_used() {
+    fn what_add_ons_publish_is_well_formed_and_used() {
         for image in &TABLE.image {
             let name = &image.name;
             assert!(name.ends_with(&format!(":v{}", image.version)), "{name}");
@@ -304,8 +310,15 @@ mod tests {
         }
         for minor in minors() {
             let pins = Pins::of(&minor, Arch::Amd64).unwrap();
-            assert_eq!(pins.images_of("flannel").count(), 1);
-            assert_eq!(pins.images_of("calico").count(), 3);
+            for (add_on, images) in [
+                ("flannel", 1),
+                ("calico", 3),
+                ("local-path", 1),
+                ("metrics-server", 1),
+                ("metallb", 2),
+            ] {
+                assert_eq!(pins.images_of(add_on).count(), images, "{add_on}");
+            }
             assert!(pins.manifest_of("flannel").is_none());
             assert!(pins.manifest_of("calico").is_some());
         }

@@ -60,13 +60,12 @@ fn a_bundle_is_built_and_baked() {
     let engine = docker::find().unwrap();
     let since = Instant::now();
     let image =
-        caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian12, &engine, &Loud).unwrap();
+        caravan_bundle::image::bake(&cache, &bundle, &[], Base::Debian12, &engine, &Loud).unwrap();
     println!("{:7.1} s  {image}", since.elapsed().as_secs_f64());
 
     let since = Instant::now();
-    let again =
-        caravan_bundle::image::bake(&cache, &bundle, None, Base::Debian12, &engine, &Silent)
-            .unwrap();
+    let again = caravan_bundle::image::bake(&cache, &bundle, &[], Base::Debian12, &engine, &Silent)
+        .unwrap();
     println!("{:7.3} s  the same again", since.elapsed().as_secs_f64());
     assert_eq!(again, image);
 }
@@ -81,7 +80,7 @@ fn boxes_are_baked() {
         for hypervisor in Hypervisor::ALL {
             let wanted = BoxRecipe {
                 bundle: &bundle,
-                add_on: None,
+                add_ons: &[],
                 base,
                 hypervisor,
             };

@@ -12,9 +12,10 @@ use serde::Serialize;
 use self::etcd::EtcdFlags;
 pub(crate) use self::machine_list::{MachineList, MachineLists};
 use self::pace::Pace;
+use crate::add_ons::{AddOnMaterial, METALLB_KINDS, MetalLbKind};
 use crate::error::Error;
 use crate::key_files::{self, Material};
-use crate::settings::{Settings, Software};
+use crate::settings::{AddOnImages, Settings, Software};
 
 /// The hardware address of a machine's end of the lab's network, which it is made with; the network script of a container
 /// sets it too, because not every engine can be told. So packet filters can know it before the machine exists.
@@ -103,6 +104,8 @@ struct Ports {
     ssh: u16,
     vxlan: u16,
     vxlan_flannel: u16,
+    memberlist: u16,
+    speaker_health: u16,
 }
 
 const PORTS: Ports = Ports {
@@ -114,6 +117,8 @@ const PORTS: Ports = Ports {
     ssh: ports::SSH,
     vxlan: ports::VXLAN,
     vxlan_flannel: ports::VXLAN_FLANNEL,
+    memberlist: ports::MEMBERLIST,
+    speaker_health: ports::SPEAKER_HEALTH,
 };
 
 /// What all machines of a lab have in common.
@@ -139,6 +144,10 @@ pub(crate) struct LabContext {
     cluster_domain: String,
     pod_network: &'static str,
     flannel_image: String,
+    add_on_images: AddOnImages,
+    add_on_material: AddOnMaterial,
+    service_addresses: String,
+    metallb_kinds: [MetalLbKind; METALLB_KINDS.len()],
     endpoint_address: String,
     endpoint_port: u16,
     pod_cidr: String,
@@ -206,6 +215,13 @@ impl LabContext {
             cluster_domain: lab.cluster_domain().into(),
             pod_network: lab.pod_network().word(),
             flannel_image: software.flannel_image.clone(),
+            add_on_images: software.add_ons.clone(),
+            add_on_material: material.add_ons.clone(),
+            service_addresses: lab
+                .service_addresses()
+                .map(|addresses| addresses.to_string())
+                .unwrap_or_default(),
+            metallb_kinds: METALLB_KINDS,
             endpoint_address: lab.api_endpoint().ip().to_string(),
             endpoint_port: lab.api_endpoint().port(),
             pod_cidr: lab.pod_cidr().to_string(),

@@ -9,6 +9,7 @@ use caravan_lab::{Lab, Machine, Role};
 use caravan_pki::kubernetes::{Cluster, Credential, FileContent, Node, PlannedFile};
 use caravan_pki::{DnsName, Plan, San, Secret as SecretForm};
 
+use crate::add_ons::{self, AddOnMaterial};
 use crate::error::Error;
 use crate::file::{GuestFile, Owner};
 
@@ -88,6 +89,7 @@ pub fn pki_plan(lab: &Lab) -> Result<Plan, Error> {
     let mut plan = pki_cluster(lab)?.plan_of(|credential| MADE_BEFORE.contains(&credential))?;
     plan.secret(ETCD_TOKEN, SecretForm::Hex(16))?;
     plan.ssh_key(SSH_KEY, &format!("caravan-{}", lab.name()))?;
+    add_ons::extend(&mut plan, lab)?;
     Ok(plan)
 }
 
@@ -100,6 +102,8 @@ pub struct Material {
     pub etcd_cluster_token: Secret,
     /// The lab's public ssh key, one line in OpenSSH's form.
     pub ssh_public_key: String,
+    /// What the manifests of the lab's add-ons hold.
+    pub(crate) add_ons: AddOnMaterial,
 }
 
 impl Material {
@@ -112,7 +116,10 @@ impl Material {
         let cluster = pki_cluster(lab)?;
         let content = |file: PlannedFile| Ok(cluster.node_file(file, made)?.content.to_string());
         Ok(Material {
-            files: files(lab, content)?,
+            files: files(lab, content, |machine| {
+                add_ons::kubelet_server_pair(machine, made)
+            })?,
+            add_ons: AddOnMaterial::new(lab, made)?,
             etcd_cluster_token: made.secret(ETCD_TOKEN)?.to_owned().into(),
             ssh_public_key: made.ssh_key(SSH_KEY)?.public_line(),
         })
@@ -125,7 +132,18 @@ impl Material {
     /// As [`pki_cluster`].
     pub fn placeholder(lab: &Lab) -> Result<Material, Error> {
         Ok(Material {
-            files: files(lab, |file| Ok(words(&file)))?,
+            files: files(
+                lab,
+                |file| Ok(words(&file)),
+                |machine| {
+                    let name = format!("{} kubelet-server", machine.name);
+                    Ok([
+                        format!("<certificate: {name}>\n"),
+                        format!("<key: {name}>\n"),
+                    ])
+                },
+            )?,
+            add_ons: AddOnMaterial::placeholder(lab),
             etcd_cluster_token: Secret("<etcd-cluster-token>".into()),
             ssh_public_key: "<ssh public key>".into(),
         })
@@ -148,20 +166,28 @@ impl Material {
 fn files(
     lab: &Lab,
     content: impl Fn(PlannedFile) -> Result<String, Error>,
+    kubelet_server: impl Fn(&Machine) -> Result<[String; 2], Error>,
 ) -> Result<BTreeMap<String, Vec<GuestFile>>, Error> {
     let mut all: BTreeMap<String, Vec<GuestFile>> = BTreeMap::new();
-    for file in pki_cluster(lab)?.planned_files(&pki_plan(lab)?) {
-        let mode = file.content.mode();
-        let machine = file.node.clone();
-        let made = GuestFile {
-            path: file.path.clone().into(),
-            mode,
-            owner: Owner::Root,
-            content: content(file)?.into(),
-            secret: mode & 0o077 == 0,
-            template: None,
-        };
+    let file = |path: String, mode: u32, content: String| GuestFile {
+        path: path.into(),
+        mode,
+        owner: Owner::Root,
+        content: content.into(),
+        secret: mode & 0o077 == 0,
+        template: None,
+    };
+    for planned in pki_cluster(lab)?.planned_files(&pki_plan(lab)?) {
+        let (machine, path) = (planned.node.clone(), planned.path.clone());
+        let made = file(path, planned.content.mode(), content(planned)?);
         all.entry(machine).or_default().push(made);
+    }
+    for machine in add_ons::serving_kubelets(lab) {
+        let of_machine = all.entry(machine.name.clone()).or_default();
+        let pair = add_ons::KUBELET_SERVER.into_iter().zip([0o644, 0o600]);
+        for ((path, mode), content) in pair.zip(kubelet_server(machine)?) {
+            of_machine.push(file(path.to_owned(), mode, content));
+        }
     }
     Ok(all)
 }

@@ -11,6 +11,7 @@
 //!
 //! For many machines of one lab make one [`Renderer`], which renders once what they all share.
 
+mod add_ons;
 mod archive;
 mod calico;
 mod context;
@@ -30,4 +31,4 @@ pub use file::{GuestFile, HostFile, Owner};
 pub use group::{VAGRANTFILE_TEMPLATE, group_files};
 pub use key_files::{Material, SSH_KEY, Secret, pki_cluster, pki_plan};
 pub use renderer::{Renderer, guest_files};
-pub use settings::{MachineImage, Settings, Software};
+pub use settings::{AddOnImages, MachineImage, Settings, Software};

@@ -26,6 +26,8 @@ pub struct Software {
     pub pause_image: String,
     /// flannel's image with its tag; empty where nothing is known of it, and then only other pod networks can be rendered.
     pub flannel_image: String,
+    /// The images of what labs may ask for in `[cluster]`, with their tags.
+    pub add_ons: AddOnImages,
     /// Calico's manifest as its project publishes it; needed by labs with that pod network alone.
     pub calico_manifest: Option<String>,
 }
@@ -41,9 +43,32 @@ impl Software {
             coredns_tag: "v1.14.4".into(),
             pause_image: "registry.k8s.io/pause:3.10.2".into(),
             flannel_image: "ghcr.io/flannel-io/flannel:v0.28.4".into(),
+            add_ons: AddOnImages {
+                local_path: "docker.io/rancher/local-path-provisioner:v0.0.30".into(),
+                volume: "caravan.local/volume:0123456789ab".into(),
+                metrics_server: "registry.k8s.io/metrics-server/metrics-server:v0.9.0".into(),
+                metallb_controller: "quay.io/metallb/controller:v0.15.2".into(),
+                metallb_speaker: "quay.io/metallb/speaker:v0.15.2".into(),
+            },
             calico_manifest: None,
         }
     }
+}
+
+/// The images of what labs may ask for in `[cluster]`. Empty where nothing is known of them, and then only labs without that
+/// can be rendered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AddOnImages {
+    /// local-path-provisioner.
+    pub local_path: String,
+    /// What makes and removes the folders of its volumes.
+    pub volume: String,
+    /// The metrics server.
+    pub metrics_server: String,
+    /// What gives services their addresses.
+    pub metallb_controller: String,
+    /// What answers for those addresses, on each worker.
+    pub metallb_speaker: String,
 }
 
 /// What machines of one provider are made from.

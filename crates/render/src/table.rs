@@ -1,6 +1,6 @@
 //! Which files a machine gets, as a table: one row is one file, in the order of its path.
 
-use caravan_lab::{Lab, Machine, PodNetwork, Role};
+use caravan_lab::{AddOn, AddOns, Lab, Machine, PodNetwork, Role};
 
 use crate::settings::Settings;
 
@@ -57,6 +57,10 @@ pub(crate) enum On {
     RoleWith(Role, PodNetwork),
     /// Machines that run pods, where pods talk through this network.
     NodesWith(PodNetwork),
+    /// Machines of one role, where the lab asks for this add-on.
+    RoleIf(Role, AddOn),
+    /// Machines that run pods, where the lab asks for this add-on.
+    NodesIf(AddOn),
     /// Virtual machines.
     Virtual,
     /// Virtual machines that run pods.
@@ -72,6 +76,7 @@ impl On {
         let MachineKind {
             role,
             pod_network,
+            add_ons,
             is_virtual,
             is_bridged,
             airgap,
@@ -82,6 +87,8 @@ impl On {
             On::Nodes => role.is_node(),
             On::RoleWith(wanted, network) => role == wanted && pod_network == network,
             On::NodesWith(network) => role.is_node() && pod_network == network,
+            On::RoleIf(wanted, add_on) => role == wanted && add_ons.has(add_on),
+            On::NodesIf(add_on) => role.is_node() && add_ons.has(add_on),
             On::Virtual => is_virtual,
             On::VirtualNodes => is_virtual && role.is_node(),
             On::VirtualAirgap => is_virtual && airgap,
@@ -95,6 +102,7 @@ impl On {
 pub(crate) struct MachineKind {
     pub(crate) role: Role,
     pub(crate) pod_network: PodNetwork,
+    pub(crate) add_ons: AddOns,
     /// False for containers.
     pub(crate) is_virtual: bool,
     /// True on a bridge that the lab file names, which others may share.
@@ -107,6 +115,7 @@ impl MachineKind {
         MachineKind {
             role: machine.role,
             pod_network: lab.pod_network(),
+            add_ons: lab.add_ons(),
             is_virtual: settings.provider_of(machine).is_virtual(),
             is_bridged: lab
                 .server(&machine.server)
@@ -200,6 +209,11 @@ const FLANNEL_NODES: On = On::NodesWith(PodNetwork::Flannel);
 const CALICO_MASTERS: On = On::RoleWith(Role::ControlPlane, PodNetwork::Calico);
 const FLANNEL_MASTERS: On = On::RoleWith(Role::ControlPlane, PodNetwork::Flannel);
 
+const STORAGE_MASTERS: On = On::RoleIf(Role::ControlPlane, AddOn::Storage);
+const METRICS_MASTERS: On = On::RoleIf(Role::ControlPlane, AddOn::Metrics);
+const METRICS_NODES: On = On::NodesIf(AddOn::Metrics);
+const ADDRESS_MASTERS: On = On::RoleIf(Role::ControlPlane, AddOn::LoadBalancer);
+
 /// Of files that are made in several ways.
 const FILTER: &str = "nft, by caravan-network: who may talk to this etcd member or load balancer";
 const POD_NETWORK: &str =
@@ -234,10 +248,15 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(Pki "etc/haproxy/k8s-ca.crt", "HAProxy and check-api: the CA that a healthy API server has its certificate from"),
     row!(machine "etc/keepalived/keepalived.conf", 0o644, BALANCER, "Keepalived: who holds the shared address"),
     row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, On::Nodes, "kubeadm: the whole cluster's settings, and this machine's"),
+    row!(lab "etc/kubernetes/caravan/load-balancer-pool.yaml", 0o644, ADDRESS_MASTERS, "the first master applies it once the API knows MetalLB's kinds: the addresses that services get"),
+    row!(lab "etc/kubernetes/caravan/load-balancer.yaml", 0o600, ADDRESS_MASTERS, "the first master applies it: MetalLB, which gives services addresses of the lab"),
+    row!(lab "etc/kubernetes/caravan/metrics.yaml", 0o600, METRICS_MASTERS, "the first master applies it: the metrics server, for `kubectl top`"),
     row!(lab "etc/kubernetes/caravan/pod-network.yaml" from "etc/kubernetes/caravan/flannel.yaml", 0o644, FLANNEL_MASTERS, POD_NETWORK),
     row!(CalicoManifest "etc/kubernetes/caravan/pod-network.yaml", POD_NETWORK),
+    row!(lab "etc/kubernetes/caravan/storage.yaml", 0o644, STORAGE_MASTERS, "the first master applies it: local-path-provisioner, which makes volumes for claims"),
     row!(machine "etc/kubernetes/kubelet.conf", 0o600, On::Nodes, "the kubelet: how it reaches the API"),
     row!(fixed "etc/kubernetes/kubelet.conf.d/20-master.conf", 0o644, MASTER, "a master's kubelet, on top of the cluster's configuration: short pauses between restarts"),
+    row!(fixed "etc/kubernetes/kubelet.conf.d/30-serving.conf", 0o644, METRICS_NODES, "the kubelet, on top of the cluster's configuration: what it shows to the metrics server"),
     row!(lab "etc/kubernetes/patches/corednsdeployment0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to CoreDNS's deployment"),
     row!(lab "etc/kubernetes/patches/kube-apiserver0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to the API server's static pod"),
     row!(lab "etc/kubernetes/patches/kube-controller-manager0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to the controller manager's static pod"),
@@ -291,6 +310,8 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(script "usr/lib/caravan/node.sh", 0o644, On::Nodes, "bootstrap: what masters and workers share"),
     row!(script "usr/lib/caravan/vm-compat", 0o755, On::Virtual, "vm-compat.service: swap, clock, logins, updates and the journal of a virtual machine, whatever its box"),
     row!(Pki "var/lib/kubelet/pki/kubelet-client-caravan.pem", "the kubelet: its first certificate, which it renews by itself"),
+    row!(Pki "var/lib/kubelet/pki/kubelet-server-caravan.crt", "the kubelet, for who asks it: a certificate of the cluster's CA, where the metrics server checks it"),
+    row!(Pki "var/lib/kubelet/pki/kubelet-server-caravan.key", "the kubelet, for who asks it: a certificate of the cluster's CA, where the metrics server checks it"),
 ];
 
 /// All templates of the table.
@@ -303,6 +324,7 @@ pub(crate) fn enabled_units(machine: MachineKind) -> Vec<&'static str> {
     let MachineKind {
         role,
         pod_network,
+        add_ons: _,
         is_virtual,
         is_bridged: _,
         airgap: _,

@@ -29,7 +29,7 @@ struct BundleLine<'a> {
 
 #[derive(Serialize)]
 struct AddOnLine<'a> {
-    network: String,
+    kind: String,
     id: &'a str,
     version: &'a str,
     source: SoftwareSource,
@@ -64,7 +64,7 @@ pub(super) fn print(cache: &Cache, asked: BundleListing, json: bool) -> Result<(
     if json {
         let text = match asked {
             BundleListing::Bundles => serde_json::to_string_pretty(&listing.bundles),
-            BundleListing::PodNetworks => serde_json::to_string_pretty(&listing.add_ons),
+            BundleListing::AddOns => serde_json::to_string_pretty(&listing.add_ons),
             BundleListing::Boxes => serde_json::to_string_pretty(&listing.boxes),
         };
         println!("{}", text.expect("plain data"));
@@ -92,10 +92,10 @@ pub(super) fn print(cache: &Cache, asked: BundleListing, json: bool) -> Result<(
     println!("{}", table::text(&rows));
     // The rest where the cache has any.
     if !listing.add_ons.is_empty() {
-        let mut rows = table::plain(&["pod network", "id", "version", "source", "size"]);
+        let mut rows = table::plain(&["add-on", "id", "version", "source", "size"]);
         for line in listing.add_ons {
             rows.add_row([
-                line.network,
+                line.kind,
                 line.id.to_owned(),
                 line.version.to_owned(),
                 word(line.source),
@@ -134,7 +134,7 @@ fn bundle(bundle: &Bundle) -> BundleLine<'_> {
 
 fn add_on(add_on: &AddOn) -> AddOnLine<'_> {
     AddOnLine {
-        network: add_on.network.to_string(),
+        kind: add_on.kind.to_string(),
         id: &add_on.id,
         version: &add_on.version,
         source: add_on.source,

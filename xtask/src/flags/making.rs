@@ -1,5 +1,6 @@
 //! The choices that are made once, when machines are made.
 
+use caravan_bundle::AddOnKind;
 use caravan_lifecycle::{ChoiceRequest, ImageRequest, ProviderChoice};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
@@ -83,12 +84,45 @@ impl From<Runner> for caravan_lab::Provider {
     }
 }
 
-impl From<PodNetwork> for caravan_bundle::Network {
-    fn from(pod_network: PodNetwork) -> Self {
-        match pod_network {
-            PodNetwork::Flannel => Self::Flannel,
-            PodNetwork::Calico => Self::Calico,
-        }
+/// What a lab may ask for in its table `[cluster]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AddOn {
+    /// local-path-provisioner, which makes volumes: `storage`
+    LocalPath,
+    /// The metrics server, for `kubectl top`: `metrics`
+    MetricsServer,
+    /// MetalLB, which gives services addresses: `load_balancer`
+    #[value(name = "metallb")]
+    MetalLb,
+}
+
+/// What is made beyond what every machine has.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AddOns {
+    /// Also with what this pod network needs
+    #[arg(long, value_enum)]
+    pod_network: Option<PodNetwork>,
+    /// Also with this, which a lab's table `[cluster]` may ask for; may be given several times
+    #[arg(long, value_enum)]
+    add_on: Vec<AddOn>,
+}
+
+impl AddOns {
+    /// What is asked for, each once.
+    pub(crate) fn kinds(&self) -> Vec<AddOnKind> {
+        let network = self.pod_network.map(|network| match network {
+            PodNetwork::Flannel => AddOnKind::Flannel,
+            PodNetwork::Calico => AddOnKind::Calico,
+        });
+        let asked = self.add_on.iter().map(|add_on| match add_on {
+            AddOn::LocalPath => AddOnKind::LocalPath,
+            AddOn::MetricsServer => AddOnKind::MetricsServer,
+            AddOn::MetalLb => AddOnKind::MetalLb,
+        });
+        let mut kinds: Vec<AddOnKind> = network.into_iter().chain(asked).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
     }
 }
 

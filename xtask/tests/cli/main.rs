@@ -2,6 +2,7 @@
 //! engine and an ssh that only note how they were called.
 #![allow(missing_docs)]
 
+mod add_ons;
 mod bad_input;
 mod computers;
 mod daily;

@@ -55,7 +55,8 @@ case $out in
 esac
 "#;
 
-const RUSTC: &str = "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\necho compiled >\"$2\"\n";
+pub(crate) const RUSTC: &str =
+    "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\necho compiled >\"$2\"\n";
 
 impl Computer {
     /// Its server treats all files the same `way`.

@@ -10,7 +10,7 @@ pub(crate) struct Computer {
     folder: tempfile::TempDir,
     pub(crate) cache: Cache,
     pub(crate) bundle: Bundle,
-    add_on: Option<AddOn>,
+    add_ons: Vec<AddOn>,
     pub(crate) docker: DockerCli,
 }
 
@@ -47,7 +47,7 @@ impl Computer {
             folder,
             cache,
             bundle,
-            add_on: None,
+            add_ons: Vec::new(),
         }
     }
 
@@ -55,7 +55,7 @@ impl Computer {
         bake(
             &self.cache,
             &self.bundle,
-            self.add_on.as_ref(),
+            &self.add_ons,
             Base::Debian12,
             &self.docker,
             &Silent,
@@ -241,7 +241,7 @@ fn pruning_keeps_what_is_wanted() {
 }
 
 #[test]
-fn a_pod_network_changes_the_image_of_its_labs_alone() {
+fn add_ons_change_the_image_of_their_labs_alone() {
     let mut computer = Computer::new();
     let without = computer.bake().unwrap();
     let workshop = computer.cache.workshop("add-on").unwrap();
@@ -253,7 +253,7 @@ fn a_pod_network_changes_the_image_of_its_labs_alone() {
     });
     let place = computer.cache.add_ons().unwrap().join("0123");
     let manifest = entry::finish(&workshop, &place, about).unwrap();
-    computer.add_on = Some(AddOn::of(place, &manifest).unwrap());
+    computer.add_ons = vec![AddOn::of(place, &manifest).unwrap()];
     fs::write(computer.path("archives"), "").unwrap();
     let with = computer.bake().unwrap();
     assert_ne!(with, without);
@@ -267,6 +267,24 @@ fn a_pod_network_changes_the_image_of_its_labs_alone() {
         archives,
         ["flanneld.tar", "kube-proxy.tar", "more.tar", "pause.tar"]
     );
-    computer.add_on = None;
+
+    // One of our own beside it, from downloads: its helper alone is a program.
+    let workshop = computer.cache.workshop("add-on").unwrap();
+    download_like(&workshop.join("image/volume"), "volume");
+    let about = serde_json::json!({
+        "kind": "local-path", "version": "1", "source": "download", "arch": "amd64",
+        "images": [{"name": "docker.io/rancher/local-path-provisioner:v1"}, {"name": "caravan.local/volume:1"}],
+    });
+    let place = computer.cache.add_ons().unwrap().join("4567");
+    let manifest = entry::finish(&workshop, &place, about).unwrap();
+    computer.add_ons.push(AddOn::of(place, &manifest).unwrap());
+    fs::write(computer.path("archives"), "").unwrap();
+    let both = computer.bake().unwrap();
+    assert!(both != with && both != without);
+    assert!(computer.told("archives").contains("volume.tar"));
+    computer.add_ons.reverse();
+    assert_eq!(computer.bake().unwrap(), both, "whatever their order");
+
+    computer.add_ons.clear();
     assert_eq!(computer.bake().unwrap(), without);
 }

@@ -23,7 +23,7 @@ fn bake(computer: &Computer, hypervisor: Hypervisor) -> Result<BakedBox, Error> 
 fn recipe(computer: &Computer, hypervisor: Hypervisor) -> BoxRecipe<'_> {
     BoxRecipe {
         bundle: &computer.bundle,
-        add_on: None,
+        add_ons: &[],
         base: Base::Debian12,
         hypervisor,
     }

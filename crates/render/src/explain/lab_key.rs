@@ -26,6 +26,12 @@ impl LabKey {
         Some(LabKey::new(String::new(), key, places.lab().value(key)?))
     }
 
+    /// A key of the table `[cluster]`; `None` where the file does not say it.
+    pub(super) fn of_cluster(places: &Places, key: &str) -> Option<LabKey> {
+        let place = places.cluster()?.value(key)?;
+        Some(LabKey::new("table `cluster`".to_owned(), key, place))
+    }
+
     /// A key of a machine; with an empty key, the machine's table.
     pub(super) fn of_machine(places: &Places, name: &str, key: &str) -> Option<LabKey> {
         LabKey::of_table("machine", name, places.machine(name)?, key)

@@ -15,6 +15,7 @@ fn every_file_has_its_row() {
     for (name, provider) in [
         ("ha", Provider::Docker),
         ("flannel", Provider::Docker),
+        ("ha-apps", Provider::Docker),
         ("ha", Provider::Libvirt),
     ] {
         let lab = labs::lab(name);

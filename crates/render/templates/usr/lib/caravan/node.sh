@@ -97,5 +97,5 @@ repair() {
     rm -f /etc/kubernetes/{admin,super-admin,bootstrap-kubelet,controller-manager,scheduler}.conf \
         /var/lib/kubelet/{config.yaml,instance-config.yaml,kubeadm-flags.env} \
         /etc/kubernetes/pki/{apiserver,apiserver-kubelet-client,front-proxy-client}.{crt,key}
-    find /var/lib/kubelet/pki ! -type d ! -name kubelet-client-caravan.pem -delete || true
+    find /var/lib/kubelet/pki ! -type d ! -name 'kubelet-*-caravan.*' -delete || true
 }
