@@ -87,6 +87,7 @@ pub(crate) fn checked(
         depth,
         airgap,
         probe_image: Some(software::probe_image(lab)?),
+        volume_image: Some(software::volume_image(lab)?),
         tool: TOOL.to_owned(),
     };
     screen.now(RUN, "tests the lab's promises");

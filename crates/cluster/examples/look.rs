@@ -113,6 +113,7 @@ fn verify(lab: &Lab, access: &Access, depth: Depth) {
         depth,
         airgap: true,
         probe_image: std::env::var("PROBE_IMAGE").ok(),
+        volume_image: std::env::var("VOLUME_IMAGE").ok(),
         tool: TOOL.to_owned(),
     };
     let report = verify::run(access, lab, &options, &mut |event| {

@@ -5,8 +5,10 @@
 //! same time: a server that cannot be reached has refused nothing.
 //! `docs/verify.md` tells for each check what is attempted and what must happen.
 
+use caravan_lab::Lab;
 use serde::{Deserialize, Serialize};
 
+mod add_ons;
 mod balancers;
 mod clocks;
 mod context;
@@ -63,11 +65,19 @@ pub struct Options {
     pub airgap: bool,
     /// The image that machines hold for test pods, such as `caravan.local/probe:0123456789ab`; it is never pulled.
     pub probe_image: Option<String>,
+    /// The image that machines of labs with `storage` hold for pods with a volume, such as
+    /// `caravan.local/volume:0123456789ab`; it is never pulled.
+    pub volume_image: Option<String>,
     /// How the program that calls this is started, such as `cargo xtask`: evidence may say what to do.
     pub tool: String,
 }
 
-/// The checks of a run at `depth`: id and promise, in the order of the report.
+/// The checks of a run of `lab` at `depth`: id and promise, in the order of the report.
+pub fn list_of(lab: &Lab, depth: Depth) -> impl Iterator<Item = (&'static str, &'static str)> {
+    table::rows_of(lab, depth).map(|row| (row.id, row.promise))
+}
+
+/// The checks of a run at `depth` of a lab that asks for every add-on: id and promise, in the order of the report.
 pub fn list(depth: Depth) -> impl Iterator<Item = (&'static str, &'static str)> {
     table::rows(depth).map(|row| (row.id, row.promise))
 }

@@ -1,6 +1,6 @@
 //! Who may connect to whom, who may not, and which promise of `verify` shows it. One row each.
 
-use caravan_lab::{Lab, PodNetwork, Role, ports};
+use caravan_lab::{AddOn, Lab, PodNetwork, Role, ports};
 use serde::{Deserialize, Serialize};
 
 /// One end of a flow.
@@ -81,6 +81,8 @@ pub struct Flow {
     pub what: &'static str,
     /// Whether it may.
     pub allowed: bool,
+    /// The add-on that it belongs to, where it is not every lab's.
+    pub add_on: Option<AddOn>,
     /// The checks of `verify` that show it, the first being the most to the point.
     pub checks: &'static [&'static str],
 }
@@ -101,7 +103,8 @@ impl Flow {
             (Party::Endpoint, _) => !through_balancers,
             _ => true,
         };
-        is_there(self.from) && is_there(self.to) && !alone && is_way
+        let asked = self.add_on.is_none_or(|add_on| lab.add_ons().has(add_on));
+        asked && is_there(self.from) && is_there(self.to) && !alone && is_way
     }
 }
 
@@ -160,7 +163,21 @@ const fn may(
         ports,
         what,
         allowed: true,
+        add_on: None,
         checks,
+    }
+}
+
+const fn may_with(
+    add_on: AddOn,
+    id: &'static str,
+    ends: (Party, Party, Ports),
+    what: &'static str,
+    checks: &'static [&'static str],
+) -> Flow {
+    Flow {
+        add_on: Some(add_on),
+        ..may(id, ends, what, checks)
     }
 }
 
@@ -192,6 +209,8 @@ pub const FLOWS: &[Flow] = &[
     may("balancers-balancers", (BALANCERS, BALANCERS, Ports::Vrrp), "Keepalived says who holds the address", &["forged-adverts"]),
     may("nodes-nodes", (Party::Nodes, Party::Nodes, Ports::Overlay), "packets of pods, in VXLAN", &["pods-reach-pods", "full-packets-fit"]),
     may("anybody-health", (Party::Stranger, Party::Nodes, HEALTH), "kube-proxy says whether it works, to whoever asks, and nothing else", &[]),
+    may_with(AddOn::Metrics, "workers-kubelets", (WORKERS, Party::Nodes, KUBELET), "the metrics server asks kubelets, by TLS", &["metrics-of-every-node"]),
+    may_with(AddOn::LoadBalancer, "workers-workers", (WORKERS, WORKERS, Ports::Tcp(&[ports::MEMBERLIST])), "MetalLB's speakers ask each other whether they live, encrypted; by UDP too", &["service-address-answers"]),
     may_not("workers-etcd", (WORKERS, ETCD, Ports::Tcp(&[ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH])), "whatever certificate they show", &["worker-to-etcd", "etcd-packet-filter", "worker-certificates"]),
     may_not("balancers-etcd", (BALANCERS, ETCD, Ports::Tcp(&[ports::ETCD_CLIENT, ports::ETCD_PEER, ports::SSH])), "whatever certificate they show", &["worker-to-etcd", "etcd-packet-filter", "worker-certificates"]),
     may_not("masters-etcd-peer", (MASTERS, ETCD, Ports::Tcp(&[ports::ETCD_PEER, ports::SSH])), "as a peer, or by ssh", &["etcd-packet-filter", "client-certificate-as-peer"]),
@@ -224,6 +243,22 @@ mod tests {
                 assert!(known.contains(check), "{}: {check}", flow.id);
             }
         }
+    }
+
+    #[test]
+    fn an_add_on_has_its_ways_where_a_lab_asks_for_it() {
+        let of = |name: &str, source: &str| -> Vec<&str> {
+            let lab = Lab::parse(name, source).expect("a valid lab");
+            let flows = FLOWS.iter().filter(|flow| flow.add_on.is_some());
+            let flows = flows.filter(|flow| flow.applies(&lab));
+            flows.map(|flow| flow.id).collect()
+        };
+        let (ha, apps) = (
+            include_str!("../../../labs/ha.toml"),
+            include_str!("../../../labs/ha-apps.toml"),
+        );
+        assert_eq!(of("ha", ha), Vec::<&str>::new());
+        assert_eq!(of("ha-apps", apps), ["workers-kubelets", "workers-workers"]);
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Verdict {
 
     pub(crate) fn of(records: &LabRecords<'_>) -> Self {
         let verification = records.verification.as_ref();
-        let promises: Vec<PromiseView> = verify::list(Depth::Disrupt)
+        let promises: Vec<PromiseView> = verify::list_of(records.lab, Depth::Disrupt)
             .map(|(id, promise)| promise_view(id, promise, verification))
             .collect();
         let broken = promises.iter().filter(|it| it.outcome == Outcome::Broken);

@@ -21,7 +21,7 @@ pub(super) use field::{Field, Space};
 pub(super) use packets::fit as full_packets;
 
 /// The port that probes listen on.
-const PORT: u16 = 8080;
+pub(super) const PORT: u16 = 8080;
 
 /// How long a probe tries. One target never answers, so this is how long a probe takes; what is not there yet is asked
 /// for again.

@@ -37,7 +37,7 @@ pub fn run(
         }
     }
     let (gentle, disruptive): (Vec<_>, Vec<_>) =
-        table::rows(options.depth).partition(|row| row.depth < Depth::Disrupt);
+        table::rows_of(lab, options.depth).partition(|row| row.depth < Depth::Disrupt);
     let made = Made(context);
     let mut checks = at_once(&made.0, &gentle, on_event);
     // Before anything is broken: pods are not to be judged for it.
@@ -241,6 +241,7 @@ mod tests {
         run: fn(&Context) -> Result<Findings, String>,
     ) -> Row {
         Row {
+            add_on: None,
             id,
             promise: "a promise",
             depth: Depth::Quick,
@@ -280,6 +281,7 @@ mod tests {
             depth: Depth::Quick,
             airgap: true,
             probe_image: None,
+            volume_image: None,
             tool: "cargo xtask".to_owned(),
         };
         let mut access = access();

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use caravan_lab::{Lab, Role};
+use caravan_lab::{AddOn, Lab, Role};
 
 use super::context::Context;
 use super::findings::Findings;
 use super::{
-    Depth, Options, balancers, clocks, endpoint, etcd_client, etcd_cluster, etcd_pairs, forged,
-    images, impostor, isolation, keys, kubelets, limits, names, nodes, pods, quorum, refusals,
-    strangers, tokens, units,
+    Depth, Options, add_ons, balancers, clocks, endpoint, etcd_client, etcd_cluster, etcd_pairs,
+    forged, images, impostor, isolation, keys, kubelets, limits, names, nodes, pods, quorum,
+    refusals, strangers, tokens, units,
 };
 
 /// One promise.
@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub(super) id: &'static str,
     /// The promise, in a sentence.
     pub(super) promise: &'static str,
+    /// The add-on that it is about; labs without that do not hear of it.
+    pub(super) add_on: Option<AddOn>,
     /// From which depth on it is tested.
     pub(super) depth: Depth,
     /// Why the lab does not make it; `None` when it does.
@@ -67,6 +69,11 @@ fn without_pods(lab: &Lab, options: &Options) -> Option<String> {
     with_one_node(lab, options)
 }
 
+fn without_volume_image(_: &Lab, options: &Options) -> Option<String> {
+    let unknown = options.volume_image.is_none();
+    unknown.then(|| "no image was named to make pods with a volume of".to_owned())
+}
+
 const SHORT: Duration = Duration::from_secs(60);
 const PODS: Duration = Duration::from_secs(120);
 const OUTAGE: Duration = Duration::from_secs(240);
@@ -83,10 +90,25 @@ const fn row(
     Row {
         id,
         promise,
+        add_on: None,
         depth,
         unless,
         limit,
         run,
+    }
+}
+
+/// A promise of labs that ask for an add-on.
+const fn row_of(
+    add_on: AddOn,
+    id: &'static str,
+    promise: &'static str,
+    when: (Depth, Unless, Duration),
+    run: Run,
+) -> Row {
+    Row {
+        add_on: Some(add_on),
+        ..row(id, promise, when, run)
     }
 }
 
@@ -166,6 +188,12 @@ pub(super) const ROWS: &[Row] = &[
         (Depth::Full, with_one_node, SHORT), names::survive_one),
     row("pod-service-addresses-stay", "nothing that a pod sends to a service address leaves its machine",
         (Depth::Full, without_pods, PODS), pods::service_addresses),
+    row_of(AddOn::Storage, "claims-get-volumes", "a claim gets a volume of the default class, and what a pod wrote there is read by the next pod",
+        (Depth::Full, without_volume_image, PODS), add_ons::claims_get_volumes),
+    row_of(AddOn::Metrics, "metrics-of-every-node", "there are figures of every node for `kubectl top`, from kubelets with certificates of the cluster's CA",
+        FULL, add_ons::metrics_of_every_node),
+    row_of(AddOn::LoadBalancer, "service-address-answers", "a service of the type LoadBalancer gets an address of the lab's range, and answers there to who is outside of the cluster",
+        (Depth::Full, without_pods, PODS), add_ons::service_address_answers),
     row("forged-adverts", "announcements of VRRP that a neighbour, a node or a pod sends in a load balancer's name move no address",
         (Depth::Full, without_second_balancer, PODS), forged::refused),
     row("published-key-refused", "no machine lets in the published Vagrant key",
@@ -184,7 +212,13 @@ pub(super) const ROWS: &[Row] = &[
         (Depth::Disrupt, with_fewer_than_three_members, OUTAGE), quorum::survives_one),
 ];
 
-/// The rows of a run at `depth`.
+/// The rows of a run at `depth`, whatever the lab.
 pub(super) fn rows(depth: Depth) -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(move |row| row.depth <= depth)
+}
+
+/// The rows of a run of `lab` at `depth`.
+pub(super) fn rows_of(lab: &Lab, depth: Depth) -> impl Iterator<Item = &'static Row> {
+    let add_ons = lab.add_ons();
+    rows(depth).filter(move |row| row.add_on.is_none_or(|add_on| add_ons.has(add_on)))
 }

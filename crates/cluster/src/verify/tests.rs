@@ -11,12 +11,13 @@ use caravan_vagrant::ssh::Ssh;
 use super::*;
 use crate::{Access, Certificate, Foreign, PATIENCE, Pair};
 
-/// One of the two labs.
+/// One of three labs.
 pub(crate) fn lab(name: &str) -> Lab {
     let source = match name {
         "ha" => include_str!("../../../../labs/ha.toml"),
+        "ha-apps" => include_str!("../../../../labs/ha-apps.toml"),
         "external-etcd" => include_str!("../../../../labs/external-etcd.toml"),
-        _ => unreachable!("there are two labs"),
+        _ => unreachable!("there are three labs"),
     };
     Lab::parse(name, source).expect("a valid lab")
 }
@@ -74,11 +75,11 @@ fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
         depth: Depth::Disrupt,
         airgap,
         probe_image: image.map(ToOwned::to_owned),
+        volume_image: image.map(ToOwned::to_owned),
         tool: "cargo xtask".to_owned(),
     };
     let skipped = |lab: &Lab, options: &Options| -> Vec<&str> {
-        table::ROWS
-            .iter()
+        table::rows_of(lab, Depth::Disrupt)
             .filter(|row| (row.unless)(lab, options).is_some())
             .map(|row| row.id)
             .collect()
@@ -89,6 +90,15 @@ fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
         skipped(&lab("external-etcd"), &full),
         ["vip-owner", "forged-adverts", "balancer-takes-over"]
     );
+    assert!(skipped(&lab("ha-apps"), &full).is_empty());
+    assert_eq!(
+        skipped(&lab("ha-apps"), &options(true, None))[4..],
+        [
+            "claims-get-volumes",
+            "service-address-answers",
+            "pod-service-addresses-stay"
+        ]
+    );
     assert_eq!(
         skipped(&lab("ha"), &options(false, None)),
         [
@@ -97,6 +107,22 @@ fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
             "full-packets-fit",
             "pods-reach-service-by-name",
             "pod-service-addresses-stay"
+        ]
+    );
+}
+
+#[test]
+fn an_add_on_has_its_promise_where_a_lab_asks_for_it() {
+    let of = |lab: &Lab| list_of(lab, Depth::Disrupt).collect::<BTreeSet<_>>();
+    let all: BTreeSet<_> = list(Depth::Disrupt).collect();
+    assert_eq!(of(&lab("ha-apps")), all);
+    let lacking: Vec<&str> = all.difference(&of(&lab("ha"))).map(|(id, _)| *id).collect();
+    assert_eq!(
+        lacking,
+        [
+            "claims-get-volumes",
+            "metrics-of-every-node",
+            "service-address-answers"
         ]
     );
 }

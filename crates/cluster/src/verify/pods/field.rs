@@ -50,6 +50,11 @@ impl Space {
         }
     }
 
+    /// Its name.
+    pub(in crate::verify) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its place in the API.
     pub(in crate::verify) fn path(&self) -> String {
         format!("/api/v1/namespaces/{}", self.name)
