@@ -79,9 +79,11 @@ fn filtered(text: &str) -> LetIn {
     all.into_iter().flatten().collect()
 }
 
-/// The flows that may go to a role.
+/// The flows that may go to a role in every lab. What comes with an add-on listens in a pod, and is none of the machine's own.
 fn flows(role: Role) -> impl Iterator<Item = &'static Flow> {
-    let to_it = move |flow: &&Flow| flow.allowed && flow.to.roles().contains(&role);
+    let to_it = move |flow: &&Flow| {
+        flow.allowed && flow.add_on.is_none() && flow.to.roles().contains(&role)
+    };
     FLOWS.iter().filter(to_it)
 }
 
