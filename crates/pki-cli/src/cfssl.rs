@@ -70,7 +70,10 @@ fn signed(
 ) -> Result<(Plan, Vec<String>), Failure> {
     let leaf = match config.leaf(profile, request) {
         // Of a profile for authorities, which says so itself.
-        Err(Error::Invalid { field, .. }) if field == "cfssl profile" => None,
+        Err(Error::Invalid {
+            field: "cfssl profile",
+            ..
+        }) => None,
         result => Some(result?),
     };
     Ok(match leaf {
