@@ -83,7 +83,7 @@ fn cluster(args: &Kubernetes) -> Result<Cluster, Error> {
     for san in &args.san {
         cluster = cluster.with_extra_san(San::try_from(san.as_str())?);
     }
-    let nodes = |nodes: &[_]| nodes.iter().cloned();
+    let nodes = |nodes: &[_]| nodes.to_vec();
     cluster = nodes(&args.control_plane).fold(cluster, Cluster::with_control_plane);
     cluster = nodes(&args.etcd).fold(cluster, Cluster::with_etcd);
     Ok(nodes(&args.worker).fold(cluster, Cluster::with_worker))
