@@ -218,7 +218,7 @@ fn sampling(records: &DrillRecords, fault: Option<&FaultRecord>) -> SamplingFigu
         baseline_answer: {
             let of = |it: &&RequestRecord| it.client == ClientName::Reads && it.ended < baseline;
             let reads = counted(records).filter(of);
-            let mut took: Vec<Micros> = reads.map(|it| it.ended - it.sent).collect();
+            let mut took: Vec<Micros> = reads.map(|it| it.ended.saturating_sub(it.sent)).collect();
             took.sort_unstable();
             took.get(took.len() / 2).copied().unwrap_or_default()
         },

@@ -13,7 +13,7 @@ use ureq::Agent;
 use ureq::http::Uri;
 
 use super::calm::Calm;
-use super::clients::{DEADLINE, WRITE_EVERY, of_failure, of_status};
+use super::clients::{DEADLINE, WRITE_EVERY, every, of_failure, of_status};
 use super::pacer::{DrillClock, Pacer, micros};
 use super::record::{ClientName, RequestOutcome, RequestRecord, WatchedHeader};
 use crate::kube::Api;
