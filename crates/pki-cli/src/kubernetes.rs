@@ -83,10 +83,17 @@ fn cluster(args: &Kubernetes) -> Result<Cluster, Error> {
     for san in &args.san {
         cluster = cluster.with_extra_san(San::try_from(san.as_str())?);
     }
-    let nodes = |nodes: &[_]| nodes.to_vec();
-    cluster = nodes(&args.control_plane).fold(cluster, Cluster::with_control_plane);
-    cluster = nodes(&args.etcd).fold(cluster, Cluster::with_etcd);
-    Ok(nodes(&args.worker).fold(cluster, Cluster::with_worker))
+    cluster = args
+        .control_plane
+        .iter()
+        .cloned()
+        .fold(cluster, Cluster::with_control_plane);
+    cluster = args.etcd.iter().cloned().fold(cluster, Cluster::with_etcd);
+    Ok(args
+        .worker
+        .iter()
+        .cloned()
+        .fold(cluster, Cluster::with_worker))
 }
 
 /// Writes each machine's files as they lie on it, below a folder of its name, and the operator's kubeconfig.
