@@ -1,7 +1,6 @@
 //! What scripts of cfssl and kubeadm's users ask for.
 
 use std::fs;
-use std::path::Path;
 
 use super::{check, done, run};
 use expect_test::expect;
