@@ -7,6 +7,7 @@
 use std::collections::btree_map::Entry;
 use std::time::Instant;
 
+use caravan_bundle::AddOnKind;
 use caravan_cluster::timeline::RUN;
 use caravan_host::{Purpose, resolvers, setup};
 use caravan_lab::{Lab, Provider, Server};
@@ -80,10 +81,15 @@ fn choices(flags: &Flags, bare: &Lab, bench: &Bench) -> Result<LabChoices, Error
             continue;
         };
         let minor = bare.kubernetes().to_string();
-        let network = software::network(bare.pod_network());
         let mut words = vec!["bake", "--kubernetes", minor.as_str()];
         words.extend(["--provider", provider.word()]);
-        words.extend(network.iter().flat_map(|it| ["--pod-network", it.as_str()]));
+        for add_on in software::add_ons(bare) {
+            let flag = match add_on {
+                AddOnKind::Flannel | AddOnKind::Calico => "--pod-network",
+                AddOnKind::LocalPath | AddOnKind::MetricsServer | AddOnKind::MetalLb => "--add-on",
+            };
+            words.extend([flag, add_on.as_str()]);
+        }
         words.extend(flags.origin());
         let made = bench.tool.answer(bench.tool.call(words))?;
         let url = match provider {
