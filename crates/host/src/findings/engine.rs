@@ -13,6 +13,12 @@ const LEAST_KERNEL: (u32, u32) = (5, 13);
 /// Above this share of a disk, in percent, kubelets begin to delete images by default, and little is left for a busy lab.
 const FULL_PERCENT: u64 = 85;
 
+/// What kubelets of a lab want to be left, in GiB: `nodefs.available` in `/usr/lib/caravan/container-compat`.
+const LEAST_GIB: u64 = 1;
+
+/// Bytes of a GiB.
+const GIB: f64 = (1_u64 << 30) as f64;
+
 /// What the engine says of its computer; `None` where it does not answer.
 pub fn engine_info() -> Option<EngineInfo> {
     DockerCli::find().ok()?.info().ok()
@@ -80,6 +86,8 @@ pub struct FullDisk {
     /// Where the engine keeps its data.
     path: PathBuf,
     percent: u64,
+    /// What is left, in bytes.
+    left: u64,
 }
 
 impl FullDisk {
@@ -94,10 +102,11 @@ impl FullDisk {
     /// What to tell of it.
     pub fn text(&self) -> String {
         format!(
-            "the disk with the engine's data, `{}`, is {} % full; above {FULL_PERCENT} % kubelets of other clusters delete \
-             images, and from 98 % on the lab's own end pods",
+            "the disk with the engine's data, `{}`, is {} % full, {:.1} GiB are left; above {FULL_PERCENT} % kubelets of \
+             other clusters delete images, and with less than {LEAST_GIB} GiB the lab's own end pods",
             self.path.display(),
-            self.percent
+            self.percent,
+            self.left as f64 / GIB
         )
     }
 }
@@ -105,8 +114,13 @@ impl FullDisk {
 /// The engine's disk, if it is on this computer and more than 85 % of it is used.
 pub fn full_disk(info: Option<&EngineInfo>) -> Option<FullDisk> {
     let path = info.filter(|info| info.is_here())?.root.clone();
-    let percent = used_percent(&path)?;
-    (percent > FULL_PERCENT).then_some(FullDisk { path, percent })
+    let (percent, left) = used(&path)?;
+    let full = FullDisk {
+        path,
+        percent,
+        left,
+    };
+    (percent > FULL_PERCENT).then_some(full)
 }
 
 pub(super) fn disk_finding(info: Option<&EngineInfo>, commands: RemedyCommands) -> Option<Finding> {
@@ -115,7 +129,7 @@ pub(super) fn disk_finding(info: Option<&EngineInfo>, commands: RemedyCommands) 
         Some(full) => (Verdict::Weak, full.text(), Some(full.hint(commands))),
         None if !info.is_here() => return None,
         None => {
-            let percent = used_percent(&info.root)?;
+            let (percent, _) = used(&info.root)?;
             let text = format!("`{}`, {percent} % of the disk used", info.root.display());
             (Verdict::Good, text, None)
         }
@@ -128,10 +142,12 @@ pub(super) fn disk_finding(info: Option<&EngineInfo>, commands: RemedyCommands) 
     })
 }
 
-/// How much of the disk under `path` is used, as a kubelet counts: what only root may still fill counts as used.
-fn used_percent(path: &Path) -> Option<u64> {
+/// How much of the disk under `path` is used, in percent, and what is left, in bytes, as a kubelet counts: what only root may
+/// still fill counts as used.
+fn used(path: &Path) -> Option<(u64, u64)> {
     let found = rustix::fs::statvfs(path).ok()?;
-    percent(found.f_blocks, found.f_bavail)
+    let percent = percent(found.f_blocks, found.f_bavail)?;
+    Some((percent, found.f_bavail.saturating_mul(found.f_frsize)))
 }
 
 fn percent(blocks: u64, available: u64) -> Option<u64> {
@@ -164,6 +180,20 @@ mod tests {
         ] {
             assert!(!is_too_old(good), "{good}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_says_what_is_left_and_what_comes_of_it() {
+        let full = FullDisk {
+            path: "/var/lib/docker".into(),
+            percent: 98,
+            left: 5 << 30,
+        };
+        assert_eq!(
+            full.text(),
+            "the disk with the engine's data, `/var/lib/docker`, is 98 % full, 5.0 GiB are left; above 85 % kubelets of other \
+             clusters delete images, and with less than 1 GiB the lab's own end pods"
+        );
     }
 
     #[test]
