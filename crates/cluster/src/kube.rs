@@ -7,8 +7,15 @@ use caravan_lab::{Lab, Machine, ports};
 use serde_json::Value;
 use ureq::http::Method;
 
+use crate::until::pause;
 use crate::web::Server;
 use crate::{Access, Error};
+
+/// How many requests [`Api::ensure`] makes at most that are not answered.
+pub const CREATE_TRIES: u32 = 3;
+
+/// How long it waits before it asks again.
+const BEFORE_AGAIN: Duration = Duration::from_millis(300);
 
 /// An API server, or the endpoint that leads to one.
 #[derive(Debug, Clone)]
@@ -141,6 +148,31 @@ impl Api {
     /// As [`Api::get`].
     pub fn create(&self, path: &str, object: &Value) -> Result<Value, Error> {
         self.server.json(&Method::POST, path, Some(object))
+    }
+
+    /// Creates an object, and asks again where no answer came: a connection that is kept may lead to what has just been cut
+    /// off, and nothing is known then of what was done. That an object of this name is there counts as done only after such
+    /// a request; one without a name may be made twice.
+    ///
+    /// Clients that measure use [`Api::create`], which asks once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::get`], after [`CREATE_TRIES`] requests without an answer.
+    pub fn ensure(&self, path: &str, object: &Value) -> Result<Value, Error> {
+        let mut unanswered = 0;
+        loop {
+            match self.create(path, object) {
+                Err(Error::Unreachable { .. }) if unanswered + 1 < CREATE_TRIES => {
+                    unanswered += 1;
+                    pause(BEFORE_AGAIN)?;
+                }
+                Err(error) if unanswered > 0 && error.is_status(409) => {
+                    return self.get(&format!("{path}/{}", text(&object["metadata"]["name"])));
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Replaces an object.

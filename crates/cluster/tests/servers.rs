@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use caravan_cluster::Error;
 use caravan_cluster::etcd::{KnownMember, Member};
-use caravan_cluster::kube::Api;
+use caravan_cluster::kube::{Api, CREATE_TRIES};
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -139,6 +139,41 @@ fn objects_are_made_and_unmade() {
         "a grace period is not ours to wait for: {}",
         asked[1]
     );
+}
+
+#[test]
+fn an_object_is_made_though_the_first_answer_was_lost() {
+    let ca = authority("ca");
+    let access = access(&ca);
+    let taken = json!({ "kind": "Status", "message": "already exists" }).to_string();
+    let made = json!({ "metadata": { "name": "one", "uid": "7" } }).to_string();
+    let server = Server::start(
+        &ca,
+        &[
+            ("POST /done", CLOSES, ""),
+            ("POST /done again", 409, &taken),
+            ("GET /done/one", 200, &made),
+            ("POST /undone", CLOSES, ""),
+            ("POST /undone again", 201, &made),
+            ("POST /taken", 409, &taken),
+            ("POST /never", CLOSES, ""),
+        ],
+    );
+    let api = server.api(&access);
+    let object = json!({ "metadata": { "name": "one" } });
+    for path in ["/done", "/undone"] {
+        let answer = api.ensure(path, &object).expect("made");
+        assert_eq!(answer["metadata"]["uid"], "7", "{path}");
+    }
+    let error = api.ensure("/taken", &object).expect_err("somebody else's");
+    assert!(error.is_status(409), "{error:?}");
+    let before = server.asked().len();
+    let error = api.ensure("/never", &object).expect_err("no answer");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert_eq!(server.asked().len() - before, CREATE_TRIES as usize);
+    let error = api.create("/never", &object).expect_err("no answer");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert_eq!(server.asked().len() - before, CREATE_TRIES as usize + 1);
 }
 
 #[test]

@@ -77,11 +77,11 @@ impl DrillSpace {
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": { "name": name, "labels": { LABEL: "true" } },
         });
-        api.create("/api/v1/namespaces", &namespace)?;
+        api.ensure("/api/v1/namespaces", &namespace)?;
         let space = Self {
             name: name.to_owned(),
         };
-        api.create(&space.maps(), &space.chain(0, None))?;
+        api.ensure(&space.maps(), &space.chain(0, None))?;
         Ok(space)
     }
 

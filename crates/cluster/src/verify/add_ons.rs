@@ -40,7 +40,7 @@ pub(super) fn claims_get_volumes(context: &Context) -> Result<Findings, String> 
         (format!("{}/serviceaccounts", space.path()), account),
         (sets, stateful_set(image)),
     ] {
-        api.create(&path, &object).map_err(told)?;
+        api.ensure(&path, &object).map_err(told)?;
     }
     let first = said(context, &api, space, "")?;
     let pod = format!("{}/pods/{POD}", space.path());
@@ -239,7 +239,7 @@ pub(super) fn service_address_answers(context: &Context) -> Result<Findings, Str
         },
     });
     let began = Instant::now();
-    api.create(&services, &service).map_err(told)?;
+    api.ensure(&services, &service).map_err(told)?;
     let mut address = None;
     context
         .until(ADDRESS, "an address for a service", || {

@@ -61,7 +61,11 @@ pub(crate) fn access(authority: &Authority) -> Access {
     }
 }
 
-/// A server on loopback that wants a client certificate of its CA, answers as told and notes what it was asked.
+/// What an answer has as its status where the connection is closed instead.
+pub(crate) const CLOSES: u16 = 0;
+
+/// A server on loopback that wants a client certificate of its CA, answers as told and notes what it was asked. What is
+/// asked once more is answered as `REQUEST again` says, where there is such an answer.
 pub(crate) struct Server {
     pub(crate) address: SocketAddrV4,
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
@@ -162,15 +166,20 @@ fn serve(
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
-    let (status, answer) = answers.get(&request).cloned().unwrap_or((
+    let note = format!("{request} {}", String::from_utf8_lossy(&body));
+    let note = note.trim_end().to_owned();
+    let mut asked = asked.lock().expect("a list");
+    let again = (asked.contains(&note)).then(|| answers.get(&format!("{request} again")));
+    let answer = again.flatten().or_else(|| answers.get(&request));
+    let (status, answer) = answer.cloned().unwrap_or((
         404,
         json!({ "kind": "Status", "message": "not found", "code": 404 }).to_string(),
     ));
-    let note = format!("{request} {}", String::from_utf8_lossy(&body));
-    asked
-        .lock()
-        .expect("a list")
-        .push(note.trim_end().to_owned());
+    asked.push(note);
+    drop(asked);
+    if status == CLOSES {
+        return Ok(());
+    }
     let stream = stream.get_mut();
     write!(
         stream,

@@ -40,7 +40,7 @@ impl Space {
         });
         let made = context
             .api()?
-            .create("/api/v1/namespaces", &namespace)
+            .ensure("/api/v1/namespaces", &namespace)
             .map_err(told)?;
         match made["metadata"]["name"].as_str() {
             Some(name) => Ok(Self {
@@ -101,7 +101,7 @@ impl Field {
                 service(HEADLESS, Some("None")),
             ),
         ] {
-            api.create(&path, &object).map_err(told)?;
+            api.ensure(&path, &object).map_err(told)?;
         }
         let nodes: BTreeSet<&str> = context.nodes().map(|node| node.name.as_str()).collect();
         let mut pods = Vec::new();
