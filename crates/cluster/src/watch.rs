@@ -73,6 +73,17 @@ pub struct Watch {
 impl Watch {
     /// Begins to follow `machines` of the lab; each may take up to `limit` at the usual pace to be reached, again and again.
     pub fn start(lab: &Lab, ssh: &Ssh, machines: &[&str], limit: Duration) -> Self {
+        Self::begin(lab, ssh, machines, limit, "")
+    }
+
+    /// As [`Watch::start`], and lets each machine look at itself again first: a daemon that somebody stopped after the machine
+    /// was ready is started by nobody else. A bootstrap that is under way goes on.
+    pub fn start_bootstraps(lab: &Lab, ssh: &Ssh, machines: &[&str], limit: Duration) -> Self {
+        let first = format!("systemctl start --no-block {UNIT}; ");
+        Self::begin(lab, ssh, machines, limit, &first)
+    }
+
+    fn begin(lab: &Lab, ssh: &Ssh, machines: &[&str], limit: Duration, first: &str) -> Self {
         let (sender, news) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let threads = machines
@@ -86,6 +97,7 @@ impl Watch {
                     sender: sender.clone(),
                     stop: Arc::clone(&stop),
                     limit: ssh.pace().of(limit),
+                    first: first.to_owned(),
                     told: HashSet::new(),
                     ahead_ms: 0,
                 };
@@ -130,6 +142,8 @@ struct Follower {
     sender: Sender<JournalNews>,
     stop: Arc<AtomicBool>,
     limit: Duration,
+    /// What is run there before the journal is opened, with a semicolon after it.
+    first: String,
     /// The lines that were passed on: a journal that is opened again begins from its beginning. Their times cannot tell,
     /// since a clock may be set back.
     told: HashSet<String>,
@@ -203,7 +217,8 @@ impl Follower {
         // Of this boot: what a machine said before is no word about it. Cut at the last 5,000 lines: kubeadm's own words are
         // in it too.
         let script = format!(
-            "echo {GREETING} $(date +%s%3N); exec journalctl -b -u {UNIT} -o cat -f -n 5000 --no-pager"
+            "{}echo {GREETING} $(date +%s%3N); exec journalctl -b -u {UNIT} -o cat -f -n 5000 --no-pager",
+            self.first
         );
         let asked_ms = unix_ms();
         let (lines, received) = channel();

@@ -121,6 +121,22 @@ fn a_journal_is_told_once_and_read_again_when_it_ends() {
 }
 
 #[test]
+fn a_bootstrap_is_started_before_its_journal_is_read_where_that_is_wanted() {
+    let lab = lab();
+    let calls = |start: fn(&Lab, &Ssh, &[&str], Duration) -> Watch| {
+        let (folder, ssh) = fake(&[("out", JOURNAL)]);
+        let watch = start(&lab, &ssh, &["masterone"], Duration::from_secs(60));
+        news(&watch, |news| matches!(news.event, JournalEvent::Lost(_)));
+        drop(watch);
+        fs::read_to_string(folder.path().join("calls")).expect("noted")
+    };
+    let starts = "systemctl start --no-block caravan-bootstrap.service; echo CARAVAN-JOURNAL ";
+    assert!(!calls(Watch::start).contains("systemctl"));
+    let calls = calls(Watch::start_bootstraps);
+    assert!(calls.contains(starts), "{calls}");
+}
+
+#[test]
 fn a_clock_that_is_off_is_found_out_and_one_that_is_set_back_loses_no_line() {
     let lab = lab();
     let clock_of = |greeting: &str| {

@@ -37,7 +37,7 @@ pub(super) fn until_ready(
         .iter()
         .filter(|machine| !todo.contains(&machine.name))
     {
-        listener.follow(&machine.name);
+        listener.let_look(&machine.name);
     }
     let (sender, told) = channel();
     up.run.wait("machines", || {

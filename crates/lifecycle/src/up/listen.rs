@@ -7,9 +7,10 @@ use caravan_cluster::Access;
 use caravan_cluster::convergence::{Convergence, Stage};
 use caravan_cluster::phase::{Phase, PhaseEvent};
 use caravan_cluster::watch::{self, JournalEvent, JournalNews, Watch};
-use caravan_lab::Machine;
+use caravan_lab::{Lab, Machine};
 use caravan_process::interrupt;
 use caravan_vagrant::provider::FoundMachine;
+use caravan_vagrant::ssh::Ssh;
 
 use super::Up;
 use super::create::GroupEvent;
@@ -47,6 +48,8 @@ pub(super) struct Listener<'a> {
     watches: Vec<Watch>,
     /// Machines to follow as soon as this computer has the lab's network.
     unfollowed: Vec<String>,
+    /// Those of them that were provisioned before: they look at themselves again.
+    unlooked: Vec<String>,
     /// How many groups Vagrant is still at work on.
     groups: usize,
     /// What the first group that failed said.
@@ -79,6 +82,7 @@ impl<'a> Listener<'a> {
             convergence: Convergence::new(names, up.run.recorder().unix_ms()),
             watches: Vec::new(),
             unfollowed: Vec::new(),
+            unlooked: Vec::new(),
             groups,
             failed: None,
             heard_at: Instant::now(),
@@ -89,27 +93,33 @@ impl<'a> Listener<'a> {
 
     /// Begins to read a machine's journal. Not before it was provisioned: until then it does not know the lab's key, and
     /// every refused login costs it the time that it needs to boot.
-    pub(super) fn follow(&mut self, machine: &str) {
+    fn follow(&mut self, machine: &str) {
         self.unfollowed.push(machine.to_owned());
+    }
+
+    /// Lets a machine that runs, and that nothing else is done to, look at itself again, and reads its journal.
+    pub(super) fn let_look(&mut self, machine: &str) {
+        self.unlooked.push(machine.to_owned());
     }
 
     /// Follows who is to be followed; nobody while the lab's addresses lead out of this computer to whoever has them.
     fn begin_to_follow(&mut self) -> Result<(), Error> {
         let reaches = || !self.access.way.is_straight() || reach::is_near(self.up.request.lab);
-        if self.unfollowed.is_empty() || !reaches() {
-            if self.groups == 0
-                && !self.unfollowed.is_empty()
-                && self.heard_at.elapsed() > NETWORK_LIMIT
-            {
+        let nobody = self.unfollowed.is_empty() && self.unlooked.is_empty();
+        if nobody || !reaches() {
+            if self.groups == 0 && !nobody && self.heard_at.elapsed() > NETWORK_LIMIT {
                 reach::check(self.up.request.lab)?;
             }
             return Ok(());
         }
-        let names: Vec<String> = std::mem::take(&mut self.unfollowed);
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let ssh = &self.access.ssh;
-        self.watches
-            .push(Watch::start(self.up.request.lab, ssh, &names, REACH_LIMIT));
+        let (lab, ssh) = (self.up.request.lab, &self.access.ssh);
+        let follow = |names: Vec<String>, start: fn(&Lab, &Ssh, &[&str], Duration) -> Watch| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            (!names.is_empty()).then(|| start(lab, ssh, &names, REACH_LIMIT))
+        };
+        let made = follow(std::mem::take(&mut self.unfollowed), Watch::start);
+        let ran = follow(std::mem::take(&mut self.unlooked), Watch::start_bootstraps);
+        self.watches.extend(made.into_iter().chain(ran));
         Ok(())
     }
 

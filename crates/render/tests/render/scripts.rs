@@ -154,6 +154,62 @@ fn a_learner_that_passes_for_a_voter_gets_its_vote_all_the_same() {
     );
 }
 
+/// Prints what a member does that waits for etcd, which is in the state `STATE`, was restarted `ENDED` times, and has written
+/// `SAID` to its journal; `LOG` is empty where it has no data.
+const LOOK_AT_ETCD: &str = r#"
+set -Eeuo pipefail
+CARAVAN_MACHINE=etcdone PHASE=etcd-quorum LOOKS_SINCE=0
+source <(sed '/^source /d' "$BOOTSTRAP_ETCD")
+systemctl() {
+    case $1 in
+        show) echo "$ENDED" ;;
+        is-active) echo "$STATE"; [[ $STATE == active ]] ;;
+        *) echo "$*" ;;
+    esac
+}
+journalctl() { echo "$SAID"; }
+has_log() { [[ $LOG ]]; }
+standing() { :; }
+set_aside() { echo "set aside: $1"; }
+fail() { echo "fail: $2"; exit 0; }
+LOOKED=7
+look_at_etcd
+"#;
+
+#[test]
+fn etcd_that_somebody_stopped_is_started_again() {
+    let Some(bash) = checker("bash") else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/usr/lib/caravan");
+    let look = |state: &str, ended: &str, said: &str, log: &str| {
+        let output = bash
+            .call(["-c", LOOK_AT_ETCD])
+            .env("BOOTSTRAP_ETCD", folder.join("bootstrap-etcd"))
+            .env("STATE", state)
+            .env("ENDED", ended)
+            .env("SAID", said)
+            .env("LOG", log)
+            .output()
+            .unwrap();
+        assert!(output.success(), "{output:#?}");
+        output.stdout.trim().to_owned()
+    };
+    let start = "start --no-block etcd.service";
+    assert_eq!(look("inactive", "0", "", "a log"), start);
+    assert_eq!(look("failed", "3", "", "a log"), start);
+    // systemd is at it.
+    assert_eq!(look("activating", "3", "", "a log"), "");
+    assert_eq!(look("active", "0", "", "a log"), "");
+    // Data that is of no use is not started with once more, and a member without any is told how to begin again.
+    let damaged = "failed to open database";
+    let said = look("failed", "1", damaged, "a log");
+    assert!(said.starts_with("set aside: etcd cannot use it"), "{said}");
+    let said = look("inactive", "0", "", "");
+    assert!(
+        said.starts_with("fail: etcd did not start without data"),
+        "{said}"
+    );
+}
+
 #[test]
 fn what_listens_is_told_without_a_program() {
     let Some(bash) = checker("bash") else { return };
