@@ -106,13 +106,17 @@ impl From<Error> for DrillFailure {
     }
 }
 
+/// How long a lab may take to be well before it is drilled. What an earlier drill broke may show late: a scheduler that could not
+/// renew its lease ends seconds after the lab was well.
+const BEGINS: Duration = Duration::from_secs(30);
+
 /// Runs one drill. Whatever happens, the fault is repaired, and what was written is removed.
 ///
 /// `tell` hears what is done now. `tool` is how the program that calls this is started.
 ///
 /// # Errors
 ///
-/// [`Error::NotReady`] where the lab is not well to begin with, and what the fault itself says to be impossible
+/// [`Error::NotReady`] where the lab is not well after 30 s at the usual pace, and what the fault itself says to be impossible
 /// ([`DrillFailure::is_refused`]): nothing was broken. [`Error::Interrupted`], and what the fault's own repair returns. A fault
 /// that could not be done to its end is none of these: what was seen says so.
 pub fn run(
@@ -123,14 +127,11 @@ pub fn run(
     tool: &str,
     tell: &(dyn Fn(&str) + Sync),
 ) -> Result<DrillRecords, DrillFailure> {
-    let readiness = ready::ask(lab, access, tool);
-    if !readiness.is_ready() {
-        return Err(Error::NotReady {
-            seconds: 0,
-            missing: readiness.missing,
+    ready::wait(lab, access, tool, BEGINS, &mut |readiness| {
+        if let Some(first) = readiness.missing.first() {
+            tell(&format!("waits until the lab is well: {first}"));
         }
-        .into());
-    }
+    })?;
     fault.hold_possible().map_err(|error| DrillFailure {
         is_refused: matches!(error, Error::FaultRefused { .. }),
         ..error.into()
