@@ -56,6 +56,13 @@ pub enum LabChange {
         /// Its bridge.
         bridge: Changed<Option<String>>,
     },
+    /// A setting of the cluster that is another one, or is there in one of the labs only.
+    Setting {
+        /// Its path in the file, such as `cluster.feature_gates.NAME`.
+        path: String,
+        /// Its value; `None` where a lab does not say it.
+        value: Changed<Option<String>>,
+    },
     /// A machine that the older lab does not have.
     MachineAdded(Machine),
     /// A machine of both labs.
@@ -83,6 +90,26 @@ pub enum MachineChange {
     MemoryMib(Changed<u32>),
     /// Another number of CPUs.
     Cpus(Changed<u8>),
+    /// Other labels of its node, each `key=value`.
+    Labels(Changed<String>),
+    /// Other taints of its node.
+    Taints(Changed<String>),
+}
+
+impl LabChange {
+    /// Returns true if machines that run can be given it, one after the other: it is a setting of the cluster, or a label or a
+    /// taint.
+    ///
+    /// How Secrets are kept in etcd is none: an API server that does not know the key yet could not read what another one
+    /// writes.
+    pub fn can_be_applied(&self) -> bool {
+        match self {
+            LabChange::Setting { path, .. } => path != "cluster.encryption",
+            LabChange::MachineChanged { changes, .. } => (changes.iter())
+                .all(|it| matches!(it, MachineChange::Labels(_) | MachineChange::Taints(_))),
+            _ => false,
+        }
+    }
 }
 
 impl Lab {
@@ -140,8 +167,10 @@ impl Lab {
             })
         });
         let gone = (old.machines.iter()).filter(|machine| self.machine(&machine.name).is_none());
+        let settings = self.settings.changes_since(&old.settings).into_iter();
         own.into_iter()
             .flatten()
+            .chain(settings.map(|(path, value)| LabChange::Setting { path, value }))
             .chain(bridges)
             .chain(machines)
             .chain(gone.cloned().map(LabChange::MachineRemoved))
@@ -158,8 +187,23 @@ impl Machine {
             changed(&old.ip, &self.ip).map(MachineChange::Ip),
             changed(&old.memory_mib, &self.memory_mib).map(MachineChange::MemoryMib),
             changed(&old.cpus, &self.cpus).map(MachineChange::Cpus),
+            changed(&old.labels_shown(), &self.labels_shown()).map(MachineChange::Labels),
+            changed(&old.taints_shown(), &self.taints_shown()).map(MachineChange::Taints),
         ];
         changes.into_iter().flatten().collect()
+    }
+
+    fn labels_shown(&self) -> String {
+        let labels = self.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        labels.join(" ")
+    }
+
+    fn taints_shown(&self) -> String {
+        let taints: Vec<String> = self.taints.iter().map(ToString::to_string).collect();
+        taints.join(" ")
     }
 }
 
@@ -192,6 +236,14 @@ impl fmt::Display for LabChange {
                 write!(f, "server `{server}`: ")?;
                 clause_of_optional(f, "bridge", bridge)
             }
+            LabChange::Setting {
+                path,
+                value: Changed { from, to },
+            } => {
+                let shown = |value: &Option<String>| value.clone().unwrap_or("absent".to_owned());
+                let (from, to) = (shown(from), shown(to));
+                clause(f, path, &Changed { from, to })
+            }
             LabChange::MachineAdded(machine) => write!(f, "machine `{}` is new", machine.name),
             LabChange::MachineChanged { name, changes } => {
                 let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
@@ -210,6 +262,8 @@ impl fmt::Display for MachineChange {
             MachineChange::Ip(values) => clause(f, "ip", values),
             MachineChange::MemoryMib(values) => clause(f, "memory_mib", values),
             MachineChange::Cpus(values) => clause(f, "cpus", values),
+            MachineChange::Labels(values) => clause(f, "labels", values),
+            MachineChange::Taints(values) => clause(f, "taints", values),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod add_ons;
 mod addresses;
+mod marks;
 mod names;
 mod ranges;
 mod roles;
@@ -20,4 +21,5 @@ pub(crate) fn check(name: &str, draft: &Draft, sink: &mut FaultSink) {
     ranges::check(draft, sink);
     addresses::check(draft, sink);
     add_ons::check(draft, sink);
+    marks::check(draft, sink);
 }

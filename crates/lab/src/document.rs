@@ -45,6 +45,12 @@ pub(crate) enum Form {
     NamedTables(fn() -> Vec<String>, &'static [Key]),
     /// A list of tables with these keys.
     TableList(&'static [Key]),
+    /// A table of `true` and `false`, by names of the user's own.
+    Switches,
+    /// A table of texts, by names of the user's own.
+    TextTable,
+    /// A table of anything, by names of the user's own.
+    FreeTable,
 }
 
 impl Form {
@@ -65,7 +71,7 @@ pub(crate) struct Entry<'t, 's> {
 
 /// A table whose keys are being read.
 pub(crate) struct Fields<'t, 's> {
-    table: &'t DeTable<'s>,
+    pub(crate) table: &'t DeTable<'s>,
     source: &'s str,
     /// What the table is called in messages.
     place: &'static str,
@@ -277,6 +283,18 @@ impl<'t, 's> Fields<'t, 's> {
         }
     }
 
+    /// Reads a table with these keys, which messages call `place`.
+    pub(crate) fn opened(
+        &self,
+        name: &str,
+        place: &'static str,
+        keys: &'static [Key],
+        sink: &mut FaultSink,
+    ) -> Option<Fields<'t, 's>> {
+        let (header, table) = self.table(name, sink)?;
+        Some(Fields::open(table, self.source, place, header, keys, sink))
+    }
+
     /// Reads a table of tables, in the order of their keys.
     pub(crate) fn tables(&self, name: &str, sink: &mut FaultSink) -> Option<Vec<Entry<'t, 's>>> {
         let (key, value) = self.get(name, sink)?;
@@ -299,6 +317,67 @@ impl<'t, 's> Fields<'t, 's> {
             }
         });
         Some(read.collect())
+    }
+
+    /// Reads a table of `true` and `false`, each with the place of its name; what is neither is noted and left out.
+    pub(crate) fn switches(&self, name: &str, sink: &mut FaultSink) -> Vec<(At<String>, bool)> {
+        let read = |value: &DeValue<'s>| match value {
+            DeValue::Boolean(yes) => Some(*yes),
+            _ => None,
+        };
+        self.entries(name, "`true` or `false`", sink, read)
+    }
+
+    /// Reads a table of texts, each with the place of its name; what is none is noted and left out.
+    pub(crate) fn texts(&self, name: &str, sink: &mut FaultSink) -> Vec<(At<String>, String)> {
+        let read = |value: &DeValue<'s>| match value {
+            DeValue::String(text) => Some(text.clone().into_owned()),
+            _ => None,
+        };
+        self.entries(name, "a string", sink, read)
+    }
+
+    fn entries<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        sink: &mut FaultSink,
+        read: impl Fn(&DeValue<'s>) -> Option<T>,
+    ) -> Vec<(At<String>, T)> {
+        let Some((_, table)) = self.table(name, sink) else {
+            return Vec::new();
+        };
+        let mut entries = Vec::new();
+        for (entry, value) in table.iter() {
+            let name = entry.get_ref();
+            match read(value.get_ref()) {
+                Some(value) => entries.push((
+                    At {
+                        value: name.to_string(),
+                        span: entry.span(),
+                    },
+                    value,
+                )),
+                None => {
+                    let written = self.source.get(value.span()).unwrap_or_default();
+                    let message = format!("`{name}` is {}", kind(value.get_ref()));
+                    let fault = sink.refuse(Rule::WrongType, &value.span(), message);
+                    fault.label(format!("expected {expected}"));
+                    match value.get_ref() {
+                        DeValue::String(text) if is_bare(text) => {
+                            fault.help(format!("write `{name} = {text}`"));
+                        }
+                        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_)
+                            if expected == "a string" =>
+                        {
+                            fault.help(format!("write `{name} = \"{written}\"`"));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        entries
     }
 
     /// Reads a list of tables; each comes with the place of its start. `None` unless all are tables.

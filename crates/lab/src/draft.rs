@@ -11,20 +11,22 @@ use crate::document::{Fields, Form, Key};
 use crate::drill::{self, DrillBudget, DrillKind, FaultMode};
 use crate::fault::FaultSink;
 use crate::machine::Role;
+use crate::marks::{self, Taint};
 use crate::network::PodNetwork;
 use crate::place::{At, TableSpans};
 use crate::rule::Rule;
 use crate::server::Provider;
+use crate::settings::{COMPONENT_KEYS, DraftSettings, Encryption, KUBELET_KEYS};
 use crate::suggest::alternatives;
 use crate::versions::{EtcdVersion, KubernetesVersion, is_plain};
 
 /// A key whose value is text.
-const fn text(name: &'static str, expected: &'static str) -> Key {
+pub(crate) const fn text(name: &'static str, expected: &'static str) -> Key {
     other(name, Form::Text, expected)
 }
 
 /// A key whose value is of another form.
-const fn other(name: &'static str, form: Form, expected: &'static str) -> Key {
+pub(crate) const fn other(name: &'static str, form: Form, expected: &'static str) -> Key {
     Key {
         name,
         form,
@@ -63,15 +65,23 @@ pub(crate) const LAB_KEYS: &[Key] = &[
     other("virtual_router_id", Form::Number(1, 255), "a whole number from 1 to 255"),
     other("operators", Form::Texts, "a list of strings with IPv4 addresses, such as `[\"192.168.29.5\"]`"),
     other("cluster", Form::Table(CLUSTER_KEYS), "a table, `[cluster]`"),
+    other("api_server", Form::Table(COMPONENT_KEYS), "a table, `[api_server]`"),
+    other("controller_manager", Form::Table(COMPONENT_KEYS), "a table, `[controller_manager]`"),
+    other("scheduler", Form::Table(COMPONENT_KEYS), "a table, `[scheduler]`"),
+    other("kubelet", Form::Table(KUBELET_KEYS), "a table, `[kubelet]`"),
     other("drills", Form::NamedTables(drill_names, DRILL_KEYS), "a table for each drill, `[drills.NAME]`"),
 ];
 
-/// The keys of the cluster.
+/// The keys of the cluster: its add-ons, then its settings.
 #[rustfmt::skip]
 pub(crate) const CLUSTER_KEYS: &[Key] = &[
     other("storage", Form::Word(storages), "a string such as `\"local-path\"`"),
     other("metrics", Form::Boolean, "`true` or `false`"),
     text("load_balancer", "a string with the first and the last of several IPv4 addresses, such as `\"192.168.29.200-192.168.29.219\"`"),
+    other("feature_gates", Form::Switches, "a table of `true` and `false`, such as `{ NAME = true }`"),
+    other("runtime_config", Form::TextTable, "a table of strings, such as `{ \"api/alpha\" = \"true\" }`"),
+    text("audit", "`\"metadata\"`, or the name of a policy file beside the lab file, such as `\"audit.yaml\"`"),
+    other("encryption", Form::Word(encryptions), "a string such as `\"secretbox\"`"),
 ];
 
 /// The keys of a server.
@@ -95,6 +105,8 @@ pub(crate) const MACHINE_KEYS: &[Key] = &[
     text("ip", ADDRESS).required("ip = \"192.168.29.51\""),
     other("memory_mib", Form::Number(1, MOST_MEMORY_MIB), "a whole number of MiB, such as `2048`").required("memory_mib = 2048"),
     other("cpus", Form::Number(1, u8::MAX as u32), "a whole number such as `2`").required("cpus = 2"),
+    other("labels", Form::TextTable, "a table of strings, such as `{ \"topology.kubernetes.io/zone\" = \"a\" }`"),
+    other("taints", Form::Texts, "a list of strings, such as `[\"dedicated=db:NoSchedule\"]`"),
 ];
 
 fn words<T: std::fmt::Display>(all: impl IntoIterator<Item = T>) -> Vec<String> {
@@ -111,6 +123,10 @@ fn providers() -> Vec<String> {
 
 fn storages() -> Vec<String> {
     words(Storage::ALL)
+}
+
+fn encryptions() -> Vec<String> {
+    words(Encryption::ALL)
 }
 
 fn pod_networks() -> Vec<String> {
@@ -168,8 +184,10 @@ pub(crate) struct Draft {
     pub(crate) operators: Vec<At<Ipv4Addr>>,
     /// True if there are `operators`, readable or not, perhaps misspelled.
     pub(crate) has_operators: bool,
-    /// What `[cluster]` says, where it is there.
+    /// What `[cluster]` says of add-ons, where it is there.
     pub(crate) cluster: Option<DraftCluster>,
+    /// What `[cluster]` and the tables of programs set.
+    pub(crate) settings: DraftSettings,
     /// What drills are allowed, each by its kind and, where that is said, its way.
     pub(crate) drills: Vec<(DrillKind, Option<FaultMode>, DrillBudget)>,
     /// In the order of their names; `None` if there are none or they cannot be read.
@@ -178,15 +196,23 @@ pub(crate) struct Draft {
     pub(crate) machines: Option<Vec<DraftMachine>>,
 }
 
-/// What a lab file says about the cluster.
+/// What a lab file says about the cluster's add-ons.
 pub(crate) struct DraftCluster {
-    pub(crate) spans: TableSpans,
     pub(crate) storage: Option<At<Storage>>,
     pub(crate) metrics: Option<bool>,
     pub(crate) load_balancer: Option<At<AddressRange>>,
 }
 
 impl DraftCluster {
+    fn read(fields: &Fields<'_, '_>, sink: &mut FaultSink) -> Self {
+        let storages = Storage::ALL.map(|it| (it.word(), it));
+        DraftCluster {
+            storage: fields.word("storage", &storages, sink),
+            metrics: fields.boolean("metrics", sink),
+            load_balancer: fields.parsed("load_balancer", sink, |text| text.parse().ok()),
+        }
+    }
+
     /// The add-ons that it asks for.
     pub(crate) fn add_ons(&self) -> AddOns {
         AddOns {
@@ -227,6 +253,8 @@ pub(crate) struct DraftMachine {
     pub(crate) ip: Option<At<Ipv4Addr>>,
     pub(crate) memory_mib: Option<At<u32>>,
     pub(crate) cpus: Option<At<u32>>,
+    pub(crate) labels: Vec<(At<String>, String)>,
+    pub(crate) taints: Vec<At<Taint>>,
 }
 
 impl Draft {
@@ -234,6 +262,7 @@ impl Draft {
     pub(crate) fn read(table: &DeTable<'_>, source: &str, sink: &mut FaultSink) -> Draft {
         let lab = Fields::open(table, source, "the lab", 0..0, LAB_KEYS, sink);
         let operators = lab.list("operators", sink, |text| text.parse().ok());
+        let cluster = lab.opened("cluster", "the cluster", CLUSTER_KEYS, sink);
         let pod_networks = PodNetwork::ALL.map(|it| (it.word(), it));
         Draft {
             spans: lab.spans(lab.header.clone()),
@@ -253,7 +282,8 @@ impl Draft {
             has_operators: (operators.as_ref())
                 .map_or_else(|| lab.has("operators"), |it| !it.is_empty()),
             operators: operators.unwrap_or_default(),
-            cluster: cluster(&lab, source, sink),
+            cluster: cluster.as_ref().map(|it| DraftCluster::read(it, sink)),
+            settings: DraftSettings::read(&lab, cluster.as_ref(), sink),
             drills: drills(&lab, source, sink),
             servers: servers(&lab, source, sink),
             machines: machines(&lab, source, sink),
@@ -317,18 +347,6 @@ fn range(lab: &Fields<'_, '_>, name: &str, sink: &mut FaultSink) -> Option<At<Ip
     Some(At {
         value: found.value.trunc(),
         span: found.span,
-    })
-}
-
-fn cluster(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<DraftCluster> {
-    let (header, table) = lab.table("cluster", sink)?;
-    let fields = Fields::open(table, source, "the cluster", header, CLUSTER_KEYS, sink);
-    let storages = Storage::ALL.map(|it| (it.word(), it));
-    Some(DraftCluster {
-        spans: fields.spans(fields.header.clone()),
-        storage: fields.word("storage", &storages, sink),
-        metrics: fields.boolean("metrics", sink),
-        load_balancer: fields.parsed("load_balancer", sink, |text| text.parse().ok()),
     })
 }
 
@@ -418,6 +436,8 @@ fn machines(lab: &Fields<'_, '_>, source: &str, sink: &mut FaultSink) -> Option<
             ip: fields.parsed("ip", sink, |text| text.parse().ok()),
             memory_mib: fields.number("memory_mib", 1, MOST_MEMORY_MIB, sink),
             cpus: fields.number("cpus", 1, u8::MAX.into(), sink),
+            labels: marks::labels(&fields, sink),
+            taints: marks::taints(&fields, sink),
             header: fields.header,
         }
     });
@@ -432,10 +452,19 @@ mod tests {
     fn each_key_is_in_the_docs() {
         let page = include_str!("../../../docs/lab-file.md");
         let keys = LAB_KEYS.iter().chain(SERVER_KEYS).chain(MACHINE_KEYS);
-        for key in keys.chain(CLUSTER_KEYS).chain(DRILL_KEYS) {
-            let row = format!("| `{}` |", key.name);
+        let settings = CLUSTER_KEYS
+            .iter()
+            .chain(COMPONENT_KEYS)
+            .chain(KUBELET_KEYS);
+        for key in keys.chain(DRILL_KEYS).chain(settings) {
+            // Keys of one kind may share a row.
+            let cell = format!("`{}`", key.name);
+            let mut rows = page.lines().filter_map(|line| line.strip_prefix("| "));
             assert!(
-                page.contains(&row),
+                rows.any(|row| row
+                    .split(" | ")
+                    .next()
+                    .is_some_and(|it| it.split(", ").any(|it| it == cell))),
                 "docs/lab-file.md tells of `{}`",
                 key.name
             );

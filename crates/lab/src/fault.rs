@@ -54,6 +54,14 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Those of the lab called `lab`; there must be at least one.
+    pub(crate) fn of(lab: &str, faults: Vec<Fault>) -> Self {
+        Self {
+            lab: lab.to_owned(),
+            faults,
+        }
+    }
+
     /// Returns the name of the lab.
     pub fn lab(&self) -> &str {
         &self.lab

@@ -12,6 +12,7 @@ use crate::machine::{Machine, Role};
 use crate::network::PodNetwork;
 use crate::place::Places;
 use crate::server::{Provider, Server};
+use crate::settings::ClusterSettings;
 use crate::versions::{EtcdVersion, KubernetesVersion};
 
 /// A valid lab.
@@ -35,6 +36,7 @@ pub struct Lab {
     pub(crate) virtual_router_id: u8,
     pub(crate) operators: Vec<Ipv4Addr>,
     pub(crate) drills: Vec<(DrillKind, Option<FaultMode>, DrillBudget)>,
+    pub(crate) settings: ClusterSettings,
     pub(crate) servers: Vec<Server>,
     pub(crate) machines: Vec<Machine>,
     /// Positions in `machines` by name, for lookups that stay quick in labs of thousands.
@@ -106,6 +108,11 @@ impl Lab {
             found.map_or_else(DrillBudget::default, |(.., budget)| *budget)
         };
         of(name.mode).or(of(None))
+    }
+
+    /// Returns what the file sets of the cluster: feature gates, flags, auditing, encryption, the kubelets' configuration.
+    pub fn settings(&self) -> &ClusterSettings {
+        &self.settings
     }
 
     /// Returns what carries packets between pods.

@@ -1,9 +1,12 @@
 //! One machine of a lab, and what it is there for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::marks::Taint;
 
 /// What a machine does in the cluster.
 ///
@@ -95,4 +98,10 @@ pub struct Machine {
     pub memory_mib: u32,
     /// Number of virtual CPUs.
     pub cpus: u8,
+    /// Labels that its node has beside those that Kubernetes gives it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Taints that its node has beside those that Kubernetes gives it, in the order of the file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub taints: Vec<Taint>,
 }

@@ -64,7 +64,6 @@ fn is_value(source: &str, span: &Range<usize>) -> bool {
 fn places(draft: &mut Draft, lines: &Lines<'_>) -> Places {
     let table = |spans: &mut TableSpans| TablePlaces::new(std::mem::take(spans), lines);
     let lab = table(&mut draft.spans);
-    let cluster = (draft.cluster.as_mut()).map(|cluster| table(&mut cluster.spans));
     let mut servers = HashMap::new();
     for server in draft.servers.iter_mut().flatten() {
         servers.insert(server.name.value.clone(), table(&mut server.spans));
@@ -75,11 +74,14 @@ fn places(draft: &mut Draft, lines: &Lines<'_>) -> Places {
             machines.insert(name.value.clone(), table(&mut machine.spans));
         }
     }
+    let settings = std::mem::take(&mut draft.settings.places);
     Places {
         lab,
-        cluster,
         servers,
         machines,
+        settings: (settings.into_iter())
+            .map(|(path, spans)| (path, spans.map(|span| lines.place(span))))
+            .collect(),
     }
 }
 
@@ -121,6 +123,7 @@ fn build(name: &str, draft: Draft, places: Places, warnings: Vec<Fault>) -> Opti
             .unwrap_or_else(|| network::router_id(vip)),
         operators: draft.operators.into_iter().map(|it| it.value).collect(),
         drills: draft.drills,
+        settings: draft.settings.settings,
         servers: servers.collect(),
         positions: machines
             .iter()
@@ -145,5 +148,9 @@ fn machine(draft: DraftMachine) -> Option<Machine> {
         ip: draft.ip?.value,
         memory_mib: draft.memory_mib?.value,
         cpus: u8::try_from(draft.cpus?.value).ok()?,
+        labels: (draft.labels.into_iter())
+            .map(|(key, value)| (key.value, value))
+            .collect(),
+        taints: draft.taints.into_iter().map(|it| it.value).collect(),
     })
 }

@@ -26,9 +26,10 @@ pub struct Place {
 #[derive(Clone, Debug)]
 pub struct Places {
     pub(crate) lab: TablePlaces,
-    pub(crate) cluster: Option<TablePlaces>,
     pub(crate) servers: HashMap<String, TablePlaces>,
     pub(crate) machines: HashMap<String, TablePlaces>,
+    /// The name and the value of each key of `[cluster]` and of the tables of programs, by its path.
+    pub(crate) settings: BTreeMap<String, [Place; 2]>,
 }
 
 impl Places {
@@ -37,14 +38,20 @@ impl Places {
         &self.lab
     }
 
-    /// Returns the places of the keys of the table `[cluster]`.
-    pub fn cluster(&self) -> Option<&TablePlaces> {
-        self.cluster.as_ref()
-    }
-
     /// Returns the places of the keys of the server called `name`.
     pub fn server(&self, name: &str) -> Option<&TablePlaces> {
         self.servers.get(name)
+    }
+
+    /// Returns where a setting of the cluster is named, by its path: `cluster.feature_gates.NAME`, `api_server.args.v`,
+    /// `kubelet.config.logging.verbosity`. A table on the way there has a place too.
+    pub fn setting(&self, path: &str) -> Option<&Place> {
+        self.settings.get(path).map(|[name, _]| name)
+    }
+
+    /// Returns where the value of a setting of the cluster is, or of an add-on, by its path: `cluster.storage`.
+    pub fn setting_value(&self, path: &str) -> Option<&Place> {
+        self.settings.get(path).map(|[_, value]| value)
     }
 
     /// Returns the places of the keys of the machine called `name`.

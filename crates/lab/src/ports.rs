@@ -23,8 +23,17 @@ pub const HAPROXY_HEALTH: u16 = 6444;
 /// The kubelet, for API servers: logs, commands in containers, figures. Its own default.
 pub const KUBELET: u16 = 10250;
 
+/// The kubelet's health, on its own machine alone. Its own default.
+pub const KUBELET_HEALTH: u16 = 10248;
+
 /// kube-proxy's health.
 pub const KUBE_PROXY_HEALTH: u16 = 10256;
+
+/// The controller manager, on its own machine alone. Its own default.
+pub const CONTROLLER_MANAGER: u16 = 10257;
+
+/// The scheduler, on its own machine alone. Its own default.
+pub const SCHEDULER: u16 = 10259;
 
 /// ssh.
 pub const SSH: u16 = 22;
@@ -42,14 +51,17 @@ pub const MEMBERLIST: u16 = 7946;
 pub const SPEAKER_HEALTH: u16 = 7472;
 
 /// All of them.
-pub const ALL: [u16; 12] = [
+pub const ALL: [u16; 15] = [
     API,
     ETCD_CLIENT,
     ETCD_PEER,
     ETCD_HEALTH,
     HAPROXY_HEALTH,
     KUBELET,
+    KUBELET_HEALTH,
     KUBE_PROXY_HEALTH,
+    CONTROLLER_MANAGER,
+    SCHEDULER,
     SSH,
     VXLAN,
     VXLAN_FLANNEL,

@@ -55,6 +55,12 @@ rules! {
     InvalidHost => "invalid-host",
     /// A name that is no DNS label in lower case.
     InvalidName => "invalid-name",
+    /// A label, or its value, that Kubernetes refuses.
+    InvalidLabel => "invalid-label",
+    /// A file for the control plane that is not there, or is not what it should be.
+    InvalidPolicy => "invalid-policy",
+    /// A taint that Kubernetes refuses.
+    InvalidTaint => "invalid-taint",
     /// Text that is none of what its key can be: an address, a range, a version.
     InvalidValue => "invalid-value",
     /// Load balancers with no address to share.
@@ -75,6 +81,8 @@ rules! {
     NodeNameTooLong => "node-name-too-long",
     /// A number that its key cannot be.
     NumberOutOfRange => "number-out-of-range",
+    /// Labels or taints of a machine that is no node.
+    NotANode => "not-a-node",
     /// A machine that would be let into etcd as an operator.
     OperatorInLab => "operator-in-lab",
     /// An address that no machine of this lab can have.
@@ -91,6 +99,8 @@ rules! {
     ReservedName => "reserved-name",
     /// A server that runs nothing. A warning.
     ServerWithoutMachines => "server-without-machines",
+    /// A flag, a field, a label or a taint that follows from something else in the lab.
+    SetByLab => "set-by-lab",
     /// A range in which no machine can live.
     SpecialRange => "special-range",
     /// Text that is no TOML.
@@ -99,6 +109,12 @@ rules! {
     TakenAddress => "taken-address",
     /// More load balancers than Keepalived's priorities can order.
     TooManyLoadBalancers => "too-many-load-balancers",
+    /// A feature gate that no part of this Kubernetes has.
+    UnknownFeatureGate => "unknown-feature-gate",
+    /// A field that the kubelet's configuration does not have, or not so.
+    UnknownField => "unknown-field",
+    /// A flag that the program does not have.
+    UnknownFlag => "unknown-flag",
     /// A key that means nothing.
     UnknownKey => "unknown-key",
     /// A version of Kubernetes that Caravan knows nothing about.

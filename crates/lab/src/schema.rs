@@ -47,6 +47,9 @@ fn property(key: &Key) -> Value {
                 .collect();
             json!({"type": "object", "properties": tables, "additionalProperties": false})
         }
+        Form::Switches => json!({"type": "object", "additionalProperties": {"type": "boolean"}}),
+        Form::TextTable => json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        Form::FreeTable => json!({"type": "object"}),
         Form::TableList(keys) => json!({"type": "array", "items": table(keys), "minItems": 1}),
     };
     property["description"] = json!(key.expected);

@@ -44,7 +44,7 @@ pub(crate) fn nearest<'c>(
         if synonym.is_some_and(|(_, ours)| *ours == choice) {
             return Some(choice.to_owned());
         }
-        let alike = strsim::normalized_damerau_levenshtein(&found, choice);
+        let alike = strsim::normalized_damerau_levenshtein(&found, &choice.to_lowercase());
         if alike >= ALIKE && best.is_none_or(|(most, _)| alike > most) {
             best = Some((alike, choice));
         }

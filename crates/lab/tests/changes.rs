@@ -168,3 +168,43 @@ fn a_virtual_address_may_come_and_go() {
     assert_eq!(back[0], "`vip` was `192.168.29.80` and is `absent`");
     assert_eq!(back.last().unwrap(), "machine `lbone` is gone");
 }
+
+#[test]
+fn settings_are_told_by_their_paths_and_can_be_applied() {
+    let before_servers = |text: &str, settings: &str| {
+        text.replacen("[servers.", &format!("{settings}\n[servers."), 1)
+    };
+    let settings = "[cluster]\nfeature_gates = { A = true }\naudit = \"metadata\"\n[api_server]\nargs = { v = \"4\" }\n[kubelet]\nconfig = { maxPods = 50, logging = { verbosity = 4 } }\n";
+    let found = changes(|text| before_servers(text, settings));
+    let said: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "`api_server.args.v` was `absent` and is `4`",
+            "`cluster.audit` was `absent` and is `metadata`",
+            "`cluster.feature_gates.A` was `absent` and is `true`",
+            "`kubelet.config.logging` was `absent` and is `{\"verbosity\":4}`",
+            "`kubelet.config.maxPods` was `absent` and is `50`",
+        ]
+    );
+    assert!(found.iter().all(LabChange::can_be_applied));
+    let marks = changes(|text| {
+        let name = "name = \"workerone\"\n";
+        text.replace(
+            name,
+            &format!("{name}labels = {{ disk = \"ssd\" }}\ntaints = [\"a:NoExecute\"]\n"),
+        )
+    });
+    assert_eq!(
+        marks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "machine `workerone`: `labels` was `` and is `disk=ssd`, `taints` was `` and is `a:NoExecute`"
+        ]
+    );
+    assert!(marks.iter().all(LabChange::can_be_applied));
+    let encryption =
+        changes(|text| before_servers(text, "[cluster]\nencryption = \"secretbox\"\n"));
+    assert!(!encryption[0].can_be_applied());
+    let domain = changes(|text| text.replace("\"example.com\"", "\"example.org\""));
+    assert!(!domain[0].can_be_applied());
+}

@@ -63,9 +63,16 @@ fn places_are_those_of_an_editor() {
     assert_eq!(at(SOURCE, top.value("domain")), (1, 10, "\"d.example\""));
     assert_eq!(at(SOURCE, top.value("vip")), (3, 7, "\"10.0.0.5\""));
     assert_eq!(at(SOURCE, top.value("airgap")), (6, 10, "true"));
-    let cluster = lab.places().cluster().unwrap();
-    assert_eq!(at(SOURCE, cluster.value("metrics")), (40, 11, "false"));
-    assert_eq!(cluster.value("storage"), None);
+    let places = lab.places();
+    assert_eq!(
+        at(SOURCE, places.setting("cluster.metrics")),
+        (40, 1, "metrics")
+    );
+    assert_eq!(
+        at(SOURCE, places.setting_value("cluster.metrics")),
+        (40, 11, "false")
+    );
+    assert_eq!(places.setting("cluster.storage"), None);
     assert_eq!(at(SOURCE, of("e1").value("ip")), (19, 6, "\"10.0.0.11\""));
     assert_eq!(at(SOURCE, of("m1").value("ip")), (26, 6, "\"10.0.0.12\""));
     assert_eq!(at(SOURCE, of("m1").value("cpus")), (24, 8, "2"));

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use caravan_lab::{Fault, Lab, Place, Rule, Severity};
+use caravan_lab::{Fault, KnownSettings, Lab, Place, Rule, Severity};
 use expect_test::expect_file;
 
 fn folder() -> PathBuf {
@@ -44,11 +44,59 @@ fn tell<'f>(source: &str, faults: impl IntoIterator<Item = &'f Fault>) -> String
     told
 }
 
+/// What programs know, as far as the files ask for it.
+fn known() -> KnownSettings {
+    let words = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect();
+    let by_program = |of: &[(&str, &[&str])]| {
+        let known = of
+            .iter()
+            .map(|(program, names)| ((*program).to_owned(), words(names)));
+        known.collect()
+    };
+    KnownSettings {
+        kubernetes: "v1.36.3".to_owned(),
+        flags: by_program(&[
+            (
+                "kube-apiserver",
+                &["event-ttl", "v", "max-requests-inflight"],
+            ),
+            ("kube-controller-manager", &["v", "node-monitor-period"]),
+            ("kube-scheduler", &["v"]),
+        ]),
+        gates: by_program(&[
+            ("kube-apiserver", &["APIServerIdentity", "AllAlpha"]),
+            ("kubelet", &["AllAlpha", "PodLevelResources"]),
+        ]),
+        kubelet_fields: words(&["maxPods", "logging"]),
+    }
+}
+
+#[test]
+fn a_policy_is_known_by_its_kind() {
+    let source = fs::read_to_string(folder().join("bad/invalid-policy.toml")).unwrap();
+    let lab = Lab::parse("lab", &source).unwrap();
+    let told = |text: &str| {
+        lab.check_audit_policy(Some(text))
+            .map_err(|it| it.to_string())
+    };
+    let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: Metadata\n";
+    assert_eq!(told(policy), Ok(()));
+    let why = told(&policy.replace("Policy", "Pod")).unwrap_err();
+    assert_eq!(
+        why,
+        "lab:6:1: `audit.yaml` is no audit policy: it has no line `kind: Policy`"
+    );
+}
+
 /// Parses a file that has faults or warnings, and returns both as text with the rules' names.
 fn refuse(path: &Path) -> (String, BTreeSet<&'static str>) {
     let source = fs::read_to_string(path).unwrap();
     let faults: Vec<Fault> = match Lab::parse("lab", &source) {
-        Ok(lab) => lab.warnings().to_vec(),
+        // What only others know: the bundle's programs, and who sees files.
+        Ok(lab) => match (lab.check_settings(&known()), lab.check_audit_policy(None)) {
+            (Ok(()), Ok(())) => lab.warnings().to_vec(),
+            (Err(faults), _) | (_, Err(faults)) => faults.into_iter().collect(),
+        },
         Err(faults) => faults.into_iter().collect(),
     };
     let rules = faults.iter().map(|fault| fault.rule.name()).collect();

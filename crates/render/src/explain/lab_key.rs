@@ -26,10 +26,10 @@ impl LabKey {
         Some(LabKey::new(String::new(), key, places.lab().value(key)?))
     }
 
-    /// A key of the table `[cluster]`; `None` where the file does not say it.
-    pub(super) fn of_cluster(places: &Places, key: &str) -> Option<LabKey> {
-        let place = places.cluster()?.value(key)?;
-        Some(LabKey::new("table `cluster`".to_owned(), key, place))
+    /// A key of the table called `table`, `[cluster]` or a program's; `None` where the file does not say it.
+    pub(super) fn of_setting(places: &Places, table: &str, key: &str) -> Option<LabKey> {
+        let place = places.setting_value(&format!("{table}.{key}"))?;
+        Some(LabKey::new(format!("table `{table}`"), key, place))
     }
 
     /// A key of a machine; with an empty key, the machine's table.

@@ -106,10 +106,12 @@ impl FileOwner<'_> {
         let machine = |name: &str| LabKey::of_machine(places, name, key);
         let found = match owner {
             "lab" => LabKey::of_lab(places, key),
-            "cluster" => LabKey::of_cluster(places, key),
             "machine" => self.machine.and_then(|it| machine(&it.name)),
             "server" => (self.server).and_then(|it| LabKey::of_server(places, &it.name, key)),
             "item" => entry_of.and_then(machine),
+            "cluster" | "api_server" | "controller_manager" | "scheduler" | "kubelet" => {
+                LabKey::of_setting(places, owner, key)
+            }
             "first-master" => machine(&lab.first_master().name),
             "members" => {
                 let members = lab.of_role(Role::Etcd);
