@@ -10,7 +10,8 @@ use crate::compile::{PAUSE, PROBE, RUSTC_FLAGS, Site, Tools};
 use crate::components::COMPONENTS;
 use crate::digest::Recipe;
 use crate::download::Downloader;
-use crate::entry::{self, Manifest};
+use crate::entry::{self, MANIFEST, Manifest};
+use crate::known::{self, KnownSettings};
 use crate::oci::{self, Image};
 use crate::pins::{Arch, Pins};
 use crate::progress::{BundleEvent, Progress, Silent, step};
@@ -45,6 +46,9 @@ struct About {
     source: SoftwareSource,
     arch: Arch,
     software: Software,
+    /// What its programs know; `None` in bundles of older versions, and where the programs cannot be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known: Option<KnownSettings>,
     /// What compiled it, where something was compiled from Go modules.
     #[serde(skip_serializing_if = "Option::is_none")]
     toolchain: Option<String>,
@@ -88,6 +92,49 @@ pub fn is_made(cache: &Cache, minor: &str, source: SoftwareSource) -> Result<boo
         }
     }
     Ok(false)
+}
+
+/// The whole bundle that [`ensure`] would return without making one, and what its programs know; `None`: there is none.
+///
+/// What the programs of a bundle of an older version know is asked once, and kept in its manifest from then on. Where they
+/// cannot be run, which `progress` is told, nothing is known.
+///
+/// # Errors
+///
+/// As [`is_made`].
+pub fn find_made(
+    cache: &Cache,
+    minor: &str,
+    source: SoftwareSource,
+    progress: &dyn Progress,
+) -> Result<Option<(Bundle, Option<KnownSettings>)>, Error> {
+    let pins = Pins::of(minor, Arch::host()?)?;
+    for &source in source.choices() {
+        let id = id(&pins, source);
+        if let Some(bundle) = find(cache, &id, &Silent)? {
+            let known = bundle.known(cache, progress)?;
+            return Ok(Some((bundle, known)));
+        }
+    }
+    Ok(None)
+}
+
+/// What `ask` finds out; where that fails, nothing is known, which is told.
+fn or_unknown(
+    asked: Result<KnownSettings, Error>,
+    progress: &dyn Progress,
+) -> Result<Option<KnownSettings>, Error> {
+    match asked {
+        Ok(known) => Ok(Some(known)),
+        Err(Error::Interrupted) => Err(Error::Interrupted),
+        Err(error) => {
+            let text = format!(
+                "which flags and feature gates its programs have is not known ({error}); settings of labs are not held against them"
+            );
+            progress.event(&BundleEvent::Note { text: &text });
+            Ok(None)
+        }
+    }
 }
 
 /// What making a bundle takes.
@@ -171,6 +218,8 @@ impl Maker<'_> {
                 &site,
             )?;
         }
+        let asked = known::ask(&workshop, &workshop.join("image"), &scratch);
+        let known = or_unknown(asked, progress)?;
         step(progress, "write the container images", || {
             write_images(pins, &workshop)
         })?;
@@ -179,6 +228,7 @@ impl Maker<'_> {
             source,
             arch: pins.arch,
             software: software(pins),
+            known,
             toolchain,
         };
         let manifest = entry::finish(&workshop, &place, about)?;
@@ -273,6 +323,31 @@ fn id(pins: &Pins, source: SoftwareSource) -> String {
 }
 
 impl Bundle {
+    /// What its programs know; of a bundle of an older version they are asked, and its manifest says it from then on.
+    fn known(
+        &self,
+        cache: &Cache,
+        progress: &dyn Progress,
+    ) -> Result<Option<KnownSettings>, Error> {
+        let _lock = cache.lock(&format!("bundle-{}", self.id), progress)?;
+        let Some(mut manifest) = entry::read(&self.dir)? else {
+            return Ok(None);
+        };
+        let mut about: About = manifest.about(&self.dir)?;
+        if about.known.is_none()
+            && let Some(known) = or_unknown(known::ask_whole(cache, &self.dir), progress)?
+        {
+            about.known = Some(known);
+            let path = self.dir.join(MANIFEST);
+            manifest.about = serde_json::to_value(&about).map_err(|source| Error::Malformed {
+                path: path.clone(),
+                source,
+            })?;
+            entry::write_json(&path, &manifest)?;
+        }
+        Ok(about.known)
+    }
+
     pub(crate) fn of(dir: PathBuf, manifest: &Manifest) -> Result<Self, Error> {
         let about: About = manifest.about(&dir)?;
         Ok(Self {

@@ -24,6 +24,7 @@ mod error;
 pub mod image;
 pub mod image_archive;
 pub mod image_file;
+mod known;
 pub mod machine_box;
 pub mod needs;
 mod oci;
@@ -45,10 +46,11 @@ pub mod apt {
 
 pub use add_on::{AddOn, AddOnKind};
 pub use base::{Base, is_made as has_base};
-pub use bundle::{Bundle, ensure, is_made as has_bundle};
+pub use bundle::{Bundle, ensure, find_made, is_made as has_bundle};
 pub use cache::Cache;
 pub use carry::{Imported, export, import};
 pub use error::{Error, Remedy};
+pub use known::{KnownSettings, KubeletRefusal, judge_kubelet};
 pub use pins::{Arch, minors};
 pub use progress::{BundleEvent, Progress, Silent};
 pub use shelf::{Pruned, add_ons, list, prune, verify};

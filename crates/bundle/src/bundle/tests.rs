@@ -217,7 +217,9 @@ fn auto_turns_to_go_and_says_why() {
         SoftwareSource::Go
     );
     let notes = computer.notes();
-    assert_eq!(notes.len(), 2, "{notes:?}");
+    // The third one is of programs that are none.
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    assert!(notes[2].contains("not known"), "{}", notes[2]);
     assert!(
         notes[0].contains("answered 403") && notes[0].contains("Go modules"),
         "{}",
@@ -314,4 +316,52 @@ fn an_old_go_is_refused_before_anything_is_built() {
     );
     assert!(error.hint("tool").is_some());
     assert_eq!(computer.builds(), 0);
+}
+
+/// Programs that say what they know, as those of Kubernetes do.
+const SAYS: &str = r#"#!/bin/sh
+case "$*" in
+    --help) printf '      --event-ttl duration   kept\n      kube:AllAlpha=true|false (ALPHA - default=false)\n' ;;
+    version*) echo v1.36.3 ;;
+    config*)
+        # json:"maxPods,omitempty" json:"other"
+        grep -q other "$4" || exit 0
+        echo 'error: schema{}: strict decoding error: unknown field "other"' >&2
+        exit 1 ;;
+esac
+"#;
+
+#[test]
+fn what_programs_know_is_kept_and_asked_of_an_older_bundle() {
+    let computer = Computer::new(Way::Well);
+    let folder = computer.folder.path();
+    script::write(&folder.join("says"), SAYS);
+    let speaking = GO.replace(
+        "echo \"built $package\" >\"$out${package##*/}\"",
+        "cp \"$(dirname \"$0\")/says\" \"$out${package##*/}\"",
+    );
+    assert_ne!(speaking, GO);
+    script::write(&folder.join("go"), &speaking);
+    let bundle = computer.ensure(SoftwareSource::Go).unwrap();
+    let read = || {
+        let manifest = entry::read(&bundle.dir).unwrap().unwrap();
+        (manifest.about["known"].clone(), manifest)
+    };
+    let (known, mut manifest) = read();
+    assert_eq!(known["flags"]["kube-scheduler"][0], "event-ttl");
+    assert_eq!(known["gates"]["kube-proxy"][0], "AllAlpha");
+    assert_eq!(known["kubelet_fields"], serde_json::json!(["maxPods"]));
+    // As an older version wrote it.
+    manifest.about.as_object_mut().unwrap().remove("known");
+    entry::write_json(&bundle.dir.join(MANIFEST), &manifest).unwrap();
+    let again = bundle.known(&computer.cache, &Silent).unwrap().unwrap();
+    assert_eq!(serde_json::to_value(&again).unwrap(), known);
+    assert_eq!(read().0, known);
+    let refused = known::judge_kubelet(
+        &computer.cache,
+        &bundle.dir,
+        serde_json::json!({"other": 1}).as_object().unwrap(),
+    );
+    assert_eq!(refused.unwrap().unwrap().field.as_deref(), Some("other"));
+    assert!(computer.left_in("tmp").is_empty());
 }
