@@ -10,7 +10,7 @@ use caravan_vagrant::libvirt::LibvirtMachines;
 use caravan_vagrant::virtualbox::VirtualBox;
 
 use crate::environment;
-use crate::error::Error;
+use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags::{self, BundleAction};
 use crate::setup;
@@ -43,7 +43,7 @@ pub(crate) fn run(flags: &flags::Bundle, screen: &Screen) -> Result<Exit, Error>
             let damaged = caravan_bundle::verify(&cache, &told)?;
             if let Some(count) = report::several(damaged.into_iter().map(Error::from)) {
                 screen.say(&format!(
-                    "{count} damaged; the next `cargo xtask up` or `bake` makes them again"
+                    "{count} damaged; the next `{TOOL} up` or `bake` makes them again"
                 ));
                 return Ok(Exit::Failed);
             }

@@ -16,7 +16,7 @@ use caravan_process::interrupt;
 use caravan_vagrant::engine::Volume;
 use caravan_vagrant::provider::FoundMachine;
 
-use crate::error::Error;
+use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::kubeconfig;
@@ -66,7 +66,7 @@ pub(crate) fn run(
         screen.clear();
         if let Some(left) = left(&target, |_| true) {
             screen.say(&format!(
-                "now: {left} machines are left; `cargo xtask destroy {0}` goes on from here, `cargo xtask up {0}` makes the \
+                "now: {left} machines are left; `{TOOL} destroy {0}` goes on from here, `{TOOL} up {0}` makes the \
                  others anew",
                 target.name
             ));
@@ -110,7 +110,7 @@ pub(crate) fn run(
         say_of_member(&target, member, screen);
     }
     screen.say(&format!(
-        "next: `cargo xtask up {}` makes them anew",
+        "next: `{TOOL} up {}` makes them anew",
         target.name
     ));
     Ok(Exit::Done)
@@ -129,7 +129,7 @@ fn say_of_member(target: &LabTarget, member: &str, screen: &Screen) {
         return;
     };
     screen.say(&format!(
-        "etcd still counts `{member}`, so that {} of its {} members must run; `cargo xtask up {}` replaces it",
+        "etcd still counts `{member}`, so that {} of its {} members must run; `{TOOL} up {}` replaces it",
         lab.etcd_quorum(),
         lab.of_role(Role::Etcd).count(),
         target.name

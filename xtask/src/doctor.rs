@@ -8,7 +8,7 @@ use caravan_host::findings::{self, Finding, LabInQuestion, RemedyCommands, Verdi
 use caravan_lab::{Lab, Provider};
 use caravan_lifecycle::{LabChoices, LabProviders, Workspace};
 
-use crate::error::{self, Error};
+use crate::error::{self, Error, command};
 use crate::exit::Exit;
 use crate::flags;
 use crate::kubeconfig;
@@ -18,7 +18,7 @@ use crate::setup;
 pub(crate) const COMMANDS: RemedyCommands = RemedyCommands {
     tool: error::TOOL,
     setup: setup::COMMAND,
-    prune: "cargo xtask bundle prune",
+    prune: command!("bundle prune"),
 };
 
 /// Runs the verb.

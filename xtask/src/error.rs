@@ -21,6 +21,17 @@ pub(crate) const TOOL: &str = match env!("CARGO_BIN_NAME").as_bytes() {
     _ => "cargo xtask",
 };
 
+/// A command of this program, as people type it, where a constant is wanted.
+macro_rules! command {
+    ($words:literal) => {
+        match env!("CARGO_BIN_NAME").as_bytes() {
+            b"caravan" => concat!("caravan ", $words),
+            _ => concat!("cargo xtask ", $words),
+        }
+    };
+}
+pub(crate) use command;
+
 /// Why a verb did not do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -8,7 +8,7 @@ use caravan_lifecycle::{
 };
 use caravan_vagrant::provider::FoundMachine;
 
-use crate::error::Error;
+use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::screen::Screen;
@@ -61,14 +61,14 @@ pub(crate) fn run(
                 RUN,
                 &format!("{} machines stopped in {took}", running.len()),
             );
-            screen.say(&format!("next: `cargo xtask up {}`", target.name));
+            screen.say(&format!("next: `{TOOL} up {}`", target.name));
         }
         Err(error) => {
             run.finish(outcome_of(error));
             screen.clear();
             if let Some(left) = left(&target, FoundMachine::runs) {
                 screen.say(&format!(
-                    "now: {left} machines still run; `cargo xtask halt {0}` goes on from here, `cargo xtask up {0}` starts \
+                    "now: {left} machines still run; `{TOOL} halt {0}` goes on from here, `{TOOL} up {0}` starts \
                      the others again",
                     target.name
                 ));

@@ -6,13 +6,13 @@ use caravan_host::{Purpose, setup};
 use caravan_lab::Provider;
 use caravan_screen::SetupOnScreen;
 
-use crate::error::Error;
+use crate::error::{Error, TOOL, command};
 use crate::exit::Exit;
 use crate::flags;
 use crate::show::screen::Screen;
 
 /// The verb, as people type it.
-pub(crate) const COMMAND: &str = "cargo xtask setup";
+pub(crate) const COMMAND: &str = command!("setup");
 
 /// Runs the verb.
 pub(crate) fn run(flags: &flags::Setup, screen: &Screen) -> Result<Exit, Error> {
@@ -30,7 +30,7 @@ pub(crate) fn run(flags: &flags::Setup, screen: &Screen) -> Result<Exit, Error> 
         Some(other) => format!(" --provider {other}"),
     };
     screen.say(&format!(
-        "everything is here; `cargo xtask up ha{with}` makes a lab"
+        "everything is here; `{TOOL} up ha{with}` makes a lab"
     ));
     Ok(Exit::Done)
 }

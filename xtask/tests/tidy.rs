@@ -109,3 +109,17 @@ fn every_file_ends_with_a_line_end() {
         assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{path}");
     }
 }
+
+#[test]
+fn messages_name_the_tool_as_it_was_started() {
+    // It is compiled under two names, and `TOOL` and `command!` of `error.rs` know which.
+    let is_message =
+        |line: &str| line.contains("cargo xtask") && !line.trim_start().starts_with("//");
+    for (path, text) in files().iter().filter(|(path, _)| {
+        is_code(path) && path.contains("xtask/src/") && !path.ends_with("src/error.rs")
+    }) {
+        for (number, line) in text.lines().enumerate() {
+            assert!(!is_message(line), "{path}:{}: {line}", number + 1);
+        }
+    }
+}

@@ -10,6 +10,7 @@ use caravan_lifecycle::listed;
 use caravan_render::explain::{Explained, LabKey, Line, LineKind};
 
 use super::view::View;
+use crate::error::TOOL;
 
 /// How wide text is where no terminal says: what a pipe, a page and a mail take.
 const WIDTH: usize = 100;
@@ -41,7 +42,7 @@ pub(super) fn whole(view: &View<'_>, width: usize) -> String {
     let command = field(
         "more",
         &format!(
-            "`cargo xtask explain {} {} {}:LINE` says where a line's values come from, what documents it, and what proves it",
+            "`{TOOL} explain {} {} {}:LINE` says where a line's values come from, what documents it, and what proves it",
             view.lab, view.of, file.path
         ),
         width,
@@ -256,7 +257,7 @@ fn proof(lab: &str, check: &str) -> String {
         true => "",
         false => " --disrupt",
     };
-    format!("`{check}` of `cargo xtask verify {lab}{flag}`: {promise}")
+    format!("`{check}` of `{TOOL} verify {lab}{flag}`: {promise}")
 }
 
 /// What is known of the file as a whole.

@@ -5,6 +5,7 @@ use caravan_cluster::verify::Report;
 use caravan_lab::Lab;
 use caravan_lifecycle::{LabChoices, LabDir, LabProviders, LabRun, up::UpRequest};
 
+use crate::error::TOOL;
 use crate::show::screen::Screen;
 use crate::show::table;
 use crate::verify;
@@ -43,7 +44,7 @@ pub(super) fn tables(
     ));
     screen.say(&format!("timeline:   {}", run.path().display()));
     screen.say(&format!(
-        "next: `cargo xtask status {lab}`, `cargo xtask kubeconfig {lab} --merge`, `cargo xtask verify {lab}`"
+        "next: `{TOOL} status {lab}`, `{TOOL} kubeconfig {lab} --merge`, `{TOOL} verify {lab}`"
     ));
 }
 
@@ -57,7 +58,7 @@ pub(super) fn what_is_left(lab: &Lab, dir: &LabDir, screen: &Screen) {
     };
     let Ok(found) = providers.machines(name, &dir.projects()) else {
         screen.say(&format!(
-            "now: whatever runs the machines does not answer; `cargo xtask setup` starts it, then `cargo xtask up {name}` \
+            "now: whatever runs the machines does not answer; `{TOOL} setup` starts it, then `{TOOL} up {name}` \
              goes on from here"
         ));
         return;
@@ -67,8 +68,8 @@ pub(super) fn what_is_left(lab: &Lab, dir: &LabDir, screen: &Screen) {
     }
     let running = found.iter().filter(|machine| machine.runs()).count();
     screen.say(&format!(
-        "now: {running} of {} machines run, and go on by themselves; `cargo xtask up {name}` goes on from here, \
-         `cargo xtask destroy {name}` removes everything",
+        "now: {running} of {} machines run, and go on by themselves; `{TOOL} up {name}` goes on from here, \
+         `{TOOL} destroy {name}` removes everything",
         lab.machines().len()
     ));
 }

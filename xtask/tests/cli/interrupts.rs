@@ -132,6 +132,29 @@ fn asked_to_stop() {
 }
 
 #[test]
+fn when_the_time_is_up_it_stops_and_says_how_to_go_on() {
+    let world = World::new();
+    world.write("state/hold", "");
+    let ended = world.run(&[
+        "up",
+        "small",
+        "etcdone",
+        "--image",
+        "caravan-machine:test",
+        "--timeout",
+        "2s",
+    ]);
+    assert_eq!(ended.status, Some(1), "{}", ended.stderr);
+    for words in [
+        "error: lab `small` is not up after 2s",
+        "`cargo xtask up small` goes on from here",
+    ] {
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
+    }
+    std::fs::remove_file(world.path("state/hold")).expect("removed");
+}
+
+#[test]
 fn asked_twice_it_waits_for_nobody() {
     let world = World::new();
     world.write("state/hold", "deaf");
