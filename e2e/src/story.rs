@@ -29,6 +29,7 @@ pub fn on_a_clean_host(story: impl FnOnce(&Tool)) {
             "mixed",
             "e2e-bridge",
             "e2e-apps",
+            "e2e-settings",
         ] {
             if tool.state(lab).exists() {
                 tool.run(&["destroy", lab, "--yes"]);
