@@ -90,7 +90,7 @@ fn measure(name: &str, source: &str, bench: &Bench) -> Result<Figures, Error> {
     let choices = LabChoices::settle(&lab, &ChoiceRequest::default(), None, false)?;
     let sources = || {
         let calico = software::calico_manifest(&lab, || bench.cache())?;
-        let versions = software::versions(&lab, calico)?;
+        let versions = software::versions(&lab, calico, None)?;
         sources(&bench.workspace, &lab, &dir, &choices, versions)
     };
     let servers: Vec<&Server> = lab.servers().iter().collect();

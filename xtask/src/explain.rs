@@ -23,7 +23,7 @@ pub(crate) fn run(flags: &flags::Explain, workspace: &Workspace) -> Result<Exit,
         Some(choices) => choices.clone(),
         None => LabChoices::settle(lab, &flags::Making::default().request(), None, false)?,
     };
-    let software = software::versions(lab)?;
+    let software = software::versions(workspace, lab)?;
     let sources = plan::sources(workspace, lab, &target.dir, &choices, software)?;
     let renderer = sources.renderer()?;
     let words = flags.machine.iter().chain(&flags.file).chain(&flags.text);

@@ -38,8 +38,14 @@ pub(crate) fn run(
         choices.images.insert(provider, made);
     }
     Keys::ensure(&lab, &dir)?;
-    plan::sources(workspace, &lab, &dir, &choices, software::versions(&lab)?)?
-        .write_projects(&dir, &source, &choices)?;
+    plan::sources(
+        workspace,
+        &lab,
+        &dir,
+        &choices,
+        software::versions(workspace, &lab)?,
+    )?
+    .write_projects(&dir, &source, &choices)?;
     let provider = choices.provider(&server.name);
     let image_name = choices.settings().image_name(provider).to_owned();
     let image = software::image_file(provider, &image_name, screen)?;

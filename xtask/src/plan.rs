@@ -61,7 +61,13 @@ pub(crate) fn run(
         write(flags, workspace, screen, &lab, &source, &dir)?;
     }
     let choices = plan::choices(&lab, &dir, &flags.making.request(), &resolvers(&lab))?;
-    let sources = plan::sources(workspace, &lab, &dir, &choices, software::versions(&lab)?)?;
+    let sources = plan::sources(
+        workspace,
+        &lab,
+        &dir,
+        &choices,
+        software::versions(workspace, &lab)?,
+    )?;
     let collisions = ranges::collisions(&lab, &choices.kinds_here(&lab), dir.choices().is_file())?;
     for collision in &collisions {
         let hint = collision.hint();
@@ -180,8 +186,14 @@ fn write(
         choices.images.insert(provider, made);
     }
     Keys::ensure(lab, dir)?;
-    let written = plan::sources(workspace, lab, dir, &choices, software::versions(lab)?)?
-        .write_projects(dir, source, &choices)?;
+    let written = plan::sources(
+        workspace,
+        lab,
+        dir,
+        &choices,
+        software::versions(workspace, lab)?,
+    )?
+    .write_projects(dir, source, &choices)?;
     screen.say(&format!(
         "{written} files written below `{}`",
         dir.root().display()

@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use caravan_bundle::image_file::{self, ImageFile};
 use caravan_bundle::machine_box::{self, BakedBox, BoxRecipe, Hypervisor};
-use caravan_bundle::{AddOn, AddOnKind, Bundle, BundleEvent, Cache, Progress, Silent};
+use caravan_bundle::{
+    AddOn, AddOnKind, Bundle, BundleEvent, Cache, Progress, Silent, SoftwareSource,
+};
 use caravan_bundle::{add_on, image};
 use caravan_cluster::timeline::RUN;
 use caravan_host::Purpose;
 use caravan_lab::{Lab, Provider};
+use caravan_lifecycle::Workspace;
+use caravan_lifecycle::settings::{self, SettingsCheck};
 use caravan_lifecycle::software;
 use caravan_lifecycle::up::{UpPlan, UpRequest};
 use caravan_render::{MachineImage, Software};
@@ -19,14 +23,35 @@ use crate::flags::Origin;
 use crate::setup;
 use crate::show::screen::Screen;
 
-/// The versions that machines of the lab run, as their files must say them.
+/// The versions that machines of the lab run, as their files must say them; its settings are held by the way.
+///
+/// # Errors
+///
+/// As [`versions_of`] and [`hold_settings`].
+pub(crate) fn versions(workspace: &Workspace, lab: &Lab) -> Result<Software, Error> {
+    versions_of(lab, &hold_settings(workspace, lab)?)
+}
+
+/// The versions that machines of the lab run, as their files must say them; `checked` is [`hold_settings`].
 ///
 /// # Errors
 ///
 /// [`Error::Bundle`] where nothing is pinned for this Kubernetes, or the cache cannot be read.
-pub(crate) fn versions(lab: &Lab) -> Result<Software, Error> {
+pub(crate) fn versions_of(lab: &Lab, checked: &SettingsCheck) -> Result<Software, Error> {
     let calico = software::calico_manifest(lab, environment::cache)?;
-    Ok(software::versions(lab, calico)?)
+    Ok(software::versions(lab, calico, checked.known())?)
+}
+
+/// Holds what the lab file sets of the cluster against what is in the cache: programs that know flags, feature gates and
+/// fields; and looks for the files beside it that it names.
+///
+/// # Errors
+///
+/// Every flag, gate and field that nobody knows, with its line; [`Error::Bundle`] where the cache cannot be read.
+pub(crate) fn hold_settings(workspace: &Workspace, lab: &Lab) -> Result<SettingsCheck, Error> {
+    settings::audit_policy(workspace, lab)?;
+    let (cache, from) = (environment::cache, SoftwareSource::Auto);
+    Ok(settings::check(workspace, lab, cache, from, &Silent)?)
 }
 
 /// The image that machines hold for test pods.
@@ -45,7 +70,7 @@ pub(crate) fn probe_image(lab: &Lab) -> Result<String, Error> {
 ///
 /// [`Error::Bundle`] where nothing is pinned for this Kubernetes.
 pub(crate) fn volume_image(lab: &Lab) -> Result<String, Error> {
-    Ok(software::versions(lab, None)?.add_ons.volume)
+    Ok(software::versions(lab, None, None)?.add_ons.volume)
 }
 
 /// Makes what machines of Kubernetes `minor` with these add-ons start from, and what that is made from, where they are not

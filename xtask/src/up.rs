@@ -10,6 +10,7 @@ use caravan_cluster::verify::{Depth, Report};
 use caravan_host::computers::ComputerSurvey;
 use caravan_host::{ranges, resolvers};
 use caravan_lab::{Lab, Machine};
+use caravan_lifecycle::settings::SettingsCheck;
 use caravan_lifecycle::up::{self, Up, UpOutcome, UpRequest};
 use caravan_lifecycle::{
     Interruptible as _, Keys, LabComputers, LabDir, LabLock, LabRun, LabTarget, OperationRecord,
@@ -188,6 +189,8 @@ fn bring_up(
     let mut plan = run.step("preflight", || {
         preflight::check(flags, request, survey, up, screen)
     })?;
+    // Before anything is made. Where there is no bundle yet this is known once there is one, before any machine is.
+    software::hold_settings(request.workspace, lab)?;
     if plan.lost.is_some() {
         run.step("remove", || up.remove_what_is_left(&mut plan))?;
     }
@@ -199,8 +202,16 @@ fn bring_up(
         })?;
         plan.choices.images.insert(provider, made);
     }
+    let checked = software::hold_settings(request.workspace, lab)?;
+    if checked == SettingsCheck::Unknown {
+        screen.warn(&format!(
+            "flags, feature gates and kubelet settings of the lab file are not checked, because there is no bundle whose programs know them; `{TOOL} bundle build --kubernetes {}` makes one",
+            lab.kubernetes()
+        ));
+    }
     let sources = run.step("files", || {
-        Ok::<_, Error>(up.write_files(&plan, &keys, software::versions(lab)?)?)
+        let software = software::versions_of(lab, &checked)?;
+        Ok::<_, Error>(up.write_files(&mut plan, &keys, software)?)
     })?;
     if !LabComputers::of(lab, request.dir).are_here() {
         run.step("deliver", || {

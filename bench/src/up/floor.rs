@@ -144,7 +144,7 @@ fn prepare(
 ) -> Result<(), LabError> {
     let sources = RenderSources {
         lab: bare,
-        software: software::versions(bare, calico)?,
+        software: software::versions(bare, calico, None)?,
         settings: choices.settings(),
         // Vagrant reads the ssh key, so there must be one.
         material: Keys::ensure(bare, dir)?.material(bare)?,

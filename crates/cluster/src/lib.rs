@@ -9,6 +9,7 @@
 //! | [`disturb`] | how is a part broken on purpose, and put right? |
 //! | [`drill`] | what do users see meanwhile, and is that as it must be? |
 //! | [`handover`], [`drain`] | how does what a machine does get to others before it goes? |
+//! | [`marks`] | which labels and taints do nodes get? |
 //! | [`images`] | which images do nodes have, and how do they get more? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
 //! | [`vip`] | who has the virtual address? |
@@ -28,6 +29,7 @@ pub mod facts;
 pub mod handover;
 pub mod images;
 pub mod kube;
+pub mod marks;
 pub mod parallel;
 pub mod phase;
 pub mod ready;

@@ -40,6 +40,8 @@ pub enum Phase {
     Init,
     /// `join`: any other node makes itself.
     Join,
+    /// `settings`: a node applies what the lab file sets of the cluster, which has changed.
+    Settings,
     /// `node-ready`: a node waits until the API tells that it is ready.
     NodeReady,
     /// `ready`: its end means that the machine is what the lab says.
@@ -50,7 +52,7 @@ pub enum Phase {
 
 impl Phase {
     /// The phases that this code knows by name.
-    pub const KNOWN: [Self; 14] = [
+    pub const KNOWN: [Self; 15] = [
         Self::Create,
         Self::Prepare,
         Self::Network,
@@ -63,6 +65,7 @@ impl Phase {
         Self::WaitEndpoint,
         Self::Init,
         Self::Join,
+        Self::Settings,
         Self::NodeReady,
         Self::Ready,
     ];
@@ -82,6 +85,7 @@ impl Phase {
             Self::WaitEndpoint => "wait-endpoint",
             Self::Init => "init",
             Self::Join => "join",
+            Self::Settings => "settings",
             Self::NodeReady => "node-ready",
             Self::Ready => "ready",
             Self::Other(name) => name,
@@ -100,7 +104,7 @@ impl Phase {
             Self::EtcdStart | Self::EtcdQuorum => "etcd",
             Self::Haproxy => "haproxy",
             Self::Vip => "keepalived",
-            Self::NodeReady => "kubelet",
+            Self::NodeReady | Self::Settings => "kubelet",
             Self::Network => "caravan-network",
             _ => "caravan-bootstrap",
         }

@@ -33,6 +33,7 @@ mod quorum;
 mod refusals;
 mod report;
 mod run;
+mod settings;
 mod strangers;
 mod table;
 mod tokens;

@@ -258,6 +258,7 @@ impl LabChoices {
             emulated: self.emulated,
             images: self.images.clone(),
             nameservers: self.nameservers.clone(),
+            audit_policy: None,
         }
     }
 }

@@ -150,6 +150,19 @@ pub fn changes_since_deployed(
     Ok(Some(changes(before, files)))
 }
 
+/// What the file `path` of `machine` was when it was given; `None` where it was not given.
+///
+/// # Errors
+///
+/// [`Error::Read`].
+pub fn deployed_text(dir: &LabDir, machine: &str, path: &str) -> Result<Option<String>, Error> {
+    let path = inside(&dir.deployed_files(machine), path);
+    match path.is_file() {
+        true => crate::workspace::read_text(&path).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// Forgets what `machine` was given, as when it is destroyed.
 ///
 /// # Errors

@@ -8,6 +8,7 @@
 //! | [`LabChoices`], [`ClusterRecord`], [`MachineRecord`], [`MergeRecord`], [`LabLock`] | what was asked for, what was made, who works on it now? |
 //! | [`Keys`], [`files`] | which keys and files do its machines get, and which were they given? |
 //! | [`machines`], [`data`] | which machines are there, whose are they, and where is their data? |
+//! | [`settings`] | does anybody know what it sets of the cluster? |
 //! | [`plan`] | what would it be made from? |
 //! | [`up`], [`halt`], [`destroy`] | how does a lab come, stop and go? |
 //! | [`load`], [`ImageRecord`] | how do nodes get images of the user's own, and which are they to have? |
@@ -53,6 +54,7 @@ pub mod machines;
 pub mod plan;
 pub mod reach;
 pub mod replace;
+pub mod settings;
 pub mod software;
 pub mod support;
 pub mod up;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use caravan_lab::{Lab, Machine};
-use caravan_render::{Material, Software};
+use caravan_render::{Material, Settings, Software};
 
 use crate::files::{self, RenderSources};
 use crate::{ChoiceRequest, Error, Keys, LabChoices, LabDir, LabProviders, Workspace, read_lab};
@@ -28,7 +28,10 @@ pub fn sources<'a>(
     Ok(RenderSources {
         lab,
         software,
-        settings: choices.settings(),
+        settings: Settings {
+            audit_policy: crate::settings::audit_policy(workspace, lab)?,
+            ..choices.settings()
+        },
         material: match Keys::load(lab, dir) {
             Some(keys) => keys.material(lab)?,
             None => Material::placeholder(lab)?,

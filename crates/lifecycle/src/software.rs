@@ -1,17 +1,22 @@
 //! The bridge between `bundle` and `render`: which software a lab's machines run.
 
 use caravan_bundle::{AddOnKind, Cache, add_on};
-use caravan_lab::{AddOn, Lab, PodNetwork, Storage};
+use caravan_lab::{AddOn, KnownSettings, Lab, PodNetwork, Storage};
 use caravan_render::{AddOnImages, Software};
 
 use crate::error::Error;
 
-/// The versions that machines of the lab run, as their files must say them; `calico` is [`calico_manifest`].
+/// The versions that machines of the lab run, as their files must say them; `calico` is [`calico_manifest`], `known` what its
+/// programs know, where that was found out.
 ///
 /// # Errors
 ///
 /// [`Error::Bundle`] where nothing is pinned for this Kubernetes.
-pub fn versions(lab: &Lab, calico: Option<String>) -> Result<Software, Error> {
+pub fn versions(
+    lab: &Lab,
+    calico: Option<String>,
+    known: Option<&KnownSettings>,
+) -> Result<Software, Error> {
     let minor = lab.kubernetes().to_string();
     let software = caravan_bundle::software_of(&minor)?;
     let image = |kind, place| {
@@ -34,6 +39,7 @@ pub fn versions(lab: &Lab, calico: Option<String>) -> Result<Software, Error> {
         pause_image: software.pause_image,
         flannel_image: image(AddOnKind::Flannel, 0)?,
         add_ons,
+        gates: known.map(|known| known.gates.clone()).unwrap_or_default(),
         calico_manifest: calico,
     })
 }
@@ -106,7 +112,7 @@ mod tests {
             metrics_server,
             metallb_controller,
             metallb_speaker,
-        } = versions(&lab, None).unwrap().add_ons;
+        } = versions(&lab, None, None).unwrap().add_ons;
         for (image, begins) in [
             (local_path, "docker.io/rancher/local-path-provisioner:v"),
             (volume, "caravan.local/volume:"),

@@ -10,6 +10,7 @@
 mod converge;
 mod create;
 mod listen;
+mod settings;
 mod silence;
 mod stale;
 mod survey;
@@ -24,9 +25,10 @@ use caravan_cluster::kube::Api;
 use caravan_cluster::timeline::RUN;
 use caravan_lab::{Lab, Machine, Provider};
 use caravan_process::interrupt;
-use caravan_render::Software;
+use caravan_render::{Settings, Software};
 use caravan_vagrant::provider::FoundMachine;
 
+use self::listen::Turn;
 use crate::data::ClusterLoss;
 use crate::deliver::{self, Parcel};
 use crate::files::{self, RenderSources};
@@ -69,6 +71,9 @@ pub struct UpPlan {
     pub found: Vec<FoundMachine>,
     /// The names of the wanted machines that Vagrant is needed for.
     pub todo: Vec<String>,
+    /// The names of the wanted machines that run and are told what has changed of the cluster's settings, one master after the
+    /// other; known once their files are written.
+    pub untold: Vec<String>,
     /// What is lost of the cluster that was made, where it cannot come back, and when that was first seen, RFC 3339: a new
     /// one takes its place only if the user has agreed to that.
     pub lost: Option<(ClusterLoss, String)>,
@@ -137,25 +142,35 @@ impl<'a> Up<'a> {
         ClusterRecord::forget(self.request.dir)
     }
 
-    /// Renders the files of all groups, and writes those that differ.
+    /// Renders the files of all groups, and writes those that differ; notes in the plan which machines that run are told other
+    /// settings of the cluster.
     ///
     /// # Errors
     ///
     /// [`Error::Render`], [`Error::Pki`], [`Error::Read`], [`Error::Write`].
     pub fn write_files(
         &self,
-        plan: &UpPlan,
+        plan: &mut UpPlan,
         keys: &Keys,
         software: Software,
     ) -> Result<RenderSources<'a>, Error> {
-        let UpRequest { lab, dir, .. } = *self.request;
+        let UpRequest {
+            lab,
+            dir,
+            workspace,
+            ..
+        } = *self.request;
         let sources = RenderSources {
             lab,
             software,
-            settings: plan.choices.settings(),
+            settings: Settings {
+                audit_policy: crate::settings::audit_policy(workspace, lab)?,
+                ..plan.choices.settings()
+            },
             material: keys.material(lab)?,
-            template: self.request.workspace.vagrantfile_template()?,
+            template: workspace.vagrantfile_template()?,
         };
+        plan.untold = settings::untold(self, plan, &sources)?;
         let written = sources.write_projects(dir, self.request.source, &plan.choices)?;
         if written > 0 {
             self.run.tell_end(RUN, &format!("{written} files written"));
@@ -181,7 +196,9 @@ impl<'a> Up<'a> {
         for (host, servers) in computers.servers() {
             let is_todo = |server: &&String| {
                 let mut machines = wanted.iter().filter(|it| it.server == **server);
-                machines.any(|machine| plan.todo.contains(&machine.name))
+                machines.any(|machine| {
+                    plan.todo.contains(&machine.name) || plan.untold.contains(&machine.name)
+                })
             };
             let servers: Vec<&str> = servers.iter().filter(is_todo).map(String::as_str).collect();
             if servers.is_empty() {
@@ -222,28 +239,43 @@ impl<'a> Up<'a> {
         sources: &RenderSources<'_>,
     ) -> Result<UpOutcome, Error> {
         let UpRequest { lab, dir, tool, .. } = *self.request;
-        stale::warn(self, &plan.todo, sources)?;
+        stale::warn(self, plan, sources)?;
         let access = keys.access(lab, dir, plan.choices.pace())?;
         let all_run = plan.todo.is_empty() && plan.found.len() == lab.machines().len();
+        let mut first = plan.todo.clone();
         if all_run && (!access.way.is_straight() || reach::is_near(lab)) {
             let readiness = self.run.step("look", || {
                 Ok::<_, Error>(caravan_cluster::ready::ask(lab, &access, tool))
             })?;
-            if readiness.is_ready() && !self.write_kubeconfig(keys)? {
+            if readiness.is_ready() && plan.untold.is_empty() && !self.write_kubeconfig(keys)? {
                 self.same_cluster(&access)?;
-                return Ok(UpOutcome::NothingToDo);
+                return Ok(match settings::mark_nodes(self, &access)? {
+                    true => UpOutcome::Ready,
+                    false => UpOutcome::NothingToDo,
+                });
             }
+            first.extend(settings::broken(plan, &readiness.missing));
             for missing in &readiness.missing {
                 self.run.note(&format!("not well: {missing}"));
             }
         }
         self.begin();
-        converge::until_ready(self, &access, plan, sources)?;
+        let told = first.iter().cloned().collect();
+        let first = UpPlan {
+            choices: plan.choices.clone(),
+            found: plan.found.clone(),
+            todo: first,
+            untold: Vec::new(),
+            lost: None,
+        };
+        converge::until_ready(self, &access, &first, sources, Turn::First)?;
+        settings::tell(self, &access, plan, &told, sources)?;
         self.write_kubeconfig(keys)?;
         if self.request.wanted.len() < lab.machines().len() {
             return Ok(UpOutcome::SomeMachines);
         }
         self.same_cluster(&access)?;
+        settings::mark_nodes(self, &access)?;
         Ok(UpOutcome::Ready)
     }
 

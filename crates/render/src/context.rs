@@ -1,5 +1,6 @@
 //! What templates may say. Every field is there for every machine; one that does not apply is empty.
 
+mod cluster;
 mod etcd;
 mod machine_list;
 mod pace;
@@ -9,6 +10,7 @@ use std::net::Ipv4Addr;
 use caravan_lab::{Lab, Machine, PodNetwork, Provider, Role, ports};
 use serde::Serialize;
 
+use self::cluster::ControlPlane;
 use self::etcd::EtcdFlags;
 pub(crate) use self::machine_list::{MachineList, MachineLists};
 use self::pace::Pace;
@@ -171,6 +173,7 @@ pub(crate) struct LabContext {
     node_names: String,
     ports: Ports,
     pace: Pace,
+    control_plane: ControlPlane,
 }
 
 impl LabContext {
@@ -263,6 +266,7 @@ impl LabContext {
             node_names: node_names.join(" "),
             ports: PORTS,
             pace: Pace::of(lab, settings),
+            control_plane: ControlPlane::of(lab, software, settings, material),
         })
     }
 }

@@ -230,9 +230,16 @@ fn without_template(lab: &Lab, file: &GuestFile, row: Option<&FileRow>) -> Expla
     let state = format!(".lab/{}", lab.name());
     let made_of = match row.map(|row| row.source) {
         Some(FileSource::SshKey) => format!("{state}/ssh"),
-        Some(FileSource::Hostname) => format!("labs/{}.toml", lab.name()),
+        Some(
+            FileSource::Hostname
+            | FileSource::SettingsStamp
+            | FileSource::KubeletSettings
+            | FileSource::AuditPolicy,
+        ) => format!("labs/{}.toml", lab.name()),
         Some(FileSource::CalicoManifest) => "the bundle".into(),
-        Some(FileSource::Pki | FileSource::Template(_)) | None => format!("{state}/pki"),
+        Some(FileSource::Pki | FileSource::Encryption | FileSource::Template(_)) | None => {
+            format!("{state}/pki")
+        }
     };
     let shown = if file.secret { "" } else { &*file.content };
     Explained {

@@ -16,6 +16,9 @@ use crate::file::{GuestFile, Owner};
 /// The plan's entry of etcd's cluster token, which tells this lab's etcd from all others.
 const ETCD_TOKEN: &str = "secrets/etcd-cluster-token";
 
+/// The plan's entry of the key by which Secrets are encrypted in etcd, in labs that do so.
+const ENCRYPTION_KEY: &str = "secrets/encryption-key";
+
 /// The plan's entry of the lab's ssh key.
 pub const SSH_KEY: &str = "ssh";
 
@@ -88,6 +91,9 @@ pub fn pki_cluster(lab: &Lab) -> Result<Cluster, Error> {
 pub fn pki_plan(lab: &Lab) -> Result<Plan, Error> {
     let mut plan = pki_cluster(lab)?.plan_of(|credential| MADE_BEFORE.contains(&credential))?;
     plan.secret(ETCD_TOKEN, SecretForm::Hex(16))?;
+    if lab.settings().encryption.is_some() {
+        plan.secret(ENCRYPTION_KEY, SecretForm::Base64(32))?;
+    }
     plan.ssh_key(SSH_KEY, &format!("caravan-{}", lab.name()))?;
     add_ons::extend(&mut plan, lab)?;
     Ok(plan)
@@ -100,6 +106,8 @@ pub struct Material {
     files: BTreeMap<String, Vec<GuestFile>>,
     /// Tells this lab's etcd cluster from all others: etcd's `--initial-cluster-token`.
     pub etcd_cluster_token: Secret,
+    /// The key by which Secrets are encrypted in etcd, 32 octets in base64; `None` where they are not.
+    pub encryption_key: Option<Secret>,
     /// The lab's public ssh key, one line in OpenSSH's form.
     pub ssh_public_key: String,
     /// What the manifests of the lab's add-ons hold.
@@ -121,6 +129,10 @@ impl Material {
             })?,
             add_ons: AddOnMaterial::new(lab, made)?,
             etcd_cluster_token: made.secret(ETCD_TOKEN)?.to_owned().into(),
+            encryption_key: match lab.settings().encryption {
+                Some(_) => Some(made.secret(ENCRYPTION_KEY)?.to_owned().into()),
+                None => None,
+            },
             ssh_public_key: made.ssh_key(SSH_KEY)?.public_line(),
         })
     }
@@ -145,6 +157,7 @@ impl Material {
             )?,
             add_ons: AddOnMaterial::placeholder(lab),
             etcd_cluster_token: Secret("<etcd-cluster-token>".into()),
+            encryption_key: (lab.settings().encryption).map(|_| Secret("<encryption-key>".into())),
             ssh_public_key: "<ssh public key>".into(),
         })
     }

@@ -14,6 +14,7 @@
 mod add_ons;
 mod archive;
 mod calico;
+mod cluster_files;
 mod context;
 mod error;
 pub mod explain;
@@ -26,6 +27,7 @@ mod settings;
 mod table;
 mod templates;
 
+pub use cluster_files::{NO_SETTINGS, SETTINGS_FILE};
 pub use error::Error;
 pub use file::{GuestFile, HostFile, Owner};
 pub use group::{VAGRANTFILE_TEMPLATE, group_files};

@@ -13,7 +13,7 @@ use crate::file::{GuestFile, Owner};
 use crate::key_files::Material;
 use crate::settings::{Settings, Software};
 use crate::table::{self, FileSource, MachineKind, Scope};
-use crate::{calico, templates};
+use crate::{calico, cluster_files, templates};
 
 /// Renders the files of one lab's machines.
 pub struct Renderer<'a> {
@@ -74,13 +74,34 @@ impl<'a> Renderer<'a> {
                 FileSource::SshKey => line(&self.material.ssh_public_key),
                 FileSource::Hostname => line(&machine.name),
                 FileSource::CalicoManifest => Cow::Owned(self.calico_manifest()?),
+                FileSource::SettingsStamp => Cow::Owned(cluster_files::stamp(
+                    self.lab,
+                    machine,
+                    self.software,
+                    self.context.settings(),
+                    self.material,
+                )),
+                FileSource::KubeletSettings => {
+                    Cow::Owned(cluster_files::kubelet(self.lab, machine, self.software))
+                }
+                FileSource::AuditPolicy => {
+                    let policy = cluster_files::audit_policy(self.lab, self.context.settings());
+                    Cow::Owned(policy.unwrap_or_default())
+                }
+                FileSource::Encryption => {
+                    let config = cluster_files::encryption(self.lab, self.material);
+                    Cow::Owned(config.unwrap_or_default())
+                }
                 FileSource::Template(template) => match template.scope {
                     Scope::Fixed => Cow::Borrowed(template.text),
                     Scope::Lab => Cow::Owned(self.shared[template.name].clone()),
                     Scope::Machine => Cow::Owned(templates::render(template.name, &context)?),
                 },
             };
-            let mode = row.template().map_or(0o644, |template| template.mode);
+            let mode = match row.source {
+                FileSource::Encryption => 0o600,
+                _ => row.template().map_or(0o644, |template| template.mode),
+            };
             files.push(GuestFile {
                 path: row.path.into(),
                 mode,

@@ -1,6 +1,6 @@
 //! What the caller decides or knows, beyond the lab file: provider, image, versions of the software.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use caravan_lab::{Lab, Machine, Provider};
@@ -28,6 +28,9 @@ pub struct Software {
     pub flannel_image: String,
     /// The images of what labs may ask for in `[cluster]`, with their tags.
     pub add_ons: AddOnImages,
+    /// Feature gates that each program has: `kube-apiserver`, `kubelet` and so on; of one that is not there nothing is known,
+    /// and it is given all that the lab file says.
+    pub gates: BTreeMap<String, BTreeSet<String>>,
     /// Calico's manifest as its project publishes it; needed by labs with that pod network alone.
     pub calico_manifest: Option<String>,
 }
@@ -50,6 +53,7 @@ impl Software {
                 metallb_controller: "quay.io/metallb/controller:v0.15.2".into(),
                 metallb_speaker: "quay.io/metallb/speaker:v0.15.2".into(),
             },
+            gates: BTreeMap::new(),
             calico_manifest: None,
         }
     }
@@ -105,6 +109,8 @@ pub struct Settings {
     pub images: BTreeMap<Provider, MachineImage>,
     /// Resolvers for names outside the lab, which CoreDNS asks. Empty, or with `airgap`, none is asked.
     pub nameservers: Vec<Ipv4Addr>,
+    /// The audit policy that the lab file names, as its file has it.
+    pub audit_policy: Option<String>,
 }
 
 impl Settings {

@@ -13,6 +13,14 @@ pub(crate) enum FileSource {
     SshKey,
     /// The machine's name.
     Hostname,
+    /// What the lab file sets of the cluster, as far as a node is told.
+    SettingsStamp,
+    /// What every kubelet is set to by the lab file, and the node's own taints.
+    KubeletSettings,
+    /// What API servers write down, in labs where they do.
+    AuditPolicy,
+    /// How API servers encrypt Secrets, in labs where they do.
+    Encryption,
     /// Calico's published manifest, for masters of labs with that pod network.
     CalicoManifest,
     /// `pki`'s table, which says who has it, and what of which certificate it holds.
@@ -80,6 +88,8 @@ impl On {
             is_virtual,
             is_bridged,
             airgap,
+            audited: _,
+            encrypted: _,
         } = machine;
         match self {
             On::Every => true,
@@ -108,6 +118,10 @@ pub(crate) struct MachineKind {
     /// True on a bridge that the lab file names, which others may share.
     pub(crate) is_bridged: bool,
     pub(crate) airgap: bool,
+    /// True where API servers write down what they are asked to.
+    pub(crate) audited: bool,
+    /// True where API servers encrypt Secrets.
+    pub(crate) encrypted: bool,
 }
 
 impl MachineKind {
@@ -121,6 +135,8 @@ impl MachineKind {
                 .server(&machine.server)
                 .is_some_and(|server| server.bridge.is_some()),
             airgap: settings.airgap,
+            audited: lab.settings().audit.is_some(),
+            encrypted: lab.settings().encryption.is_some(),
         }
     }
 }
@@ -140,6 +156,9 @@ impl FileRow {
         match &self.source {
             FileSource::Template(template) => template.on.holds(machine),
             FileSource::CalicoManifest => CALICO_MASTERS.holds(machine),
+            FileSource::SettingsStamp | FileSource::KubeletSettings => On::Nodes.holds(machine),
+            FileSource::AuditPolicy => machine.audited && MASTER.holds(machine),
+            FileSource::Encryption => machine.encrypted && MASTER.holds(machine),
             FileSource::SshKey | FileSource::Hostname | FileSource::Pki => true,
         }
     }
@@ -234,6 +253,7 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(lab "etc/caravan/mesh", 0o644, MESH_NODES, "caravan-network: the nodes of the pod network"),
     row!(lab "etc/caravan/overlay.nft", 0o644, On::Nodes, "nft, by caravan-network: who may send pods' packets to this node"),
     row!(lab "etc/caravan/resolv.conf", 0o644, On::Every, "caravan-network copies it over /etc/resolv.conf when the lab is airgapped"),
+    row!(SettingsStamp "etc/caravan/settings", "bootstrap: what the lab file sets of the cluster; where it is not what was applied, it is applied"),
     row!(machine "etc/cni/net.d/10-caravan.conflist", 0o644, MESH_NODES, "containerd: how a pod gets its interface and address"),
     row!(lab "etc/containerd/config.toml", 0o644, On::Nodes, "containerd"),
     row!(lab "etc/etcd/cluster.env", 0o600, ETCD, "etcd.service: members and token of the cluster"),
@@ -247,6 +267,8 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(lab "etc/haproxy/haproxy.cfg", 0o644, BALANCER, "HAProxy: the API of all masters behind one port"),
     row!(Pki "etc/haproxy/k8s-ca.crt", "HAProxy and check-api: the CA that a healthy API server has its certificate from"),
     row!(machine "etc/keepalived/keepalived.conf", 0o644, BALANCER, "Keepalived: who holds the shared address"),
+    row!(AuditPolicy "etc/kubernetes/caravan/api-server/audit-policy.yaml", "the API server: which requests it writes down, and how much of them"),
+    row!(Encryption "etc/kubernetes/caravan/api-server/encryption.json", "the API server: how Secrets are encrypted in etcd, with the key"),
     row!(machine "etc/kubernetes/caravan/kubeadm-init.yaml", 0o600, On::Nodes, "kubeadm: the whole cluster's settings, and this machine's"),
     row!(lab "etc/kubernetes/caravan/load-balancer-pool.yaml", 0o644, ADDRESS_MASTERS, "the first master applies it once the API knows MetalLB's kinds: the addresses that services get"),
     row!(lab "etc/kubernetes/caravan/load-balancer.yaml", 0o600, ADDRESS_MASTERS, "the first master applies it: MetalLB, which gives services addresses of the lab"),
@@ -256,6 +278,7 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(lab "etc/kubernetes/caravan/storage.yaml", 0o644, STORAGE_MASTERS, "the first master applies it: local-path-provisioner, which makes volumes for claims"),
     row!(machine "etc/kubernetes/kubelet.conf", 0o600, On::Nodes, "the kubelet: how it reaches the API"),
     row!(fixed "etc/kubernetes/kubelet.conf.d/20-master.conf", 0o644, MASTER, "a master's kubelet, on top of the cluster's configuration: short pauses between restarts"),
+    row!(KubeletSettings "etc/kubernetes/kubelet.conf.d/30-lab.conf", "the kubelet: what the lab file sets of its configuration, on top of the cluster's"),
     row!(fixed "etc/kubernetes/kubelet.conf.d/30-serving.conf", 0o644, METRICS_NODES, "the kubelet, on top of the cluster's configuration: what it shows to the metrics server"),
     row!(lab "etc/kubernetes/patches/corednsdeployment0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to CoreDNS's deployment"),
     row!(lab "etc/kubernetes/patches/kube-apiserver0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to the API server's static pod"),
@@ -328,6 +351,8 @@ pub(crate) fn enabled_units(machine: MachineKind) -> Vec<&'static str> {
         is_virtual,
         is_bridged: _,
         airgap: _,
+        audited: _,
+        encrypted: _,
     } = machine;
     let mut units = vec!["caravan-bootstrap.service", "caravan-network.service"];
     if is_virtual {

@@ -90,8 +90,12 @@ mod tests {
 
     /// What templates may say, of a lab that fills every list.
     fn contexts() -> Vec<Value> {
-        let source = include_str!("../../../labs/ha.toml");
-        let lab = Lab::parse("ha", source).unwrap();
+        let source = include_str!("../../../labs/ha.toml").replacen(
+            "[servers.",
+            "[cluster]\nfeature_gates = { A = true }\naudit = \"metadata\"\n[controller_manager]\nargs = { v = \"4\" }\n[servers.",
+            1,
+        );
+        let lab = Lab::parse("ha", &source).unwrap();
         assert_eq!(lab.pod_network(), PodNetwork::Vxlan);
         let settings = Settings {
             airgap: true,

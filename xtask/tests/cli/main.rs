@@ -20,6 +20,7 @@ mod pod_networks;
 mod reading;
 mod replace;
 mod report;
+mod settings;
 mod setup;
 mod virtualbox;
 mod world;

@@ -241,7 +241,7 @@ mod tests {
         run: fn(&Context) -> Result<Findings, String>,
     ) -> Row {
         Row {
-            add_on: None,
+            asked: |_| true,
             id,
             promise: "a promise",
             depth: Depth::Quick,

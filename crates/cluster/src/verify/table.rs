@@ -9,7 +9,7 @@ use super::findings::Findings;
 use super::{
     Depth, Options, add_ons, balancers, clocks, endpoint, etcd_client, etcd_cluster, etcd_pairs,
     forged, images, impostor, isolation, keys, kubelets, limits, names, nodes, pods, quorum,
-    refusals, strangers, tokens, units,
+    refusals, settings, strangers, tokens, units,
 };
 
 /// One promise.
@@ -18,8 +18,8 @@ pub(super) struct Row {
     pub(super) id: &'static str,
     /// The promise, in a sentence.
     pub(super) promise: &'static str,
-    /// The add-on that it is about; labs without that do not hear of it.
-    pub(super) add_on: Option<AddOn>,
+    /// Whether the lab file asks for what it is about; labs that do not, do not hear of it.
+    pub(super) asked: fn(&Lab) -> bool,
     /// From which depth on it is tested.
     pub(super) depth: Depth,
     /// Why the lab does not make it; `None` when it does.
@@ -69,6 +69,11 @@ fn without_pods(lab: &Lab, options: &Options) -> Option<String> {
     with_one_node(lab, options)
 }
 
+fn has_marks(lab: &Lab) -> bool {
+    let mut machines = lab.machines().iter();
+    machines.any(|it| !it.labels.is_empty() || !it.taints.is_empty())
+}
+
 fn without_volume_image(_: &Lab, options: &Options) -> Option<String> {
     let unknown = options.volume_image.is_none();
     unknown.then(|| "no image was named to make pods with a volume of".to_owned())
@@ -90,7 +95,7 @@ const fn row(
     Row {
         id,
         promise,
-        add_on: None,
+        asked: |_| true,
         depth,
         unless,
         limit,
@@ -98,16 +103,16 @@ const fn row(
     }
 }
 
-/// A promise of labs that ask for an add-on.
+/// A promise of labs that ask for it.
 const fn row_of(
-    add_on: AddOn,
+    asked: fn(&Lab) -> bool,
     id: &'static str,
     promise: &'static str,
     when: (Depth, Unless, Duration),
     run: Run,
 ) -> Row {
     Row {
-        add_on: Some(add_on),
+        asked,
         ..row(id, promise, when, run)
     }
 }
@@ -152,6 +157,18 @@ pub(super) const ROWS: &[Row] = &[
         QUICK, refusals::api_strangers),
     row("no-join-token", "nobody can join by a token, with which one may become any node",
         QUICK, tokens::none),
+    row_of(|lab| !lab.settings().feature_gates.is_empty(), "feature-gates", "every API server and every kubelet has the feature gates of the lab file",
+        QUICK, settings::feature_gates),
+    row_of(|lab| !lab.settings().kubelet.is_empty(), "kubelet-settings", "every kubelet runs with what the lab file sets of its configuration",
+        QUICK, settings::kubelet_settings),
+    row_of(|lab| lab.settings().encryption.is_some(), "secrets-encrypted", "Secrets are encrypted in etcd, and every master reads them",
+        QUICK, settings::encrypted),
+    row_of(has_marks, "node-marks", "every node has the labels and taints of the lab file",
+        QUICK, settings::node_marks),
+    row("same-flags", "every master's control plane is started with the same flags, those of the lab file among them",
+        FULL, settings::same_flags),
+    row_of(|lab| lab.settings().audit.is_some(), "audit-log", "one request is in the audit log of the master that was asked, and in no other",
+        FULL, settings::audit_log),
     row("clocks-agree", "the clocks of all machines agree within a second",
         FULL, clocks::agree),
     row("etcd-peer-certificates", "every etcd member has a peer certificate and key of its own, from etcd's CA, and peers accept it",
@@ -188,11 +205,11 @@ pub(super) const ROWS: &[Row] = &[
         (Depth::Full, with_one_node, SHORT), names::survive_one),
     row("pod-service-addresses-stay", "nothing that a pod sends to a service address leaves its machine",
         (Depth::Full, without_pods, PODS), pods::service_addresses),
-    row_of(AddOn::Storage, "claims-get-volumes", "a claim gets a volume of the default class, and what a pod wrote there is read by the next pod",
+    row_of(|lab| lab.add_ons().has(AddOn::Storage), "claims-get-volumes", "a claim gets a volume of the default class, and what a pod wrote there is read by the next pod",
         (Depth::Full, without_volume_image, PODS), add_ons::claims_get_volumes),
-    row_of(AddOn::Metrics, "metrics-of-every-node", "there are figures of every node for `kubectl top`, from kubelets with certificates of the cluster's CA",
+    row_of(|lab| lab.add_ons().has(AddOn::Metrics), "metrics-of-every-node", "there are figures of every node for `kubectl top`, from kubelets with certificates of the cluster's CA",
         FULL, add_ons::metrics_of_every_node),
-    row_of(AddOn::LoadBalancer, "service-address-answers", "a service of the type LoadBalancer gets an address of the lab's range, and answers there to who is outside of the cluster",
+    row_of(|lab| lab.add_ons().has(AddOn::LoadBalancer), "service-address-answers", "a service of the type LoadBalancer gets an address of the lab's range, and answers there to who is outside of the cluster",
         (Depth::Full, without_pods, PODS), add_ons::service_address_answers),
     row("forged-adverts", "announcements of VRRP that a neighbour, a node or a pod sends in a load balancer's name move no address",
         (Depth::Full, without_second_balancer, PODS), forged::refused),
@@ -219,6 +236,5 @@ pub(super) fn rows(depth: Depth) -> impl Iterator<Item = &'static Row> {
 
 /// The rows of a run of `lab` at `depth`.
 pub(super) fn rows_of(lab: &Lab, depth: Depth) -> impl Iterator<Item = &'static Row> {
-    let add_ons = lab.add_ons();
-    rows(depth).filter(move |row| row.add_on.is_none_or(|add_on| add_ons.has(add_on)))
+    rows(depth).filter(move |row| (row.asked)(lab))
 }

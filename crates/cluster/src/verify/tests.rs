@@ -115,19 +115,45 @@ fn promises_that_a_lab_does_not_make_are_skipped_with_a_reason() {
 }
 
 #[test]
-fn an_add_on_has_its_promise_where_a_lab_asks_for_it() {
-    let of = |lab: &Lab| list_of(lab, Depth::Disrupt).collect::<BTreeSet<_>>();
-    let all: BTreeSet<_> = list(Depth::Disrupt).collect();
-    assert_eq!(of(&lab("ha-apps")), all);
-    let lacking: Vec<&str> = all.difference(&of(&lab("ha"))).map(|(id, _)| *id).collect();
-    assert_eq!(
-        lacking,
-        [
-            "claims-get-volumes",
-            "metrics-of-every-node",
-            "service-address-answers"
-        ]
+fn what_a_lab_asks_for_has_its_promise_there_alone() {
+    let all: BTreeSet<_> = list(Depth::Disrupt).map(|(id, _)| id).collect();
+    let lacking = |lab: &Lab| -> Vec<&str> {
+        let of: BTreeSet<_> = list_of(lab, Depth::Disrupt).map(|(id, _)| id).collect();
+        all.difference(&of).copied().collect()
+    };
+    let add_ons = [
+        "claims-get-volumes",
+        "metrics-of-every-node",
+        "service-address-answers",
+    ];
+    let settings = [
+        "audit-log",
+        "feature-gates",
+        "kubelet-settings",
+        "node-marks",
+        "secrets-encrypted",
+    ];
+    let of_cluster =
+        "feature_gates = { A = true }\naudit = \"metadata\"\nencryption = \"secretbox\"\n";
+    let kubelet = "[kubelet]\nconfig = { maxPods = 9 }\n";
+    let name = "name = \"workerone\"\n";
+    let with_settings = |source: &str| {
+        let source = (source.replacen("[cluster]\n", &format!("[cluster]\n{of_cluster}"), 1))
+            .replacen("[servers.", &format!("{kubelet}[servers."), 1)
+            .replace(name, &format!("{name}labels = {{ disk = \"ssd\" }}\n"));
+        Lab::parse("ha", &source).expect("valid")
+    };
+    assert!(
+        lacking(&with_settings(include_str!(
+            "../../../../labs/ha-apps.toml"
+        )))
+        .is_empty()
     );
+    assert_eq!(lacking(&lab("ha-apps")), settings);
+    let ha = include_str!("../../../../labs/ha.toml");
+    let ha = ha.replacen("[servers.", "[cluster]\n[servers.", 1);
+    assert_eq!(lacking(&with_settings(&ha)), add_ons);
+    assert_eq!(lacking(&lab("ha")).len(), add_ons.len() + settings.len());
 }
 
 /// Keys that open nothing; who is asked over ssh with them is not reached.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use caravan_lab::LabChange;
 use caravan_process::shell;
 
 use super::{Error, listed};
@@ -56,6 +57,9 @@ impl Error {
             Self::Died { lab, machine, .. } => Some(format!(
                 "`{tool} up {lab}` starts `{machine}` again, and it goes on"
             )),
+            Self::Edited { lab, changes } if changes.iter().all(LabChange::can_be_applied) => Some(
+                format!("`{tool} up {lab}` brings it to the machines, one master after the other"),
+            ),
             Self::Edited { lab, .. } => Some(format!(
                 "`{tool} destroy {lab}`, then `up` again; `{tool} plan {lab}` shows what would change; or undo \
                  the edit"

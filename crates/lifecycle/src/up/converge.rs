@@ -7,7 +7,7 @@ use caravan_cluster::timeline::RUN;
 use caravan_cluster::{Access, ready};
 use caravan_vagrant::provider::FoundMachine;
 
-use super::listen::Listener;
+use super::listen::{Listener, Turn};
 use super::{Up, UpPlan, create};
 use crate::files::{self, RenderSources};
 use crate::{Error, LabProviders};
@@ -25,12 +25,15 @@ pub(super) fn until_ready(
     access: &Access,
     plan: &UpPlan,
     sources: &RenderSources<'_>,
+    turn: Turn,
 ) -> Result<(), Error> {
     let todo = &plan.todo;
     let providers = LabProviders::of(up.request.lab, &plan.choices, up.request.dir);
     let projects = up.request.dir.projects();
     let groups = create::by_server(up, todo);
-    let mut listener = Listener::new(up, access, sources, &providers, groups.len());
+    let runs = |name: &&String| plan.found.iter().any(|it| it.name == **name && it.runs());
+    let again: Vec<String> = todo.iter().filter(runs).cloned().collect();
+    let mut listener = Listener::new(up, access, sources, &providers, (turn, again), groups.len());
     for machine in up
         .request
         .wanted

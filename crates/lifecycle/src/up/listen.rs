@@ -38,6 +38,14 @@ const STATES: Duration = Duration::from_secs(3);
 /// How often is looked for news.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Which of the turns of one run it is, in which machines are made or told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    First,
+    /// What machines said before it was heard in an earlier one.
+    Later,
+}
+
 /// What has been heard so far.
 pub(super) struct Listener<'a> {
     up: &'a Up<'a>,
@@ -46,6 +54,11 @@ pub(super) struct Listener<'a> {
     providers: &'a LabProviders,
     convergence: Convergence,
     watches: Vec<Watch>,
+    turn: Turn,
+    /// When it began.
+    begun_ms: u64,
+    /// The machines that run and are provisioned again.
+    again: Vec<String>,
     /// Machines to follow as soon as this computer has the lab's network.
     unfollowed: Vec<String>,
     /// Those of them that were provisioned before: they look at themselves again.
@@ -61,12 +74,13 @@ pub(super) struct Listener<'a> {
 }
 
 impl<'a> Listener<'a> {
-    /// Has heard nothing, and waits for this many groups.
+    /// Has heard nothing in this turn, and waits for this many groups; those of `again` run already and are provisioned again.
     pub(super) fn new(
         up: &'a Up<'a>,
         access: &'a Access,
         sources: &'a RenderSources<'a>,
         providers: &'a LabProviders,
+        (turn, again): (Turn, Vec<String>),
         groups: usize,
     ) -> Self {
         let names = up
@@ -81,6 +95,9 @@ impl<'a> Listener<'a> {
             providers,
             convergence: Convergence::new(names, up.run.recorder().unix_ms()),
             watches: Vec::new(),
+            turn,
+            begun_ms: up.run.recorder().unix_ms(),
+            again,
             unfollowed: Vec::new(),
             unlooked: Vec::new(),
             groups,
@@ -192,13 +209,27 @@ impl<'a> Listener<'a> {
             .collect();
         for news in &news {
             self.heard_at = Instant::now();
-            self.show(news);
-            self.convergence.hear(news);
+            let is_history = self.is_history(news);
+            if !is_history || self.turn == Turn::First {
+                self.show(news);
+            }
+            // One that is provisioned again said `ready`, perhaps, with the files that it had before.
+            if !is_history || !self.again.contains(&news.machine) {
+                self.convergence.hear(news);
+            }
             if let JournalEvent::GaveUp(why) = &news.event {
                 return Err(self.stuck(&news.machine, None, why));
             }
         }
         Ok(!news.is_empty())
+    }
+
+    /// Whether a machine said it before this turn.
+    fn is_history(&self, news: &JournalNews) -> bool {
+        let JournalEvent::Said(line) = &news.event else {
+            return false;
+        };
+        line.at_ms.saturating_add_signed(-news.clock.ahead_ms) < self.begun_ms
     }
 
     /// Ends the waiting when a machine has stopped.

@@ -63,6 +63,7 @@ impl Up<'_> {
             choices,
             found,
             todo,
+            untold: Vec::new(),
             lost,
         })
     }
@@ -79,7 +80,9 @@ impl Up<'_> {
                 machines: holders.iter().map(|name| (*name).to_owned()).collect(),
             });
         };
-        let changes = lab.changes_since(&then);
+        let mut changes = lab.changes_since(&then);
+        // What machines that run can be told is no edit that they must be made anew for.
+        changes.retain(|change| !change.can_be_applied());
         if changes.is_empty() {
             return Ok(());
         }

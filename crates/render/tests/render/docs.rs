@@ -16,6 +16,7 @@ fn every_file_has_its_row() {
         ("ha", Provider::Docker),
         ("flannel", Provider::Docker),
         ("ha-apps", Provider::Docker),
+        ("settings", Provider::Docker),
         ("ha", Provider::Libvirt),
     ] {
         let lab = labs::lab(name);

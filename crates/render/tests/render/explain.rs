@@ -25,9 +25,12 @@ fn settings(provider: Provider, airgap: bool) -> Settings {
     }
 }
 
+/// Labs that have between them all that a file can say.
+const LABS: [&str; 5] = ["ha", "ha-apps", "external-etcd", "flannel", "settings"];
+
 /// Calls `look` for each file of each machine of all labs.
 fn each_file(material: impl Fn(&Lab) -> Material, mut look: impl FnMut(&GuestFile, Explained)) {
-    for name in ["ha", "ha-apps", "external-etcd", "flannel"] {
+    for name in LABS {
         let lab = labs::lab(name);
         let (software, material) = (Software::example(), material(&lab));
         for (provider, airgap) in PROVIDERS.into_iter().zip([true, false, true]) {
@@ -171,7 +174,7 @@ fn every_reason_is_used() {
 
 #[test]
 fn values_lead_to_the_lab_file() {
-    let sources = ["ha", "ha-apps", "external-etcd", "flannel"].map(labs::source);
+    let sources = LABS.map(labs::source);
     let mut count = 0;
     each_file(
         |lab| Material::placeholder(lab).unwrap(),

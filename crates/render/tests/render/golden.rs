@@ -70,6 +70,7 @@ fn machines_files() {
         "ha-apps",
         "external-etcd",
         "flannel",
+        "settings",
         "mixed",
         "three-servers",
     ] {
@@ -461,6 +462,7 @@ fn every_file_is_explained_and_nothing_else() {
         ("ha", Provider::Libvirt),
         ("flannel", Provider::Docker),
         ("ha-apps", Provider::Docker),
+        ("settings", Provider::Docker),
     ] {
         let lab = labs::lab(name);
         let material = Material::placeholder(&lab).unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use caravan_lab::{Lab, Provider};
 use caravan_render::{MachineImage, Settings};
 
-/// Returns the lab of that name in the repository, or `flannel`.
+/// Returns the lab of that name in the repository, `flannel` or `settings`.
 pub(crate) fn lab(name: &str) -> Lab {
     parse(name, &source(name))
 }
@@ -46,12 +46,50 @@ pub(crate) fn golden(path: &str) -> PathBuf {
         .join(path.trim_start_matches('/'))
 }
 
-/// Returns the text of a lab file of the repository; that of `flannel` is external-etcd's with that pod network.
+/// All that a lab file can set of its cluster.
+const SETTINGS: &str = r#"[cluster]
+feature_gates = { APIResponseCompression = false, HPAScaleToZero = true }
+runtime_config = { "api/alpha" = "true" }
+audit = "metadata"
+encryption = "secretbox"
+
+[api_server]
+args = { event-ttl = "2h" }
+
+[controller_manager]
+args = { node-monitor-grace-period = "30s" }
+
+[scheduler]
+args = { v = "3" }
+
+[kubelet]
+config = { maxPods = 50, evictionHard = { "memory.available" = "200Mi" } }
+
+"#;
+
+/// And of a node.
+const MARKS: &str = r#"labels = { "topology.kubernetes.io/zone" = "a" }
+taints = ["dedicated=db:NoSchedule"]
+"#;
+
+/// Returns the text of a lab file of the repository; that of `flannel` is external-etcd's with that pod network, that of
+/// `settings` the same with all that a file can set of its cluster.
 pub(crate) fn source(name: &str) -> String {
     if name == "flannel" {
         let domain = "domain = \"example.com\"\n";
         let with_network = format!("{domain}pod_network = \"flannel\"\n");
         return source("external-etcd").replacen(domain, &with_network, 1);
+    }
+    if name == "settings" {
+        let mut text = source("external-etcd");
+        for (before, lines) in [("[servers.", SETTINGS), ("role = \"worker\"", MARKS)] {
+            assert!(
+                text.contains(before),
+                "labs/external-etcd.toml has no {before}"
+            );
+            text = text.replacen(before, &format!("{lines}{before}"), 1);
+        }
+        return text;
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../labs/{name}.toml"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -376,6 +376,7 @@ fn ports_of(script: &str) -> BTreeSet<u16> {
             "dport ",
             "dstport ",
             "answers ",
+            "port=",
             "$host/",
         ] {
             for (at, _) in line.match_indices(before) {

@@ -167,7 +167,7 @@ fn class_of(phase: &str) -> &'static str {
         Phase::EtcdData | Phase::EtcdStart | Phase::EtcdQuorum => "etcd",
         Phase::Haproxy | Phase::Vip => "balancer",
         Phase::Init | Phase::Join => "master",
-        Phase::NodeReady | Phase::Ready => "node",
+        Phase::Settings | Phase::NodeReady | Phase::Ready => "node",
         Phase::Create
         | Phase::Prepare
         | Phase::Network

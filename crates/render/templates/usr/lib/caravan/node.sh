@@ -80,6 +80,56 @@ wait_node_ready() {
     finish node-ready
 }
 
+# What the lab file sets of the cluster, as this machine was told. Its state has what of it is applied, `settings`, and what it
+# is about to apply, `settings.taken`.
+SETTINGS=/etc/caravan/settings
+KUBELET_SETTINGS=/etc/kubernetes/kubelet.conf.d/30-lab.conf
+
+# Notes that this machine is as its settings say, as after it was made from them.
+note_settings() {
+    cp "$KUBELET_SETTINGS" "$STATE/kubelet-settings"
+    cp "$SETTINGS" "$STATE/settings.new"
+    mv "$STATE/settings.new" "$STATE/settings"
+}
+
+# True where this machine was told other settings than it has applied. One that was made before there were any has none.
+settings_differ() {
+    [[ -e $STATE/settings ]] || echo '{}' >"$STATE/settings"
+    ! cmp --silent "$SETTINGS" "$STATE/settings"
+}
+
+# True where this machine was told other settings than those that it is about to apply.
+told_otherwise() {
+    ! cmp --silent "$SETTINGS" "$STATE/settings.taken"
+}
+
+# True if "$@" is, or if there is no use in waiting for it, because this machine was told other settings meanwhile.
+or_told_otherwise() {
+    "$@" || told_otherwise
+}
+
+# Lets the kubelet read its configuration again where the lab file sets another one; its pods run on meanwhile.
+apply_kubelet_settings() {
+    cmp --silent "$KUBELET_SETTINGS" "$STATE/kubelet-settings" && return
+    systemctl restart kubelet.service
+    await settings 300 "the kubelet to run with its new settings; more: journalctl -u kubelet" \
+        or_told_otherwise answers 10248 /healthz
+    cp "$KUBELET_SETTINGS" "$STATE/kubelet-settings"
+}
+
+# Applies what is not applied yet, by the command "$@" and the kubelet. `cargo xtask up` tells one master after the other.
+apply_settings() {
+    while settings_differ; do
+        begin settings "what the lab file sets of the cluster"
+        cp "$SETTINGS" "$STATE/settings.taken"
+        "$@"
+        apply_kubelet_settings
+        told_otherwise && continue
+        mv "$STATE/settings.taken" "$STATE/settings"
+        finish settings
+    done
+}
+
 # After three failures in a row this node forgets what kubeadm made on it, and starts anew. What came with the machine
 # (CAs, the certificates of the kubelet and of etcd's client) stays, and so does everything on other machines.
 repair() {
