@@ -209,7 +209,7 @@ fn workloads_have_volumes_figures_and_an_address_that_moves() {
         within(Duration::from_secs(60), "figures of every node", || {
             let top = tool.run(&["kubectl", LAB, "--", "top", "nodes", "--no-headers"]);
             let there = |node: &&str| top.stdout.lines().any(|it| it.starts_with(*node));
-            NODES.iter().all(|node| there(node)).then_some(())
+            NODES.iter().all(there).then_some(())
         });
         println!(
             "TIME figures of every node after `up`: {:.1} s",
