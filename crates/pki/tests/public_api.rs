@@ -60,8 +60,14 @@ fn no_type_of_another_crate() {
         "serde_core::ser::Serialize",
         "serde_core::ser::Serializer",
     ];
+    // What is made for rustls, behind a feature of its own, is said in its types.
+    const FOR_RUSTLS: [&str; 2] = ["rustls::", "rustls_pki_types::"];
     let mut foreign = Vec::new();
     for line in LIST.lines() {
+        let passed_on: &[&str] = match line.contains("caravan_pki::reload::") {
+            true => &FOR_RUSTLS,
+            false => &PASSED_ON,
+        };
         for (at, _) in line.match_indices("::") {
             let before = &line[..at];
             let start = before
@@ -76,7 +82,7 @@ fn no_type_of_another_crate() {
             if OWN.contains(&root) || root == "Self" || root.starts_with("__") {
                 continue;
             }
-            if !PASSED_ON
+            if !passed_on
                 .iter()
                 .any(|known| line[start..].starts_with(known))
             {
