@@ -80,6 +80,19 @@ pub struct UpPlan {
 }
 
 impl UpPlan {
+    /// The same for these machines alone: one turn of several.
+    fn of(&self, todo: Vec<String>) -> Self {
+        Self {
+            choices: self.choices.clone(),
+            found: self.found.clone(),
+            todo,
+            untold: Vec::new(),
+            lost: None,
+        }
+    }
+}
+
+impl UpPlan {
     /// The error that tells what is lost; none while the cluster can come back.
     pub fn cluster_lost(&self, lab: &str) -> Option<Error> {
         let (loss, seen) = self.lost.as_ref()?;
@@ -261,14 +274,7 @@ impl<'a> Up<'a> {
         }
         self.begin();
         let told = first.iter().cloned().collect();
-        let first = UpPlan {
-            choices: plan.choices.clone(),
-            found: plan.found.clone(),
-            todo: first,
-            untold: Vec::new(),
-            lost: None,
-        };
-        converge::until_ready(self, &access, &first, sources, Turn::First)?;
+        converge::until_ready(self, &access, &plan.of(first), sources, Turn::First)?;
         settings::tell(self, &access, plan, &told, sources)?;
         self.write_kubeconfig(keys)?;
         if self.request.wanted.len() < lab.machines().len() {

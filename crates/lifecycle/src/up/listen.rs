@@ -61,7 +61,7 @@ pub(super) struct Listener<'a> {
     again: Vec<String>,
     /// Machines to follow as soon as this computer has the lab's network.
     unfollowed: Vec<String>,
-    /// Those of them that were provisioned before: they look at themselves again.
+    /// Machines that run and that nothing is done to: they look at themselves again before they are followed.
     unlooked: Vec<String>,
     /// How many groups Vagrant is still at work on.
     groups: usize,
@@ -88,15 +88,16 @@ impl<'a> Listener<'a> {
             .wanted
             .iter()
             .map(|machine| machine.name.as_str());
+        let begun_ms = up.run.recorder().unix_ms();
         Self {
             up,
             access,
             sources,
             providers,
-            convergence: Convergence::new(names, up.run.recorder().unix_ms()),
+            convergence: Convergence::new(names, begun_ms),
             watches: Vec::new(),
             turn,
-            begun_ms: up.run.recorder().unix_ms(),
+            begun_ms,
             again,
             unfollowed: Vec::new(),
             unlooked: Vec::new(),

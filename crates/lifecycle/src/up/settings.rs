@@ -84,14 +84,7 @@ pub(super) fn tell(
         let names = todo.join(", ");
         up.run
             .note(&format!("settings of the cluster go to {names}"));
-        let turn = UpPlan {
-            choices: plan.choices.clone(),
-            found: plan.found.clone(),
-            todo,
-            untold: Vec::new(),
-            lost: None,
-        };
-        converge::until_ready(up, access, &turn, sources, Turn::Later)?;
+        converge::until_ready(up, access, &plan.of(todo), sources, Turn::Later)?;
     }
     Ok(())
 }
