@@ -264,7 +264,7 @@ pub(super) fn encrypted(context: &Context) -> Result<Findings, String> {
         "metadata": { "generateName": "encrypted-" },
         "stringData": { "word": word },
     });
-    let made = context.api()?.create(&secrets, &secret).map_err(told)?;
+    let made = context.api()?.ensure(&secrets, &secret).map_err(told)?;
     let text = |field: &str| {
         made["metadata"][field]
             .as_str()
