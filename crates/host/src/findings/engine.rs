@@ -197,6 +197,15 @@ mod tests {
     }
 
     #[test]
+    fn kubelets_want_what_is_said_of_them() {
+        let script = include_str!("../../../render/templates/usr/lib/caravan/container-compat");
+        for disk in ["nodefs", "imagefs"] {
+            let line = format!("{disk}.available: {LEAST_GIB}Gi");
+            assert!(script.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
     fn shares_of_a_disk() {
         assert_eq!(percent(100, 15), Some(85));
         assert_eq!(percent(1000, 149), Some(86));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use caravan_lab::ports;
+use caravan_process::{Output, Program};
 
 use crate::checkers::checker;
 
@@ -79,6 +80,20 @@ fn a_node_is_ready_by_what_was_said_since_it_started() {
     check("", &pods(&["12:00:02"]), "not ready");
 }
 
+/// What `script` prints, which uses the functions of etcd's bootstrap, where these variables are set.
+fn with_bootstrap_etcd(bash: &Program, script: &str, variables: &[(&str, &str)]) -> Output {
+    let bootstrap = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("templates/usr/lib/caravan")
+        .join("bootstrap-etcd");
+    let call = bash.call(["-c", script]).env("BOOTSTRAP_ETCD", bootstrap);
+    let call = variables
+        .iter()
+        .fold(call, |call, (name, value)| call.env(name, value));
+    let output = call.output().unwrap();
+    assert!(output.success(), "{output:#?}");
+    output
+}
+
 /// Prints what a member does that has begun without data, question after question. etcd answers `READY` to `/readyz`, and
 /// `NON_LEARNER` to that part of it asked alone; the others say that it is `STANDING`. Where `VOTER` is a file that is there,
 /// it was marked as a voter before.
@@ -106,21 +121,20 @@ echo "no vote"
 #[test]
 fn a_learner_that_passes_for_a_voter_gets_its_vote_all_the_same() {
     let Some(bash) = checker("bash") else { return };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/usr/lib/caravan");
     let ask = |ready: &str, non_learner: &str, standing: &str, marked: bool, questions: u32| {
-        let output = bash
-            .call(["-c", ASK_FOR_A_VOTE])
-            .env("BOOTSTRAP_ETCD", folder.join("bootstrap-etcd"))
-            .env("READY", ready)
-            .env("NON_LEARNER", non_learner)
-            .env("STANDING", standing)
-            .env("VOTER", if marked { "/dev/null" } else { "/nonexistent" })
-            .env("QUESTIONS", questions.to_string())
-            .output()
-            .unwrap();
-        assert!(output.success(), "{output:#?}");
-        let promoted = output.stderr.trim().to_owned();
-        (output.stdout.trim().to_owned(), promoted)
+        let said = with_bootstrap_etcd(
+            &bash,
+            ASK_FOR_A_VOTE,
+            &[
+                ("READY", ready),
+                ("NON_LEARNER", non_learner),
+                ("STANDING", standing),
+                ("VOTER", if marked { "/dev/null" } else { "/nonexistent" }),
+                ("QUESTIONS", &questions.to_string()),
+            ],
+        );
+        // What it says, and what it asks the others.
+        (said.stdout.trim().to_owned(), said.stderr.trim().to_owned())
     };
     let check = |ready, non_learner, standing| ask(ready, non_learner, standing, false, 4);
     let none = String::new();
@@ -179,19 +193,15 @@ look_at_etcd
 #[test]
 fn etcd_that_somebody_stopped_is_started_again() {
     let Some(bash) = checker("bash") else { return };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/usr/lib/caravan");
     let look = |state: &str, ended: &str, said: &str, log: &str| {
-        let output = bash
-            .call(["-c", LOOK_AT_ETCD])
-            .env("BOOTSTRAP_ETCD", folder.join("bootstrap-etcd"))
-            .env("STATE", state)
-            .env("ENDED", ended)
-            .env("SAID", said)
-            .env("LOG", log)
-            .output()
-            .unwrap();
-        assert!(output.success(), "{output:#?}");
-        output.stdout.trim().to_owned()
+        let is = [
+            ("STATE", state),
+            ("ENDED", ended),
+            ("SAID", said),
+            ("LOG", log),
+        ];
+        let said = with_bootstrap_etcd(&bash, LOOK_AT_ETCD, &is);
+        said.stdout.trim().to_owned()
     };
     let start = "start --no-block etcd.service";
     assert_eq!(look("inactive", "0", "", "a log"), start);
