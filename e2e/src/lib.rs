@@ -7,6 +7,7 @@ mod fresh;
 mod host;
 mod lan;
 mod leaks;
+mod memory;
 mod relay;
 mod story;
 mod tool;

@@ -7,6 +7,8 @@ use caravan_process::{Call, Following, Program};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::memory;
+
 /// `cargo xtask` in this workspace, and Vagrant beside it.
 pub struct Tool {
     root: PathBuf,
@@ -49,7 +51,7 @@ impl Ended {
 }
 
 impl Tool {
-    /// Builds the tool.
+    /// Builds the tool, and has this computer's memory as whole as before that.
     ///
     /// # Panics
     ///
@@ -67,6 +69,7 @@ impl Tool {
                     .run()
             })
             .unwrap_or_else(|error| panic!("{error}"));
+        memory::put_together();
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| root.join("target"), |dir| root.join(dir));
         Self {

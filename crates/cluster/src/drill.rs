@@ -19,6 +19,7 @@ pub mod catalogue;
 mod clients;
 mod fault;
 pub mod faults;
+mod haste;
 pub mod judge;
 mod look;
 mod pacer;

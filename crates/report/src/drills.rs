@@ -265,8 +265,14 @@ pub fn story(result: &DrillResult) -> Vec<String> {
         watch.lists,
         time::ms(watch.silence)
     ));
+    let pace = match result.sampling.stretch {
+        0 | 1 => String::new(),
+        times => format!(
+            "; this computer could not carry more than clients that ask {times} times less often than usual"
+        ),
+    };
     lines.push(format!(
-        "sampling: 99 of 100 requests at most {} late, all at most {}; {}",
+        "sampling: 99 of 100 requests at most {} late, all at most {}; {}{pace}",
         time::ms(result.sampling.late_p99),
         time::ms(result.sampling.late_max),
         result.priority

@@ -18,20 +18,24 @@ pub(super) struct Calm {
     requests: AtomicUsize,
     late: AtomicUsize,
     latest: AtomicU64,
+    reads: AtomicUsize,
     slow: AtomicUsize,
     failed: AtomicUsize,
 }
 
 impl Calm {
-    /// A request that was sent that much late, which part of its deadline it took at most (one in so many), and whether it was
-    /// answered well.
-    pub(super) fn note(&self, late: Micros, part: Micros, is_ok: bool) {
+    /// A request that was sent that much late, and whether it was answered well. Of a read over a connection of its own, which
+    /// part of its deadline it took at most (one in so many): by those it is judged whether answers take long.
+    pub(super) fn note(&self, late: Micros, part: Option<Micros>, is_ok: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.late
             .fetch_add(usize::from(late > LATENESS.0), Ordering::Relaxed);
         self.latest.fetch_max(late, Ordering::Relaxed);
-        self.slow
-            .fetch_add(usize::from(part < ANSWERS), Ordering::Relaxed);
+        if let Some(part) = part {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            self.slow
+                .fetch_add(usize::from(part < ANSWERS), Ordering::Relaxed);
+        }
         self.failed
             .fetch_add(usize::from(!is_ok), Ordering::Relaxed);
     }
@@ -41,9 +45,10 @@ impl Calm {
         let requests = self.requests.swap(0, Ordering::Relaxed);
         let late = self.late.swap(0, Ordering::Relaxed);
         let latest = self.latest.swap(0, Ordering::Relaxed);
+        let reads = self.reads.swap(0, Ordering::Relaxed);
         let slow = self.slow.swap(0, Ordering::Relaxed);
         let failed = self.failed.swap(0, Ordering::Relaxed);
-        let is_prompt = slow * 2 <= requests && latest <= LATENESS.1 && late * 100 <= requests;
+        let is_prompt = slow * 2 <= reads && latest <= LATENESS.1 && late * 100 <= requests;
         requests > 0 && failed == 0 && is_prompt
     }
 }
@@ -57,24 +62,29 @@ mod tests {
         let calm = Calm::default();
         assert!(!calm.look(), "who asks nothing does not know");
         for _ in 0..200 {
-            calm.note(300, 200, true);
+            calm.note(300, Some(200), true);
         }
-        calm.note(11_000, 200, true);
+        calm.note(11_000, Some(200), true);
         assert!(calm.look(), "one of two hundred");
-        calm.note(300, 200, true);
-        calm.note(11_000, 200, true);
+        calm.note(300, Some(200), true);
+        calm.note(11_000, Some(200), true);
         assert!(!calm.look());
         for (late, is_ok) in [(41_000, true), (300, false)] {
             for _ in 0..200 {
-                calm.note(300, 200, true);
+                calm.note(300, Some(200), true);
             }
-            calm.note(late, 200, is_ok);
+            calm.note(late, Some(200), is_ok);
             assert!(!calm.look());
         }
-        calm.note(300, 200, true);
+        calm.note(300, Some(200), true);
         assert!(calm.look(), "what was is forgotten");
         // Two of three answers took a tenth of the deadline.
         for part in [200, 10, 10] {
+            calm.note(300, Some(part), true);
+        }
+        assert!(!calm.look());
+        // Others that are quick do not make up for them.
+        for part in [Some(10), Some(10), Some(200), None, None, None, None] {
             calm.note(300, part, true);
         }
         assert!(!calm.look());

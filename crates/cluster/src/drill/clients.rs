@@ -8,6 +8,7 @@ use caravan_lab::{Lab, Machine, Role};
 use serde_json::{Value, json};
 
 use super::calm::Calm;
+use super::haste::Haste;
 use super::pacer::{DrillClock, Pacer};
 use super::record::{ClientName, RequestOutcome, RequestRecord};
 use crate::attempt::{Client, End};
@@ -185,6 +186,7 @@ pub(super) struct Clients<'a> {
     pub(super) space: &'a DrillSpace,
     pub(super) clock: DrillClock,
     pub(super) calm: &'a Calm,
+    pub(super) haste: &'a Haste,
     pub(super) stop: &'a AtomicBool,
 }
 
@@ -197,6 +199,7 @@ impl Clients<'_> {
             period: every(self.access, usual),
             deadline: self.deadline(),
             calm: self.calm,
+            haste: self.haste,
             stop: self.stop,
         }
     }

@@ -91,6 +91,9 @@ pub struct SamplingFigures {
     /// How long half of the reads took at most in that time, in microseconds.
     #[serde(default)]
     pub baseline_answer: Micros,
+    /// How many times less often than usual clients asked, since this computer could not carry more; 0 where none did.
+    #[serde(default)]
+    pub stretch: u64,
 }
 
 /// What a drill came to, with its reasons.
@@ -143,7 +146,8 @@ pub fn judge(records: &DrillRecords) -> DrillResult {
     losses.extend(differing.iter().cloned());
     let mut broken = losses.clone();
     broken.extend(broken::beyond_budget(records, &clients, &owners));
-    let unclear = unclear(records, fault, &sampling);
+    let mut unclear = unclear(records, fault, &sampling);
+    unclear.extend(too_coarse(records, &clients));
     // What was lost is lost, however busy the host; figures of a busy host say nothing.
     let is_loss = !writes.lost.is_empty()
         || !writes.risen.is_empty()
@@ -222,6 +226,7 @@ fn sampling(records: &DrillRecords, fault: Option<&FaultRecord>) -> SamplingFigu
             took.sort_unstable();
             took.get(took.len() / 2).copied().unwrap_or_default()
         },
+        stretch: records.header.stretch,
     }
 }
 
@@ -363,6 +368,25 @@ fn unclear(
         reasons.push("no etcd member could be asked in the end for what was written".to_owned());
     }
     reasons
+}
+
+/// Which clients asked too seldom for their budget.
+fn too_coarse(records: &DrillRecords, clients: &[ClientFigures]) -> Vec<String> {
+    let coarse = clients
+        .iter()
+        .filter(|it| broken::is_too_coarse(records, it));
+    let told = coarse.map(|it| {
+        format!(
+            "this computer is too busy to measure: {} asked {} times less often than usual, and were away for {} to {} ms, where {} ms \
+             are allowed",
+            it.client,
+            records.header.stretch,
+            it.away.0 / 1000,
+            it.away.1 / 1000,
+            it.budget_ms.unwrap_or_default()
+        )
+    });
+    told.collect()
 }
 
 impl DrillResult {

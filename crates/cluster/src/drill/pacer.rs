@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::calm::Calm;
+use super::haste::Haste;
 use super::record::{ClientName, Micros, RequestOutcome, RequestRecord};
 
 /// A duration in microseconds.
@@ -49,8 +50,10 @@ pub(super) type Ask<'a> = dyn Fn(u64) -> (RequestOutcome, Option<u64>) + Sync + 
 pub(super) struct Pacer<'a> {
     pub(super) clock: DrillClock,
     pub(super) client: ClientName,
-    /// How often it asks.
+    /// How often it asks at the usual pace.
     pub(super) period: Duration,
+    /// How many times less often it asks now.
+    pub(super) haste: &'a Haste,
     /// How long a request may take; an answer that comes later is none.
     pub(super) deadline: Duration,
     /// Hears how late requests are.
@@ -76,19 +79,23 @@ impl Pacer<'_> {
             for _ in 0..self.workers() {
                 scope.spawn(|| self.work(&due, &records, ask));
             }
-            let period = micros(self.period);
-            let first = self.clock.now();
+            let mut scheduled = self.clock.now();
             for number in 0.. {
-                let scheduled = first + number * period;
                 self.clock.sleep_until(scheduled);
                 if self.stop.load(Ordering::Relaxed) || sender.send((number, scheduled)).is_err() {
                     break;
                 }
+                scheduled += self.now_every();
             }
             // The workers end when there is nothing due any more.
             drop(sender);
         });
         records.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often it asks now.
+    fn now_every(&self) -> Micros {
+        micros(self.period) * self.haste.stretch()
     }
 
     fn work(
@@ -127,7 +134,7 @@ impl Pacer<'_> {
 
     fn note(&self, scheduled: Micros, sent: Micros, ended: Micros, outcome: &RequestOutcome) {
         let took = ended.saturating_sub(sent).max(1);
-        let part = micros(self.deadline) / took;
+        let part = (self.client == ClientName::Reads).then(|| micros(self.deadline) / took);
         self.calm
             .note(sent.saturating_sub(scheduled), part, outcome.is_ok());
     }
@@ -138,7 +145,6 @@ impl Pacer<'_> {
         &self,
         mut ask: impl FnMut() -> (RequestOutcome, Option<u64>),
     ) -> Vec<RequestRecord> {
-        let period = micros(self.period);
         let mut records = Vec::new();
         let mut scheduled = self.clock.now();
         while !self.stop.load(Ordering::Relaxed) {
@@ -155,6 +161,7 @@ impl Pacer<'_> {
                 outcome,
                 wrote,
             });
+            let period = self.now_every();
             scheduled += period;
             if scheduled < ended {
                 scheduled += period * (ended - scheduled).div_ceil(period);
@@ -170,8 +177,9 @@ mod tests {
 
     use super::*;
 
-    fn pacer<'a>(stop: &'a AtomicBool, calm: &'a Calm) -> Pacer<'a> {
+    fn pacer<'a>(stop: &'a AtomicBool, calm: &'a Calm, haste: &'a Haste) -> Pacer<'a> {
         Pacer {
+            haste,
             calm,
             clock: DrillClock::begin(),
             client: ClientName::Reads,
@@ -186,8 +194,8 @@ mod tests {
         let stop = AtomicBool::new(false);
         let hung = AtomicBool::new(true);
         let asked = AtomicUsize::new(0);
-        let calm = Calm::default();
-        let records = pacer(&stop, &calm).run(&|number| {
+        let (calm, haste) = (Calm::default(), Haste::default());
+        let records = pacer(&stop, &calm, &haste).run(&|number| {
             if number == 0 {
                 while hung.load(Ordering::SeqCst) {
                     sleep(Duration::from_millis(1));
@@ -215,8 +223,8 @@ mod tests {
     fn requests_are_scheduled_by_the_clock_alone() {
         let stop = AtomicBool::new(false);
         let asked = AtomicUsize::new(0);
-        let calm = Calm::default();
-        let mut records = pacer(&stop, &calm).run(&|_| {
+        let (calm, haste) = (Calm::default(), Haste::default());
+        let mut records = pacer(&stop, &calm, &haste).run(&|_| {
             if asked.fetch_add(1, Ordering::SeqCst) == 10 {
                 stop.store(true, Ordering::SeqCst);
             }
@@ -233,8 +241,8 @@ mod tests {
     fn a_chain_leaves_out_what_was_due_meanwhile() {
         let stop = AtomicBool::new(false);
         let mut steps = 0;
-        let calm = Calm::default();
-        let records = pacer(&stop, &calm).one_by_one(|| {
+        let (calm, haste) = (Calm::default(), Haste::default());
+        let records = pacer(&stop, &calm, &haste).one_by_one(|| {
             steps += 1;
             if steps == 2 {
                 sleep(Duration::from_millis(12));
@@ -250,12 +258,33 @@ mod tests {
     #[test]
     fn a_late_acknowledgement_is_one() {
         let stop = AtomicBool::new(false);
-        let calm = Calm::default();
-        let records = pacer(&stop, &calm).run(&|number| {
+        let (calm, haste) = (Calm::default(), Haste::default());
+        let records = pacer(&stop, &calm, &haste).run(&|number| {
             sleep(Duration::from_millis(30));
             stop.store(true, Ordering::SeqCst);
             (RequestOutcome::Ok, Some(number))
         });
         assert!(records.iter().all(|record| record.outcome.is_ok()));
+    }
+
+    #[test]
+    fn asked_less_often_from_the_next_request_on() {
+        let stop = AtomicBool::new(false);
+        let asked = AtomicUsize::new(0);
+        let (calm, haste) = (Calm::default(), Haste::default());
+        let mut records = pacer(&stop, &calm, &haste).run(&|_| {
+            match asked.fetch_add(1, Ordering::SeqCst) {
+                3 => assert!(haste.less()),
+                10 => stop.store(true, Ordering::SeqCst),
+                _ => {}
+            }
+            (RequestOutcome::Ok, None)
+        });
+        records.sort_by_key(|record| record.scheduled);
+        let periods: Vec<Micros> = (records.windows(2))
+            .map(|pair| pair[1].scheduled - pair[0].scheduled)
+            .collect();
+        assert_eq!((periods[0], periods[periods.len() - 1]), (5000, 10_000));
+        assert!(periods.is_sorted(), "{periods:?}");
     }
 }

@@ -252,6 +252,9 @@ pub struct DrillHeader {
     pub deadline: Micros,
     /// Until when clients make their first connections: what was to be sent before that is in no figure but those of writes.
     pub warm: Micros,
+    /// How many times less often than usual all clients asked, since this computer could not carry more.
+    #[serde(default = "usual_pace")]
+    pub stretch: u64,
     /// How often the clients of the endpoint ask, in microseconds: those that read, then those that write.
     pub periods: (Micros, Micros),
     /// The budget for the longest time without a good answer, in milliseconds, by client; what is not here has none.
@@ -272,6 +275,11 @@ pub struct DrillHeader {
     /// The Services of the user's own that are asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub watched: Vec<WatchedHeader>,
+}
+
+/// Records that do not say it are of clients that asked as often as usual.
+fn usual_pace() -> u64 {
+    1
 }
 
 /// A Service of the user's own, and how it is asked.

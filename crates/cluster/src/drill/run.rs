@@ -1,7 +1,7 @@
 //! One drill: clients ask, something is broken, repaired, and everything that was seen is kept.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use caravan_lab::Lab;
 use caravan_process::Pace;
@@ -11,6 +11,7 @@ use super::catalogue::DrillLimits;
 use super::clients::watch::Watch;
 use super::clients::{ClientSet, Clients, DrillSpace, every};
 use super::fault::DrillFault;
+use super::haste::Haste;
 use super::look::{finals, look};
 use super::pacer::{DrillClock, micros};
 use super::priority;
@@ -34,6 +35,9 @@ const SERVICE_HEALS: Duration = Duration::from_secs(120);
 
 /// How long clients ask between two looks whether this computer is calm.
 const WINDOW: Duration = Duration::from_secs(2);
+
+/// How many such times may pass without calm before clients ask less often.
+const WINDOWS_AT_ONE_PACE: u32 = 2;
 
 /// What is drilled, and for how long.
 #[derive(Debug, Clone)]
@@ -169,6 +173,7 @@ pub fn observe<T>(
     let ((done, warm, healed), records) = observed(lab, access, plan, tell, |scene| {
         // Who wants to stop says so to what is done then.
         drop(pause(access.pace().of(plan.times.warm_up)));
+        drop(scene.settle(plan.times.settle));
         let warm = scene.clock.now();
         let done = during();
         let healed = scene.clock.now();
@@ -190,6 +195,28 @@ pub fn observe<T>(
 struct Scene<'a> {
     clock: DrillClock,
     calm: &'a Calm,
+    haste: &'a Haste,
+}
+
+impl Scene<'_> {
+    /// Waits until nothing is sent late and nothing fails, and has clients ask less often where that does not come by itself;
+    /// no longer than `limit`: then what is seen says so itself.
+    fn settle(&self, limit: Duration) -> Result<(), Error> {
+        let began = Instant::now();
+        self.calm.look();
+        let mut windows = 0;
+        while began.elapsed() < limit {
+            pause(WINDOW)?;
+            if self.calm.look() {
+                break;
+            }
+            windows += 1;
+            if windows % WINDOWS_AT_ONE_PACE == 0 {
+                self.haste.less();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Has clients ask while `during` is done, and removes what they wrote.
@@ -235,7 +262,7 @@ fn seen<T>(
     let chain = api.get(&format!("{}/chain", space.maps()))?;
     let from = chain["metadata"]["resourceVersion"].as_str();
     let from = from.and_then(|text| text.parse().ok()).unwrap_or_default();
-    let (clock, calm) = (DrillClock::begin(), Calm::default());
+    let (clock, calm, haste) = (DrillClock::begin(), Calm::default(), Haste::default());
     let (stop, last) = (AtomicBool::new(false), AtomicBool::new(false));
     let clients = Clients {
         set: plan.clients,
@@ -244,6 +271,7 @@ fn seen<T>(
         space,
         clock,
         calm: &calm,
+        haste: &haste,
         stop: &stop,
     };
     let watch = Watch {
@@ -254,7 +282,11 @@ fn seen<T>(
         clock,
         stop: &last,
     };
-    let scene = Scene { clock, calm: &calm };
+    let scene = Scene {
+        clock,
+        calm: &calm,
+        haste: &haste,
+    };
     let priority = priority::available();
     let (requests, watched, states, done, end): Seen<T> = std::thread::scope(|scope| {
         let asking = scope.spawn(|| {
@@ -265,7 +297,7 @@ fn seen<T>(
             .map(|service| {
                 scope.spawn(|| {
                     priority::raise();
-                    service.run(clock, &stop)
+                    service.run(clock, &haste, &stop)
                 })
             })
             .collect();
@@ -299,10 +331,15 @@ fn seen<T>(
         end,
     };
     records.header.priority = priority;
+    let stretch = haste.stretch();
+    records.header.stretch = stretch;
     records.header.periods = (
-        micros(every(access, super::READ_EVERY)),
-        micros(every(access, super::WRITE_EVERY)),
+        micros(every(access, super::READ_EVERY)) * stretch,
+        micros(every(access, super::WRITE_EVERY)) * stretch,
     );
+    for watched in &mut records.header.watched {
+        watched.period *= stretch;
+    }
     tell("asks each etcd member for what was written");
     records.finals = finals(lab, access, space);
     Ok((done, Ok(records)))
@@ -339,6 +376,7 @@ pub fn header(lab: &Lab, pace: Pace, drill: &str, began: &str, limits: DrillLimi
             micros(pace.of(super::WRITE_EVERY)),
         ),
         budgets: limits.away_ms,
+        stretch: 1,
         failed_percent: limits.failed_percent,
         back_ms: limits.back_ms,
         from_file: limits.from_file,

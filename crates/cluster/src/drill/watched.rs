@@ -14,6 +14,7 @@ use ureq::http::Uri;
 
 use super::calm::Calm;
 use super::clients::{DEADLINE, WRITE_EVERY, every, of_failure, of_status};
+use super::haste::Haste;
 use super::pacer::{DrillClock, Pacer, micros};
 use super::record::{ClientName, RequestOutcome, RequestRecord, WatchedHeader};
 use crate::kube::Api;
@@ -345,7 +346,12 @@ impl WatchedService {
 
     /// Asks in turn, over a new connection each time, until it is told to stop. That it fails keeps no drill from beginning: it
     /// is the user's, and said in its own lane.
-    pub(super) fn run(&self, clock: DrillClock, stop: &AtomicBool) -> Vec<RequestRecord> {
+    pub(super) fn run(
+        &self,
+        clock: DrillClock,
+        haste: &Haste,
+        stop: &AtomicBool,
+    ) -> Vec<RequestRecord> {
         let calm = Calm::default();
         let pacer = Pacer {
             clock,
@@ -353,6 +359,7 @@ impl WatchedService {
             period: self.every,
             deadline: self.deadline,
             calm: &calm,
+            haste,
             stop,
         };
         pacer.run(&|number| {

@@ -12,6 +12,9 @@ use super::{Replacement, VERB};
 use crate::LabRun;
 use crate::drill::{Moment, keep, measured_on};
 
+/// How long clients may take to come to a pace that this computer can carry, before the replacement begins.
+const SETTLE: Duration = Duration::from_secs(12);
+
 /// How long reads and creates may be away, in milliseconds: what the machine did for all was moved before it went.
 const GAP_MS: u64 = 200;
 
@@ -53,7 +56,11 @@ impl Replacement<'_> {
             space: moment.space(),
             clients: ClientSet::Users,
             watched: Vec::new(),
-            times: DrillTimes::of(Duration::ZERO),
+            times: DrillTimes {
+                // Who replaces a machine has not come to measure.
+                settle: SETTLE,
+                ..DrillTimes::of(Duration::ZERO)
+            },
         };
         let what = format!("{} replaced", machine.name);
         let mut work = Some(work);

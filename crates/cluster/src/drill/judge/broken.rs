@@ -28,7 +28,8 @@ pub(super) fn beyond_budget(
     let header = &records.header;
     let of_file = |key: &str| header.from_file.iter().any(|it| it == key);
     let mut reasons = Vec::new();
-    for figures in clients.iter().filter(|figures| !figures.holds()) {
+    let too_long = |it: &&ClientFigures| !it.holds() && !is_too_coarse(records, it);
+    for figures in clients.iter().filter(too_long) {
         let budget = format!("{} ms", figures.budget_ms.unwrap_or_default());
         reasons.push(format!(
             "{}: away for up to {} ms, {}",
@@ -99,6 +100,16 @@ pub(super) fn beyond_budget(
         ));
     }
     reasons
+}
+
+/// Whether a client that asked less often than usual may have been away no longer than it is allowed, and may not: what lies
+/// between two of its requests was not seen.
+pub(super) fn is_too_coarse(records: &DrillRecords, figures: &ClientFigures) -> bool {
+    let at_least_ms = figures.away.0 / 1000;
+    let is_open = figures
+        .budget_ms
+        .is_some_and(|budget| at_least_ms <= budget);
+    records.header.stretch > 1 && is_open && !figures.holds()
 }
 
 /// How many reads were scheduled from the fault to its repair, and how many of those failed.

@@ -71,6 +71,7 @@ fn calm() -> DrillRecords {
             host: "a computer".to_owned(),
             deadline: 1_000_000,
             warm: 0,
+            stretch: 1,
             periods: (20 * MS, 50 * MS),
             budgets: vec![(ClientName::Reads, 300)],
             failed_percent: None,
@@ -470,4 +471,25 @@ fn the_same_figures_come_of_the_file() {
     assert!(DrillRecords::read(cut).is_err(), "a file that was cut off");
     assert!(DrillRecords::read(&b""[..]).is_err());
     assert!(DrillRecords::read(&b"{\"record\":\"end\",\"at\":1}\n"[..]).is_err());
+}
+
+#[test]
+fn who_asks_seldom_cannot_tell_a_short_outage() {
+    let mut records = calm();
+    records.header.budgets = vec![(ClientName::Creates, 80)];
+    let hung_up = RequestOutcome::Unknown("hung up".to_owned());
+    // One of them, which lies between two that are 100 ms apart.
+    spoil(&mut records, &ClientName::Creates, 5100..5150, &hung_up);
+    assert_eq!(judge(&records).verdict, DrillVerdict::Broken);
+    records.header.stretch = 2;
+    let result = judge(&records);
+    assert_eq!(result.verdict, DrillVerdict::Inconclusive);
+    assert!(
+        result.reasons[0].contains("2 times less often"),
+        "{result:?}"
+    );
+    assert_eq!(result.sampling.stretch, 2);
+    // Four in a row were away for longer than that at least.
+    spoil(&mut records, &ClientName::Creates, 5100..5300, &hung_up);
+    assert_eq!(judge(&records).verdict, DrillVerdict::Broken);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use caravan_lab::Lab;
 
-use super::{DrillFailure, DrillTimes, SERVICE_HEALS, Scene, WINDOW};
+use super::{DrillFailure, DrillTimes, SERVICE_HEALS, Scene};
 use crate::drill::fault::{DrillFault, InflictedFault};
 use crate::drill::record::{DrillRecords, FaultCut, FaultRecord, Micros};
 use crate::drill::watched::WatchedService;
@@ -91,7 +91,7 @@ impl Course<'_> {
     fn prepare(&self) -> Result<Micros, Error> {
         (self.tell)("makes connections, and waits until this computer is calm");
         self.wait(self.times.warm_up)?;
-        self.settle()?;
+        self.scene.settle(self.times.settle)?;
         let warm = self.scene.clock.now();
         (self.tell)("asks, before anything is broken");
         self.wait(self.times.baseline)?;
@@ -167,19 +167,6 @@ impl Course<'_> {
     fn wait(&self, usual: Duration) -> Result<(), Error> {
         pause(self.access.pace().of(usual))
     }
-
-    /// Waits until nothing is sent late and nothing fails, or no longer: then what is seen says so itself.
-    fn settle(&self) -> Result<(), Error> {
-        let began = Instant::now();
-        self.scene.calm.look();
-        while began.elapsed() < self.times.settle {
-            pause(WINDOW)?;
-            if self.scene.calm.look() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -189,6 +176,7 @@ mod tests {
     use super::*;
     use crate::drill::calm::Calm;
     use crate::drill::fault::FaultProof;
+    use crate::drill::haste::Haste;
     use crate::drill::pacer::DrillClock;
     use crate::verify::tests::{access, lab};
 
@@ -228,6 +216,7 @@ mod tests {
         let scene = Scene {
             clock: DrillClock::begin(),
             calm: &Calm::default(),
+            haste: &Haste::default(),
         };
         let course = Course {
             lab: &lab,

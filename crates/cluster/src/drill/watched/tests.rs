@@ -159,7 +159,7 @@ fn all_places_are_asked_in_turn_and_all_must_answer_to_be_well() {
     assert!(!service.is_well(), "nobody has asked yet");
     let stop = AtomicBool::new(false);
     let records = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| service.run(DrillClock::begin(), &stop));
+        let asking = scope.spawn(|| service.run(DrillClock::begin(), &Haste::default(), &stop));
         let answered = until(ANSWERS, "an answer of both", || Ok(service.is_well()));
         answered.expect("both answer");
         stop.store(true, Ordering::Relaxed);
