@@ -8,14 +8,11 @@ use serde_json::Value;
 use ureq::http::Method;
 
 use crate::until::pause;
-use crate::web::Server;
+use crate::web::{BEFORE_AGAIN, Server, TRIES};
 use crate::{Access, Error};
 
 /// How many requests [`Api::ensure`] makes at most that are not answered.
-pub const CREATE_TRIES: u32 = 3;
-
-/// How long it waits before it asks again.
-const BEFORE_AGAIN: Duration = Duration::from_millis(300);
+pub const CREATE_TRIES: u32 = TRIES;
 
 /// An API server, or the endpoint that leads to one.
 #[derive(Debug, Clone)]
@@ -58,7 +55,8 @@ pub struct Pod {
 }
 
 impl Api {
-    /// The API as everybody reaches it, through the endpoint.
+    /// The API as everybody reaches it, through the endpoint; it is read again where a connection is cut, up to
+    /// [`CREATE_TRIES`] times in all.
     ///
     /// # Errors
     ///
@@ -72,9 +70,10 @@ impl Api {
             Some(&access.operator),
             access.question(),
         )
+        .map(Self::reading_again)
     }
 
-    /// The API server of one master.
+    /// The API server of one master, read again likewise.
     ///
     /// # Errors
     ///
@@ -88,9 +87,19 @@ impl Api {
             Some(&access.operator),
             access.question(),
         )
+        .map(Self::reading_again)
     }
 
-    /// The API at an address, as `name` in messages, with any identity or none.
+    /// The same, that is read again where a connection is cut before the answer has come: up to [`CREATE_TRIES`] requests in
+    /// all. What is not answered in time, or refused, is not asked for again.
+    #[must_use]
+    pub fn reading_again(self) -> Self {
+        Self {
+            server: self.server.reading_again(),
+        }
+    }
+
+    /// The API at an address, as `name` in messages, with any identity or none; each request is made once.
     ///
     /// # Errors
     ///

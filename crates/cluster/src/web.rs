@@ -10,8 +10,31 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{Connector as _, RustlsConnector};
 
+use crate::until::pause;
 use crate::way::{NetworkWay, WayConnector};
 use crate::{Error, Pair};
+
+/// How many times something is asked at most that gets no answer.
+pub(crate) const TRIES: u32 = 3;
+
+/// How long is waited before it is asked again.
+pub(crate) const BEFORE_AGAIN: Duration = Duration::from_millis(300);
+
+/// Whether a connection was there and ended before the answer did.
+fn is_cut(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind;
+    match error {
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionReset
+                | ErrorKind::ConnectionAborted
+                | ErrorKind::BrokenPipe
+                | ErrorKind::NotConnected
+        ),
+        _ => false,
+    }
+}
 
 /// How many connections to a server are kept at most.
 const CONNECTIONS: usize = 64;
@@ -22,6 +45,8 @@ pub(crate) struct Server {
     agent: Agent,
     name: String,
     base: String,
+    /// How many times it is read at most where connections are cut.
+    reads: u32,
 }
 
 impl Server {
@@ -44,7 +69,22 @@ impl Server {
             .build();
         // As many as are under way at once: one more would be closed and made anew for each request.
         let agent = agent(tls, CONNECTIONS, (limit / 2, limit), way);
-        Ok(Self { agent, name, base })
+        Ok(Self {
+            agent,
+            name,
+            base,
+            reads: 1,
+        })
+    }
+
+    /// The same, from which is read again where a connection is cut: one that is kept may lead to what has just gone away, and a
+    /// load balancer cuts those that lead to a server that it takes for dead. What is not answered in time, or refused, is not
+    /// asked for again.
+    pub(crate) fn reading_again(self) -> Self {
+        Self {
+            reads: TRIES,
+            ..self
+        }
     }
 
     /// Sends `body` to `path` and returns status and text, whatever the status.
@@ -57,8 +97,30 @@ impl Server {
         self.send(method, path, "application/json", body)
     }
 
-    /// Sends `body`, of this type, to `path` and returns status and text, whatever the status.
+    /// Sends `body`, of this type, to `path` and returns status and text, whatever the status; reads again where that is so.
     fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        content_type: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, String), Error> {
+        let mut left = match *method == Method::GET {
+            true => self.reads,
+            false => 1,
+        };
+        loop {
+            left -= 1;
+            match self.send_once(method, path, content_type, body) {
+                Err(Error::Unreachable { source, .. }) if left > 0 && is_cut(&source) => {
+                    pause(BEFORE_AGAIN)?;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn send_once(
         &self,
         method: &Method,
         path: &str,

@@ -269,6 +269,33 @@ fn a_key_that_is_not_there_and_a_member_that_is_not_well() {
 }
 
 #[test]
+fn what_was_cut_off_is_read_again() {
+    let ca = authority("ca");
+    let access = access(&ca);
+    let server = Server::start(
+        &ca,
+        &[
+            ("GET /version", CLOSES, ""),
+            ("GET /version again", 200, "{}"),
+            ("GET /never", CLOSES, ""),
+            ("GET /gone", 404, "{}"),
+        ],
+    );
+    let api = server.api(&access);
+    let error = api.get("/never").expect_err("who measures asks once");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert_eq!(server.asked().len(), 1);
+    let api = api.reading_again();
+    api.get("/version").expect("an answer at last");
+    assert_eq!(server.asked().len(), 3);
+    let error = api.get("/never").expect_err("not for ever");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert_eq!(server.asked().len(), 3 + CREATE_TRIES as usize);
+    api.get("/gone").expect_err("an answer is one");
+    assert_eq!(server.asked().len(), 4 + CREATE_TRIES as usize);
+}
+
+#[test]
 fn another_ca_on_either_side_is_no_answer() {
     let (ours, theirs) = (authority("ca"), authority("ca"));
     let access = access(&ours);

@@ -63,6 +63,12 @@ pub(super) fn beyond_budget(
             ));
         }
     }
+    if let Some((asked, failed)) = after_all_was_well(records) {
+        reasons.push(format!(
+            "{}: {failed} of {asked} requests failed after all was well again",
+            ClientName::Reads
+        ));
+    }
     if header.owner_stays && owners.moved() {
         reasons.push(format!(
             "the virtual address did not stay where it was: {}",
@@ -124,4 +130,14 @@ fn during(records: &DrillRecords) -> (usize, usize) {
         .filter(|it| it.client == ClientName::Reads && (fault.sent..to).contains(&it.scheduled));
     let failed = reads.clone().filter(|it| !it.outcome.is_ok()).count();
     (reads.count(), failed)
+}
+
+/// How many reads were scheduled after everything was well again, and how many of those failed, where more than one did: then it
+/// was not.
+fn after_all_was_well(records: &DrillRecords) -> Option<(usize, usize)> {
+    let healed = records.fault.as_ref()?.healed?;
+    let reads = records.requests.iter();
+    let reads = reads.filter(|it| it.client == ClientName::Reads && it.scheduled > healed);
+    let failed = reads.clone().filter(|it| !it.outcome.is_ok()).count();
+    (failed > 1).then(|| (reads.count(), failed))
 }

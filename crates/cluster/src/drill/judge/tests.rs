@@ -423,8 +423,8 @@ fn a_lab_is_back_soon_after_its_repair() {
     );
     spoil(&mut records, &ClientName::Reads, 7700..10_000, &unknown());
     assert_eq!(
-        judge(&records).reasons,
-        ["reads, new connections: never back after the repair, where 600 ms are allowed"]
+        judge(&records).reasons[0],
+        "reads, new connections: never back after the repair, where 600 ms are allowed"
     );
 }
 
@@ -492,4 +492,23 @@ fn who_asks_seldom_cannot_tell_a_short_outage() {
     // Four in a row were away for longer than that at least.
     spoil(&mut records, &ClientName::Creates, 5100..5300, &hung_up);
     assert_eq!(judge(&records).verdict, DrillVerdict::Broken);
+}
+
+#[test]
+fn what_fails_after_all_was_well_was_not_well() {
+    let mut records = calm();
+    records.header.budgets = Vec::new();
+    let silent = RequestOutcome::Unknown("no connection".to_owned());
+    spoil(&mut records, &ClientName::Reads, 8100..8120, &silent);
+    assert_eq!(judge(&records).verdict, DrillVerdict::Held, "one may");
+    for from in [8500, 9000, 9500] {
+        spoil(&mut records, &ClientName::Reads, from..from + 20, &silent);
+    }
+    let result = judge(&records);
+    assert_eq!(result.verdict, DrillVerdict::Broken);
+    assert_eq!(result.reasons.len(), 1);
+    assert!(
+        result.reasons[0].ends_with("4 of 99 requests failed after all was well again"),
+        "{result:?}"
+    );
 }
