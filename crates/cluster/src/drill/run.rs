@@ -80,7 +80,7 @@ impl DrillTimes {
             baseline: Duration::from_secs(5),
             lasts,
             heals: Duration::from_secs(240),
-            after: Duration::from_secs(3),
+            after: Duration::from_secs(5),
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::owners::OwnerFigures;
-use super::{ClientFigures, ClientName, DrillRecords};
+use super::{ClientFigures, ClientName, DrillRecords, Micros};
+
+/// For how long clients go on at the least after all was well, and are to see nothing any more, in microseconds.
+const LAST: Micros = 2_000_000;
 
 /// What is allowed, in words that say who says so.
 fn allowed(amount: &str, is_of_file: bool) -> String {
@@ -65,8 +68,9 @@ pub(super) fn beyond_budget(
     }
     if let Some((asked, failed)) = after_all_was_well(records) {
         reasons.push(format!(
-            "{}: {failed} of {asked} requests failed after all was well again",
-            ClientName::Reads
+            "{}: {failed} of {asked} requests failed in the last {} s, after all was well again",
+            ClientName::Reads,
+            LAST / 1_000_000
         ));
     }
     if header.owner_stays && owners.moved() {
@@ -132,12 +136,13 @@ fn during(records: &DrillRecords) -> (usize, usize) {
     (reads.count(), failed)
 }
 
-/// How many reads were scheduled after everything was well again, and how many of those failed, where more than one did: then it
-/// was not.
+/// How many reads were scheduled in the last seconds, after everything was well again, and how many of those failed, where more
+/// than one did: then it was not. What comes back may be slow for a moment before that.
 fn after_all_was_well(records: &DrillRecords) -> Option<(usize, usize)> {
     let healed = records.fault.as_ref()?.healed?;
+    let from = healed.max(records.end.saturating_sub(LAST));
     let reads = records.requests.iter();
-    let reads = reads.filter(|it| it.client == ClientName::Reads && it.scheduled > healed);
+    let reads = reads.filter(|it| it.client == ClientName::Reads && it.scheduled >= from);
     let failed = reads.clone().filter(|it| !it.outcome.is_ok()).count();
     (failed > 1).then(|| (reads.count(), failed))
 }

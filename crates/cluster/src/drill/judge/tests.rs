@@ -508,7 +508,8 @@ fn what_fails_after_all_was_well_was_not_well() {
     assert_eq!(result.verdict, DrillVerdict::Broken);
     assert_eq!(result.reasons.len(), 1);
     assert!(
-        result.reasons[0].ends_with("4 of 99 requests failed after all was well again"),
+        result.reasons[0]
+            .ends_with("4 of 100 requests failed in the last 2 s, after all was well again"),
         "{result:?}"
     );
 }
