@@ -23,6 +23,7 @@ pub struct Call {
     dir: Option<PathBuf>,
     env: Vec<(OsString, Option<OsString>)>,
     stdin: Input,
+    stdout: Option<PathBuf>,
     timeout: Option<Duration>,
 }
 
@@ -84,6 +85,7 @@ impl Call {
             // Messages are parsed and shown beside ours: one language, whatever the user's.
             env: vec![("LC_ALL".into(), Some("C.UTF-8".into()))],
             stdin: Input::Bytes(Vec::new()),
+            stdout: None,
             timeout: None,
         }
     }
@@ -129,6 +131,13 @@ impl Call {
     /// Gives the program the content of the file `path` as its standard input, which is not read into memory.
     pub fn stdin_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.stdin = Input::File(path.into());
+        self
+    }
+
+    /// Writes what the program prints to the file `path`, in the place of what is there, and not into memory: what a captured
+    /// call returns as its standard output is empty then.
+    pub fn stdout_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.stdout = Some(path.into());
         self
     }
 
@@ -188,9 +197,11 @@ impl Call {
     ///
     /// [`Error::NotStarted`] and [`Error::TimedOut`].
     pub fn binary_output(self) -> Result<BinaryOutput, Error> {
-        let handle = self
-            .expression()
-            .stdout_capture()
+        let expression = match &self.stdout {
+            None => self.expression().stdout_capture(),
+            Some(path) => self.expression().stdout_path(path),
+        };
+        let handle = expression
             .stderr_capture()
             .unchecked()
             .start()

@@ -137,7 +137,7 @@ impl Computer {
     ) -> Result<(), Error> {
         let content = content.into();
         let size = content.len() as u64;
-        self.write(path, mode, size, limit, |call| call.stdin(content))
+        self.write(&[], path, mode, size, limit, |call| call.stdin(content))
     }
 
     /// Copies the file `from` of this computer to the file `path` there, as [`Computer::put`]; it is not read into memory.
@@ -152,13 +152,56 @@ impl Computer {
         mode: u32,
         limit: Duration,
     ) -> Result<(), Error> {
+        self.put_file_by(&[], from, path, mode, limit)
+    }
+
+    /// The same by a program that `by` starts, such as `sudo -n`: where others must not write.
+    ///
+    /// # Errors
+    ///
+    /// As [`Computer::put_file`].
+    pub fn put_file_by(
+        &self,
+        by: &[&str],
+        from: &Path,
+        path: &str,
+        mode: u32,
+        limit: Duration,
+    ) -> Result<(), Error> {
         let metadata = std::fs::metadata(from).map_err(|source| Error::Get {
             computer: Self::Here.to_string(),
             path: from.display().to_string(),
             said: source.to_string(),
         })?;
-        self.write(path, mode, metadata.len(), limit, |call| {
+        self.write(by, path, mode, metadata.len(), limit, |call| {
             call.stdin_file(from)
+        })
+    }
+
+    /// Copies the file `path` there to the file `to` of this computer, in the place of what is there, by a program that `by`
+    /// starts, such as `sudo -n`; it is not read into memory. A connection that ends early looks like the end of the file:
+    /// who copies must know what is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Get`], and those of [`Computer::run`].
+    pub fn get_file_by(
+        &self,
+        by: &[&str],
+        path: &str,
+        to: &Path,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let words = [by, &["cat", "--", path]].concat();
+        let call = self.call(&words)?.stdout_file(to).timeout(limit);
+        let output = self.binary(call)?;
+        if output.status == Some(0) {
+            return Ok(());
+        }
+        Err(Error::Get {
+            computer: self.to_string(),
+            path: path.to_owned(),
+            said: last_words(&output.stderr),
         })
     }
 
@@ -182,6 +225,7 @@ impl Computer {
 
     fn write(
         &self,
+        by: &[&str],
         path: &str,
         mode: u32,
         size: u64,
@@ -189,7 +233,8 @@ impl Computer {
         give: impl FnOnce(Call) -> Call,
     ) -> Result<(), Error> {
         let (mode, size) = (format!("{mode:o}"), size.to_string());
-        let call = self.call(&["sh", "-c", PUT, "put", path, &mode, &size])?;
+        let words = [by, &["sh", "-c", PUT, "put", path, &mode, &size]].concat();
+        let call = self.call(&words)?;
         let output = self.binary(give(call).timeout(limit))?;
         if output.status == Some(0) {
             return Ok(());

@@ -165,6 +165,18 @@ fn files_arrive_byte_by_byte_with_their_mode() {
             (fs::read(&other).expect("read"), mode(&other)),
             (bytes.clone(), 0o640)
         );
+        // And back, in the place of what is there.
+        let back = folder.join("back");
+        fs::write(&back, "longer than nothing").expect("written");
+        computer
+            .get_file_by(&["env"], shown, &back, LIMIT)
+            .expect("copied");
+        assert_eq!(fs::read(&back).expect("read"), bytes, "{computer}");
+        fs::remove_file(&back).expect("removed");
+        computer
+            .put_file_by(&["env"], &path, other.to_str().expect("text"), 0o600, LIMIT)
+            .expect("by another program");
+        assert_eq!(mode(&other), 0o600);
         assert_eq!(
             names(folder),
             ["it's a file", "other"],
@@ -188,6 +200,11 @@ fn what_cannot_be_read_or_written_names_file_and_computer() {
         let start = format!("cannot read `{shown}` on {computer}: ");
         assert!(error.to_string().starts_with(&start), "{error}");
         assert!(error.to_string().contains("No such file"), "{error}");
+        let to = folder.join("to");
+        let error = computer
+            .get_file_by(&[], shown, &to, LIMIT)
+            .expect_err("no file");
+        assert!(error.to_string().starts_with(&start), "{error}");
         let error = computer
             .put_file(&path, folder.to_str().expect("text"), 0o600, LIMIT)
             .expect_err("nothing to copy");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use caravan_process::{
@@ -14,6 +14,9 @@ use caravan_process::{
 pub use caravan_process::SshForward as Forward;
 
 use crate::Error;
+
+/// Starts a program as root, without a question.
+const ROOT: [&str; 2] = ["sudo", "-n"];
 
 /// What a lab's machines are reached with.
 #[derive(Debug, Clone)]
@@ -170,7 +173,7 @@ impl Remote {
     pub fn script(&self, script: &str, limit: Duration) -> Result<Output, Error> {
         // Bash reads a group as a whole before it runs it, so nothing in it can swallow the rest of the script.
         let input = format!("{{\n{script}\n}} </dev/null\n");
-        self.finished(&["sudo", "-n", "bash", "-s"], input, limit)
+        self.finished(&[&ROOT[..], &["bash", "-s"]].concat(), input, limit)
     }
 
     /// Runs a program there as the user `vagrant` and returns what it printed, whatever its exit status. Each of `words` is
@@ -206,6 +209,37 @@ impl Remote {
             },
             FeedError::Program(error) => self.as_machines(error),
         })
+    }
+
+    /// Copies the file `from` of this computer to the file `path` there, as root: whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::script`].
+    pub fn put_file(
+        &self,
+        from: &Path,
+        path: &str,
+        mode: u32,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let limit = self.ssh.access().pace.of(limit);
+        self.computer()
+            .put_file_by(&ROOT, from, path, mode, limit)
+            .map_err(|error| self.as_machines(error))
+    }
+
+    /// Copies the file `path` there, read as root, to the file `to` of this computer. A connection that ends early looks like
+    /// the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Remote::script`].
+    pub fn get_file(&self, path: &str, to: &Path, limit: Duration) -> Result<(), Error> {
+        let limit = self.ssh.access().pace.of(limit);
+        self.computer()
+            .get_file_by(&ROOT, path, to, limit)
+            .map_err(|error| self.as_machines(error))
     }
 
     fn finished(
@@ -257,7 +291,7 @@ impl Remote {
         words: &[&str],
         on_line: impl FnMut(&str) + Send + 'static,
     ) -> Result<Following, Error> {
-        let words = [&["sudo", "-n"], words].concat();
+        let words = [&ROOT[..], words].concat();
         Ok(self.computer().follow(&words, on_line)?)
     }
 
@@ -267,7 +301,7 @@ impl Remote {
     ///
     /// [`Error::Process`] when ssh does not start.
     pub fn converse(&self, words: &[&str]) -> Result<Conversation, Error> {
-        let words = [&["sudo", "-n"], words].concat();
+        let words = [&ROOT[..], words].concat();
         Ok(self.computer().converse(&words)?)
     }
 
