@@ -72,8 +72,6 @@ fn replace(tool: &Tool, machine: &str) {
         ended.stderr
     );
     assert!(!tool.state(LAB).join("operation.json").exists());
-    let aside = format!("{machine}.set-aside.db");
-    assert!(!tool.state(LAB).join(aside).exists());
 }
 
 /// Holds that a lab that cannot do without a machine keeps it.

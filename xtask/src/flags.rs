@@ -2,6 +2,7 @@
 
 mod daily;
 mod day_two;
+pub(crate) mod etcd;
 pub(crate) mod making;
 mod suggestion;
 
@@ -94,6 +95,8 @@ pub(crate) enum Verb {
     Verify(Verify),
     /// Write a lab as one page: what holds, what is where, what fails with what, how long users were without it
     Report(Report),
+    /// Look after a lab's etcd: its members, copies of its data, and the way back to one
+    Etcd(etcd::Etcd),
     /// Look after a lab's certificates
     Certs(Certs),
     /// Show what a lab makes, what would change, and what each failure costs
@@ -240,8 +243,30 @@ pub(crate) struct Certs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CertsAction {
+    /// List every certificate of a lab: here, on its machines, and as its servers show them
+    List(CertsList),
+    /// Make certificates anew that end soon, while the lab goes on
+    Renew(CertsRenew),
     /// Judge every certificate of a lab by the rules of X.509, etcd and kubeadm, offline
     Check(CertsCheck),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsList {
+    /// The lab [default: the one that has machines]
+    pub(crate) lab: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsRenew {
+    /// The lab
+    pub(crate) lab: String,
+    /// All of them, and not only those that end within 30 days
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -87,6 +87,20 @@ pub(crate) fn merge(target: &LabTarget, own: &str, screen: &Screen) -> Result<Pa
     Ok(file)
 }
 
+/// Has the lab's contexts in the user's kubeconfigs follow its own, where they were merged.
+///
+/// # Errors
+///
+/// [`Error::Kubeconfig`], [`Error::Read`].
+pub(crate) fn follow(target: &LabTarget, screen: &Screen) -> Result<(), Error> {
+    if MergeRecord::of(&target.dir).paths().next().is_none() {
+        return Ok(());
+    }
+    let path = target.dir.kubeconfig();
+    let own = fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
+    put_in(target, &own, screen).map(drop)
+}
+
 /// Takes the lab's contexts out of the user's kubeconfigs, if they are in them.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ mod doctor;
 mod drill;
 mod environment;
 mod error;
+mod etcd;
 mod exit;
 mod explain;
 mod export;
@@ -88,7 +89,8 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Replace(replace) => replace::run(&replace, &workspace, &screen),
         Verb::Drill(drill) => drill::run(&drill, &workspace, &screen),
         Verb::Status(status) => status::run(&status, &workspace),
-        Verb::Certs(certs) => certs::run(&certs, &workspace),
+        Verb::Etcd(etcd) => etcd::run(&etcd, &workspace, &screen),
+        Verb::Certs(certs) => certs::run(&certs, &workspace, &screen),
         Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),
         Verb::Report(report) => report::run(&report, &workspace, &screen),
         Verb::List(list) => list::run(&list, &workspace, &screen),

@@ -66,11 +66,6 @@ pub(crate) fn run(flags: &Replace, workspace: &Workspace, screen: &Screen) -> Re
                 machine.name,
                 run.so_far()
             ));
-            if exit == Exit::Done {
-                replacement.forget_aside()?;
-            } else if let Some(aside) = replacement.kept_aside() {
-                screen.say(&format!("its old data is kept as `{}`", aside.display()));
-            }
             Ok(match seen {
                 Some(seen) if tell(&seen, screen) => Exit::Degraded,
                 _ => exit,

@@ -1,6 +1,7 @@
 //! What the user sees, and what is kept of it.
 
 pub(crate) mod drill;
+pub(crate) mod etcd;
 pub(crate) mod report;
 pub(crate) mod table;
 

@@ -10,6 +10,14 @@ use crate::ready::Missing;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// Etcd has an alarm whose cause is not gone.
+    #[error("{alarm}: {advice}")]
+    Alarmed {
+        /// Which, and of which member.
+        alarm: String,
+        /// What it forbids, and what ends it.
+        advice: String,
+    },
     /// A server answered, and not with what was asked for.
     #[error("{server} answered `{request}` with status {status}: {message}")]
     Answered {
@@ -55,14 +63,9 @@ pub enum Error {
     /// An etcd member must not be taken away now.
     #[error("{0}")]
     MemberRefused(Box<RefusedMember>),
-    /// What is the user's own cannot be watched.
-    #[error("cannot watch `{asked}`: {fault}")]
-    NotWatched {
-        /// What was asked for.
-        asked: String,
-        /// Why.
-        fault: crate::drill::watched::WatchFault,
-    },
+    /// Etcd's members have no leader.
+    #[error("etcd's members have no leader, so there is no majority")]
+    NoLeader,
     /// Nobody has the virtual address, or several have it.
     #[error("{}", no_owner(address, owners))]
     NoOwner {
@@ -70,6 +73,34 @@ pub enum Error {
         address: String,
         /// The load balancers that have it.
         owners: Vec<String>,
+    },
+    /// A machine's disk is too full.
+    #[error("`{machine}` has {free} bytes free for etcd's data, and {needed} are needed")]
+    NoRoom {
+        /// The machine.
+        machine: String,
+        /// What is free, in bytes.
+        free: u64,
+        /// What is needed, in bytes.
+        needed: u64,
+    },
+    /// A server shows no certificate.
+    #[error("{machine} at {at}: {why}")]
+    NotShown {
+        /// Its machine.
+        machine: String,
+        /// Where it was asked.
+        at: std::net::SocketAddrV4,
+        /// What ended the attempt.
+        why: String,
+    },
+    /// What is the user's own cannot be watched.
+    #[error("cannot watch `{asked}`: {fault}")]
+    NotWatched {
+        /// What was asked for.
+        asked: String,
+        /// Why.
+        fault: crate::drill::watched::WatchFault,
     },
     /// What was waited for did not come.
     #[error("{what}: not within {seconds} s{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
@@ -98,6 +129,30 @@ pub enum Error {
         status: Option<i32>,
         /// Its last words.
         said: String,
+    },
+    /// A copy of etcd's data lacks what was there before it was taken.
+    #[error(
+        "the snapshot of `{member}` ends at revision {revision}, and a majority had {confirmed} before it was taken"
+    )]
+    SnapshotBehind {
+        /// The member.
+        member: String,
+        /// The revision that it has.
+        revision: u64,
+        /// The revision that a majority confirmed.
+        confirmed: u64,
+    },
+    /// A member's data has etcd's quota without what could be given back.
+    #[error(
+        "the data of `{member}` has {bytes} bytes in use, and {quota} are etcd's quota: no writes are accepted until something is deleted"
+    )]
+    StillFull {
+        /// The member.
+        member: String,
+        /// The size of its data, in bytes.
+        bytes: u64,
+        /// The quota, in bytes.
+        quota: u64,
     },
     /// A server could not be reached, or the connection failed.
     #[error("cannot ask {server} for `{request}`")]
@@ -173,11 +228,23 @@ impl Error {
                 "the lab's certificates are not those of the cluster that answers: was it made with another store?"
                     .to_owned(),
             ),
-            Self::Answered { .. }
+            Self::NoLeader => Some(format!("`{tool} status` shows which members are missing")),
+            Self::SnapshotBehind { .. } => Some("run the same command again".to_owned()),
+            Self::StillFull { .. } => Some(
+                "delete what fills it (`kubectl get events -A | wc -l` is a first look; etcd lets deletions through), then run the same command again"
+                    .to_owned(),
+            ),
+            Self::NoRoom { .. } => Some(
+                "`df -h /var/lib/etcd` on that machine shows what is full; `/var/lib/etcd/aside` there holds data that was set aside"
+                    .to_owned(),
+            ),
+            Self::Alarmed { .. }
+            | Self::Answered { .. }
             | Self::FaultRefused { .. }
             | Self::ImageRefused { .. }
             | Self::Interrupted
             | Self::NotInTime { .. }
+            | Self::NotShown { .. }
             | Self::Script { .. }
             | Self::Unreadable { .. } => None,
         }

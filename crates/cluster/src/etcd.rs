@@ -16,6 +16,9 @@ use crate::{Access, Error};
 
 pub mod alarm;
 pub mod gate;
+pub mod maintenance;
+pub mod report;
+pub mod restore;
 pub mod snapshot;
 
 pub use alarm::Alarm;

@@ -51,6 +51,12 @@ impl Facts {
         self.sections.get(section).map(Vec::as_slice)
     }
 
+    /// The names of the sections, sorted.
+    pub fn sections(&self) -> impl Iterator<Item = &str> {
+        let names = self.sections.keys().map(String::as_str);
+        names.filter(|name| !name.is_empty())
+    }
+
     /// All of a section as one text.
     pub fn text(&self, section: &str) -> String {
         self.get(section).unwrap_or_default().join("\n")
@@ -125,6 +131,8 @@ mod tests {
         assert_eq!(facts.get("empty"), Some(&[][..]));
         assert_eq!(facts.get("missing"), None);
         assert_eq!(facts.text("last"), "x");
+        let names: Vec<&str> = facts.sections().collect();
+        assert_eq!(names, ["addresses", "empty", "last"]);
         assert!(!Facts::default().has_address(Ipv4Addr::LOCALHOST));
     }
 }

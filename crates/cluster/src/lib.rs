@@ -11,14 +11,18 @@
 //! | [`handover`], [`drain`] | how does what a machine does get to others before it goes? |
 //! | [`marks`] | which labels and taints do nodes get? |
 //! | [`images`] | which images do nodes have, and how do they get more? |
+//! | [`control_plane`] | how does it stop, start, and say what it is? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
 //! | [`vip`] | who has the virtual address? |
+//! | [`certificates`] | which certificates do machines have, and which do servers show? |
 //! | [`kube`], [`etcd`], [`attempt`], [`facts`] | what do servers and machines answer? |
 //!
 //! What the lab is comes from [`caravan_lab::Lab`]; the keys to it come from the caller, as [`Access`].
 
 mod access;
 pub mod attempt;
+pub mod certificates;
+pub mod control_plane;
 pub mod convergence;
 pub mod disturb;
 pub mod drain;

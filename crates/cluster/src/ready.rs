@@ -145,12 +145,11 @@ impl<'a> Inquiry<'a> {
             Some((member.name.as_str(), member.status().ok()?))
         });
         let said: Vec<_> = said.into_iter().flatten().collect();
-        let revision = said.iter().map(|(_, status)| status.revision).max();
         alarm::of(said.iter().map(|(name, status)| (*name, status)))
             .into_iter()
             .map(|alarm| Missing::Alarm {
                 alarm: alarm.to_string(),
-                advice: alarm.advice(self.lab, revision.unwrap_or_default(), self.tool),
+                advice: alarm.advice(self.lab, self.tool),
             })
             .collect()
     }

@@ -14,12 +14,14 @@ pub const LOCK: &str = "lock";
 pub const LOGS: &str = "logs";
 /// The store of keys and certificates.
 pub const PKI: &str = "pki";
+/// Copies of etcd's data.
+pub const SNAPSHOTS: &str = "snapshots";
 /// The lab's own ssh key and the host keys of its machines.
 pub const SSH: &str = "ssh";
 /// What happened in each run.
 pub const TIMELINE: &str = "timeline";
 
 /// All names that a server could have as well; one with a dot is no server's.
-pub const NAMES: [&str; 9] = [
-    DEPLOYED, DRILLS, IMAGES, KUBECONFIG, LOCK, LOGS, PKI, SSH, TIMELINE,
+pub const NAMES: [&str; 10] = [
+    DEPLOYED, DRILLS, IMAGES, KUBECONFIG, LOCK, LOGS, PKI, SNAPSHOTS, SSH, TIMELINE,
 ];

@@ -102,6 +102,7 @@ impl LabDrill<'_> {
             host_keys: Vec::new(),
             machines: noted,
             since: moment.rfc3339.clone(),
+            restore: None,
         };
         let ended = noted_while(&target.dir, &record, || {
             clients::run(lab, access, &plan, &*fault, tool, tell)
@@ -214,7 +215,8 @@ pub(crate) fn measured_on(header: DrillHeader, target: &LabTarget, lab: &Lab) ->
     }
 }
 
-fn versions(target: &LabTarget, lab: &Lab) -> Vec<(String, String)> {
+/// The versions of what the lab was made with, by name.
+pub(crate) fn versions(target: &LabTarget, lab: &Lab) -> Vec<(String, String)> {
     let record = lab.machines().iter().find_map(|machine| {
         crate::MachineRecord::read(&target.dir, &machine.name)
             .ok()
@@ -312,6 +314,7 @@ mod tests {
             host_keys: Vec::new(),
             machines: vec!["etcdone".to_owned()],
             since: "2026-11-30T12:00:00Z".to_owned(),
+            restore: None,
         };
         let stays_noted = |ended: Result<(), DrillFailure>| {
             let done = noted_while(&dir, &record, || {

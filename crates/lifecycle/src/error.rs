@@ -1,6 +1,7 @@
 //! What can go wrong with a lab, and what to do about it.
 
 mod hint;
+mod kind;
 mod stuck;
 mod text;
 
@@ -18,8 +19,9 @@ use self::text::{
     by, cluster_lost, image_of_which, indented, irreplaceable, lines, not_loaded, of_verb, silent,
     which_lab,
 };
+use crate::SilentComputer;
 use crate::lock::LockHolder;
-use crate::{OperationRecord, SilentComputer};
+use crate::snapshots::SnapshotFault;
 
 /// Why something was not done to a lab, or not found out about it.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +103,20 @@ pub enum Error {
         role: Role,
         /// What is wrong with the others that do the same, by name; nothing where there are none.
         faults: Vec<(String, String)>,
+    },
+    /// A machine of etcd does not run, and all of them are needed.
+    #[error("`{machine}` does not run, and a snapshot is restored on all etcd machines at once")]
+    EtcdMachineDown {
+        /// The lab.
+        lab: String,
+        /// The machine.
+        machine: String,
+    },
+    /// Nothing is lost that one member alone would have to bring back.
+    #[error("etcd of lab `{lab}` has a majority, which knows more than one member alone")]
+    HasMajority {
+        /// The lab.
+        lab: String,
     },
     /// The lab file was changed while machines of it are there.
     #[error(
@@ -194,6 +210,50 @@ pub enum Error {
         /// The machine.
         machine: String,
     },
+    /// Machines do not run that would have to be given something.
+    #[error("not all machines of lab `{lab}` run: {} {}", listed(machines), if machines.len() == 1 { "does not" } else { "do not" })]
+    NotAllRun {
+        /// The lab.
+        lab: String,
+        /// Those that do not.
+        machines: Vec<String>,
+    },
+    /// A machine did not tell what it was asked.
+    #[error("{why}")]
+    NotHeard {
+        /// Which, and why.
+        why: String,
+    },
+    /// A server shows another certificate than it was given.
+    #[error("the server of `{machine}` does not show the certificate that is on its disk")]
+    NotServed {
+        /// The machine.
+        machine: String,
+    },
+    /// No restoration is under way.
+    #[error("no snapshot is being restored in lab `{lab}`")]
+    NoRestoration {
+        /// The lab.
+        lab: String,
+    },
+    /// A restored member is not what the others are.
+    #[error(
+        "`{machine}` does not have the restored data in its place any more, so no member of lab `{lab}` is started"
+    )]
+    NotSwapped {
+        /// The lab.
+        lab: String,
+        /// The machine.
+        machine: String,
+    },
+    /// A restoration cannot be undone any more.
+    #[error(
+        "all etcd members of lab `{lab}` have the restored data in its place: there is no way back"
+    )]
+    NoWayBack {
+        /// The lab.
+        lab: String,
+    },
     /// An operation is under way that this would work against.
     #[error(
         "{} of `{machine}` has been under way in lab `{lab}` since {since}",
@@ -262,6 +322,16 @@ pub enum Error {
         lab: String,
         /// The server.
         server: String,
+    },
+    /// There is no such snapshot.
+    #[error("lab `{lab}` has no snapshot `{name}`, and there is no file of that name")]
+    NoSuchSnapshot {
+        /// The lab.
+        lab: String,
+        /// What was asked for.
+        name: String,
+        /// The names of the lab's own, the newest first.
+        known: Vec<String>,
     },
     /// The lab has no server of this name.
     #[error("lab `{lab}` has no server `{name}`")]
@@ -402,6 +472,14 @@ pub enum Error {
     /// A computer of the lab's servers does not answer.
     #[error("{}", silent(.0))]
     Silent(Box<SilentComputer>),
+    /// A snapshot is not what it should be.
+    #[error("snapshot `{}` is of no use here: {fault}", file.display())]
+    SnapshotRefused {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        fault: SnapshotFault,
+    },
     /// Machines carry the lab's label, and nothing here tells of them.
     #[error(
         "lab `{lab}` has machines that were not made from this workspace: {}",
@@ -416,6 +494,14 @@ pub enum Error {
     /// A machine does not go on.
     #[error("{0}")]
     Stuck(Box<StuckMachine>),
+    /// The store's token of etcd's cluster is not one that the restoration under way knows.
+    #[error(
+        "the store of lab `{lab}` has another etcd cluster token than when the restoration began"
+    )]
+    TokenLost {
+        /// The lab.
+        lab: String,
+    },
     /// Vagrant, the engine or ssh.
     #[error(transparent)]
     Vagrant(#[from] caravan_vagrant::Error),
@@ -454,66 +540,5 @@ impl From<caravan_files::WriteError> for Error {
     fn from(error: caravan_files::WriteError) -> Self {
         let caravan_files::WriteError { path, source } = error;
         Self::Write { path, source }
-    }
-}
-
-impl Error {
-    /// Whether what was asked for, or a lab file, is wrong, rather than the world.
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Bundle(
-                caravan_bundle::Error::ImageName { .. } | caravan_bundle::Error::NoSuchImage { .. }
-            ) | Self::ChosenOtherwise { .. }
-                | Self::ImageFolder { .. }
-                | Self::InputIsTerminal
-                | Self::NamelessImage { .. }
-                | Self::NoNode { .. }
-                | Self::NotRemembered { .. }
-                | Self::SeveralImages { .. }
-                | Self::ImageOfWhich { .. }
-                | Self::ProvidersApart { .. }
-                | Self::Faults(_)
-                | Self::LabFileGone { .. }
-                | Self::NoLabFile { .. }
-                | Self::NoLabNamed { .. }
-                | Self::NotText { .. }
-                | Self::NoSuchLab { .. }
-                | Self::NoSuchMachine { .. }
-                | Self::NoSuchServer { .. }
-                | Self::NoneOnServer { .. }
-        )
-    }
-
-    /// The error for what would work against an operation that is under way.
-    pub fn open(lab: &str, operation: &OperationRecord) -> Self {
-        Self::OperationOpen {
-            lab: lab.to_owned(),
-            verb: operation.verb.clone(),
-            machine: operation.machine.clone(),
-            since: operation.since.clone(),
-        }
-    }
-
-    /// Whether the lab file itself is wrong, and not what it says of.
-    pub fn is_of_lab_file(&self) -> bool {
-        matches!(
-            self,
-            Self::Faults(_) | Self::NoLabFile { .. } | Self::NotText { .. }
-        )
-    }
-
-    /// Whether the user stopped it.
-    pub fn is_interrupt(&self) -> bool {
-        matches!(
-            self,
-            Self::Interrupted
-                | Self::Bundle(caravan_bundle::Error::Interrupted)
-                | Self::Cluster(caravan_cluster::Error::Interrupted)
-                | Self::Process(caravan_process::Error::Interrupted { .. })
-                | Self::Vagrant(caravan_vagrant::Error::Process(
-                    caravan_process::Error::Interrupted { .. }
-                ))
-        )
     }
 }

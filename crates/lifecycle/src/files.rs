@@ -117,6 +117,25 @@ impl RenderSources<'_> {
         Ok(())
     }
 
+    /// Keeps that `machines` were given the file `path` as it is now, beside what they were given before; of a machine that
+    /// was given nothing, nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Render`], [`Error::Write`].
+    pub fn note_given(&self, dir: &LabDir, machines: &[&Machine], path: &str) -> Result<(), Error> {
+        let renderer = self.renderer()?;
+        for machine in machines {
+            let files = renderer.guest_files(machine)?;
+            let file = files.iter().find(|file| file.path == path);
+            if let Some(file) = file.filter(|_| is_deployed(dir, &machine.name)) {
+                let path = inside(&dir.deployed_files(&machine.name), path);
+                caravan_files::write_if_changed(&path, 0o600, kept(file).as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Renders the files of many machines.
     ///
     /// # Errors
@@ -338,6 +357,10 @@ mod tests {
         assert_eq!(changed.len(), 1, "{changed:?}");
         assert_eq!(changed[0].path, "/etc/etcd/cluster.env");
         assert_eq!(changed[0].texts, None);
+        // One file alone may be given anew.
+        now.note_given(&dir, &[member], "/etc/etcd/cluster.env")
+            .expect("noted");
+        assert_eq!(compare(&now), []);
     }
 
     #[test]

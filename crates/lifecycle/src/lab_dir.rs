@@ -74,11 +74,6 @@ impl LabDir {
         self.root.join("operation.json")
     }
 
-    /// The data of an etcd member that is being replaced. No server's name has a dot.
-    pub fn set_aside(&self, machine: &str) -> PathBuf {
-        self.root.join(format!("{machine}.set-aside.db"))
-    }
-
     /// The store of keys and certificates.
     pub fn pki(&self) -> PathBuf {
         self.root.join(state::PKI)
@@ -201,6 +196,11 @@ impl LabDir {
         self.images().join(format!("{hex}.tar"))
     }
 
+    /// The folder of etcd's snapshots.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join(state::SNAPSHOTS)
+    }
+
     /// The folder of timelines.
     pub fn timelines(&self) -> PathBuf {
         self.root.join(state::TIMELINE)
@@ -297,6 +297,7 @@ mod tests {
             dir.timelines(),
             dir.drills(),
             dir.images(),
+            dir.snapshots(),
             dir.logs(),
         ];
         for part in parts {

@@ -16,6 +16,8 @@
 //! | [`replace`], [`OperationRecord`] | how does one machine go, and another take its place; what is under way? |
 //! | [`lab_secrets`] | what may not be shown? |
 //! | [`support`] | what does somebody need who is to find out what is wrong? |
+//! | [`certificates`], [`renew`] | which are there, when do they end, who uses them, and how are they made anew? |
+//! | [`snapshots`], [`restore`] | which copies of its data are on this computer, and how does it get back what one has? |
 //! | [`events`], [`LabRun`] | who is told meanwhile, and what is kept of it? |
 //!
 //! Nothing here prints, asks or reads the environment: whoever calls hands in what was asked for, and is told what happens by
@@ -41,6 +43,7 @@ mod state_file;
 mod target;
 mod workspace;
 
+pub mod certificates;
 pub mod data;
 pub mod deliver;
 pub mod destroy;
@@ -53,8 +56,11 @@ pub mod load;
 pub mod machines;
 pub mod plan;
 pub mod reach;
+pub mod renew;
 pub mod replace;
+pub mod restore;
 pub mod settings;
+pub mod snapshots;
 pub mod software;
 pub mod support;
 pub mod up;
@@ -71,7 +77,7 @@ pub use lab_secrets::lab_secrets;
 pub use lock::{LabLock, LockHolder};
 pub use machine_record::MachineRecord;
 pub use merges::MergeRecord;
-pub use operation::{MachineStanding, OperationRecord};
+pub use operation::{MachineStanding, OperationRecord, RestoreIntent};
 pub use providers::{LabProviders, SilentComputer};
 pub use run::{Interruptible, LabRun, outcome_of};
 pub use target::{LabTarget, machine, no_such_machine, remote, ssh};

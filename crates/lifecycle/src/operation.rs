@@ -24,6 +24,22 @@ pub struct OperationRecord {
     pub machines: Vec<String>,
     /// Since when, RFC 3339, UTC.
     pub since: String,
+    /// What is restored, where that is what is done; then `machine` names a snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreIntent>,
+}
+
+/// What a restoration is to do, the same for all members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreIntent {
+    /// The SHA-256 of the snapshot's file, lower-case hex.
+    pub sha256: String,
+    /// The SHA-256 of the token of the cluster that is to be: the token itself follows from the one before it.
+    pub token_sha256: String,
+    /// How many revisions are left out after the snapshot's.
+    pub bump: u64,
+    /// Whether it may be of a lab of the same name with other certificate authorities.
+    pub other_authorities: bool,
 }
 
 /// Which machine of the name there is.
@@ -53,6 +69,7 @@ impl OperationRecord {
             host_keys: keys_of(machine, dir)?,
             machines: Vec::new(),
             since: crate::state_file::now(),
+            restore: None,
         })
     }
 

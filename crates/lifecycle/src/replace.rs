@@ -12,7 +12,6 @@
 
 mod join;
 mod measure;
-mod set_aside;
 mod take_away;
 
 use std::fmt;
@@ -33,8 +32,8 @@ pub const VERB: &str = "replace";
 pub enum ReplaceStep {
     /// The lab can do without the machine.
     Checked,
-    /// A copy of its data is on this computer.
-    SetAside,
+    /// A snapshot of what etcd has is on this computer.
+    SnapshotTaken,
     /// etcd's lead is with another member.
     LeadMoved,
     /// The virtual address is with another load balancer.
@@ -66,7 +65,7 @@ impl ReplaceStep {
         match role {
             Role::Etcd => &[
                 Step::Checked,
-                Step::SetAside,
+                Step::SnapshotTaken,
                 Step::LeadMoved,
                 Step::Removed,
                 Step::Destroyed,
@@ -105,7 +104,7 @@ impl ReplaceStep {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Checked => "checked",
-            Self::SetAside => "set-aside",
+            Self::SnapshotTaken => "snapshot-taken",
             Self::LeadMoved => "lead-moved",
             Self::AddressMoved => "address-moved",
             Self::ApiEnded => "api-ended",
@@ -125,7 +124,7 @@ impl ReplaceStep {
         matches!(
             self,
             Self::Checked
-                | Self::SetAside
+                | Self::SnapshotTaken
                 | Self::LeadMoved
                 | Self::AddressMoved
                 | Self::ApiEnded
@@ -139,7 +138,7 @@ impl ReplaceStep {
     const fn is_handover(self) -> bool {
         matches!(
             self,
-            Self::SetAside | Self::LeadMoved | Self::AddressMoved | Self::ApiEnded | Self::Drained
+            Self::LeadMoved | Self::AddressMoved | Self::ApiEnded | Self::Drained
         )
     }
 
@@ -159,9 +158,7 @@ impl ReplaceStep {
                 }
                 Role::Worker => "hold that the API answers".to_owned(),
             },
-            Self::SetAside => {
-                format!("set a snapshot of the data of `{name}` aside until the lab is whole again")
-            }
+            Self::SnapshotTaken => "take a snapshot of what etcd has".to_owned(),
             Self::LeadMoved => {
                 format!("hand etcd's lead over to another member, if `{name}` has it")
             }
@@ -301,7 +298,7 @@ mod tests {
             etcd(Standing::Old { runs: true }),
             [
                 "checked",
-                "set-aside",
+                "snapshot-taken",
                 "lead-moved",
                 "removed",
                 "destroyed",
@@ -315,9 +312,12 @@ mod tests {
         // What is dead hands nothing over.
         assert_eq!(
             etcd(Standing::Old { runs: false })[..3],
-            ["checked", "removed", "destroyed"]
+            ["checked", "snapshot-taken", "removed"]
         );
-        assert_eq!(etcd(Standing::Gone)[..3], ["checked", "removed", "added"]);
+        assert_eq!(
+            etcd(Standing::Gone)[..4],
+            ["checked", "snapshot-taken", "removed", "added"]
+        );
         assert_eq!(
             etcd(Standing::New),
             ["added", "started", "promoted", "made", "settled"]
@@ -343,8 +343,8 @@ mod tests {
         counted: bool,
         /// Whether the new machine is what the old one was.
         whole: bool,
-        /// Whether a copy of the data is kept elsewhere.
-        aside: bool,
+        /// Whether a snapshot of what etcd has is on this computer.
+        copied: bool,
         /// What the new machine does not get beyond: its disk is full, or its etcd never starts.
         stuck: Option<ReplaceStep>,
     }
@@ -357,7 +357,7 @@ mod tests {
                 does: runs && role != Role::Worker,
                 counted: role == Role::Etcd,
                 whole: false,
-                aside: false,
+                copied: false,
                 stuck: None,
             }
         }
@@ -367,7 +367,7 @@ mod tests {
             let is_old = matches!(self.standing, Standing::Old { .. });
             match step {
                 ReplaceStep::Checked => assert_ne!(self.standing, Standing::New),
-                ReplaceStep::SetAside => {
+                ReplaceStep::SnapshotTaken => {
                     assert_eq!(self.standing, Standing::Old { runs: true });
                     // One that was removed tells nothing any more; what it told before is kept.
                     self.aside |= self.counted;
@@ -382,6 +382,7 @@ mod tests {
                 }
                 ReplaceStep::Removed => {
                     assert!(!self.does, "a leader is removed");
+                    assert!(self.copied, "a member is removed without a snapshot");
                     self.counted = false;
                 }
                 ReplaceStep::Destroyed => {
@@ -398,10 +399,7 @@ mod tests {
                     self.standing = Standing::New;
                     self.whole = true;
                 }
-                ReplaceStep::Settled => {
-                    assert!(self.whole);
-                    self.aside = false;
-                }
+                ReplaceStep::Settled => assert!(self.whole),
             }
         }
 
@@ -462,11 +460,10 @@ mod tests {
                 // It has no vote, so nobody waits for it: both others are a majority of those that count.
                 assert_eq!(model.voters(), 2, "{stuck}");
                 assert_eq!(model.standing, MachineStanding::New, "{stuck}");
-                assert!(model.aside, "the old data is kept until the lab is whole");
             }
             model.stuck = None;
             model.run(None);
-            assert!(model.whole && !model.aside, "{stuck}");
+            assert!(model.whole && model.copied, "{stuck}");
             assert_eq!(model.voters(), 3);
         }
     }

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::file::{GuestFile, Owner};
 
 /// The plan's entry of etcd's cluster token, which tells this lab's etcd from all others.
-const ETCD_TOKEN: &str = "secrets/etcd-cluster-token";
+pub const ETCD_TOKEN: &str = "secrets/etcd-cluster-token";
 
 /// The plan's entry of the key by which Secrets are encrypted in etcd, in labs that do so.
 const ENCRYPTION_KEY: &str = "secrets/encryption-key";

@@ -31,6 +31,7 @@ pub use cluster_files::{NO_SETTINGS, SETTINGS_FILE};
 pub use error::Error;
 pub use file::{GuestFile, HostFile, Owner};
 pub use group::{VAGRANTFILE_TEMPLATE, group_files};
-pub use key_files::{Material, SSH_KEY, Secret, pki_cluster, pki_plan};
+pub use key_files::{ETCD_TOKEN, Material, SSH_KEY, Secret, pki_cluster, pki_plan};
 pub use renderer::{Renderer, guest_files};
 pub use settings::{AddOnImages, MachineImage, Settings, Software};
+pub use table::purpose_of;

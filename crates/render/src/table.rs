@@ -337,6 +337,12 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(Pki "var/lib/kubelet/pki/kubelet-server-caravan.key", "the kubelet, for who asks it: a certificate of the cluster's CA, where the metrics server checks it"),
 ];
 
+/// Who reads the file at this absolute path of a machine, and why it is there; none where no machine gets such a file.
+pub fn purpose_of(path: &str) -> Option<&'static str> {
+    let row = FILES.iter().find(|row| row.path == path);
+    row.map(|row| row.purpose)
+}
+
 /// All templates of the table.
 pub(crate) fn templates() -> impl Iterator<Item = &'static Template> {
     FILES.iter().filter_map(FileRow::template)

@@ -8,16 +8,16 @@ fn a_line_says_why_whence_and_what_proves_it() {
     expect![[r#"
         status 0
         --- stdout
-        etcdone:/etc/systemd/system/etcd.service:26
+        etcdone:/etc/systemd/system/etcd.service:28
            |
-        26 |     --listen-client-urls=https://10.213.7.61:2379,https://127.0.0.1:2379 \
+        28 |     --listen-client-urls=https://10.213.7.61:2379,https://127.0.0.1:2379 \
            |                                  ----------- ----                   ----
 
         why     Where clients connect: on the lab address the API servers, on 127.0.0.1 whoever looks after
                 this machine. TLS on both.
         from    `10.213.7.61`: labs/small.toml:12, machine `etcdone`, key `ip`
                 `2379`: etcd's usual port for clients
-                the rest: the template, crates/render/templates/etc/systemd/system/etcd.service.hbs:26
+                the rest: the template, crates/render/templates/etc/systemd/system/etcd.service.hbs:28
         docs    https://etcd.io/docs/v3.6/op-guide/configuration/
         proof   `etcd-refuses-plain-http` of `cargo xtask verify small`: etcd serves nobody without TLS
     "#]].assert_eq(&shown(&world.run(&[

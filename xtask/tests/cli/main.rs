@@ -7,6 +7,7 @@ mod bad_input;
 mod computers;
 mod daily;
 mod drill;
+mod etcd;
 mod explain;
 mod interrupts;
 mod kubeconfig;

@@ -30,7 +30,7 @@ fn a_dry_run_says_each_step() {
         status 0
         --- stdout
          1. hold that all members but `etcdone` have been well for 5 s, hold the same data, and have no alarm
-         2. set a snapshot of the data of `etcdone` aside until the lab is whole again
+         2. take a snapshot of what etcd has
          3. hand etcd's lead over to another member, if `etcdone` has it
          4. remove `etcdone` from etcd's members
          5. destroy machine `etcdone` with its data, and forget its host key

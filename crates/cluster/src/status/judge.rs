@@ -262,13 +262,8 @@ fn problems(lab: &Lab, status: &LabStatus, tool: &str) -> Vec<String> {
     if !status.etcd.quorum {
         problems.push("etcd has no quorum, so nothing can be written".to_owned());
     }
-    let members = status.etcd.members.iter();
-    let revision = members
-        .filter_map(|member| member.status.as_ref())
-        .map(|it| it.revision)
-        .max();
     for alarm in &status.etcd.alarms {
-        let advice = alarm.advice(lab, revision.unwrap_or_default(), tool);
+        let advice = alarm.advice(lab, tool);
         problems.push(format!("{alarm}: {advice}"));
     }
     if status.etcd.clusters > 1 {

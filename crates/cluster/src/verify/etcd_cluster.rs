@@ -50,12 +50,11 @@ pub(super) fn alarms(context: &Context) -> Vec<String> {
     let known = said
         .iter()
         .filter_map(|(name, said)| Some((name.as_str(), said.as_ref().ok()?)));
-    let revision = known.clone().map(|(_, status)| status.revision).max();
     alarm::of(known)
         .iter()
         .map(|it| {
             let tool = &context.options.tool;
-            let advice = it.advice(&context.lab, revision.unwrap_or_default(), tool);
+            let advice = it.advice(&context.lab, tool);
             format!("{it}: {advice}")
         })
         .collect()

@@ -56,6 +56,7 @@ pub(super) fn indented<T: fmt::Display>(lines: &[T]) -> String {
 pub(super) fn of_verb(verb: &str) -> &str {
     match verb {
         "drill" => "the drill",
+        crate::restore::VERB => "the restoration",
         "replace" => "the replacement",
         other => other,
     }

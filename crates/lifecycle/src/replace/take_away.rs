@@ -13,7 +13,7 @@ use caravan_process::interrupt;
 use caravan_vagrant::provider::FoundMachine;
 
 use super::{ReplacePlan, ReplaceStep, Replacement, VERB};
-use crate::{Error, LabRun, OperationRecord, destroy};
+use crate::{Error, LabRun, OperationRecord, destroy, snapshots};
 
 /// How long etcd may refuse to remove a member, as it does shortly after a member's return.
 const REMOVAL: Duration = Duration::from_secs(30);
@@ -30,21 +30,19 @@ impl Replacement<'_> {
     pub fn take_away(&self, run: &LabRun<'_>, plan: &ReplacePlan) -> Result<(), Error> {
         let name = self.machine.name.as_str();
         let mut others = None;
+        let mut is_noted = plan.begun.is_some();
         for step in &plan.steps {
+            // These two change nothing: what fails there leaves nothing to go on with.
+            if !is_noted && !matches!(step, ReplaceStep::Checked | ReplaceStep::SnapshotTaken) {
+                OperationRecord::begin(VERB, self.machine, &self.target.dir)?
+                    .write(&self.target.dir)?;
+                is_noted = true;
+            }
             match step {
                 ReplaceStep::Checked => {
                     others = run.step("check", || self.hold_dispensable(run, plan))?;
-                    if plan.begun.is_none() {
-                        OperationRecord::begin(VERB, self.machine, &self.target.dir)?
-                            .write(&self.target.dir)?;
-                    }
                 }
-                ReplaceStep::SetAside => {
-                    let snapshot = self.snapshot();
-                    if let Some(snapshot) = self.if_it_answers(run, *step, snapshot)? {
-                        self.set_aside(run, &snapshot)?;
-                    }
-                }
+                ReplaceStep::SnapshotTaken => self.keep_data(run)?,
                 ReplaceStep::LeadMoved => {
                     let moved = others.as_ref().map_or(Ok(None), |others| {
                         handover::lead(self.lab, self.access, self.machine, others)
@@ -132,6 +130,16 @@ impl Replacement<'_> {
                 faults,
             }),
         }
+    }
+
+    /// Takes a snapshot before a member of etcd goes: what the others have is then on this computer as well.
+    fn keep_data(&self, run: &LabRun<'_>) -> Result<(), Error> {
+        let reason = format!("before replacing `{}`", self.machine.name);
+        let taken = run.step("snapshot", || {
+            snapshots::take_for(self.target, self.lab, self.access, &reason)
+        })?;
+        run.note(&format!("snapshot `{}` taken", taken.name()));
+        Ok(())
     }
 
     /// What came of a handover; nothing where the machine that is to go does not do it, because it is not well itself: then

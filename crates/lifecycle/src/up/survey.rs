@@ -9,7 +9,9 @@ use caravan_vagrant::engine::{DockerMachines, on_bridge};
 
 use super::{Up, UpPlan, UpRequest};
 use crate::events::LifecycleWarning;
-use crate::{ClusterRecord, Error, LabChoices, LabProviders, data, machines};
+use crate::{
+    ClusterRecord, Error, LabChoices, LabProviders, OperationRecord, data, machines, restore,
+};
 
 impl Up<'_> {
     /// Looks at everything that can be known beforehand, and changes nothing.
@@ -34,7 +36,10 @@ impl Up<'_> {
         let cluster = ClusterRecord::read(dir)?;
         // A lab whose machines were lost is still the one that was made.
         let made = !holders.is_empty() || cluster.is_some();
-        let lost = cluster.and_then(|made| Some((data::loss(lab, &holders, &silent)?, made.seen)));
+        // Whoever restores a snapshot brings the data back.
+        let restores = OperationRecord::read(dir)?.is_some_and(|it| it.verb == restore::VERB);
+        let lost = (cluster.filter(|_| !restores))
+            .and_then(|made| Some((data::loss(lab, &holders, &silent)?, made.seen)));
         let mut choices = LabChoices::settle(lab, asked, before, made)?;
         let resolvers = choices.nameservers.clone();
         choices.take_resolvers(&self.request.resolvers);

@@ -8,6 +8,8 @@ DATA=/var/lib/etcd
 STAMP=$DATA/caravan-cluster
 # The data is a voter's that has been part of a majority.
 VOTER=$DATA/caravan-voter
+# A snapshot is being restored: etcd.service does not start until this is gone, whatever data is here.
+MASK=$DATA/caravan-masked
 # How etcd is to start where there is no data: read by etcd.service, which does not start without it then.
 ORDERS=/run/caravan/etcd.env
 PEER_URL=https://$CARAVAN_ADDRESS:2380

@@ -1,0 +1,263 @@
+//! The control plane of a master as a whole: stopped while what it stands on is changed, started again, and what the cluster
+//! says of itself put right.
+
+use std::time::Duration;
+
+use caravan_lab::{Lab, Machine};
+use serde_json::Value;
+
+use crate::until;
+use crate::kube::Api;
+use crate::{Access, Error, facts};
+
+/// How long a script on a machine may take, at the usual pace.
+const SCRIPT: Duration = Duration::from_secs(30);
+
+/// How long an API server may take to end, or to be ready, at the usual pace. It waits for half a minute for who is served.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// How long kubeadm's phases may take at the usual pace.
+const PHASES: Duration = Duration::from_secs(120);
+
+/// Takes the static pods of the control plane from the kubelet. All of them: the scheduler and the controller manager know
+/// what will not be so any more.
+const STOP: &str = r#"
+set -eu
+cd /etc/kubernetes
+mkdir -p caravan/held
+for pod in kube-apiserver kube-controller-manager kube-scheduler; do
+    [ ! -e "manifests/$pod.yaml" ] || mv --force "manifests/$pod.yaml" caravan/held/
+done
+"#;
+
+/// Ends an API server that lets nobody in any more, and would be waited for until half a minute has gone: the next one of its
+/// name starts only then. Where etcd is stopped meanwhile, it waits for that.
+const END: &str = "pkill -KILL -x kube-apiserver; exit 0";
+
+/// Gives them back. The kubelet is started again: it knows pods that are not so any more.
+const START: &str = r#"
+set -eu
+cd /etc/kubernetes
+for pod in kube-apiserver kube-controller-manager kube-scheduler; do
+    [ ! -e "caravan/held/$pod.yaml" ] || mv --force "caravan/held/$pod.yaml" manifests/
+done
+systemctl restart kubelet.service
+"#;
+
+/// Says what a cluster says of itself anew, by the phases of kubeadm that write it. With the group system:masters, since who
+/// the administrators are is a part of it.
+const PUT_RIGHT: &str = r#"
+set -eu
+config=/etc/kubernetes/caravan/kubeadm-init.yaml
+export HOME=/root
+kubeadm init phase kubeconfig super-admin --config $config
+kubeadm init phase upload-config all --config $config
+kubeadm init phase bootstrap-token --config $config --skip-token-print
+"#;
+
+/// Makes what kubeadm has made on a master anew, from the authorities that are there: certificates, and the kubeconfigs that
+/// have some inside. Its keys too: so what reads them is started anew.
+const RENEW: &str = r#"
+set -eu
+export HOME=/root
+kubeadm certs renew all --config /etc/kubernetes/caravan/kubeadm-init.yaml
+"#;
+
+/// The same, of one master: its label and its taint, which a node that registers itself anew does not have.
+const MARK: &str = r#"
+set -eu
+export HOME=/root
+kubeadm init phase mark-control-plane --config /etc/kubernetes/caravan/kubeadm-init.yaml
+"#;
+
+/// Stops the API server, the controller manager and the scheduler of a master, and waits until the first does not answer any
+/// more; who was served until then still is. They stay so over a reboot. One that is stopped is no error.
+///
+/// # Errors
+///
+/// [`Error::NotInTime`], [`Error::Machine`], [`Error::Script`], [`Error::Credentials`].
+pub fn stop(access: &Access, master: &Machine) -> Result<(), Error> {
+    let api = Api::master(master, access)?;
+    facts::ask(access, master, STOP, SCRIPT)?;
+    let what = format!("the end of the API server of `{}`", master.name);
+    until(access.pace().of(LIMIT), &what, || {
+        Ok(matches!(
+            api.status_of("/livez"),
+            Err(Error::Unreachable { .. })
+        ))
+    })?;
+    Ok(())
+}
+
+/// Ends an API server that [`stop`] has stopped, and that waits for etcd, which is stopped too.
+///
+/// # Errors
+///
+/// [`Error::Machine`], [`Error::Script`].
+pub fn end(access: &Access, master: &Machine) -> Result<(), Error> {
+    facts::ask(access, master, END, SCRIPT).map(drop)
+}
+
+/// Starts what [`stop`] has stopped, and the kubelet anew; it is not waited for. What runs stays so.
+///
+/// # Errors
+///
+/// [`Error::Machine`], [`Error::Script`].
+pub fn start(access: &Access, master: &Machine) -> Result<(), Error> {
+    facts::ask(access, master, START, SCRIPT).map(drop)
+}
+
+/// Waits until the API server of a master is ready.
+///
+/// # Errors
+///
+/// [`Error::NotInTime`], [`Error::Credentials`].
+pub fn wait_ready(access: &Access, master: &Machine) -> Result<(), Error> {
+    let api = Api::master(master, access)?;
+    let what = format!("the API server of `{}` to be ready", master.name);
+    until(access.pace().of(LIMIT), &what, || {
+        api.text("/readyz")
+            .map(|_| true)
+            .map_err(|error| error.chain())
+    })?;
+    Ok(())
+}
+
+/// Has kubeadm make its certificates on a master anew, and starts the control plane of that master again, which no client
+/// needs while there are others: load balancers send nobody there meanwhile.
+///
+/// # Errors
+///
+/// [`Error::NotInTime`], [`Error::Machine`], [`Error::Script`], [`Error::Credentials`].
+pub fn renew(access: &Access, master: &Machine) -> Result<(), Error> {
+    facts::ask(access, master, RENEW, PHASES)?;
+    restart(access, master)
+}
+
+/// Stops the control plane of a master, starts it again, and waits until its API server is ready.
+///
+/// # Errors
+///
+/// As [`renew`].
+pub fn restart(access: &Access, master: &Machine) -> Result<(), Error> {
+    stop(access, master)?;
+    start(access, master)?;
+    wait_ready(access, master)
+}
+
+/// Starts the kubelet of a node anew, so that it asks for all that it should run.
+///
+/// # Errors
+///
+/// [`Error::Machine`], [`Error::Script`].
+pub fn restart_kubelet(access: &Access, node: &Machine) -> Result<(), Error> {
+    facts::ask(access, node, "systemctl restart kubelet.service", SCRIPT).map(drop)
+}
+
+/// Has `masters`, the first of them for all, write anew what the cluster says of itself, and waits until it is so: how it was
+/// made (`kubeadm-config`), where it is and whom to trust (`cluster-info`, `kube-root-ca.crt`), which nodes are masters.
+///
+/// # Errors
+///
+/// [`Error::NotInTime`] with what is not so, [`Error::Machine`], [`Error::Script`], [`Error::Credentials`].
+pub fn put_right(lab: &Lab, access: &Access, masters: &[&Machine]) -> Result<(), Error> {
+    let api = Api::endpoint(lab, access)?;
+    let limit = access.pace().of(PHASES);
+    for master in masters {
+        let what = format!("node `{}` to be registered", master.name);
+        until(limit, &what, || {
+            let path = format!("/api/v1/nodes/{}", master.name);
+            api.get(&path).map(|_| true).map_err(|error| error.chain())
+        })?;
+    }
+    if let Some(first) = masters.first() {
+        facts::ask(access, first, PUT_RIGHT, PHASES)?;
+    }
+    for master in masters {
+        facts::ask(access, master, MARK, PHASES)?;
+    }
+    until(limit, "the cluster to say whom to trust", || {
+        said_wrong(lab, access, &api)
+            .map(|wrong| match wrong {
+                None => Ok(true),
+                Some(wrong) => Err(wrong),
+            })
+            .map_err(|error| error.chain())?
+    })?;
+    Ok(())
+}
+
+/// What the cluster says of itself that is not so.
+fn said_wrong(lab: &Lab, access: &Access, api: &Api) -> Result<Option<String>, Error> {
+    let config = |namespace: &str, name: &str| {
+        api.get(&format!("/api/v1/namespaces/{namespace}/configmaps/{name}"))
+    };
+    // The controller manager writes it, into each namespace.
+    let root = config("kube-system", "kube-root-ca.crt")?;
+    let info = config("kube-public", "cluster-info")?;
+    Ok(judge(
+        &access.kubernetes_ca,
+        &lab.api_endpoint().to_string(),
+        &root,
+        &info,
+    ))
+}
+
+fn judge(ca: &str, endpoint: &str, root: &Value, info: &Value) -> Option<String> {
+    use base64::Engine as _;
+    let ca = ca.trim();
+    let said = root["data"]["ca.crt"].as_str().unwrap_or_default();
+    // While an authority's key changes, both are trusted, and masters name the one that signs.
+    if said.trim().is_empty() || !ca.contains(said.trim()) {
+        return Some("`kube-root-ca.crt` is of another certificate authority".to_owned());
+    }
+    let kubeconfig = info["data"]["kubeconfig"].as_str().unwrap_or_default();
+    let field = |name: &str| {
+        let mut lines = kubeconfig.lines();
+        lines.find_map(|line| Some(line.trim().strip_prefix(name)?.trim()))
+    };
+    let told = field("certificate-authority-data:").and_then(|data| {
+        let decoded = base64::engine::general_purpose::STANDARD
+            .decode(data)
+            .ok()?;
+        String::from_utf8(decoded).ok()
+    });
+    if told.is_none_or(|told| told.trim().is_empty() || !ca.contains(told.trim())) {
+        return Some("`cluster-info` is of another certificate authority".to_owned());
+    }
+    let server = field("server:").unwrap_or_default();
+    (server != format!("https://{endpoint}"))
+        .then(|| format!("`cluster-info` leads to {server}, and not to https://{endpoint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_cluster_says_of_another_one_is_wrong() {
+        let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let root = |ca: &str| json!({ "data": { "ca.crt": ca } });
+        let info = |ca: &str, server: &str| {
+            let text = format!(
+                "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {}\n    server: {server}\n  name: \"\"\n",
+                encoded(ca)
+            );
+            json!({ "data": { "kubeconfig": text } })
+        };
+        let (ours, here) = ("PEM OURS\n", "192.168.29.80:6443");
+        let server = "https://192.168.29.80:6443";
+        let judged = |root: &Value, info: &Value| judge(ours, here, root, info);
+        assert_eq!(judged(&root("PEM OURS"), &info(ours, server)), None);
+        let wrong = judged(&root("PEM OTHER"), &info(ours, server)).expect("another CA");
+        assert!(wrong.contains("kube-root-ca.crt"), "{wrong}");
+        let wrong = judged(&root(ours), &info("PEM OTHER", server)).expect("another CA");
+        assert!(wrong.contains("cluster-info"), "{wrong}");
+        let wrong = judged(&root(ours), &info(ours, "https://192.0.2.1:6443")).expect("elsewhere");
+        assert!(wrong.contains("192.0.2.1"), "{wrong}");
+        assert!(judged(&json!({}), &json!({})).is_some());
+    }
+}

@@ -1,0 +1,333 @@
+//! Renewing a lab's certificates while it goes on: those of its store, which are brought to machines, and those that kubeadm
+//! has made on masters.
+//!
+//! Where a renewal stands is told by the certificates: what is brought is what differs, and what is made anew is what ends
+//! soon. So it may be cut off anywhere, and done again.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use caravan_cluster::certificates::{self, BroughtFile, SeenAt, SeenCertificate};
+use caravan_cluster::control_plane;
+use caravan_cluster::status::EXPIRY_DAYS;
+use caravan_cluster::timeline::RUN;
+use caravan_lab::{Lab, Machine, Role};
+use caravan_pki::KeyPolicy;
+use caravan_pki::store::Store;
+use caravan_process::interrupt;
+use caravan_render::{Software, pki_plan};
+use caravan_vagrant::provider::FoundMachine;
+
+use crate::files::RenderSources;
+use crate::{Error, Keys, LabRun, LabTarget, OperationRecord, Workspace};
+
+/// This verb.
+pub const VERB: &str = "certs renew";
+
+/// The seconds of a day.
+const DAY: i64 = 86_400;
+
+/// What kubeadm makes on masters.
+const BY_KUBEADM: [&str; 7] = [
+    "/etc/kubernetes/admin.conf",
+    "/etc/kubernetes/controller-manager.conf",
+    "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
+    "/etc/kubernetes/pki/apiserver.crt",
+    "/etc/kubernetes/pki/front-proxy-client.crt",
+    "/etc/kubernetes/scheduler.conf",
+    "/etc/kubernetes/super-admin.conf",
+];
+
+/// Renewing certificates.
+pub struct Renewal<'a> {
+    /// Where the lab's file and state are.
+    pub workspace: &'a Workspace,
+    /// The lab, and what is there of it.
+    pub target: &'a LabTarget,
+    /// The lab.
+    pub lab: &'a Lab,
+    /// What its machines' files say of versions.
+    pub software: &'a Software,
+    /// Whether all are renewed, and not only those that end within 30 days.
+    pub all: bool,
+}
+
+/// What was renewed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RenewalOutcome {
+    /// The entries of the store that have another certificate now.
+    pub entries: Vec<String>,
+    /// The files that machines have anew, as `machine:path`.
+    pub files: Vec<String>,
+    /// The masters whose own certificates kubeadm has made anew.
+    pub masters: Vec<String>,
+}
+
+impl Renewal<'_> {
+    /// Renews them, one machine after the other. Each server is dialled anew before the next machine is begun, and must show
+    /// what it was given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OperationOpen`] while something else is under way, [`Error::NotAllRun`]: nothing is changed. [`Error::Pki`],
+    /// [`Error::Cluster`], [`Error::Interrupted`]: the same command goes on.
+    pub fn run(&self, run: &LabRun<'_>) -> Result<RenewalOutcome, Error> {
+        if let Some(open) = OperationRecord::read(&self.target.dir)? {
+            return Err(Error::open(&self.target.name, &open));
+        }
+        let machines = self.machines()?;
+        let mut outcome = RenewalOutcome {
+            entries: run.step("store", || self.renew_store())?,
+            ..RenewalOutcome::default()
+        };
+        run.reached("store");
+        let not_made = || Error::NotMade {
+            lab: self.target.name.clone(),
+        };
+        let keys = Keys::load(self.lab, &self.target.dir).ok_or_else(not_made)?;
+        let access = keys.access(self.lab, &self.target.dir, self.target.pace())?;
+        let choices = self.target.choices.as_ref().ok_or_else(not_made)?;
+        let sources = RenderSources {
+            lab: self.lab,
+            software: self.software.clone(),
+            settings: choices.settings(),
+            material: keys.material(self.lab)?,
+            template: self.workspace.vagrantfile_template()?,
+        };
+        let servers: Vec<_> = self.lab.servers().iter().collect();
+        sources.write(&self.target.dir, &servers)?;
+        let renderer = sources.renderer()?;
+        for machine in &machines {
+            if interrupt::raised() {
+                return Err(Error::Interrupted);
+            }
+            let certificates: Vec<BroughtFile> = renderer
+                .guest_files(machine)?
+                .into_iter()
+                .filter(|file| holds_certificate(&file.path))
+                .map(|file| BroughtFile {
+                    path: file.path.into_owned(),
+                    mode: file.mode,
+                    content: file.content.into_owned(),
+                })
+                .collect();
+            run.tell_begin(&machine.name, "renews its certificates");
+            let brought = certificates::bring(&access, machine, &certificates)?;
+            for path in &brought {
+                sources.note_given(&self.target.dir, &[machine], path)?;
+            }
+            if machine.role == Role::Etcd {
+                self.hold_served(&access, machine)?;
+            }
+            if machine.role == Role::ControlPlane && self.renew_master(&access, machine)? {
+                outcome.masters.push(machine.name.clone());
+            }
+            run.tell_end(&machine.name, "its certificates are new");
+            let files = brought
+                .iter()
+                .map(|path| format!("{}:{path}", machine.name));
+            outcome.files.extend(files);
+            run.reached(&format!("renewed {}", machine.name));
+        }
+        let text = keys.kubeconfig(self.lab)?;
+        caravan_files::write_if_changed(&self.target.dir.kubeconfig(), 0o600, text.as_bytes())?;
+        run.tell_end(RUN, "the operator's kubeconfig follows");
+        Ok(outcome)
+    }
+
+    /// The machines of the lab, all of which must run: one that is not reached would come back with what has ended.
+    fn machines(&self) -> Result<Vec<&Machine>, Error> {
+        let found = self.target.machines()?;
+        let runs = |machine: &Machine| {
+            let mut its = found.iter().filter(|it| it.name == machine.name);
+            its.any(FoundMachine::runs)
+        };
+        let down = self.lab.machines().iter().filter(|it| !runs(it));
+        let down: Vec<String> = down.map(|it| it.name.clone()).collect();
+        match down.is_empty() {
+            true => Ok(self.lab.machines().iter().collect()),
+            false => Err(Error::NotAllRun {
+                lab: self.target.name.clone(),
+                machines: down,
+            }),
+        }
+    }
+
+    /// Makes the certificates of the store anew that are chosen, each with its key, so that one file alone changes where it
+    /// is used.
+    fn renew_store(&self) -> Result<Vec<String>, Error> {
+        let plan = pki_plan(self.lab)?;
+        let store = Store::open(self.target.dir.pki())?;
+        let now = SystemTime::now();
+        let mut chosen = BTreeSet::new();
+        for entry in plan.entries() {
+            let Some(public) = entry.files().public else {
+                continue;
+            };
+            let text = std::fs::read(store.root().join(public)).unwrap_or_default();
+            let found = caravan_pki::Certificate::from_pem(&text);
+            let Ok(certificate) = found else { continue };
+            let left = certificate.validity().remaining(now).as_secs();
+            let is_due = left < EXPIRY_DAYS.unsigned_abs() * DAY.unsigned_abs();
+            if !certificate.is_authority() && (self.all || is_due) {
+                chosen.insert(entry.id().as_str().to_owned());
+            }
+        }
+        let pick =
+            |id: &caravan_pki::EntryId| chosen.contains(id.as_str()).then_some(KeyPolicy::Keep);
+        let made = store.renew(&plan, now, pick)?;
+        Ok(made.changes().map(|it| it.id.as_str().to_owned()).collect())
+    }
+
+    /// Holds that a server shows what is on its disk, to a connection that is made for that.
+    fn hold_served(
+        &self,
+        access: &caravan_cluster::Access,
+        machine: &Machine,
+    ) -> Result<(), Error> {
+        match self.is_served(access, machine)? {
+            true => Ok(()),
+            false => Err(Error::NotServed {
+                machine: machine.name.clone(),
+            }),
+        }
+    }
+
+    fn is_served(
+        &self,
+        access: &caravan_cluster::Access,
+        machine: &Machine,
+    ) -> Result<bool, Error> {
+        let told = certificates::ask(access, &[machine])?;
+        if let Some(silent) = told.silent.into_iter().next() {
+            return Err(Error::NotHeard { why: silent });
+        }
+        Ok(shows_what_it_has(&told.seen))
+    }
+
+    /// Has kubeadm make what it has made on a master anew, if any of it is chosen; returns whether it was.
+    fn renew_master(
+        &self,
+        access: &caravan_cluster::Access,
+        master: &Machine,
+    ) -> Result<bool, Error> {
+        let told = certificates::ask(access, &[master])?;
+        let now = jiff::Timestamp::now().as_second();
+        if self.all || is_due(&told.seen, now) {
+            control_plane::renew(access, master)?;
+            self.hold_served(access, master)?;
+            return Ok(true);
+        }
+        // It was cut off before the API server had read it.
+        if !shows_what_it_has(&told.seen) {
+            control_plane::restart(access, master)?;
+            self.hold_served(access, master)?;
+        }
+        Ok(false)
+    }
+}
+
+/// Whether a machine's file is a certificate, with or without its key: what of `pki` changes when it is renewed.
+fn holds_certificate(path: &str) -> bool {
+    let is_kubelets = path.starts_with("/var/lib/kubelet/pki/");
+    is_kubelets || path.contains("/pki/") && path.ends_with(".crt")
+}
+
+/// Whether what a server shows is what is in the file that it has it from.
+fn shows_what_it_has(seen: &[SeenCertificate]) -> bool {
+    seen.iter().all(|it| match &it.at {
+        SeenAt::File { .. } => true,
+        SeenAt::Served { from, .. } => seen.iter().any(|other| {
+            matches!(&other.at, SeenAt::File { path, .. } if path == from) && other.der == it.der
+        }),
+    })
+}
+
+/// Whether something that kubeadm has made ends within 30 days.
+fn is_due(seen: &[SeenCertificate], now: i64) -> bool {
+    seen.iter().any(|it| {
+        let by_kubeadm =
+            matches!(&it.at, SeenAt::File { path, .. } if BY_KUBEADM.contains(&path.as_str()));
+        by_kubeadm && it.certificate.not_after - now < EXPIRY_DAYS * DAY
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use caravan_cluster::Certificate;
+
+    use super::*;
+
+    fn seen(at: SeenAt, der: u8, not_after: i64) -> SeenCertificate {
+        SeenCertificate {
+            at,
+            der: vec![der],
+            certificate: Certificate {
+                subject: "kube-apiserver".to_owned(),
+                issuer: "kubernetes".to_owned(),
+                names: Vec::new(),
+                server: true,
+                client: false,
+                public_key_sha256: String::new(),
+                not_after,
+            },
+        }
+    }
+
+    fn file(path: &str) -> SeenAt {
+        SeenAt::File {
+            machine: "masterone".to_owned(),
+            path: path.to_owned(),
+        }
+    }
+
+    fn served() -> SeenAt {
+        SeenAt::Served {
+            machine: "masterone".to_owned(),
+            at: "192.168.29.51:6443".parse().expect("an address"),
+            from: "/etc/kubernetes/pki/apiserver.crt",
+        }
+    }
+
+    #[test]
+    fn what_kubeadm_made_and_ends_soon_is_due() {
+        let own = |days: i64| seen(file("/etc/kubernetes/pki/apiserver.crt"), 1, days * DAY);
+        assert!(!is_due(&[own(31)], DAY));
+        assert!(is_due(&[own(31)], 2 * DAY));
+        assert!(is_due(&[own(1)], 2 * DAY), "what has ended");
+        // The kubelet sees to its own.
+        let kubelets = seen(
+            file("/var/lib/kubelet/pki/kubelet-client-current.pem"),
+            1,
+            0,
+        );
+        assert!(!is_due(&[kubelets], DAY));
+    }
+
+    #[test]
+    fn a_server_that_was_not_started_again_is_seen() {
+        let disk = seen(file("/etc/kubernetes/pki/apiserver.crt"), 1, 0);
+        assert!(shows_what_it_has(&[disk.clone(), seen(served(), 1, 0)]));
+        assert!(!shows_what_it_has(&[disk.clone(), seen(served(), 2, 0)]));
+        assert!(!shows_what_it_has(&[seen(served(), 1, 0)]), "of no file");
+        assert!(shows_what_it_has(&[disk]), "nobody serves it here");
+    }
+
+    #[test]
+    fn certificates_are_brought_and_keys_stay() {
+        for path in [
+            "/etc/etcd/pki/server.crt",
+            "/etc/kubernetes/pki/apiserver-etcd-client.crt",
+            "/var/lib/kubelet/pki/kubelet-client-caravan.pem",
+        ] {
+            assert!(holds_certificate(path), "{path}");
+        }
+        for path in [
+            "/etc/etcd/pki/server.key",
+            "/etc/etcd/cluster.env",
+            "/etc/caravan/hosts",
+        ] {
+            assert!(!holds_certificate(path), "{path}");
+        }
+    }
+}
