@@ -1,0 +1,440 @@
+//! The data of one `ha` lab: copied, changed, and brought back, with the runner killed on the way, and from one member alone;
+//! an alarm that is ended by the command that `status` names; all certificates made anew.
+//!
+//! `CARAVAN_LONG=1 cargo test -p caravan-e2e --test data -- --ignored --test-threads=1 --nocapture`
+#![allow(missing_docs)]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use caravan_cluster::status::LabStatus;
+use caravan_e2e::{
+    Asker, Tool, assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long,
+};
+use caravan_process::Program;
+use serde_json::Value;
+
+const LAB: &str = "ha";
+
+/// What a killed program exits with: none, as a signal ended it.
+const KILLED: Option<i32> = None;
+
+/// How much is written before the snapshot.
+const CONFIG_MAPS: usize = 2000;
+const SECRETS: usize = 200;
+
+/// Writes a key on a member's machine, again and again, for twelve seconds, and prints the longest time from one
+/// acknowledgement to the next, in milliseconds.
+const LONGEST_GAP: &str = r#"
+pki=/etc/etcd/pki
+end=$((SECONDS + 12)) last=${EPOCHREALTIME/./} longest=0
+while ((SECONDS < end)); do
+    curl --silent --fail --max-time 5 --output /dev/null --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt \
+        --key $pki/healthcheck-client.key --data '{"key":"ZTJlLWdhcA==","value":"MQ=="}' https://127.0.0.1:2379/v3/kv/put || continue
+    now=${EPOCHREALTIME/./}
+    ((now - last <= longest)) || longest=$((now - last))
+    last=$now
+done
+echo "longest $((longest / 1000)) ms"
+"#;
+
+/// Prints the SHA-256 of all that etcd has below the story's namespace: keys, values, and the revisions that made them and
+/// changed them last. What comes before is of the answer, not of the data.
+const DIGEST: &str = r#"
+set -o pipefail
+pki=/etc/etcd/pki
+for kind in configmaps secrets; do
+    etcdctl --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key \
+        get /registry/$kind/e2e-data/ --prefix --write-out json REVISION | sed 's/^{"header":{[^}]*},//'
+done | sha256sum
+"#;
+
+fn docker(args: &[&str]) {
+    println!("\n$ docker {}", args.join(" "));
+    Program::find("docker")
+        .and_then(|docker| docker.call(args).run())
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn on(tool: &Tool, machine: &str, script: &str) -> String {
+    let script = format!("'{}'", script.replace('\'', "'\\''"));
+    let words = ["ssh", LAB, machine, "--", "sudo", "bash", "-c", &script];
+    tool.ok(&words).stdout
+}
+
+fn digest(tool: &Tool, revision: Option<u64>) -> String {
+    let at = revision.map_or(String::new(), |it| format!("--rev {it}"));
+    on(tool, "etcdone", &DIGEST.replace("REVISION", &at))
+}
+
+/// Applies a file of objects, by whole lists: one request each.
+fn apply(tool: &Tool, args: &[&str], objects: &str) {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), objects).expect("written");
+    let path = file.path().to_str().expect("text");
+    let kubeconfig = tool.state(LAB).join("kubeconfig");
+    bundled_kubectl(tool)
+        .call([args, &["--filename", path]].concat())
+        .env("KUBECONFIG", kubeconfig)
+        .timeout(Duration::from_secs(300))
+        .run()
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn objects(kind: &str, numbers: std::ops::Range<usize>, content: &str) -> String {
+    let field = if kind == "Secret" {
+        "stringData"
+    } else {
+        "data"
+    };
+    let mut text = String::new();
+    for number in numbers {
+        let name = format!("{}-{number}", kind.to_lowercase());
+        writeln!(
+            text,
+            "---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: e2e-data}}\n{field}: {{content: \"{content} {number}\"}}"
+        )
+        .expect("text grows");
+    }
+    text
+}
+
+const DEPLOYMENT: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: two, namespace: e2e-data}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: two}}
+  template:
+    metadata: {labels: {app: two}}
+    spec:
+      containers:
+      - {name: probe, image: "IMAGE", imagePullPolicy: Never, args: [serve, "8080"]}
+"#;
+
+/// Writes what the snapshot is to have; returns how many objects the namespace has of config maps.
+fn fill(tool: &Tool) -> usize {
+    kubectl(tool, LAB, &["create", "namespace", "e2e-data"]);
+    apply(
+        tool,
+        &["create"],
+        &objects("ConfigMap", 0..CONFIG_MAPS, "first"),
+    );
+    apply(tool, &["create"], &objects("Secret", 0..SECRETS, "first"));
+    let software = caravan_bundle::software_of("1.36").expect("it is pinned");
+    let image = software.probe_image;
+    apply(tool, &["create"], &DEPLOYMENT.replace("IMAGE", &image));
+    wait_for_pods(tool);
+    config_maps(tool).len()
+}
+
+fn wait_for_pods(tool: &Tool) {
+    let args = [
+        "rollout",
+        "status",
+        "deployment/two",
+        "-n",
+        "e2e-data",
+        "--timeout",
+        "50s",
+    ];
+    kubectl(tool, LAB, &args);
+}
+
+fn config_maps(tool: &Tool) -> Vec<String> {
+    let names = kubectl(
+        tool,
+        LAB,
+        &["get", "configmaps", "-n", "e2e-data", "-o", "name"],
+    );
+    names.lines().map(str::to_owned).collect()
+}
+
+/// Writes over, deletes and adds what the snapshot does not know.
+fn change(tool: &Tool) {
+    apply(tool, &["replace"], &objects("ConfigMap", 0..500, "second"));
+    let doomed: Vec<String> = (500..600)
+        .map(|number| format!("configmap-{number}"))
+        .collect();
+    let mut args = vec!["delete", "configmap", "-n", "e2e-data", "--wait=false"];
+    args.extend(doomed.iter().map(String::as_str));
+    kubectl(tool, LAB, &args);
+    apply(
+        tool,
+        &["create"],
+        &objects("ConfigMap", 5000..5100, "second"),
+    );
+    kubectl(
+        tool,
+        LAB,
+        &[
+            "delete",
+            "deployment",
+            "two",
+            "-n",
+            "e2e-data",
+            "--wait=false",
+        ],
+    );
+}
+
+fn snapshot(tool: &Tool, more: &[&str]) -> Value {
+    tool.ok(&[&["etcd", "snapshot", LAB, "--json"], more].concat())
+        .json()
+}
+
+fn copied(from: &str, to: &Path) -> PathBuf {
+    let (from, to) = (Path::new(from), to.join("ha-copy.db"));
+    fs::copy(from, &to).expect("copied");
+    fs::copy(from.with_extension("json"), to.with_extension("json")).expect("copied");
+    to
+}
+
+/// Snapshots that are not what they say, or of something else, are refused before anything is changed.
+fn refuse_damaged(tool: &Tool, file: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = copied(file, folder.path());
+    let name = copy.to_str().expect("text");
+    let whole = fs::read(&copy).expect("read");
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    let record = copy.with_extension("json");
+    let text = fs::read_to_string(&record).expect("read");
+    let refused = |words: &str| {
+        let ended = tool.run(&["etcd", "restore", LAB, name, "--yes"]);
+        assert_eq!(ended.status, Some(1), "{words}");
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+        assert!(!tool.state(LAB).join("operation.json").exists());
+    };
+    fs::write(&copy, &flipped).expect("written");
+    refused("its SHA-256 is ");
+    fs::write(&copy, &whole[..whole.len() - 4096]).expect("written");
+    refused("bytes, and ");
+    fs::write(&copy, &whole).expect("written");
+    fs::write(
+        &record,
+        text.replace("\"lab\": \"ha\"", "\"lab\": \"other\""),
+    )
+    .expect("written");
+    refused("it is of lab `other`");
+    let other = text.replace("\"etcd\": [", "\"etcd\": [\"0000\"], \"then\": [");
+    assert_ne!(other, text);
+    fs::write(&record, other).expect("written");
+    refused("another certificate authority of etcd");
+    let status: LabStatus = tool.run(&["status", LAB, "--json"]).read();
+    assert_eq!(status.problems, [""; 0], "nothing was changed");
+}
+
+/// Restores, killing the runner after each of `steps`, and goes on with the same command each time.
+fn restore_killed(tool: &Tool, name: &str, steps: &[&str]) {
+    for step in steps {
+        let killed = tool.with_env("CARAVAN_KILL_AFTER", step.as_ref());
+        let ended = killed.run(&["etcd", "restore", LAB, name, "--yes"]);
+        assert_eq!(ended.status, KILLED, "killed after `{step}`");
+        let said = tool.run(&["status", LAB]);
+        assert_eq!(said.status, Some(3));
+        assert!(said.stdout.contains("goes on with it"), "{}", said.stdout);
+        let refused = tool.run(&["up", LAB, "--yes"]);
+        assert_eq!(refused.status, Some(1), "`up` starts no old member");
+        assert!(
+            refused.stderr.contains("the restoration of"),
+            "{}",
+            refused.stderr
+        );
+    }
+    // What was begun need not be named.
+    tool.ok(&["etcd", "restore", LAB]);
+    assert!(!tool.state(LAB).join("operation.json").exists());
+}
+
+/// Raises the alarm that a full member raises, and ends it by the command that `status` names.
+fn end_alarm(tool: &Tool) {
+    let raise = r#"
+pki=/etc/etcd/pki
+post() { curl --silent --fail --cacert $pki/ca.crt --cert $pki/healthcheck-client.crt --key $pki/healthcheck-client.key --data "$1" "https://127.0.0.1:2379$2"; }
+id=$(post '{}' /v3/maintenance/status | sed 's/.*"member_id":"\([0-9]*\)".*/\1/')
+post "{\"action\":\"ACTIVATE\",\"memberID\":\"$id\",\"alarm\":\"NOSPACE\"}" /v3/maintenance/alarm
+"#;
+    on(tool, "etcdtwo", raise);
+    let said = tool.run(&["status", LAB]);
+    assert_eq!(said.status, Some(3));
+    assert!(
+        said.stdout.contains("alarm NOSPACE of `etcdtwo`"),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        said.stdout.contains("`cargo xtask etcd defrag ha`"),
+        "{}",
+        said.stdout
+    );
+    let refused = kubectl_status(tool, &["create", "configmap", "full", "-n", "e2e-data"]);
+    assert!(!refused, "no write is let through");
+    tool.ok(&["etcd", "defrag", LAB]);
+    assert_eq!(tool.run(&["etcd", "status", LAB]).status, Some(0));
+    assert!(kubectl_status(
+        tool,
+        &["create", "configmap", "not-full", "-n", "e2e-data"]
+    ));
+}
+
+fn kubectl_status(tool: &Tool, args: &[&str]) -> bool {
+    let ended = bundled_kubectl(tool)
+        .call(args)
+        .env("KUBECONFIG", tool.state(LAB).join("kubeconfig"))
+        .timeout(Duration::from_secs(60))
+        .run();
+    ended.is_ok()
+}
+
+/// The revision of a list, which a watch goes on from.
+fn list_revision(tool: &Tool) -> String {
+    let path = "/api/v1/namespaces/e2e-data/configmaps?limit=1";
+    let list = kubectl(tool, LAB, &["get", "--raw", path]);
+    let list: Value = serde_json::from_str(&list).expect("a list");
+    list["metadata"]["resourceVersion"]
+        .as_str()
+        .expect("a revision")
+        .to_owned()
+}
+
+/// Holds that a watch that knows `revision` is told that this is gone: what makes every informer list again.
+fn assert_gone(tool: &Tool, revision: &str) {
+    let path = format!(
+        "/api/v1/namespaces/e2e-data/configmaps?watch=1&timeoutSeconds=5&resourceVersion={revision}"
+    );
+    let output = bundled_kubectl(tool)
+        .call(["get", "--raw", &path])
+        .env("KUBECONFIG", tool.state(LAB).join("kubeconfig"))
+        .timeout(Duration::from_secs(30))
+        .output()
+        .expect("kubectl runs");
+    let said = format!("{}{}", output.stdout, output.stderr);
+    let gone = said.contains("410")
+        || said.contains("Expired")
+        || said.contains("too old resource version");
+    assert!(gone, "{said}");
+}
+
+#[test]
+#[ignore = "needs the engine, a bundle and minutes"]
+fn data_comes_back() {
+    if !runs_long() {
+        return;
+    }
+    on_a_clean_host(|tool| {
+        tool.ok(&["up", LAB, "--yes"]);
+        let count = fill(tool);
+
+        // A snapshot disturbs nobody.
+        let began = Instant::now();
+        let taken = std::thread::scope(|scope| {
+            let gap = scope.spawn(|| on(tool, "etcdone", LONGEST_GAP));
+            std::thread::sleep(Duration::from_secs(3));
+            let began = Instant::now();
+            let taken = snapshot(tool, &[]);
+            println!("TIME a snapshot: {:.1} s", began.elapsed().as_secs_f32());
+            println!(
+                "TIME writes meanwhile: {}",
+                gap.join().expect("measured").trim()
+            );
+            taken
+        });
+        assert!(began.elapsed() < Duration::from_secs(60));
+        let (name, file) = (
+            taken["name"].as_str().expect("a name"),
+            taken["file"].as_str().expect("a file"),
+        );
+        assert!(taken["revision"].as_u64() >= taken["confirmed"].as_u64());
+        let revision = taken["revision"].as_u64();
+        let before = digest(tool, revision);
+        let known = list_revision(tool);
+        refuse_damaged(tool, file);
+
+        // Given up in time, all is as it was.
+        change(tool);
+        let changed = digest(tool, None);
+        assert_ne!(changed, before);
+        let killed = tool.with_env("CARAVAN_KILL_AFTER", "swapped 2/3".as_ref());
+        assert_eq!(
+            killed.run(&["etcd", "restore", LAB, name, "--yes"]).status,
+            KILLED
+        );
+        tool.ok(&["etcd", "restore", LAB, "--give-up"]);
+        assert_eq!(digest(tool, None), changed, "the old cluster is back");
+        assert_verified(tool, LAB, &["--wait"]);
+
+        // Restored in one go.
+        let asker = Asker::start(tool, LAB);
+        let began = Instant::now();
+        tool.ok(&["etcd", "restore", LAB, name, "--yes"]);
+        println!("TIME a restoration: {:.1} s", began.elapsed().as_secs_f32());
+        println!(
+            "TIME the API away: {:.1} s",
+            asker.longest_gap().as_secs_f32()
+        );
+        drop(asker);
+        assert_eq!(
+            digest(tool, None),
+            before,
+            "what was there then, to the byte"
+        );
+        assert_eq!(config_maps(tool).len(), count);
+        assert_gone(tool, &known);
+        wait_for_pods(tool);
+        assert_verified(tool, LAB, &["--wait"]);
+
+        // And with the runner killed.
+        change(tool);
+        restore_killed(
+            tool,
+            name,
+            &[
+                "etcd-stopped-masked",
+                "staged-on-all",
+                "swapped 2/3",
+                "swapped-on-all",
+                "started",
+            ],
+        );
+        assert_eq!(digest(tool, None), before);
+        wait_for_pods(tool);
+
+        // A machine that is made anew is one of the restored cluster.
+        tool.ok(&["destroy", LAB, "workerone", "--yes"]);
+        tool.ok(&["replace", LAB, "etcdtwo", "--yes"]);
+        tool.ok(&["up", LAB, "--yes"]);
+        assert_verified(tool, LAB, &["--wait"]);
+        end_alarm(tool);
+
+        // What one member has is enough.
+        let before = digest(tool, None);
+        for machine in ["etcdone", "etcdtwo"] {
+            docker(&["rm", "--force", &format!("caravan-ha-{machine}")]);
+            docker(&["volume", "rm", &format!("caravan.ha.{machine}.etcd")]);
+        }
+        tool.ok(&["etcd", "restore", LAB, "--from", "etcdthree", "--yes"]);
+        assert_eq!(digest(tool, None), before);
+        assert_verified(tool, LAB, &["--wait"]);
+
+        // All certificates anew, each as its server shows it.
+        let began = Instant::now();
+        tool.ok(&["certs", "renew", LAB, "--all"]);
+        println!(
+            "TIME all certificates renewed: {:.1} s",
+            began.elapsed().as_secs_f32()
+        );
+        tool.ok(&["certs", "list", LAB]);
+        assert_verified(tool, LAB, &["--wait"]);
+
+        // A snapshot elsewhere outlives the lab.
+        let safe = tempfile::tempdir().expect("a folder");
+        let out = safe.path().to_str().expect("text");
+        let kept = snapshot(tool, &["--out", out]);
+        tool.ok(&["destroy", LAB, "--yes"]);
+        assert!(Path::new(kept["file"].as_str().expect("a file")).is_file());
+    });
+}
