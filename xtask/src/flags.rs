@@ -1,5 +1,6 @@
 //! The command line. Every word of it is here; what a verb does is in the file of its name.
 
+mod certs;
 mod daily;
 mod day_two;
 pub(crate) mod etcd;
@@ -12,6 +13,7 @@ use caravan_lifecycle::ProviderChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
+pub(crate) use self::certs::{Certs, CertsAction, CertsCheck, CertsList, CertsRenew};
 pub(crate) use self::daily::{
     ClusterTool, Completion, Images, Kubeconfig, Load, Logs, New, Ssh, Version,
 };
@@ -223,6 +225,7 @@ pub(crate) struct Verify {
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// The page to write [default: report-LAB.html]; its JSON twin and the pictures are written beside it
     #[arg(short, long, value_name = "FILE")]
@@ -232,50 +235,6 @@ pub(crate) struct Report {
     pub(crate) before: Option<PathBuf>,
     /// Print the JSON twin, and write nothing
     #[arg(long, conflicts_with = "output")]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Certs {
-    #[command(subcommand)]
-    pub(crate) action: CertsAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CertsAction {
-    /// List every certificate of a lab: here, on its machines, and as its servers show them
-    List(CertsList),
-    /// Make certificates anew that end soon, while the lab goes on
-    Renew(CertsRenew),
-    /// Judge every certificate of a lab by the rules of X.509, etcd and kubeadm, offline
-    Check(CertsCheck),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsList {
-    /// The lab [default: the one that has machines]
-    pub(crate) lab: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsRenew {
-    /// The lab
-    pub(crate) lab: String,
-    /// All of them, and not only those that end within 30 days
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CertsCheck {
-    /// The lab [default: the one that has machines]
-    #[arg(add = ArgValueCompleter::new(lab_names))]
-    pub(crate) lab: Option<String>,
-    /// Print JSON
-    #[arg(long)]
     pub(crate) json: bool,
 }
 

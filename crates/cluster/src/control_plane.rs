@@ -6,8 +6,8 @@ use std::time::Duration;
 use caravan_lab::{Lab, Machine};
 use serde_json::Value;
 
-use crate::until;
 use crate::kube::Api;
+use crate::until;
 use crate::{Access, Error, facts};
 
 /// How long a script on a machine may take, at the usual pace.

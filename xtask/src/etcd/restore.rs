@@ -161,6 +161,8 @@ fn beside(
         server: None,
         yes: asked.yes,
         new_cluster: false,
+        merge: false,
+        timeout: None,
         making: Making::default(),
         origin: asked.origin.clone(),
     };

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCompleter;
 
 use super::making::Origin;
+use crate::completion::lab_names;
 
 #[derive(Debug, Args)]
 pub(crate) struct Etcd {
@@ -27,6 +29,7 @@ pub(crate) enum EtcdAction {
 #[derive(Debug, Args)]
 pub(crate) struct EtcdStatus {
     /// The lab [default: the one that has machines]
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -36,6 +39,7 @@ pub(crate) struct EtcdStatus {
 #[derive(Debug, Args)]
 pub(crate) struct EtcdSnapshot {
     /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// The folder to write to, so that it outlives the lab [default: the lab's own state]
     #[arg(long, value_name = "FOLDER")]
@@ -54,6 +58,7 @@ pub(crate) struct EtcdSnapshot {
 #[derive(Debug, Args)]
 pub(crate) struct EtcdRestore {
     /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// The snapshot: its name, `latest`, or a file; may be left out to go on with what is under way
     pub(crate) snapshot: Option<String>,
@@ -79,6 +84,7 @@ pub(crate) struct EtcdRestore {
 #[derive(Debug, Args)]
 pub(crate) struct EtcdDefrag {
     /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: String,
     /// Print JSON
     #[arg(long)]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use caravan_cluster::until;
 use caravan_cluster::etcd::restore::{MemberMachine, RestoreOrder};
 use caravan_cluster::etcd::{self, Member};
 use caravan_cluster::kube::Api;
 use caravan_cluster::timeline::RUN;
+use caravan_cluster::until;
 use caravan_cluster::{Error as ClusterError, control_plane, parallel, ready};
 use caravan_lab::{Machine, Role};
 use caravan_process::interrupt;
