@@ -1,7 +1,9 @@
 //! What can go wrong with a lab, and what to do about it.
 
+mod certificates;
 mod hint;
 mod kind;
+mod snapshots;
 mod stuck;
 mod text;
 
@@ -13,7 +15,9 @@ use caravan_vagrant::engine::Conflict;
 
 pub use caravan_lab::listed;
 
+pub use self::certificates::CertificatesError;
 pub use self::hint::{hint_of_file, nearest};
+pub use self::snapshots::SnapshotError;
 pub use self::stuck::StuckMachine;
 use self::text::{
     by, cluster_lost, image_of_which, indented, irreplaceable, lines, not_loaded, of_verb, silent,
@@ -21,7 +25,6 @@ use self::text::{
 };
 use crate::SilentComputer;
 use crate::lock::LockHolder;
-use crate::snapshots::SnapshotFault;
 
 /// Why something was not done to a lab, or not found out about it.
 #[derive(Debug, thiserror::Error)]
@@ -103,20 +106,6 @@ pub enum Error {
         role: Role,
         /// What is wrong with the others that do the same, by name; nothing where there are none.
         faults: Vec<(String, String)>,
-    },
-    /// A machine of etcd does not run, and all of them are needed.
-    #[error("`{machine}` does not run, and a snapshot is restored on all etcd machines at once")]
-    EtcdMachineDown {
-        /// The lab.
-        lab: String,
-        /// The machine.
-        machine: String,
-    },
-    /// Nothing is lost that one member alone would have to bring back.
-    #[error("etcd of lab `{lab}` has a majority, which knows more than one member alone")]
-    HasMajority {
-        /// The lab.
-        lab: String,
     },
     /// The lab file was changed while machines of it are there.
     #[error(
@@ -210,50 +199,6 @@ pub enum Error {
         /// The machine.
         machine: String,
     },
-    /// Machines do not run that would have to be given something.
-    #[error("not all machines of lab `{lab}` run: {} {}", listed(machines), if machines.len() == 1 { "does not" } else { "do not" })]
-    NotAllRun {
-        /// The lab.
-        lab: String,
-        /// Those that do not.
-        machines: Vec<String>,
-    },
-    /// A machine did not tell what it was asked.
-    #[error("{why}")]
-    NotHeard {
-        /// Which, and why.
-        why: String,
-    },
-    /// A server shows another certificate than it was given.
-    #[error("the server of `{machine}` does not show the certificate that is on its disk")]
-    NotServed {
-        /// The machine.
-        machine: String,
-    },
-    /// No restoration is under way.
-    #[error("no snapshot is being restored in lab `{lab}`")]
-    NoRestoration {
-        /// The lab.
-        lab: String,
-    },
-    /// A restored member is not what the others are.
-    #[error(
-        "`{machine}` does not have the restored data in its place any more, so no member of lab `{lab}` is started"
-    )]
-    NotSwapped {
-        /// The lab.
-        lab: String,
-        /// The machine.
-        machine: String,
-    },
-    /// A restoration cannot be undone any more.
-    #[error(
-        "all etcd members of lab `{lab}` have the restored data in its place: there is no way back"
-    )]
-    NoWayBack {
-        /// The lab.
-        lab: String,
-    },
     /// An operation is under way that this would work against.
     #[error(
         "{} of `{machine}` has been under way in lab `{lab}` since {since}",
@@ -322,16 +267,6 @@ pub enum Error {
         lab: String,
         /// The server.
         server: String,
-    },
-    /// There is no such snapshot.
-    #[error("lab `{lab}` has no snapshot `{name}`, and there is no file of that name")]
-    NoSuchSnapshot {
-        /// The lab.
-        lab: String,
-        /// What was asked for.
-        name: String,
-        /// The names of the lab's own, the newest first.
-        known: Vec<String>,
     },
     /// The lab has no server of this name.
     #[error("lab `{lab}` has no server `{name}`")]
@@ -453,6 +388,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// Certificates that are looked after.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
+    /// Snapshots and restorations.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// Files could not be rendered.
     #[error(transparent)]
     Render(#[from] caravan_render::Error),
@@ -472,14 +413,6 @@ pub enum Error {
     /// A computer of the lab's servers does not answer.
     #[error("{}", silent(.0))]
     Silent(Box<SilentComputer>),
-    /// A snapshot is not what it should be.
-    #[error("snapshot `{}` is of no use here: {fault}", file.display())]
-    SnapshotRefused {
-        /// Its file.
-        file: PathBuf,
-        /// What is wrong with it.
-        fault: SnapshotFault,
-    },
     /// Machines carry the lab's label, and nothing here tells of them.
     #[error(
         "lab `{lab}` has machines that were not made from this workspace: {}",
@@ -494,14 +427,6 @@ pub enum Error {
     /// A machine does not go on.
     #[error("{0}")]
     Stuck(Box<StuckMachine>),
-    /// The store's token of etcd's cluster is not one that the restoration under way knows.
-    #[error(
-        "the store of lab `{lab}` has another etcd cluster token than when the restoration began"
-    )]
-    TokenLost {
-        /// The lab.
-        lab: String,
-    },
     /// Vagrant, the engine or ssh.
     #[error(transparent)]
     Vagrant(#[from] caravan_vagrant::Error),

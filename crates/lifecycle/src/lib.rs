@@ -69,7 +69,10 @@ pub mod vagrant_at_work;
 pub use choices::{ChoiceRequest, ImageRequest, LabChoices, ProviderChoice};
 pub use cluster_record::ClusterRecord;
 pub use computers::LabComputers;
-pub use error::{Error, RefusedLabFile, StuckMachine, hint_of_file, listed, nearest};
+pub use error::{
+    CertificatesError, Error, RefusedLabFile, SnapshotError, StuckMachine, hint_of_file, listed,
+    nearest,
+};
 pub use image_record::{ImageRecord, KeptImage};
 pub use keys::{Keys, context};
 pub use lab_dir::{LabDir, names as labs_with_state};

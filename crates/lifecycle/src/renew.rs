@@ -19,7 +19,7 @@ use caravan_render::{Software, pki_plan};
 use caravan_vagrant::provider::FoundMachine;
 
 use crate::files::RenderSources;
-use crate::{Error, Keys, LabRun, LabTarget, OperationRecord, Workspace};
+use crate::{CertificatesError, Error, Keys, LabRun, LabTarget, OperationRecord, Workspace};
 
 /// This verb.
 pub const VERB: &str = "certs renew";
@@ -69,7 +69,7 @@ impl Renewal<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::OperationOpen`] while something else is under way, [`Error::NotAllRun`]: nothing is changed. [`Error::Pki`],
+    /// [`Error::OperationOpen`] while something else is under way, [`CertificatesError::NotAllRun`]: nothing is changed. [`Error::Pki`],
     /// [`Error::Cluster`], [`Error::Interrupted`]: the same command goes on.
     pub fn run(&self, run: &LabRun<'_>) -> Result<RenewalOutcome, Error> {
         if let Some(open) = OperationRecord::read(&self.target.dir)? {
@@ -146,10 +146,10 @@ impl Renewal<'_> {
         let down: Vec<String> = down.map(|it| it.name.clone()).collect();
         match down.is_empty() {
             true => Ok(self.lab.machines().iter().collect()),
-            false => Err(Error::NotAllRun {
+            false => Err(Error::from(CertificatesError::NotAllRun {
                 lab: self.target.name.clone(),
                 machines: down,
-            }),
+            })),
         }
     }
 
@@ -187,9 +187,9 @@ impl Renewal<'_> {
     ) -> Result<(), Error> {
         match self.is_served(access, machine)? {
             true => Ok(()),
-            false => Err(Error::NotServed {
+            false => Err(Error::from(CertificatesError::NotServed {
                 machine: machine.name.clone(),
-            }),
+            })),
         }
     }
 
@@ -200,7 +200,7 @@ impl Renewal<'_> {
     ) -> Result<bool, Error> {
         let told = certificates::ask(access, &[machine])?;
         if let Some(silent) = told.silent.into_iter().next() {
-            return Err(Error::NotHeard { why: silent });
+            return Err(Error::from(CertificatesError::NotHeard { why: silent }));
         }
         Ok(shows_what_it_has(&told.seen))
     }

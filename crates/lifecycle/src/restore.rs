@@ -24,7 +24,7 @@ use caravan_lab::{Lab, Role};
 use caravan_render::Software;
 
 use crate::snapshots::{Snapshot, SnapshotFault, authorities};
-use crate::{Error, Keys, LabTarget, OperationRecord, RestoreIntent, Workspace};
+use crate::{Error, Keys, LabTarget, OperationRecord, RestoreIntent, SnapshotError, Workspace};
 
 /// This verb.
 pub const VERB: &str = "etcd restore";
@@ -172,8 +172,8 @@ impl Restoration<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::OperationOpen`] where another operation, or that of another snapshot, is under way; [`Error::NoSuchSnapshot`];
-    /// [`Error::NoRestoration`] where nothing is named and nothing is under way; [`Error::Cluster`] where a member's machine
+    /// [`Error::OperationOpen`] where another operation, or that of another snapshot, is under way; [`SnapshotError::NoSuch`];
+    /// [`SnapshotError::NoRestoration`] where nothing is named and nothing is under way; [`Error::Cluster`] where a member's machine
     /// cannot be asked.
     pub fn survey(&self, named: Option<&str>) -> Result<RestorePlan, Error> {
         let begun = OperationRecord::read(&self.target.dir)?;
@@ -181,8 +181,10 @@ impl Restoration<'_> {
             return Err(Error::open(&self.target.name, other));
         }
         let Some(begun) = begun else {
-            let named = named.ok_or_else(|| Error::NoRestoration {
-                lab: self.target.name.clone(),
+            let named = named.ok_or_else(|| {
+                Error::from(SnapshotError::NoRestoration {
+                    lab: self.target.name.clone(),
+                })
             })?;
             return Ok(RestorePlan {
                 snapshot: Snapshot::find(self.target, named)?,
@@ -219,8 +221,10 @@ impl Restoration<'_> {
     fn order(&self, begun: &OperationRecord) -> Result<RestoreOrder, Error> {
         let intent = intent(begun);
         let token = token::of(&self.own_token()?, begun, intent);
-        let token = token.ok_or_else(|| Error::TokenLost {
-            lab: self.target.name.clone(),
+        let token = token.ok_or_else(|| {
+            Error::from(SnapshotError::TokenLost {
+                lab: self.target.name.clone(),
+            })
         })?;
         Ok(RestoreOrder {
             token,
@@ -286,10 +290,10 @@ impl Restoration<'_> {
         let fault = fault(snapshot, &self.target.name, &ours, &now, other_authorities);
         match fault {
             None => Ok(()),
-            Some(fault) => Err(Error::SnapshotRefused {
+            Some(fault) => Err(Error::from(SnapshotError::Refused {
                 file: snapshot.file.clone(),
                 fault,
-            }),
+            })),
         }
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::check::{SnapshotFault, hold_whole};
 pub use self::keep::{SnapshotRetention, list};
-use crate::{Error, LabTarget};
+use crate::{Error, LabTarget, SnapshotError};
 
 /// What the name of the file ends with that tells of a snapshot.
 const EXTENSION: &str = "json";
@@ -103,7 +103,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`Error::NoSuchSnapshot`], [`Error::Read`].
+    /// [`SnapshotError::NoSuch`], [`Error::Read`].
     pub fn find(target: &LabTarget, named: &str) -> Result<Self, Error> {
         let own = list(&target.dir.snapshots(), &target.name)?;
         let known = || own.iter().rev().map(Snapshot::name).collect();
@@ -121,11 +121,11 @@ impl Snapshot {
                 })?;
                 Self::read(&path.with_extension("db"))
             }
-            None => Err(Error::NoSuchSnapshot {
+            None => Err(Error::from(SnapshotError::NoSuch {
                 lab: target.name.clone(),
                 name: named.to_owned(),
                 known: known(),
-            }),
+            })),
         }
     }
 }
@@ -136,7 +136,7 @@ impl Snapshot {
 ///
 /// # Errors
 ///
-/// [`Error::Cluster`] where etcd has no majority or does not give it, [`Error::SnapshotRefused`] where not all of it arrived,
+/// [`Error::Cluster`] where etcd has no majority or does not give it, [`SnapshotError::Refused`] where not all of it arrived,
 /// [`Error::Write`].
 pub fn take(
     target: &LabTarget,

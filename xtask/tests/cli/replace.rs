@@ -163,7 +163,7 @@ fn a_machine_that_is_gone_is_made_again() {
     assert!(
         ended
             .stdout
-            .contains(" 2. remove `etcdone` from etcd's members\n 3. `etcdone` adds itself"),
+            .contains(" 2. take a snapshot of what etcd has\n 3. remove `etcdone` from etcd's members\n 4. `etcdone` adds itself"),
         "{}",
         ended.stdout
     );

@@ -7,7 +7,6 @@ use caravan_lab::LabChange;
 use caravan_process::shell;
 
 use super::{Error, listed};
-use crate::snapshots::SnapshotFault;
 
 impl Error {
     /// The next thing to do about it; `tool` is how the program that calls this is started, such as `cargo xtask`.
@@ -46,6 +45,8 @@ impl Error {
                 None => "wait for it to end".to_owned(),
             }),
             Self::Cluster(error) => error.hint(tool),
+            Self::Certificates(error) => error.hint(tool),
+            Self::Snapshot(error) => error.hint(tool),
             Self::ClusterLost { lab, kept, .. } => Some(format!(
                 "`{tool} up {lab} --new-cluster` removes what is left and makes a new, empty cluster{}",
                 if kept.is_empty() {
@@ -73,22 +74,6 @@ impl Error {
                     "`{tool} destroy {lab} {machine}`, then `{tool} up {lab}`: it is made anew, and what it does is away meanwhile"
                 ),
             }),
-            Self::EtcdMachineDown { lab, machine, .. } => Some(format!(
-                "`{tool} up {lab} {machine}` starts it; then run the same command again"
-            )),
-            Self::HasMajority { lab } => Some(format!(
-                "`{tool} up {lab}` makes members anew that are gone; `{tool} etcd restore {lab} SNAPSHOT` goes back to an earlier state"
-            )),
-            Self::NotAllRun { lab, .. } => Some(format!("`{tool} up {lab}` starts them")),
-            Self::NoRestoration { lab } => Some(format!(
-                "`{tool} etcd restore {lab} SNAPSHOT` begins; `{tool} etcd status {lab}` lists snapshots"
-            )),
-            Self::NotSwapped { lab, .. } => Some(format!(
-                "`{tool} etcd restore {lab}` again does that first"
-            )),
-            Self::NoWayBack { lab } => Some(format!(
-                "`{tool} etcd restore {lab}` goes on; then the snapshot that was taken before can be restored"
-            )),
             Self::NoTarget { lab, .. } => Some(format!("`{tool} status {lab}` shows who does what; `{tool} plan {lab}` what it can be without")),
             Self::NotJoined { lab, machine } => Some(format!(
                 "`{tool} logs {lab} {machine}` shows what it waits for; `{tool} replace {lab} {machine}` goes on"
@@ -160,17 +145,6 @@ impl Error {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its servers are {}", listed(servers)),
             }),
-            Self::NoSuchSnapshot { lab, known, .. } => Some(match &known[..] {
-                [] => format!("`{tool} etcd snapshot {lab}` takes one"),
-                [newest, ..] => format!("the newest is `{newest}`; `{tool} etcd status {lab}` lists them"),
-            }),
-            Self::SnapshotRefused {
-                fault: SnapshotFault::OtherAuthorities { .. },
-                ..
-            } => Some(
-                "`--other-authorities` restores it all the same, as after a lab was destroyed and made anew: what it says of its authorities is put right"
-                    .to_owned(),
-            ),
             Self::NoneOnServer { lab, .. } => Some(format!("`{tool} list {lab}` shows which machine is on which server")),
             Self::OtherCluster { lab, .. } => Some(format!(
                 "`{tool} up {lab} --new-cluster` goes on with this one; `{tool} destroy {lab}` ends it"

@@ -1,6 +1,6 @@
 //! What kind of error it is, for whoever decides what to do next.
 
-use super::Error;
+use super::{Error, SnapshotError};
 use crate::OperationRecord;
 
 impl Error {
@@ -27,8 +27,9 @@ impl Error {
                 | Self::NoSuchLab { .. }
                 | Self::NoSuchMachine { .. }
                 | Self::NoSuchServer { .. }
-                | Self::NoSuchSnapshot { .. }
-                | Self::NoRestoration { .. }
+                | Self::Snapshot(
+                    SnapshotError::NoSuch { .. } | SnapshotError::NoRestoration { .. }
+                )
                 | Self::NoneOnServer { .. }
         )
     }

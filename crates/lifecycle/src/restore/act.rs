@@ -17,7 +17,7 @@ use super::{
 };
 use crate::files::RenderSources;
 use crate::snapshots::{self, SnapshotRequest, hold_whole};
-use crate::{ClusterRecord, Error, Keys, LabRun, OperationRecord, RestoreIntent};
+use crate::{ClusterRecord, Error, Keys, LabRun, OperationRecord, RestoreIntent, SnapshotError};
 
 /// How long the members may take to be well, at the usual pace.
 const WELL: Duration = Duration::from_secs(90);
@@ -35,7 +35,7 @@ impl Restoration<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::SnapshotRefused`], [`Error::EtcdMachineDown`] and [`Error::Cluster`] with
+    /// [`SnapshotError::Refused`], [`SnapshotError::EtcdMachineDown`] and [`Error::Cluster`] with
     /// [`NoRoom`](caravan_cluster::Error::NoRoom) where it cannot be done: nothing was changed. [`Error::Cluster`],
     /// [`Error::Interrupted`]: the same command goes on.
     pub fn run(
@@ -119,10 +119,10 @@ impl Restoration<'_> {
         self.hold_fits(snapshot, other_authorities)?;
         hold_whole(&snapshot.file, &snapshot.record)?;
         if let Some(machine) = self.members_down()?.into_iter().next() {
-            return Err(Error::EtcdMachineDown {
+            return Err(Error::from(SnapshotError::EtcdMachineDown {
                 lab: self.target.name.clone(),
                 machine,
-            });
+            }));
         }
         let none = no_order();
         all(&self.members(&none), |member| {
@@ -148,15 +148,15 @@ impl Restoration<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::HasMajority`] where nothing is lost, [`Error::Cluster`] where the machine does not do it, [`Error::Write`].
+    /// [`SnapshotError::HasMajority`] where nothing is lost, [`Error::Cluster`] where the machine does not do it, [`Error::Write`].
     pub fn begin_from(&self, run: &LabRun<'_>, machine: &Machine) -> Result<String, Error> {
         self.revive(machine)?;
         let members = etcd::members(self.lab, self.access)?;
         let confirmed = parallel::each(&members, Member::confirmed_revision);
         if confirmed.iter().any(Result::is_ok) {
-            return Err(Error::HasMajority {
+            return Err(Error::from(SnapshotError::HasMajority {
                 lab: self.target.name.clone(),
-            });
+            }));
         }
         let reason = format!("of `{}` alone, without a majority", machine.name);
         let request = SnapshotRequest {
@@ -178,9 +178,11 @@ impl Restoration<'_> {
     fn revive(&self, machine: &Machine) -> Result<(), Error> {
         let found = self.target.machines()?;
         let its = found.iter().find(|it| it.name == machine.name);
-        let its = its.ok_or_else(|| Error::EtcdMachineDown {
-            lab: self.target.name.clone(),
-            machine: machine.name.clone(),
+        let its = its.ok_or_else(|| {
+            Error::from(SnapshotError::EtcdMachineDown {
+                lab: self.target.name.clone(),
+                machine: machine.name.clone(),
+            })
         })?;
         if !its.runs() {
             let providers = self.target.providers();
@@ -300,10 +302,10 @@ impl Restoration<'_> {
     ) -> Result<(), Error> {
         let standings = self.standings(order)?;
         if let Some((behind, _)) = standings.iter().find(|(_, it)| !it.swapped) {
-            return Err(Error::NotSwapped {
+            return Err(Error::from(SnapshotError::NotSwapped {
                 lab: self.target.name.clone(),
                 machine: behind.clone(),
-            });
+            }));
         }
         let masked = |member: &&MemberMachine<'_>| standings[&member.machine.name].masked;
         let left: Vec<&MemberMachine<'_>> = members.iter().filter(masked).collect();
@@ -418,17 +420,18 @@ impl Restoration<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRestoration`] where none is under way, [`Error::NoWayBack`] where it is too late, [`Error::Cluster`]: the
+    /// [`SnapshotError::NoRestoration`] where none is under way, [`SnapshotError::NoWayBack`] where it is too late, [`Error::Cluster`]: the
     /// same command goes on.
     pub fn give_up(&self, run: &LabRun<'_>, plan: &RestorePlan) -> Result<(), Error> {
         let lab = || self.target.name.clone();
         let begun = plan.begun.as_ref();
-        let begun = begun.ok_or_else(|| Error::NoRestoration { lab: lab() })?;
+        let begun =
+            begun.ok_or_else(|| Error::from(SnapshotError::NoRestoration { lab: lab() }))?;
         let order = self.order(begun)?;
         let members = self.members(&order);
         let standings = self.standings(&order)?;
         if is_swapped_on_all(&standings) {
-            return Err(Error::NoWayBack { lab: lab() });
+            return Err(Error::from(SnapshotError::NoWayBack { lab: lab() }));
         }
         run.step("take-back", || {
             run.tell_begin(RUN, "puts back what was there before");

@@ -8,8 +8,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::SnapshotRecord;
-use crate::Error;
 use crate::files::hex;
+use crate::{Error, SnapshotError};
 
 /// The length of the sum that etcd puts behind its data, in bytes.
 const SUM: u64 = 32;
@@ -86,11 +86,13 @@ impl fmt::Display for SnapshotFault {
 ///
 /// # Errors
 ///
-/// [`Error::SnapshotRefused`], [`Error::Read`].
+/// [`SnapshotError::Refused`], [`Error::Read`].
 pub fn hold_whole(file: &Path, record: &SnapshotRecord) -> Result<(), Error> {
-    let refused = |fault| Error::SnapshotRefused {
-        file: file.to_owned(),
-        fault,
+    let refused = |fault| {
+        Error::from(SnapshotError::Refused {
+            file: file.to_owned(),
+            fault,
+        })
     };
     let found = sums(file).map_err(|source| Error::Read {
         path: file.to_owned(),
@@ -183,7 +185,7 @@ pub(super) mod tests {
         std::fs::write(&file, content).expect("written");
         match hold_whole(&file, record) {
             Ok(()) => None,
-            Err(Error::SnapshotRefused { fault, .. }) => Some(fault),
+            Err(Error::Snapshot(SnapshotError::Refused { fault, .. })) => Some(fault),
             Err(error) => panic!("{error}"),
         }
     }
