@@ -5,10 +5,12 @@ mod balancers;
 mod browser;
 mod fresh;
 mod host;
+mod informer;
 mod lan;
 mod leaks;
 mod memory;
 mod relay;
+mod requester;
 mod story;
 mod tool;
 mod writer;
@@ -18,8 +20,10 @@ pub use balancers::{assert_a_removed_address_comes_back, assert_forged_adverts_a
 pub use browser::{Browser, FORMS, Form, Loaded};
 pub use fresh::{Bare, Fresh, Site};
 pub use host::{Host, Settings};
+pub use informer::Informer;
 pub use lan::Lan;
 pub use leaks::LeakWatch;
+pub use requester::{Answers, Requester};
 pub use story::{
     assert_recorded, assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long,
     runs_virtual_machines,

@@ -1,15 +1,16 @@
-//! `cargo xtask certs`: `list`, what is there and when it ends; `renew`, what ends soon is made anew; `check`, what pkilint, OpenSSL and kubeadm would say of a
-//! lab's certificates, offline.
+//! `cargo xtask certs`: `list`, what is there and when it ends; `renew`, what ends soon is made anew; `check`, what pkilint,
+//! OpenSSL and kubeadm would say of a lab's store, and what is wrong with what machines have and servers show.
 
 use std::time::SystemTime;
 
 use caravan_cluster::timeline::PhaseOutcome;
 use caravan_lifecycle::certificates::{self, CertificatesReport};
-use caravan_lifecycle::renew::{Renewal, VERB};
+use caravan_lifecycle::renew::{Renewal, RenewalKind, VERB};
 use caravan_lifecycle::{Keys, LabLock, LabRun, LabTarget, Workspace, outcome_of, reach};
 use caravan_pki::lint::{self, Severity};
+use caravan_vagrant::provider::FoundMachine;
 
-use crate::error::Error;
+use crate::error::{Error, TOOL};
 use crate::exit::Exit;
 use crate::flags;
 use crate::kill_after::KillAfter;
@@ -60,22 +61,18 @@ fn shown(report: &CertificatesReport) -> String {
         "ends in",
         "used by",
     ]);
-    let mut problems = Vec::new();
     for line in &report.certificates {
-        let machine = line.machine.as_deref().unwrap_or("here");
         table.add_row([
-            machine,
+            line.machine.as_deref().unwrap_or("here"),
             &line.place,
             &line.subject,
             &line.issuer,
             &format!("{} days", line.days_left),
             &line.used_by,
         ]);
-        let problem = line.problem.as_ref();
-        problems.extend(problem.map(|problem| format!("{machine}, {}: {problem}", line.place)));
     }
-    problems.extend(report.silent.iter().cloned());
     let text = table::text(&table);
+    let problems = problems(report);
     match problems.is_empty() {
         true => text,
         false => format!(
@@ -83,6 +80,17 @@ fn shown(report: &CertificatesReport) -> String {
             problems.join("\n  ")
         ),
     }
+}
+
+/// What is not as it should be, a line each.
+fn problems(report: &CertificatesReport) -> Vec<String> {
+    let lines = report.certificates.iter();
+    let found = lines.filter_map(|line| {
+        let machine = line.machine.as_deref().unwrap_or("here");
+        let problem = line.problem.as_ref()?;
+        Some(format!("{machine}, {}: {problem}", line.place))
+    });
+    found.chain(report.silent.iter().cloned()).collect()
 }
 
 fn renew(flags: &flags::CertsRenew, workspace: &Workspace, screen: &Screen) -> Result<Exit, Error> {
@@ -101,7 +109,12 @@ fn renew(flags: &flags::CertsRenew, workspace: &Workspace, screen: &Screen) -> R
         target: &target,
         lab,
         software: &software,
-        all: flags.all,
+        kind: match (flags.all, flags.expired) {
+            (_, true) => RenewalKind::Expired,
+            (true, false) => RenewalKind::All,
+            (false, false) => RenewalKind::Due,
+        },
+        tool: TOOL,
     };
     let ended = renewal.run(&run);
     screen.clear();
@@ -124,7 +137,8 @@ fn renew(flags: &flags::CertsRenew, workspace: &Workspace, screen: &Screen) -> R
     Ok(Exit::Done)
 }
 
-/// Fails on an error, is degraded on a warning.
+/// Fails on an error in the store, is degraded on a warning, and where machines and servers do not have and show what they
+/// should.
 fn check(flags: &flags::CertsCheck, workspace: &Workspace) -> Result<Exit, Error> {
     let target = LabTarget::of(workspace, flags.lab.as_deref())?;
     let folder = target.dir.pki();
@@ -132,11 +146,18 @@ fn check(flags: &flags::CertsCheck, workspace: &Workspace) -> Result<Exit, Error
         return Err(Error::not_made(&target.name));
     }
     let report = lint::files([&folder], SystemTime::now());
+    let live = live(flags, &target, workspace)?;
     if flags.json {
-        println!("{}", report.to_json());
+        let mut all: serde_json::Value =
+            serde_json::from_str(&report.to_json()).expect("it is JSON");
+        all["live"] = serde_json::to_value(&live).expect("plain data");
+        println!("{all:#}");
     } else {
         for found in &report.findings {
             println!("{found}");
+        }
+        for problem in live.iter().flat_map(problems) {
+            println!("{problem}");
         }
         for failure in &report.failures {
             eprintln!("{failure}");
@@ -150,10 +171,37 @@ fn check(flags: &flags::CertsCheck, workspace: &Workspace) -> Result<Exit, Error
             folder.display(),
             report.findings.len()
         );
+        match &live {
+            Some(live) => eprintln!(
+                "{} certificates here, on machines and as servers show them, {} not as they should be",
+                live.certificates.len(),
+                problems(live).len()
+            ),
+            None => eprintln!("no machine was asked"),
+        }
     }
+    let is_well = live.is_none_or(|live| live.is_well());
     Ok(match report.worst() {
         Some(Severity::Error) => Exit::Failed,
         Some(Severity::Warning) => Exit::Degraded,
+        Some(Severity::Notice) | None if !is_well => Exit::Degraded,
         Some(Severity::Notice) | None => Exit::Done,
     })
+}
+
+/// What machines have and servers show; none where nobody is asked, since nothing runs, or the store tells no keys.
+fn live(
+    flags: &flags::CertsCheck,
+    target: &LabTarget,
+    workspace: &Workspace,
+) -> Result<Option<CertificatesReport>, Error> {
+    if flags.offline || !target.machines()?.iter().any(FoundMachine::runs) {
+        return Ok(None);
+    }
+    let lab = target.lab(workspace)?;
+    let Some(keys) = Keys::load(lab, &target.dir) else {
+        return Ok(None);
+    };
+    let access = keys.access(lab, &target.dir, target.pace())?;
+    Ok(Some(certificates::list(target, lab, &access)?))
 }

@@ -38,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "caravan-cluster",
             "caravan-host",
             "caravan-lab",
+            "caravan-pki",
             "caravan-process",
         ],
     ),

@@ -226,7 +226,7 @@ fn of_files(access: &Access, machine: &Machine, said: &Facts) -> Vec<SeenCertifi
 }
 
 /// The certificates of a text, DER; what is none is passed over.
-fn certificates(pem: &str) -> Vec<Vec<u8>> {
+pub(crate) fn certificates(pem: &str) -> Vec<Vec<u8>> {
     CertificateDer::pem_slice_iter(pem.as_bytes())
         .filter_map(Result::ok)
         .map(|der| der.to_vec())

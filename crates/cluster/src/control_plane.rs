@@ -19,6 +19,39 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// How long kubeadm's phases may take at the usual pace.
 const PHASES: Duration = Duration::from_secs(120);
 
+/// How long a master may take to renew what kubeadm has made, at the usual pace: it waits until no other one is at it.
+const RENEWAL: Duration = Duration::from_secs(1200);
+
+/// Machines that were made before there was such a script get it by `halt` and `up`.
+const RENEW_SCRIPT: &str = r#"
+[[ -x /usr/lib/caravan/renew-certificates ]] || {
+    echo "its files are of a version that does not renew certificates: halt and up deliver newer ones" >&2
+    exit 1
+}
+"#;
+
+/// What of a master's certificates is made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenewalScope {
+    /// What has less than a third of its life left.
+    Due,
+    /// All.
+    All,
+    /// All, of a cluster that lets nobody in any more, so that nobody is asked.
+    Rescue,
+}
+
+impl RenewalScope {
+    /// As the machine's script has it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::All => "all",
+            Self::Rescue => "rescue",
+        }
+    }
+}
+
 /// Takes the static pods of the control plane from the kubelet. All of them: the scheduler and the controller manager know
 /// what will not be so any more.
 const STOP: &str = r#"
@@ -55,19 +88,27 @@ kubeadm init phase upload-config all --config $config
 kubeadm init phase bootstrap-token --config $config --skip-token-print
 "#;
 
-/// Makes what kubeadm has made on a master anew, from the authorities that are there: certificates, and the kubeconfigs that
-/// have some inside. Its keys too: so what reads them is started anew.
-const RENEW: &str = r#"
-set -eu
-export HOME=/root
-kubeadm certs renew all --config /etc/kubernetes/caravan/kubeadm-init.yaml
-"#;
-
 /// The same, of one master: its label and its taint, which a node that registers itself anew does not have.
 const MARK: &str = r#"
 set -eu
 export HOME=/root
 kubeadm init phase mark-control-plane --config /etc/kubernetes/caravan/kubeadm-init.yaml
+"#;
+
+/// The link that the kubelet reads, and moves when it has renewed its certificate.
+const RESCUE_KUBELET: &str = r#"
+set -eu
+cd /var/lib/kubelet/pki
+if ! openssl x509 -noout -checkend 0 -in kubelet-client-current.pem >/dev/null; then
+    ln -sf kubelet-client-caravan.pem .current.new
+    mv --force .current.new kubelet-client-current.pem
+fi
+# It makes that one itself, where there is none.
+if [ -e kubelet.crt ] && ! openssl x509 -noout -checkend 0 -in kubelet.crt >/dev/null; then
+    mv --force kubelet.crt kubelet.crt.ended
+fi
+systemctl reset-failed kubelet.service 2>/dev/null || true
+systemctl restart kubelet.service
 "#;
 
 /// Stops the API server, the controller manager and the scheduler of a master, and waits until the first does not answer any
@@ -123,15 +164,19 @@ pub fn wait_ready(access: &Access, master: &Machine) -> Result<(), Error> {
     Ok(())
 }
 
-/// Has kubeadm make its certificates on a master anew, and starts the control plane of that master again, which no client
-/// needs while there are others: load balancers send nobody there meanwhile.
+/// Has a master make anew what kubeadm has made there, and its control plane read it, as its own timer does: one master at a
+/// time, and an API server ends only when load balancers send nobody there any more. Returns whether anything was made.
 ///
 /// # Errors
 ///
-/// [`Error::NotInTime`], [`Error::Machine`], [`Error::Script`], [`Error::Credentials`].
-pub fn renew(access: &Access, master: &Machine) -> Result<(), Error> {
-    facts::ask(access, master, RENEW, PHASES)?;
-    restart(access, master)
+/// [`Error::Machine`]; [`Error::Script`] with what it waited for in vain.
+pub fn renew(access: &Access, master: &Machine, scope: RenewalScope) -> Result<bool, Error> {
+    let script = format!(
+        "{RENEW_SCRIPT}\nexec /usr/lib/caravan/renew-certificates {}",
+        scope.word()
+    );
+    let said = facts::ask(access, master, &script, RENEWAL)?;
+    Ok(said.get("renewed").is_some())
 }
 
 /// Stops the control plane of a master, starts it again, and waits until its API server is ready.
@@ -143,6 +188,16 @@ pub fn restart(access: &Access, master: &Machine) -> Result<(), Error> {
     stop(access, master)?;
     start(access, master)?;
     wait_ready(access, master)
+}
+
+/// Gives the kubelet of a node the certificate that was brought to it, where its own has ended: it does not ask for another
+/// one with that, and does not even start. One whose certificate has not ended keeps it. All are started anew.
+///
+/// # Errors
+///
+/// [`Error::Machine`], [`Error::Script`].
+pub fn rescue_kubelet(access: &Access, node: &Machine) -> Result<(), Error> {
+    facts::ask(access, node, RESCUE_KUBELET, SCRIPT).map(drop)
 }
 
 /// Starts the kubelet of a node anew, so that it asks for all that it should run.

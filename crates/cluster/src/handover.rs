@@ -12,7 +12,7 @@ use crate::etcd::Member;
 use crate::etcd::gate::WellMembers;
 use crate::kube::Api;
 use crate::until::until;
-use crate::{Access, Error, facts, parallel, vip};
+use crate::{Access, Error, control_plane, facts, parallel, vip};
 
 /// How long a handover may take at the usual pace.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -154,15 +154,5 @@ pub fn address(lab: &Lab, access: &Access, machine: &Machine) -> Result<Option<S
 /// [`Error::NotInTime`] where it still answers, [`Error::Machine`] and [`Error::Script`] where the machine does not do it,
 /// [`Error::Credentials`].
 pub fn api_server(access: &Access, machine: &Machine) -> Result<(), Error> {
-    let api = Api::master(machine, access)?;
-    let script = "mv --force /etc/kubernetes/manifests/kube-apiserver.yaml /etc/kubernetes/ 2>/dev/null; exit 0";
-    facts::ask(access, machine, script, SCRIPT)?;
-    let what = format!("the end of the API server of `{}`", machine.name);
-    until(access.pace().of(LIMIT), &what, || {
-        Ok(matches!(
-            api.status_of("/livez"),
-            Err(Error::Unreachable { .. })
-        ))
-    })?;
-    Ok(())
+    control_plane::stop(access, machine)
 }

@@ -46,6 +46,8 @@ pub enum Phase {
     NodeReady,
     /// `ready`: its end means that the machine is what the lab says.
     Ready,
+    /// `certificates`: what kubeadm has made on a master is made anew. In the journal of its own unit, `caravan-certificates`.
+    Certificates,
     /// Any other name: a step of a run, or a phase of a script of the user's own.
     Other(String),
 }
@@ -68,6 +70,7 @@ impl Phase {
         Self::Settings,
         Self::NodeReady,
         Self::Ready,
+        Self::Certificates,
     ];
 
     /// Returns its name: a word without blanks where a machine's script has printed it.
@@ -88,6 +91,7 @@ impl Phase {
             Self::Settings => "settings",
             Self::NodeReady => "node-ready",
             Self::Ready => "ready",
+            Self::Certificates => "certificates",
             Self::Other(name) => name,
         }
     }
@@ -106,6 +110,7 @@ impl Phase {
             Self::Vip => "keepalived",
             Self::NodeReady | Self::Settings => "kubelet",
             Self::Network => "caravan-network",
+            Self::Certificates => "caravan-certificates",
             _ => "caravan-bootstrap",
         }
     }

@@ -248,7 +248,25 @@ pub fn ask(
             now_s,
             tool,
         };
-        Ok(judge::report(lab, states, found, &terms))
+        let mut status = judge::report(lab, states, found, &terms);
+        status.problems.extend(own_ended(lab, access, now_s, tool));
+        Ok(status)
+    })
+}
+
+/// What to do where this computer's own certificates have ended: then whoever runs may show nothing at all.
+fn own_ended(lab: &Lab, access: &Access, now_s: i64, tool: &str) -> Option<String> {
+    let own = [&access.operator, &access.etcd_client];
+    let mut ends = own.into_iter().flat_map(|pair| {
+        let all = crate::certificates::certificates(&pair.certificate);
+        let first = all.first().and_then(|der| (access.inspect)(der));
+        first.map(|it| it.not_after)
+    });
+    ends.any(|end| end < now_s).then(|| {
+        format!(
+            "the operator's certificate has ended: `{tool} certs renew {} --expired` makes all anew",
+            lab.name()
+        )
     })
 }
 

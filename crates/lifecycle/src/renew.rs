@@ -3,12 +3,18 @@
 //!
 //! Where a renewal stands is told by the certificates: what is brought is what differs, and what is made anew is what ends
 //! soon. So it may be cut off anywhere, and done again.
+//!
+//! A lab whose certificates have ended is rescued ([`RenewalKind::Expired`]): then nobody lets anybody in, so nobody is asked, and all is
+//! done from outside.
+
+mod rescue;
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use caravan_cluster::Access;
 use caravan_cluster::certificates::{self, BroughtFile, SeenAt, SeenCertificate};
-use caravan_cluster::control_plane;
+use caravan_cluster::control_plane::{self, RenewalScope};
 use caravan_cluster::status::EXPIRY_DAYS;
 use caravan_cluster::timeline::RUN;
 use caravan_lab::{Lab, Machine, Role};
@@ -27,16 +33,16 @@ pub const VERB: &str = "certs renew";
 /// The seconds of a day.
 const DAY: i64 = 86_400;
 
-/// What kubeadm makes on masters.
-const BY_KUBEADM: [&str; 7] = [
-    "/etc/kubernetes/admin.conf",
-    "/etc/kubernetes/controller-manager.conf",
-    "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
-    "/etc/kubernetes/pki/apiserver.crt",
-    "/etc/kubernetes/pki/front-proxy-client.crt",
-    "/etc/kubernetes/scheduler.conf",
-    "/etc/kubernetes/super-admin.conf",
-];
+/// What is renewed, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenewalKind {
+    /// What ends soon.
+    Due,
+    /// All.
+    All,
+    /// Everything of a lab whose certificates have ended: nobody in it is asked.
+    Expired,
+}
 
 /// Renewing certificates.
 pub struct Renewal<'a> {
@@ -48,8 +54,10 @@ pub struct Renewal<'a> {
     pub lab: &'a Lab,
     /// What its machines' files say of versions.
     pub software: &'a Software,
-    /// Whether all are renewed, and not only those that end within 30 days.
-    pub all: bool,
+    /// What is renewed, and how.
+    pub kind: RenewalKind,
+    /// How the program that calls this is started, such as `cargo xtask`: errors may say what to do.
+    pub tool: &'a str,
 }
 
 /// What was renewed.
@@ -69,13 +77,15 @@ impl Renewal<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::OperationOpen`] while something else is under way, [`CertificatesError::NotAllRun`]: nothing is changed. [`Error::Pki`],
-    /// [`Error::Cluster`], [`Error::Interrupted`]: the same command goes on.
+    /// [`Error::OperationOpen`] while something else is under way, [`CertificatesError::NotAllRun`],
+    /// [`CertificatesError::HaveEnded`] where only a rescue helps, [`CertificatesError::NoneHasEnded`] where none is needed:
+    /// nothing is changed. [`Error::Pki`], [`Error::Cluster`], [`Error::Interrupted`]: the same command goes on.
     pub fn run(&self, run: &LabRun<'_>) -> Result<RenewalOutcome, Error> {
         if let Some(open) = OperationRecord::read(&self.target.dir)? {
             return Err(Error::open(&self.target.name, &open));
         }
         let machines = self.machines()?;
+        run.step("check", || self.hold_fits(&machines))?;
         let mut outcome = RenewalOutcome {
             entries: run.step("store", || self.renew_store())?,
             ..RenewalOutcome::default()
@@ -96,43 +106,80 @@ impl Renewal<'_> {
         };
         let servers: Vec<_> = self.lab.servers().iter().collect();
         sources.write(&self.target.dir, &servers)?;
-        let renderer = sources.renderer()?;
-        for machine in &machines {
-            if interrupt::raised() {
-                return Err(Error::Interrupted);
+        match self.kind {
+            RenewalKind::Expired => {
+                self.rescue(run, &access, &sources, &machines, &mut outcome)?;
             }
-            let certificates: Vec<BroughtFile> = renderer
-                .guest_files(machine)?
-                .into_iter()
-                .filter(|file| holds_certificate(&file.path))
-                .map(|file| BroughtFile {
-                    path: file.path.into_owned(),
-                    mode: file.mode,
-                    content: file.content.into_owned(),
-                })
-                .collect();
-            run.tell_begin(&machine.name, "renews its certificates");
-            let brought = certificates::bring(&access, machine, &certificates)?;
-            for path in &brought {
-                sources.note_given(&self.target.dir, &[machine], path)?;
+            RenewalKind::Due | RenewalKind::All => {
+                self.one_by_one(run, &access, &sources, &machines, &mut outcome)?;
             }
-            if machine.role == Role::Etcd {
-                self.hold_served(&access, machine)?;
-            }
-            if machine.role == Role::ControlPlane && self.renew_master(&access, machine)? {
-                outcome.masters.push(machine.name.clone());
-            }
-            run.tell_end(&machine.name, "its certificates are new");
-            let files = brought
-                .iter()
-                .map(|path| format!("{}:{path}", machine.name));
-            outcome.files.extend(files);
-            run.reached(&format!("renewed {}", machine.name));
         }
         let text = keys.kubeconfig(self.lab)?;
         caravan_files::write_if_changed(&self.target.dir.kubeconfig(), 0o600, text.as_bytes())?;
         run.tell_end(RUN, "the operator's kubeconfig follows");
         Ok(outcome)
+    }
+
+    fn one_by_one(
+        &self,
+        run: &LabRun<'_>,
+        access: &Access,
+        sources: &RenderSources<'_>,
+        machines: &[&Machine],
+        outcome: &mut RenewalOutcome,
+    ) -> Result<(), Error> {
+        for machine in machines {
+            if interrupt::raised() {
+                return Err(Error::Interrupted);
+            }
+            run.tell_begin(&machine.name, "renews its certificates");
+            let brought = self.bring(access, sources, machine)?;
+            if machine.role == Role::Etcd {
+                hold_served(access, machine)?;
+            }
+            if machine.role == Role::ControlPlane {
+                let scope = match self.kind {
+                    RenewalKind::All => RenewalScope::All,
+                    RenewalKind::Due | RenewalKind::Expired => RenewalScope::Due,
+                };
+                if control_plane::renew(access, machine, scope)? {
+                    outcome.masters.push(machine.name.clone());
+                }
+                hold_served(access, machine)?;
+            }
+            run.tell_end(&machine.name, "its certificates are new");
+            outcome.files.extend(brought);
+            run.reached(&format!("renewed {}", machine.name));
+        }
+        Ok(())
+    }
+
+    /// Brings a machine the certificates of the store that differ there; returns them as `machine:path`.
+    fn bring(
+        &self,
+        access: &Access,
+        sources: &RenderSources<'_>,
+        machine: &Machine,
+    ) -> Result<Vec<String>, Error> {
+        let files: Vec<BroughtFile> = sources
+            .renderer()?
+            .guest_files(machine)?
+            .into_iter()
+            .filter(|file| holds_certificate(&file.path))
+            .map(|file| BroughtFile {
+                path: file.path.into_owned(),
+                mode: file.mode,
+                content: file.content.into_owned(),
+            })
+            .collect();
+        let brought = certificates::bring(access, machine, &files)?;
+        for path in &brought {
+            sources.note_given(&self.target.dir, &[machine], path)?;
+        }
+        let named = brought.iter();
+        Ok(named
+            .map(|path| format!("{}:{path}", machine.name))
+            .collect())
     }
 
     /// The machines of the lab, all of which must run: one that is not reached would come back with what has ended.
@@ -169,7 +216,7 @@ impl Renewal<'_> {
             let Ok(certificate) = found else { continue };
             let left = certificate.validity().remaining(now).as_secs();
             let is_due = left < EXPIRY_DAYS.unsigned_abs() * DAY.unsigned_abs();
-            if !certificate.is_authority() && (self.all || is_due) {
+            if !certificate.is_authority() && (self.kind == RenewalKind::All || is_due) {
                 chosen.insert(entry.id().as_str().to_owned());
             }
         }
@@ -178,52 +225,19 @@ impl Renewal<'_> {
         let made = store.renew(&plan, now, pick)?;
         Ok(made.changes().map(|it| it.id.as_str().to_owned()).collect())
     }
+}
 
-    /// Holds that a server shows what is on its disk, to a connection that is made for that.
-    fn hold_served(
-        &self,
-        access: &caravan_cluster::Access,
-        machine: &Machine,
-    ) -> Result<(), Error> {
-        match self.is_served(access, machine)? {
-            true => Ok(()),
-            false => Err(Error::from(CertificatesError::NotServed {
-                machine: machine.name.clone(),
-            })),
-        }
+/// Holds that a server shows what is on its disk, to a connection that is made for that.
+fn hold_served(access: &Access, machine: &Machine) -> Result<(), Error> {
+    let told = certificates::ask(access, &[machine])?;
+    if let Some(silent) = told.silent.into_iter().next() {
+        return Err(Error::from(CertificatesError::NotHeard { why: silent }));
     }
-
-    fn is_served(
-        &self,
-        access: &caravan_cluster::Access,
-        machine: &Machine,
-    ) -> Result<bool, Error> {
-        let told = certificates::ask(access, &[machine])?;
-        if let Some(silent) = told.silent.into_iter().next() {
-            return Err(Error::from(CertificatesError::NotHeard { why: silent }));
-        }
-        Ok(shows_what_it_has(&told.seen))
-    }
-
-    /// Has kubeadm make what it has made on a master anew, if any of it is chosen; returns whether it was.
-    fn renew_master(
-        &self,
-        access: &caravan_cluster::Access,
-        master: &Machine,
-    ) -> Result<bool, Error> {
-        let told = certificates::ask(access, &[master])?;
-        let now = jiff::Timestamp::now().as_second();
-        if self.all || is_due(&told.seen, now) {
-            control_plane::renew(access, master)?;
-            self.hold_served(access, master)?;
-            return Ok(true);
-        }
-        // It was cut off before the API server had read it.
-        if !shows_what_it_has(&told.seen) {
-            control_plane::restart(access, master)?;
-            self.hold_served(access, master)?;
-        }
-        Ok(false)
+    match shows_what_it_has(&told.seen) {
+        true => Ok(()),
+        false => Err(Error::from(CertificatesError::NotServed {
+            machine: machine.name.clone(),
+        })),
     }
 }
 
@@ -243,22 +257,13 @@ fn shows_what_it_has(seen: &[SeenCertificate]) -> bool {
     })
 }
 
-/// Whether something that kubeadm has made ends within 30 days.
-fn is_due(seen: &[SeenCertificate], now: i64) -> bool {
-    seen.iter().any(|it| {
-        let by_kubeadm =
-            matches!(&it.at, SeenAt::File { path, .. } if BY_KUBEADM.contains(&path.as_str()));
-        by_kubeadm && it.certificate.not_after - now < EXPIRY_DAYS * DAY
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use caravan_cluster::Certificate;
 
     use super::*;
 
-    fn seen(at: SeenAt, der: u8, not_after: i64) -> SeenCertificate {
+    pub(super) fn seen(at: SeenAt, der: u8, not_after: i64) -> SeenCertificate {
         SeenCertificate {
             at,
             der: vec![der],
@@ -274,34 +279,19 @@ mod tests {
         }
     }
 
-    fn file(path: &str) -> SeenAt {
+    pub(super) fn file(path: &str) -> SeenAt {
         SeenAt::File {
             machine: "masterone".to_owned(),
             path: path.to_owned(),
         }
     }
 
-    fn served() -> SeenAt {
+    pub(super) fn served() -> SeenAt {
         SeenAt::Served {
             machine: "masterone".to_owned(),
             at: "192.168.29.51:6443".parse().expect("an address"),
             from: "/etc/kubernetes/pki/apiserver.crt",
         }
-    }
-
-    #[test]
-    fn what_kubeadm_made_and_ends_soon_is_due() {
-        let own = |days: i64| seen(file("/etc/kubernetes/pki/apiserver.crt"), 1, days * DAY);
-        assert!(!is_due(&[own(31)], DAY));
-        assert!(is_due(&[own(31)], 2 * DAY));
-        assert!(is_due(&[own(1)], 2 * DAY), "what has ended");
-        // The kubelet sees to its own.
-        let kubelets = seen(
-            file("/var/lib/kubelet/pki/kubelet-client-current.pem"),
-            1,
-            0,
-        );
-        assert!(!is_due(&[kubelets], DAY));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::fmt;
 
 use caravan_cluster::etcd::restore::{MemberMachine, MemberStanding, RestoreOrder};
 use caravan_cluster::{Access, parallel};
-use caravan_lab::{Lab, Role};
+use caravan_lab::{Lab, Machine, Role};
 use caravan_render::Software;
 
 use crate::snapshots::{Snapshot, SnapshotFault, authorities};
@@ -86,8 +86,8 @@ impl RestoreStep {
         matches!(self, Self::Started | Self::ApiStarted | Self::Reconciled)
     }
 
-    /// What is done, for people.
-    fn text(self, lab: &Lab, snapshot: &Snapshot, is_begun: bool) -> String {
+    /// What is done, for people; without a snapshot, with what one member has alone.
+    fn text(self, lab: &Lab, snapshot: Option<&Snapshot>, is_begun: bool) -> String {
         let names = |role: Role| {
             let names: Vec<&str> = lab.of_role(role).map(|it| it.name.as_str()).collect();
             names.join(", ")
@@ -99,19 +99,24 @@ impl RestoreStep {
                     true => "",
                     false => "; take a snapshot of what is there now",
                 };
-                format!(
-                    "hold that snapshot `{}` is whole and of this lab, and that {members} have room for it{keep}",
-                    snapshot.name()
-                )
+                let what = snapshot.map_or_else(
+                    || "the copy is whole".to_owned(),
+                    |it| format!("snapshot `{}` is whole and of this lab", it.name()),
+                );
+                format!("hold that {what}, and that {members} have room for it{keep}")
             }
             Self::ApiStopped => format!("stop the control planes of {masters}"),
             Self::EtcdStoppedMasked => {
                 format!("stop etcd on {members}, and keep it from starting")
             }
-            Self::StagedOnAll => format!(
-                "make data of revision {} beside the old on each of them, for a cluster with another token",
-                snapshot.record.revision
-            ),
+            Self::StagedOnAll => {
+                let revision = snapshot.map_or_else(String::new, |it| {
+                    format!(" of revision {}", it.record.revision)
+                });
+                format!(
+                    "make data{revision} beside the old on each of them, for a cluster with another token"
+                )
+            }
             Self::SwappedOnAll => {
                 "put it into its place on each of them, one after the other".to_owned()
             }
@@ -213,8 +218,22 @@ impl Restoration<'_> {
     pub fn lines(&self, plan: &RestorePlan) -> Vec<String> {
         let steps = plan.steps.iter();
         steps
-            .map(|step| step.text(self.lab, &plan.snapshot, plan.begun.is_some()))
+            .map(|step| step.text(self.lab, Some(&plan.snapshot), plan.begun.is_some()))
             .collect()
+    }
+
+    /// The steps of bringing back what the member on `machine` has alone, for people, a line each without its number.
+    pub fn lines_from(&self, machine: &Machine) -> Vec<String> {
+        let name = &machine.name;
+        let mut lines = vec![
+            format!("hold that etcd has no majority; start `{name}` if it is halted"),
+            format!("stop etcd on `{name}`, copy what it has to this computer, and start it again"),
+            "make the machines of etcd anew that are gone, and start those that are halted"
+                .to_owned(),
+        ];
+        let steps = RestoreStep::ALL.into_iter();
+        lines.extend(steps.map(|step| step.text(self.lab, None, true)));
+        lines
     }
 
     /// What each member is told, by what was meant.

@@ -303,6 +303,8 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(fixed "etc/systemd/network/20-pods.link", 0o644, On::VirtualNodes, "systemd-udevd on virtual machines: leaves the addresses of pods' interfaces alone"),
     row!(fixed "etc/systemd/networkd.conf.d/20-caravan.conf", 0o644, On::Virtual, "systemd-networkd on virtual machines: leaves routes of others alone"),
     row!(fixed "etc/systemd/system/caravan-bootstrap.service", 0o644, On::Every, "systemd: makes the machine what the lab says"),
+    row!(fixed "etc/systemd/system/caravan-certificates.service", 0o644, MASTER, "systemd: what kubeadm has made on a master is made anew before it ends"),
+    row!(fixed "etc/systemd/system/caravan-certificates.timer", 0o644, MASTER, "systemd: starts caravan-certificates.service each day"),
     row!(fixed "etc/systemd/system/caravan-cni.path", 0o644, FLANNEL_NODES, "systemd: waits for flannel's word on the machine's pod subnet"),
     row!(fixed "etc/systemd/system/caravan-cni.service", 0o644, FLANNEL_NODES, "systemd: how pods get their addresses, once flannel has said its word"),
     row!(fixed "etc/systemd/system/caravan-network-watch.service", 0o644, On::VirtualNodes, "systemd on virtual machines: caravan-network runs again when the lab address is given anew"),
@@ -331,6 +333,7 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(script "usr/lib/caravan/network", 0o755, On::Every, "caravan-network.service: names, routes and packet filters"),
     row!(script "usr/lib/caravan/network-watch", 0o755, On::VirtualNodes, "caravan-network-watch.service: sees the lab address come"),
     row!(script "usr/lib/caravan/node.sh", 0o644, On::Nodes, "bootstrap: what masters and workers share"),
+    row!(script "usr/lib/caravan/renew-certificates", 0o755, MASTER, "caravan-certificates.service and `certs renew`: has kubeadm make certificates anew, one master at a time"),
     row!(script "usr/lib/caravan/vm-compat", 0o755, On::Virtual, "vm-compat.service: swap, clock, logins, updates and the journal of a virtual machine, whatever its box"),
     row!(Pki "var/lib/kubelet/pki/kubelet-client-caravan.pem", "the kubelet: its first certificate, which it renews by itself"),
     row!(Pki "var/lib/kubelet/pki/kubelet-server-caravan.crt", "the kubelet, for who asks it: a certificate of the cluster's CA, where the metrics server checks it"),
@@ -367,7 +370,8 @@ pub(crate) fn enabled_units(machine: MachineKind) -> Vec<&'static str> {
     match role {
         Role::Etcd => units.push("etcd.service"),
         Role::LoadBalancer => units.extend(["haproxy.service", "keepalived.service"]),
-        Role::ControlPlane | Role::Worker => {}
+        Role::ControlPlane => units.push("caravan-certificates.timer"),
+        Role::Worker => {}
     }
     if is_virtual && role.is_node() {
         units.push("caravan-network-watch.service");

@@ -53,7 +53,9 @@ pub(crate) fn run(
     let asked = match (from, is_begun) {
         (Some(machine), false) => {
             if flags.dry_run {
-                println!(" 1. copy what `{}` has, and then:", machine.name);
+                for (number, line) in restoration.lines_from(machine).iter().enumerate() {
+                    println!("{:>2}. {line}", number + 1);
+                }
                 return Ok(Exit::Done);
             }
             format!(

@@ -17,7 +17,7 @@ pub(crate) enum CertsAction {
     List(CertsList),
     /// Make certificates anew that end soon, while the lab goes on
     Renew(CertsRenew),
-    /// Judge every certificate of a lab by the rules of X.509, etcd and kubeadm, offline
+    /// Judge every certificate of a lab: by the rules of X.509, etcd and kubeadm here, and by what machines and servers show
     Check(CertsCheck),
 }
 
@@ -39,6 +39,9 @@ pub(crate) struct CertsRenew {
     /// All of them, and not only those that end within 30 days
     #[arg(long)]
     pub(crate) all: bool,
+    /// Rescue a lab whose certificates have ended, as after a year of rest; the API is away until then
+    #[arg(long, conflicts_with = "all")]
+    pub(crate) expired: bool,
 }
 
 #[derive(Debug, Args)]
@@ -46,6 +49,9 @@ pub(crate) struct CertsCheck {
     /// The lab [default: the one that has machines]
     #[arg(add = ArgValueCompleter::new(lab_names))]
     pub(crate) lab: Option<String>,
+    /// Look at this computer's store alone, and ask no machine
+    #[arg(long)]
+    pub(crate) offline: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

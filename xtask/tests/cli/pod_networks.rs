@@ -21,9 +21,9 @@ fn flannel_is_among_the_files() {
     };
     let master = script("server1", "masterone");
     assert!(master.contains("image: \"ghcr.io/flannel-io/flannel:v"));
-    assert!(
-        master.contains("enable --quiet --no-reload caravan-bootstrap.service caravan-cni.path ")
-    );
+    assert!(master.contains(
+        "enable --quiet --no-reload caravan-bootstrap.service caravan-certificates.timer caravan-cni.path "
+    ));
     assert!(script("server2", "workerone").contains("usr/lib/caravan/cni"));
     assert!(!script("server2", "etcdone").contains("caravan-cni.path"));
 }

@@ -287,17 +287,18 @@ fn certificates_are_judged_offline() {
     let world = World::new();
     assert_eq!(world.run(&["certs", "check", "small"]).status, Some(1));
     world.is_up();
-    let good = world.run(&["certs", "check", "small", "--json"]);
+    let good = world.run(&["certs", "check", "small", "--offline", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&good.stdout).expect("JSON");
     assert_eq!(good.status, Some(0), "{report:#}");
     assert!(report["certificates"].as_array().expect("a list").len() > 5);
     assert_eq!(report["findings"], serde_json::json!([]));
+    assert_eq!(report["live"], serde_json::json!(null), "nobody was asked");
     // No certificate, but what calls itself one.
     world.write(
         ".lab/small/pki/operator.crt",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     );
-    let bad = world.run(&["certs", "check", "small"]);
+    let bad = world.run(&["certs", "check", "small", "--offline"]);
     assert_eq!(bad.status, Some(1), "{}", bad.stdout);
     assert!(bad.stderr.contains("operator.crt"), "{}", bad.stderr);
 }

@@ -22,6 +22,7 @@ set -eu
 umask 077
 rm -rf FOLDER
 mkdir FOLDER
+trap '[ $? = 0 ] || rm -rf FOLDER' EXIT
 etcdctl --cacert /etc/etcd/pki/ca.crt --cert /etc/etcd/pki/healthcheck-client.crt --key /etc/etcd/pki/healthcheck-client.key \
     --command-timeout 180s snapshot save FOLDER/db >/dev/null
 echo '@@ status'; etcdutl snapshot status FOLDER/db --write-out json
@@ -38,7 +39,7 @@ umask 077
 rm -rf FOLDER
 mkdir FOLDER
 systemctl stop etcd.service
-trap 'systemctl start --no-block etcd.service' EXIT
+trap '[ $? = 0 ] || rm -rf FOLDER; systemctl start --no-block etcd.service' EXIT
 [ -s /var/lib/etcd/member/snap/db ] || { echo "this member has no data" >&2; exit 1; }
 cp /var/lib/etcd/member/snap/db FOLDER/db
 sum=$(sha256sum <FOLDER/db)

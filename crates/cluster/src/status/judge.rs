@@ -273,11 +273,21 @@ fn problems(lab: &Lab, status: &LabStatus, tool: &str) -> Vec<String> {
         ));
     }
     for certificate in &status.certificates {
-        if certificate.days_left < EXPIRY_DAYS {
-            problems.push(format!(
-                "the certificate of `{}` at {} ends in {} days",
-                certificate.machine, certificate.at, certificate.days_left
-            ));
+        let CertificateReport {
+            machine,
+            at,
+            days_left,
+            ..
+        } = certificate;
+        let lab = lab.name();
+        match *days_left {
+            ..0 => problems.push(format!(
+                "the certificate of `{machine}` at {at} has ended: `{tool} certs renew {lab} --expired` makes all anew"
+            )),
+            0..EXPIRY_DAYS => problems.push(format!(
+                "the certificate of `{machine}` at {at} ends in {days_left} days: `{tool} certs renew {lab}` makes it anew"
+            )),
+            _ => {}
         }
     }
     problems

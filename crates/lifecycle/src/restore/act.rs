@@ -61,7 +61,7 @@ impl Restoration<'_> {
                 return Err(Error::Interrupted);
             }
             if *step != RestoreStep::Checked {
-                run.tell_begin(RUN, &step.text(self.lab, &plan.snapshot, true));
+                run.tell_begin(RUN, &step.text(self.lab, Some(&plan.snapshot), true));
                 run.step(step.word(), || self.act(*step, run, plan, &order))?;
             }
             run.tell_end(RUN, step.word());
@@ -124,10 +124,15 @@ impl Restoration<'_> {
                 machine,
             }));
         }
+        // One that has the restored data already needs no more room for it.
+        let has_it = |member: &&MemberMachine<'_>| {
+            let standing = plan.members.get(&member.machine.name);
+            standing.is_some_and(|it| it.staged || it.swapped)
+        };
         let none = no_order();
-        all(&self.members(&none), |member| {
-            member.hold_able(snapshot.record.bytes)
-        })
+        let members = self.members(&none);
+        let left: Vec<&MemberMachine<'_>> = members.iter().filter(|it| !has_it(it)).collect();
+        all(&left, |member| member.hold_able(snapshot.record.bytes))
     }
 
     /// Holds that all of it can be done, keeps what is there now, and notes what is meant.

@@ -25,6 +25,9 @@ pub(super) struct Pace {
     etcd_election_ms: u16,
     /// After how long without an answer of etcd's an API server says that it is not ready, in seconds.
     etcd_check_s: u8,
+    /// How long an API server that is told to end says that it is not ready and goes on all the same, in seconds: until load
+    /// balancers have asked it and send nobody there any more.
+    api_drain_s: u8,
     /// How long the controller manager or scheduler that leads may be silent before another one does, in seconds.
     lease_s: u8,
     /// How long it tries to renew that before it gives up and ends, in seconds; a request may take half of it.
@@ -59,6 +62,7 @@ const USUAL: Pace = Pace {
     etcd_heartbeat_ms: 100,
     etcd_election_ms: 500,
     etcd_check_s: 2,
+    api_drain_s: 3,
     lease_s: 15,
     renew_s: 10,
     retry_s: 1,
@@ -94,6 +98,8 @@ const EMULATED: Pace = Pace {
     etcd_heartbeat_ms: 500,
     etcd_election_ms: 5000,
     etcd_check_s: 15,
+    // Longer than the ten seconds between two checks and a slow answer; the kubelet gives it thirty to end.
+    api_drain_s: 18,
     lease_s: 60,
     renew_s: 40,
     retry_s: 5,

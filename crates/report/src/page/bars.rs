@@ -166,7 +166,7 @@ fn class_of(phase: &str) -> &'static str {
     match Phase::from(phase) {
         Phase::EtcdData | Phase::EtcdStart | Phase::EtcdQuorum => "etcd",
         Phase::Haproxy | Phase::Vip => "balancer",
-        Phase::Init | Phase::Join => "master",
+        Phase::Init | Phase::Join | Phase::Certificates => "master",
         Phase::Settings | Phase::NodeReady | Phase::Ready => "node",
         Phase::Create
         | Phase::Prepare

@@ -190,5 +190,10 @@ clean() {
         mkdir -p "$aside"
         mv --no-target-directory "$OLD/member" "$aside/member"
     fi
+    # Whole or not at all: a part of it would be taken for what was there before the next restoration.
+    if [[ -e $OLD ]]; then
+        rm -rf "$WORK/gone"
+        mv --no-target-directory "$OLD" "$WORK/gone"
+    fi
     rm -rf "$WORK"
 }

@@ -185,7 +185,7 @@ fn each_thing_that_is_wrong_is_told_once() {
     );
     one(
         after(|_, found| found.members[0].0.shown = Some(vec![29])),
-        "the certificate of `etcdone` at 192.168.29.61:1 ends in 29 days",
+        "the certificate of `etcdone` at 192.168.29.61:1 ends in 29 days: `cargo xtask certs renew ha` makes it anew",
     );
     one(
         after(|_, found| found.balancers[0].1 = found.balancers[1].1.clone()),
