@@ -39,7 +39,7 @@ impl Requester {
     ///
     /// When the lab has no certificate authority.
     pub fn start(tool: &Tool, lab: &str, endpoint: SocketAddrV4) -> Self {
-        let ca = tool.state(lab).join("pki/kubernetes/ca.crt");
+        let ca = tool.state(lab).join("pki/ca.crt");
         let ca = std::fs::read_to_string(&ca)
             .unwrap_or_else(|error| panic!("{}: {error}", ca.display()));
         let client = Client::new(&ca, None).expect("an authority");
