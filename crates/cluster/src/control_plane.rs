@@ -63,9 +63,9 @@ for pod in kube-apiserver kube-controller-manager kube-scheduler; do
 done
 "#;
 
-/// Ends an API server that lets nobody in any more, and would be waited for until half a minute has gone: the next one of its
-/// name starts only then. Where etcd is stopped meanwhile, it waits for that.
-const END: &str = "pkill -KILL -x kube-apiserver; exit 0";
+/// Ends an API server that lets nobody in any more, or that nobody is served by, and that would be waited for until half a
+/// minute has gone: the next one of its name starts only then. Where etcd is stopped meanwhile, it waits for that.
+const END: &str = "pkill -KILL -x kube-apiserver || true";
 
 /// Gives them back. The kubelet is started again: it knows pods that are not so any more.
 const START: &str = r#"
@@ -118,8 +118,23 @@ systemctl restart kubelet.service
 ///
 /// [`Error::NotInTime`], [`Error::Machine`], [`Error::Script`], [`Error::Credentials`].
 pub fn stop(access: &Access, master: &Machine) -> Result<(), Error> {
-    let api = Api::master(master, access)?;
     facts::ask(access, master, STOP, SCRIPT)?;
+    wait_silent(access, master)
+}
+
+/// The same where etcd has no majority: nobody is served, and what the API server does before its end would wait for etcd, so
+/// it is ended once the kubelet has heard that it is to run no more.
+///
+/// # Errors
+///
+/// As [`stop`].
+pub fn stop_at_once(access: &Access, master: &Machine) -> Result<(), Error> {
+    facts::ask(access, master, &format!("{STOP}sleep 1\n{END}\n"), SCRIPT)?;
+    wait_silent(access, master)
+}
+
+fn wait_silent(access: &Access, master: &Machine) -> Result<(), Error> {
+    let api = Api::master(master, access)?;
     let what = format!("the end of the API server of `{}`", master.name);
     until(access.pace().of(LIMIT), &what, || {
         Ok(matches!(

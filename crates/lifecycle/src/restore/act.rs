@@ -82,9 +82,13 @@ impl Restoration<'_> {
             RestoreStep::Checked => Ok(()),
             RestoreStep::ApiStopped => {
                 let masters = self.running(Role::ControlPlane)?;
-                all(&masters, |master| {
-                    control_plane::stop(self.access, master)?;
-                    control_plane::end(self.access, master)
+                let serves = self.newest_confirmed()?.is_some();
+                all(&masters, |master| match serves {
+                    true => {
+                        control_plane::stop(self.access, master)?;
+                        control_plane::end(self.access, master)
+                    }
+                    false => control_plane::stop_at_once(self.access, master),
                 })
             }
             RestoreStep::EtcdStoppedMasked => self.stop_members(order, &members),
@@ -156,9 +160,7 @@ impl Restoration<'_> {
     /// [`SnapshotError::HasMajority`] where nothing is lost, [`Error::Cluster`] where the machine does not do it, [`Error::Write`].
     pub fn begin_from(&self, run: &LabRun<'_>, machine: &Machine) -> Result<String, Error> {
         self.revive(machine)?;
-        let members = etcd::members(self.lab, self.access)?;
-        let confirmed = parallel::each(&members, Member::confirmed_revision);
-        if confirmed.iter().any(Result::is_ok) {
+        if self.newest_confirmed()?.is_some() {
             return Err(Error::from(SnapshotError::HasMajority {
                 lab: self.target.name.clone(),
             }));
@@ -233,6 +235,13 @@ impl Restoration<'_> {
         };
         begun.write(&self.target.dir)?;
         Ok(begun)
+    }
+
+    /// The newest revision that a majority has confirmed; none where there is no majority.
+    fn newest_confirmed(&self) -> Result<Option<u64>, Error> {
+        let members = etcd::members(self.lab, self.access)?;
+        let confirmed = parallel::each(&members, Member::confirmed_revision);
+        Ok(confirmed.into_iter().filter_map(Result::ok).max())
     }
 
     /// The newest revision that any member has; none where none answers.
