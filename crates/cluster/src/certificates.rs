@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const FILES: &str = r#"
 shopt -s nullglob
 for file in /etc/etcd/pki/*.crt /etc/haproxy/*.crt /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt \
-    /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet.crt; do
+    /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/*.crt; do
     echo "@@ $file"
     sed -n '/-BEGIN CERTIFICATE-/,/-END CERTIFICATE-/p' "$file"
 done

@@ -7,6 +7,7 @@
 //! A lab whose certificates have ended is rescued ([`RenewalKind::Expired`]): then nobody lets anybody in, so nobody is asked, and all is
 //! done from outside.
 
+pub(crate) mod metrics;
 mod rescue;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,12 @@ use crate::{CertificatesError, Error, Keys, LabRun, LabTarget, OperationRecord, 
 
 /// This verb.
 pub const VERB: &str = "certs renew";
+
+/// The files that have a certificate among other things.
+const HOLD_ONE: [&str; 2] = [
+    "/etc/kubernetes/caravan/metrics.yaml",
+    "/var/lib/kubelet/pki/kubelet-client-caravan.pem",
+];
 
 /// The seconds of a day.
 const DAY: i64 = 86_400;
@@ -65,10 +72,18 @@ pub struct Renewal<'a> {
 pub struct RenewalOutcome {
     /// The entries of the store that have another certificate now.
     pub entries: Vec<String>,
-    /// The files that machines have anew, as `machine:path`.
+    /// The files that machines have anew, as `machine:path`, and the Secrets that the cluster has.
     pub files: Vec<String>,
     /// The masters whose own certificates kubeadm has made anew.
     pub masters: Vec<String>,
+}
+
+impl RenewalOutcome {
+    fn note_metrics(&mut self, follows: bool) {
+        if follows {
+            self.files.push(format!("Secret {}", metrics::SECRET));
+        }
+    }
 }
 
 impl Renewal<'_> {
@@ -151,6 +166,7 @@ impl Renewal<'_> {
             outcome.files.extend(brought);
             run.reached(&format!("renewed {}", machine.name));
         }
+        outcome.note_metrics(metrics::follow(self.lab, access, &sources.material)?);
         Ok(())
     }
 
@@ -241,10 +257,10 @@ fn hold_served(access: &Access, machine: &Machine) -> Result<(), Error> {
     }
 }
 
-/// Whether a machine's file is a certificate, with or without its key: what of `pki` changes when it is renewed.
+/// Whether a machine's file has a certificate, alone or beside its key: what changes when it is renewed.
 fn holds_certificate(path: &str) -> bool {
-    let is_kubelets = path.starts_with("/var/lib/kubelet/pki/");
-    is_kubelets || path.contains("/pki/") && path.ends_with(".crt")
+    let is_alone = path.contains("/pki/") && path.ends_with(".crt");
+    is_alone || HOLD_ONE.contains(&path)
 }
 
 /// Whether what a server shows is what is in the file that it has it from.
@@ -308,14 +324,18 @@ mod tests {
         for path in [
             "/etc/etcd/pki/server.crt",
             "/etc/kubernetes/pki/apiserver-etcd-client.crt",
+            "/etc/kubernetes/caravan/metrics.yaml",
             "/var/lib/kubelet/pki/kubelet-client-caravan.pem",
+            "/var/lib/kubelet/pki/kubelet-server-caravan.crt",
         ] {
             assert!(holds_certificate(path), "{path}");
         }
         for path in [
             "/etc/etcd/pki/server.key",
+            "/var/lib/kubelet/pki/kubelet-server-caravan.key",
             "/etc/etcd/cluster.env",
             "/etc/caravan/hosts",
+            "/etc/kubernetes/caravan/storage.yaml",
         ] {
             assert!(!holds_certificate(path), "{path}");
         }

@@ -162,6 +162,11 @@ impl AddOnMaterial {
         Ok(taken)
     }
 
+    /// See [`crate::Material::metrics_certificate`].
+    pub(crate) fn metrics_certificate(&self) -> Option<&str> {
+        Some(self.metrics_certificate.as_str()).filter(|it| !it.is_empty())
+    }
+
     /// Words in its place, for golden files.
     pub(crate) fn placeholder(lab: &Lab) -> Self {
         let words = |asked: bool, words: &str| {

@@ -137,6 +137,12 @@ impl Material {
         })
     }
 
+    /// What the metrics server shows to API servers, in base64 as the Secret `kube-system/metrics-server` has it; none where the
+    /// lab has no metrics server.
+    pub fn metrics_certificate(&self) -> Option<&str> {
+        self.add_ons.metrics_certificate()
+    }
+
     /// Returns words in the places of keys, for golden files: `<key: etcdone server>`.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use caravan_cluster::{Access, Error as ClusterError, parallel, ready, until};
 use caravan_lab::{Machine, Role};
 use caravan_process::interrupt;
 
-use super::{Renewal, RenewalKind, RenewalOutcome, hold_served};
+use super::{Renewal, RenewalKind, RenewalOutcome, hold_served, metrics};
 use crate::files::RenderSources;
 use crate::{CertificatesError, Error, Keys, LabRun};
 
@@ -104,7 +104,9 @@ impl Renewal<'_> {
             renewed?;
             outcome.masters = masters.iter().map(|it| it.name.clone()).collect();
             let served = parallel::each(masters.iter().copied(), |it| hold_served(access, it));
-            served.into_iter().collect()
+            served.into_iter().collect::<Result<(), Error>>()?;
+            outcome.note_metrics(metrics::follow(self.lab, access, &sources.material)?);
+            Ok(())
         })?;
         step("ready", &mut || {
             ready::wait(self.lab, access, self.tool, READY, &mut |readiness| {

@@ -16,6 +16,7 @@ use super::{
     BUMP, Restoration, RestorePlan, RestoreStep, VERB, is_swapped_on_all, no_order, token,
 };
 use crate::files::RenderSources;
+use crate::renew::metrics;
 use crate::snapshots::{self, SnapshotRequest, hold_whole};
 use crate::{ClusterRecord, Error, Keys, LabRun, OperationRecord, RestoreIntent, SnapshotError};
 
@@ -384,6 +385,7 @@ impl Restoration<'_> {
     fn reconcile(&self, run: &LabRun<'_>) -> Result<(), Error> {
         let masters = self.running(Role::ControlPlane)?;
         control_plane::put_right(self.lab, self.access, &masters)?;
+        metrics::follow(self.lab, self.access, &self.keys.material(self.lab)?)?;
         let api = Api::endpoint(self.lab, self.access)?;
         // Another one than before, where the snapshot is of the lab before it was destroyed.
         let uid = api.cluster_uid()?;
