@@ -6,10 +6,13 @@ mod browser;
 mod fresh;
 mod host;
 mod informer;
+mod lab_file;
 mod lan;
 mod leaks;
+mod machines;
 mod memory;
 mod relay;
+mod renewal;
 mod requester;
 mod story;
 mod tool;
@@ -21,8 +24,11 @@ pub use browser::{Browser, FORMS, Form, Loaded};
 pub use fresh::{Bare, Fresh, Site};
 pub use host::{Host, Settings};
 pub use informer::Informer;
+pub use lab_file::LabFile;
 pub use lan::Lan;
 pub use leaks::LeakWatch;
+pub use machines::{docker, on};
+pub use renewal::assert_renewed_unnoticed;
 pub use requester::{Answers, Requester};
 pub use story::{
     assert_recorded, assert_verified, bundled_kubectl, kubectl, on_a_clean_host, runs_long,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use caravan_cluster::attempt::{Client, End};
 
-use crate::Tool;
+use crate::{Tool, kubectl};
 
 /// How often it asks.
 const EVERY: Duration = Duration::from_millis(40);
@@ -33,12 +33,13 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Starts to ask the API of a lab at `endpoint`.
+    /// Starts to ask the API of a lab at its endpoint.
     ///
     /// # Panics
     ///
-    /// When the lab has no certificate authority.
-    pub fn start(tool: &Tool, lab: &str, endpoint: SocketAddrV4) -> Self {
+    /// When the lab has no certificate authority, or no kubeconfig.
+    pub fn start(tool: &Tool, lab: &str) -> Self {
+        let endpoint = endpoint(tool, lab);
         let ca = tool.state(lab).join("pki/ca.crt");
         let ca = std::fs::read_to_string(&ca)
             .unwrap_or_else(|error| panic!("{}: {error}", ca.display()));
@@ -85,6 +86,16 @@ impl Requester {
             drop(thread.join());
         }
     }
+}
+
+/// Where the operator's kubeconfig says that the API is.
+fn endpoint(tool: &Tool, lab: &str) -> SocketAddrV4 {
+    let server = "jsonpath={.clusters[0].cluster.server}";
+    let server = kubectl(tool, lab, &["config", "view", "--minify", "-o", server]);
+    let address = server.trim().trim_start_matches("https://");
+    address
+        .parse()
+        .unwrap_or_else(|error| panic!("{server}: {error}"))
 }
 
 impl Drop for Requester {

@@ -30,6 +30,7 @@ pub fn on_a_clean_host(story: impl FnOnce(&Tool)) {
             "e2e-bridge",
             "e2e-apps",
             "e2e-settings",
+            "e2e-data",
         ] {
             if tool.state(lab).exists() {
                 tool.run(&["destroy", lab, "--yes"]);

@@ -6,19 +6,11 @@
 use std::time::{Duration, Instant};
 
 use caravan_cluster::verify::{Report, VerifyOutcome};
-use caravan_e2e::{Asker, Tool, assert_verified, kubectl, on_a_clean_host, runs_long};
+use caravan_e2e::{Asker, Tool, assert_verified, docker, kubectl, on_a_clean_host, runs_long};
 use caravan_process::Program;
 
 /// How long a machine may take to be what it was: a limit for what hangs, far above what it takes.
 const WHOLE: Duration = Duration::from_secs(300);
-
-fn docker(args: &[&str]) -> String {
-    println!("\n$ docker {}", args.join(" "));
-    Program::find("docker")
-        .and_then(|docker| docker.call(args).run())
-        .unwrap_or_else(|error| panic!("{error}"))
-        .stdout
-}
 
 fn container(lab: &str, machine: &str) -> String {
     let lab = format!("label=caravan.lab={lab}");

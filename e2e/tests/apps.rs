@@ -7,12 +7,11 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use caravan_e2e::{Tool, assert_verified, kubectl, on_a_clean_host, runs_long};
+use caravan_e2e::{LabFile, Tool, assert_verified, kubectl, on_a_clean_host, runs_long};
 use caravan_process::Program;
 use serde_json::{Value, json};
 
@@ -23,15 +22,6 @@ const NODES: [&str; 4] = ["master1", "worker1", "worker2", "worker3"];
 /// How often the service is asked, and how long each question may take.
 const EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// A lab file that is gone when this is dropped.
-struct LabFile(PathBuf);
-
-impl Drop for LabFile {
-    fn drop(&mut self) {
-        fs::remove_file(&self.0).ok();
-    }
-}
 
 /// Asks for what comes along with `ha-apps`, on the addresses of this lab's own subnet.
 fn with_add_ons(tool: &Tool) -> LabFile {
@@ -45,9 +35,8 @@ fn with_add_ons(tool: &Tool) -> LabFile {
         "--workers",
         "3",
     ];
-    tool.ok(&[&["new", LAB][..], &shape].concat());
-    let file = LabFile(tool.root().join(format!("labs/{LAB}.toml")));
-    let text = fs::read_to_string(&file.0).expect("written");
+    let file = LabFile::write(tool, LAB, &shape);
+    let text = fs::read_to_string(file.path()).expect("written");
     let asked: Vec<String> = (text.lines())
         .map(|line| {
             let keys = ["[cluster]", "storage = ", "metrics = ", "load_balancer = "];
@@ -61,7 +50,7 @@ fn with_add_ons(tool: &Tool) -> LabFile {
         text.trim_end(),
         "`new` tells of `[cluster]`"
     );
-    fs::write(&file.0, asked.join("\n")).expect("written");
+    fs::write(file.path(), asked.join("\n")).expect("written");
     file
 }
 

@@ -11,22 +11,13 @@ use caravan_cluster::drill::judge::{DrillResult, DrillVerdict};
 use caravan_cluster::drill::record::ClientName;
 use caravan_cluster::status::LabStatus;
 use caravan_e2e::{
-    Asker, Tool, Writer, assert_verified, bundled_kubectl, on_a_clean_host, runs_long,
+    Asker, Tool, Writer, assert_verified, bundled_kubectl, docker, on_a_clean_host, runs_long,
 };
-use caravan_process::Program;
 
 const LAB: &str = "ha";
 
 /// What a killed program exits with: none, as a signal ended it.
 const KILLED: Option<i32> = None;
-
-fn docker(args: &[&str]) -> String {
-    println!("\n$ docker {}", args.join(" "));
-    Program::find("docker")
-        .and_then(|docker| docker.call(args).run())
-        .unwrap_or_else(|error| panic!("{error}"))
-        .stdout
-}
 
 fn container(machine: &str) -> String {
     format!("caravan-{LAB}-{machine}")

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use caravan_e2e::{
     Settings, Tool, assert_a_removed_address_comes_back, assert_forged_adverts_are_refused,
-    assert_recorded, assert_verified, kubectl, on_a_clean_host, runs_long,
+    assert_recorded, assert_verified, docker, kubectl, on_a_clean_host, runs_long,
 };
 use caravan_process::Program;
 
@@ -21,15 +21,6 @@ const FLANNEL: &str = "e2e-flannel";
 fn cluster_uid(tool: &Tool, lab: &str) -> String {
     let path = "jsonpath={.metadata.uid}";
     kubectl(tool, lab, &["get", "namespace", "kube-system", "-o", path])
-}
-
-/// Runs the engine's own client.
-fn docker(args: &[&str]) -> String {
-    println!("\n$ docker {}", args.join(" "));
-    Program::find("docker")
-        .and_then(|docker| docker.call(args).run())
-        .unwrap_or_else(|error| panic!("{error}"))
-        .stdout
 }
 
 /// Halts a lab and lets the engine take what `docker system prune` takes of it, and nothing of anybody else.

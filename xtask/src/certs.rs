@@ -100,7 +100,7 @@ fn renew(flags: &flags::CertsRenew, workspace: &Workspace, screen: &Screen) -> R
         return Err(Error::not_made(&target.name));
     }
     reach::check(lab)?;
-    let software = software::versions(lab)?;
+    let software = software::versions(workspace, lab)?;
     let _lock = LabLock::take(&target.dir, &target.name, VERB)?;
     let observer = KillAfter::new(screen);
     let run = LabRun::begin(VERB, &target.name, &target.dir, &observer);

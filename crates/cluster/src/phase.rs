@@ -54,7 +54,7 @@ pub enum Phase {
 
 impl Phase {
     /// The phases that this code knows by name.
-    pub const KNOWN: [Self; 15] = [
+    pub const KNOWN: [Self; 16] = [
         Self::Create,
         Self::Prepare,
         Self::Network,

@@ -34,7 +34,7 @@ pub(crate) fn run(
         .map(|name| machine(lab, name))
         .transpose()?;
     let (keys, access) = super::access(&target, lab)?;
-    let software = software::versions(lab)?;
+    let software = software::versions(workspace, lab)?;
     let restoration = Restoration {
         workspace,
         target: &target,

@@ -24,6 +24,7 @@ const FLAGS: &[(&[Component], &str, &str)] = &[
     (&[ApiServer], "etcd-prefix", "machines look for what is in etcd below `/registry`"),
     (&[ApiServer], "etcd-healthcheck-timeout", PACE),
     (&[ApiServer], "etcd-readycheck-timeout", PACE),
+    (&[ApiServer], "shutdown-delay-duration", PACE),
     (ALL, "tls-*", CERTIFICATES),
     (ALL, "client-ca-file", CERTIFICATES),
     (ALL, "requestheader-*", CERTIFICATES),
