@@ -257,6 +257,25 @@ pub fn put_right(lab: &Lab, access: &Access, masters: &[&Machine]) -> Result<(),
     Ok(())
 }
 
+/// What pods watch the cluster for all others, by their label `k8s-app`.
+const WATCHERS: [&str; 2] = ["kube-proxy", "kube-dns"];
+
+/// Has those pods made anew that tell all others of the cluster's services. After a time without an API they ask it again only
+/// after up to a minute, and know nothing new until then.
+///
+/// # Errors
+///
+/// [`Error::Unreachable`], [`Error::Answered`], [`Error::Credentials`].
+pub fn restart_watchers(lab: &Lab, access: &Access) -> Result<(), Error> {
+    let api = Api::endpoint(lab, access)?;
+    for app in WATCHERS {
+        api.delete(&format!(
+            "/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3D{app}"
+        ))?;
+    }
+    Ok(())
+}
+
 /// What the cluster says of itself that is not so.
 fn said_wrong(lab: &Lab, access: &Access, api: &Api) -> Result<Option<String>, Error> {
     let config = |namespace: &str, name: &str| {

@@ -372,14 +372,7 @@ impl Restoration<'_> {
         all(&masters, |master| {
             control_plane::wait_ready(self.access, master)
         })?;
-        let api = Api::endpoint(self.lab, self.access)?;
-        let limit = self.access.pace().of(ENDPOINT);
-        until(limit, "the API behind the endpoint", || {
-            api.text("/readyz")
-                .map(|_| true)
-                .map_err(|error| error.chain())
-        })?;
-        Ok(())
+        self.wait_for_endpoint()
     }
 
     fn reconcile(&self, run: &LabRun<'_>) -> Result<(), Error> {
@@ -393,6 +386,24 @@ impl Restoration<'_> {
         if known.is_none_or(|known| known.kube_system != uid) {
             ClusterRecord::seen_now(uid).write(&self.target.dir)?;
         }
+        self.follow(run)?;
+        OperationRecord::forget(&self.target.dir)
+    }
+
+    fn wait_for_endpoint(&self) -> Result<(), Error> {
+        let api = Api::endpoint(self.lab, self.access)?;
+        let limit = self.access.pace().of(ENDPOINT);
+        until(limit, "the API behind the endpoint", || {
+            api.text("/readyz")
+                .map(|_| true)
+                .map_err(|error| error.chain())
+        })?;
+        Ok(())
+    }
+
+    /// Has pods know the cluster as it is now, and waits until the lab is ready.
+    fn follow(&self, run: &LabRun<'_>) -> Result<(), Error> {
+        control_plane::restart_watchers(self.lab, self.access)?;
         let found = self.target.machines()?;
         let all_run = self.lab.machines().iter().all(|machine| {
             let mut its = found.iter().filter(|it| it.name == machine.name);
@@ -407,7 +418,7 @@ impl Restoration<'_> {
         } else {
             run.note("not all machines of the lab run, so nodes and pods are not waited for");
         }
-        OperationRecord::forget(&self.target.dir)
+        Ok(())
     }
 
     /// Has this computer say the token: its store, the machines' archives, and what they were given.
@@ -468,7 +479,9 @@ impl Restoration<'_> {
             self.wait_for_members(run)?;
             all(&masters, |master| {
                 control_plane::wait_ready(self.access, master)
-            })
+            })?;
+            self.wait_for_endpoint()?;
+            self.follow(run)
         })
     }
 }

@@ -15,7 +15,9 @@ const LABEL: &str = "caravan.local/verify";
 
 /// How long pods may take to run on every node, and then names and rules to get there.
 const START: Duration = Duration::from_secs(40);
-const SETTLE: Duration = Duration::from_secs(12);
+/// How long a probe may take to be answered well. What was without an API for a while, as CoreDNS and kube-proxy are after an
+/// outage, asks it again after up to half a minute, and by chance twice that; until then names of new services are not known.
+const SETTLE: Duration = Duration::from_secs(65);
 
 /// Reasons for a container to wait that do not go away by themselves.
 const HOPELESS: [&str; 4] = [
