@@ -21,9 +21,10 @@ pub(super) fn wanted(role: Role) -> &'static str {
     match role {
         Role::Etcd => "caravan-network.service etcd.service",
         Role::LoadBalancer => "caravan-network.service haproxy.service keepalived.service",
-        Role::ControlPlane | Role::Worker => {
-            "caravan-network.service containerd.service kubelet.service"
+        Role::ControlPlane => {
+            "caravan-certificates.timer caravan-network.service containerd.service kubelet.service"
         }
+        Role::Worker => "caravan-network.service containerd.service kubelet.service",
     }
 }
 
