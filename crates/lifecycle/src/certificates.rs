@@ -8,7 +8,6 @@ use caravan_cluster::status::EXPIRY_DAYS;
 use caravan_cluster::{Access, Certificate};
 use caravan_lab::{Lab, Machine};
 use caravan_render::{pki_plan, purpose_of};
-use caravan_vagrant::provider::FoundMachine;
 use serde::Serialize;
 
 use crate::{Error, LabTarget};
@@ -107,11 +106,8 @@ impl CertificatesReport {
 pub fn list(target: &LabTarget, lab: &Lab, access: &Access) -> Result<CertificatesReport, Error> {
     let now = SystemTime::now();
     let mut lines = of_store(target, lab, access, now)?;
-    let found = target.machines()?;
-    let runs = |machine: &&Machine| {
-        let mut its = found.iter().filter(|it| it.name == machine.name);
-        its.any(FoundMachine::runs)
-    };
+    let names = target.running()?;
+    let runs = |machine: &&Machine| names.contains(&machine.name);
     let running: Vec<&Machine> = lab.machines().iter().filter(runs).collect();
     let mut silent: Vec<String> = lab
         .machines()

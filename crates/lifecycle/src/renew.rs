@@ -23,7 +23,6 @@ use caravan_pki::KeyPolicy;
 use caravan_pki::store::Store;
 use caravan_process::interrupt;
 use caravan_render::{Software, pki_plan};
-use caravan_vagrant::provider::FoundMachine;
 
 use crate::files::RenderSources;
 use crate::{CertificatesError, Error, Keys, LabRun, LabTarget, OperationRecord, Workspace};
@@ -200,12 +199,9 @@ impl Renewal<'_> {
 
     /// The machines of the lab, all of which must run: one that is not reached would come back with what has ended.
     fn machines(&self) -> Result<Vec<&Machine>, Error> {
-        let found = self.target.machines()?;
-        let runs = |machine: &Machine| {
-            let mut its = found.iter().filter(|it| it.name == machine.name);
-            its.any(FoundMachine::runs)
-        };
-        let down = self.lab.machines().iter().filter(|it| !runs(it));
+        let running = self.target.running()?;
+        let machines = self.lab.machines().iter();
+        let down = machines.filter(|it| !running.contains(&it.name));
         let down: Vec<String> = down.map(|it| it.name.clone()).collect();
         match down.is_empty() {
             true => Ok(self.lab.machines().iter().collect()),

@@ -283,10 +283,9 @@ impl Restoration<'_> {
     ///
     /// [`Error::Vagrant`].
     pub fn members_down(&self) -> Result<Vec<String>, Error> {
-        let found = self.target.machines()?;
-        let runs = |name: &str| found.iter().any(|it| it.name == name && it.runs());
+        let running = self.target.running()?;
         let machines = self.lab.of_role(Role::Etcd);
-        let down = machines.filter(|machine| !runs(&machine.name));
+        let down = machines.filter(|machine| !running.contains(&machine.name));
         Ok(down.map(|machine| machine.name.clone()).collect())
     }
 

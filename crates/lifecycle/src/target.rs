@@ -130,6 +130,16 @@ impl LabTarget {
         self.providers().machines(&self.name, &self.dir.projects())
     }
 
+    /// The names of its machines that run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Vagrant`].
+    pub fn running(&self) -> Result<BTreeSet<String>, Error> {
+        let running = self.machines()?.into_iter().filter(FoundMachine::runs);
+        Ok(running.map(|machine| machine.name).collect())
+    }
+
     /// Its machines that are there, by name, on the computers that answer, and the computers that do not.
     ///
     /// # Errors

@@ -10,7 +10,6 @@ use caravan_cluster::until;
 use caravan_cluster::{Error as ClusterError, control_plane, parallel, ready};
 use caravan_lab::{Machine, Role};
 use caravan_process::interrupt;
-use caravan_vagrant::provider::FoundMachine;
 
 use super::{
     BUMP, Restoration, RestorePlan, RestoreStep, VERB, is_swapped_on_all, no_order, token,
@@ -283,12 +282,9 @@ impl Restoration<'_> {
 
     /// The machines of a role that run.
     fn running(&self, role: Role) -> Result<Vec<&Machine>, Error> {
-        let found = self.target.machines()?;
-        let runs = |machine: &&Machine| {
-            let mut its = found.iter().filter(|it| it.name == machine.name);
-            its.any(FoundMachine::runs)
-        };
-        Ok(self.lab.of_role(role).filter(runs).collect())
+        let running = self.target.running()?;
+        let machines = self.lab.of_role(role);
+        Ok(machines.filter(|it| running.contains(&it.name)).collect())
     }
 
     /// First those without data, which make a cluster of their own when nobody else answers. One after the other: a leader
@@ -404,12 +400,9 @@ impl Restoration<'_> {
     /// Has pods know the cluster as it is now, and waits until the lab is ready.
     fn follow(&self, run: &LabRun<'_>) -> Result<(), Error> {
         control_plane::restart_watchers(self.lab, self.access)?;
-        let found = self.target.machines()?;
-        let all_run = self.lab.machines().iter().all(|machine| {
-            let mut its = found.iter().filter(|it| it.name == machine.name);
-            its.any(FoundMachine::runs)
-        });
-        if all_run {
+        let running = self.target.running()?;
+        let mut machines = self.lab.machines().iter();
+        if machines.all(|it| running.contains(&it.name)) {
             ready::wait(self.lab, self.access, self.tool, READY, &mut |readiness| {
                 if let Some(first) = readiness.missing.first() {
                     run.tell_detail(RUN, &first.to_string());

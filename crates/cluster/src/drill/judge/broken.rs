@@ -1,6 +1,7 @@
 //! What was not as it must be.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::owners::OwnerFigures;
 use super::{ClientFigures, ClientName, DrillRecords, Micros};
@@ -128,10 +129,13 @@ fn during(records: &DrillRecords) -> (usize, usize) {
         return (0, 0);
     };
     let to = fault.repair_sent.unwrap_or(records.end);
-    let reads = records
-        .requests
-        .iter()
-        .filter(|it| it.client == ClientName::Reads && (fault.sent..to).contains(&it.scheduled));
+    reads_in(records, fault.sent..to)
+}
+
+/// How many reads were scheduled in this time, and how many of those failed.
+fn reads_in(records: &DrillRecords, time: Range<Micros>) -> (usize, usize) {
+    let reads = records.requests.iter();
+    let reads = reads.filter(|it| it.client == ClientName::Reads && time.contains(&it.scheduled));
     let failed = reads.clone().filter(|it| !it.outcome.is_ok()).count();
     (reads.count(), failed)
 }
@@ -141,8 +145,6 @@ fn during(records: &DrillRecords) -> (usize, usize) {
 fn after_all_was_well(records: &DrillRecords) -> Option<(usize, usize)> {
     let healed = records.fault.as_ref()?.healed?;
     let from = healed.max(records.end.saturating_sub(LAST));
-    let reads = records.requests.iter();
-    let reads = reads.filter(|it| it.client == ClientName::Reads && it.scheduled >= from);
-    let failed = reads.clone().filter(|it| !it.outcome.is_ok()).count();
-    (failed > 1).then(|| (reads.count(), failed))
+    let (asked, failed) = reads_in(records, from..Micros::MAX);
+    (failed > 1).then_some((asked, failed))
 }
