@@ -136,7 +136,7 @@ impl Entry {
         }
     }
 
-    /// These, and those that an authority has while its key changes.
+    /// These, and those that an authority or a key pair has while its key changes.
     pub(crate) fn all_files(&self) -> Vec<String> {
         let files = self.files();
         let mut all: Vec<String> = files.public.into_iter().chain([files.private]).collect();
@@ -150,11 +150,16 @@ impl Entry {
             all.push(format!("{id}.crl"));
             all.push(format!("{id}.{PREVIOUS}.crl"));
         }
+        if let Item::KeyPair = self.item {
+            let id = &self.id;
+            all.push(format!("{id}.{NEXT}.key"));
+            all.push(format!("{id}.{PREVIOUS}.pub"));
+        }
         all
     }
 }
 
-/// What is added to an authority's name while its key changes: the coming pair, and the certificate that was.
+/// What is added to the name of an authority or key pair while its key changes: the coming pair, and what was before.
 pub(crate) const NEXT: &str = "next";
 pub(crate) const PREVIOUS: &str = "previous";
 /// The authorities above an imported one.

@@ -324,6 +324,7 @@ impl<'a> EcPrivateKey<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64ct::{Base64UrlUnpadded, Encoding};
     use p256::ecdsa::SigningKey;
     use p256::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 
@@ -363,6 +364,15 @@ mod tests {
             &PublicKey::from_pem(public.to_pem().as_bytes()).unwrap(),
             public
         );
+    }
+
+    #[test]
+    fn a_key_has_its_name_in_tokens() {
+        let public = PrivateKey::generate().unwrap().public_key().clone();
+        let name = public.token_key_id();
+        assert_eq!(name.len(), 43, "without padding");
+        let hash = Base64UrlUnpadded::decode_vec(&name).unwrap();
+        assert_eq!(public.pin(), format!("sha256:{}", crate::hex::hex(&hash)));
     }
 
     #[test]

@@ -7,14 +7,14 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use crate::entry::{Entry, EntryId, Item};
-use crate::{Authority, Certificate, Error, Identity, Plan, PrivateKey, SshKey};
+use crate::{Authority, Certificate, Error, Identity, Plan, PrivateKey, PublicKey, SshKey};
 
 /// One entry in memory.
 #[derive(Debug)]
 pub(crate) enum Held {
     Authority(Trusted),
     Identity(Identity),
-    KeyPair(PrivateKey),
+    KeyPair(Verified),
     Secret(SecretText),
     SshKey(SshKey),
 }
@@ -24,6 +24,13 @@ pub(crate) enum Held {
 pub(crate) struct Trusted {
     pub(crate) authority: Authority,
     pub(crate) beside: Vec<Certificate>,
+}
+
+/// A key that signs, and those that signatures are verified by beside its own while it changes.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) key: PrivateKey,
+    pub(crate) beside: Vec<PublicKey>,
 }
 
 /// Text that no Debug output shows.
@@ -70,7 +77,7 @@ impl Material {
         match self.get(id) {
             Some(Held::Authority(trusted)) => Ok(trusted.authority.key()),
             Some(Held::Identity(identity)) => Ok(identity.key()),
-            Some(Held::KeyPair(key)) => Ok(key),
+            Some(Held::KeyPair(verified)) => Ok(&verified.key),
             _ => Err(not_found("key", id)),
         }
     }
@@ -92,8 +99,8 @@ impl Material {
         }
     }
 
-    /// What to trust in the name of the authority `id`, in PEM: its certificate, and while its key changes, the coming
-    /// or the previous one after it.
+    /// What to trust in the name of the authority or key pair `id`, in PEM: its certificate or public key, and while its key
+    /// changes, the coming or the previous one after it.
     ///
     /// # Errors
     ///
@@ -105,7 +112,12 @@ impl Material {
                 let beside = trusted.beside.iter().map(crate::Certificate::to_pem);
                 Ok([own].into_iter().chain(beside).collect())
             }
-            _ => Err(not_found("authority", id)),
+            Some(Held::KeyPair(verified)) => {
+                let own = verified.key.public_key().to_pem();
+                let beside = verified.beside.iter().map(PublicKey::to_pem);
+                Ok([own].into_iter().chain(beside).collect())
+            }
+            _ => Err(not_found("authority or key pair", id)),
         }
     }
 
@@ -128,7 +140,23 @@ impl Material {
     /// [`Error::NotFound`].
     pub fn key_pair(&self, id: &str) -> Result<&PrivateKey, Error> {
         match self.get(id) {
-            Some(Held::KeyPair(key)) => Ok(key),
+            Some(Held::KeyPair(verified)) => Ok(&verified.key),
+            _ => Err(not_found("key pair", id)),
+        }
+    }
+
+    /// The keys that signatures of the key pair `id` are verified by: its own first, and while it changes, the coming or the
+    /// previous one after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    pub fn public_keys(&self, id: &str) -> Result<Vec<PublicKey>, Error> {
+        match self.get(id) {
+            Some(Held::KeyPair(verified)) => {
+                let own = verified.key.public_key().clone();
+                Ok([own].into_iter().chain(verified.beside.clone()).collect())
+            }
             _ => Err(not_found("key pair", id)),
         }
     }
@@ -199,7 +227,10 @@ fn make(entry: &Entry, made: &Material, now: SystemTime) -> Result<Held, Error> 
             spec,
         } => authority(made.authority(issuer.as_str())?.intermediate(spec, now)?),
         Item::Foreign { .. } => return Err(from_nothing(entry.id())),
-        Item::KeyPair => Held::KeyPair(PrivateKey::generate()?),
+        Item::KeyPair => Held::KeyPair(Verified {
+            key: PrivateKey::generate()?,
+            beside: Vec::new(),
+        }),
         Item::Leaf { issuer, leaf } => {
             Held::Identity(made.authority(issuer.as_str())?.issue(leaf, now)?)
         }

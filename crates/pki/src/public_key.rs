@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 use x509_cert::der::asn1::{AnyRef, UintRef};
 use x509_cert::der::{Decode, Encode, Header, Reader, SliceReader};
@@ -104,6 +105,13 @@ impl PublicKey {
     /// (kubernetes `cmd/kubeadm/app/util/pubkeypin`).
     pub fn pin(&self) -> String {
         format!("sha256:{}", hex(&Sha256::digest(self.to_der())))
+    }
+
+    /// The name that Kubernetes' API servers give to it in the tokens that they sign (`kid`), and where they publish by what
+    /// those are verified (`/openid/v1/jwks`): the SHA-256 of [`PublicKey::to_der`] in base64url, without padding
+    /// (kubernetes `pkg/serviceaccount/jwt.go`).
+    pub fn token_key_id(&self) -> String {
+        Base64UrlUnpadded::encode_string(&Sha256::digest(self.to_der()))
     }
 
     /// The subject key identifier: the leftmost 160 bits of the SHA-256 of the key's bits (RFC 7093 2, method 1).

@@ -173,6 +173,8 @@ pub struct Cluster {
     pub(crate) balancers_ca_files: BTreeMap<String, String>,
     /// Where kubelets have certificate and key, if not in a kubeconfig.
     pub(crate) kubelet_pair: Option<String>,
+    /// Where control plane nodes have the certificate that their controller managers sign with, if apart from what is trusted.
+    pub(crate) signer_file: Option<String>,
     pub(crate) service_addresses: Vec<IpAddr>,
     pub(crate) dns_domain: DnsName,
     pub(crate) extra_sans: Vec<San>,
@@ -199,6 +201,7 @@ impl Cluster {
             load_balancers: Vec::new(),
             balancers_ca_files: BTreeMap::new(),
             kubelet_pair: None,
+            signer_file: None,
             service_addresses: vec![Ipv4Addr::new(10, 96, 0, 1).into()],
             dns_domain: DnsName::try_from("cluster.local")?,
             extra_sans: Vec::new(),
@@ -263,6 +266,15 @@ impl Cluster {
     #[must_use]
     pub fn with_kubelet_pair(mut self, path: &str) -> Self {
         self.kubelet_pair = Some(path.to_owned());
+        self
+    }
+
+    /// Gives controller managers the certificate that they sign with in the file `path`
+    /// (`--cluster-signing-cert-file`), so that `ca.crt` may hold what is trusted, which is more than one certificate while
+    /// the authority's key changes: a controller manager refuses to sign with such a file.
+    #[must_use]
+    pub fn with_signer_file(mut self, path: &str) -> Self {
+        self.signer_file = Some(path.to_owned());
         self
     }
 

@@ -35,9 +35,10 @@ impl Cluster {
     ///
     /// Files of which `pki` lacks the entry are left out, so that a plan of less gives fewer files.
     ///
-    /// While the key of an authority changes, files that only judge by it hold both of its certificates. The authority of
-    /// the API on control plane nodes is the exception: the controller manager signs with that file, and refuses one with
-    /// two certificates. API servers need another `--client-ca-file` then, with [`Material::trust_pem`] of `ca`.
+    /// While the key of an authority changes, files that only judge by it hold both of its certificates; so do public files of
+    /// a key pair. The authority of the API on control plane nodes is the exception, unless [`Cluster::with_signer_file`] keeps
+    /// what signs apart: the controller manager signs with that file, and refuses one with two certificates. API servers need
+    /// another `--client-ca-file` then, with [`Material::trust_pem`] of `ca`.
     ///
     /// # Errors
     ///
@@ -57,8 +58,7 @@ impl Cluster {
     pub fn node_file(&self, file: PlannedFile, pki: &Material) -> Result<NodeFile, Error> {
         let entry = file.entry();
         let content = match file.content {
-            FileContent::Trust => pki.trust_pem(&entry)?.into(),
-            FileContent::PublicKey => pki.key_pair(&entry)?.public_key().to_pem().into(),
+            FileContent::Trust | FileContent::PublicKey => pki.trust_pem(&entry)?.into(),
             FileContent::Certificate => match pki.authority(&entry) {
                 Ok(authority) => authority.certificate_pem().into(),
                 Err(_) => pki.identity(&entry)?.chain_pem().into(),

@@ -44,6 +44,11 @@ enum Place {
     Etcd(&'static str),
     /// Where the cluster says that kubelets' certificates are.
     Kubelet,
+    /// Where `kubeadm` expects the cluster's authority: what is trusted, or, where the controller manager signs with this very
+    /// file, one certificate.
+    Authority,
+    /// Where the cluster says that controller managers sign from, if it does.
+    Signer,
     /// Where the cluster says that the load balancer has it.
     LoadBalancer,
 }
@@ -72,8 +77,9 @@ const FILES: &[FileRow] = {
     use Place::{At, Etcd};
     use Credential::*;
     &[
-        // The controller manager signs with this very file, and refuses one with two certificates.
-        file(Ca, On::ControlPlane, At("/etc/kubernetes/pki/ca.crt"), Certificate),
+        // Where the controller manager signs with this very file, it refuses one with two certificates.
+        file(Ca, On::ControlPlane, Place::Authority, Certificate),
+        file(Ca, On::ControlPlane, Place::Signer, Certificate),
         file(Ca, On::ControlPlane, At("/etc/kubernetes/pki/ca.key"), Key),
         file(Ca, On::Worker, At("/etc/kubernetes/pki/ca.crt"), Trust),
         file(Ca, On::LoadBalancer, Place::LoadBalancer, Trust),
@@ -136,7 +142,7 @@ impl Cluster {
         let entries: HashSet<&str> = entries.collect();
         let of_row =
             |row: &'static FileRow| self.nodes(row.on).map(move |node| self.planned(row, node));
-        let all = FILES.iter().flat_map(of_row);
+        let all = FILES.iter().filter(|row| self.has(row)).flat_map(of_row);
         all.filter(|file| entries.contains(file.entry().as_str()))
             .collect()
     }
@@ -144,7 +150,13 @@ impl Cluster {
     /// The files of `node`, of whatever plan.
     pub(super) fn files_of(&self, node: &Node) -> impl Iterator<Item = PlannedFile> {
         let here = |row: &&FileRow| self.nodes(row.on).any(|other| other.name() == node.name());
-        FILES.iter().filter(here).map(|row| self.planned(row, node))
+        let rows = FILES.iter().filter(|row| self.has(row)).filter(here);
+        rows.map(|row| self.planned(row, node))
+    }
+
+    /// Whether there is such a file in this cluster.
+    fn has(&self, row: &FileRow) -> bool {
+        !matches!(row.place, Place::Signer) || self.signer_file.is_some()
     }
 
     fn planned(&self, row: &FileRow, node: &Node) -> PlannedFile {
@@ -168,6 +180,14 @@ impl Cluster {
                 Some(path) => return (path.clone(), FileContent::CertificateAndKey),
                 None => "/etc/kubernetes/kubelet.conf".to_owned(),
             },
+            Place::Authority => {
+                let path = "/etc/kubernetes/pki/ca.crt".to_owned();
+                return match self.signer_file {
+                    Some(_) => (path, FileContent::Trust),
+                    None => (path, row.content),
+                };
+            }
+            Place::Signer => self.signer_file.clone().unwrap_or_default(),
             Place::LoadBalancer => self.balancers_ca_files[node.name()].clone(),
         };
         (path, row.content)
@@ -179,6 +199,37 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[test]
+    fn what_signs_is_apart_from_what_is_trusted_where_that_is_asked_for() {
+        let master = Node::new("master", [10, 0, 0, 1].into()).unwrap();
+        let plain = Cluster::new("10.0.0.1:6443")
+            .unwrap()
+            .with_control_plane(master.clone());
+        let contents = |cluster: &Cluster| {
+            let files = cluster.files_of(&master);
+            let of_ca = files.filter(|file| file.credential == Credential::Ca);
+            of_ca
+                .map(|file| (file.path, file.content))
+                .collect::<Vec<_>>()
+        };
+        let at = |name: &str| format!("/etc/kubernetes/pki/{name}");
+        assert_eq!(
+            contents(&plain),
+            [
+                (at("ca.crt"), FileContent::Certificate),
+                (at("ca.key"), FileContent::Key),
+            ]
+        );
+        assert_eq!(
+            contents(&plain.with_signer_file(&at("ca-signer.crt"))),
+            [
+                (at("ca.crt"), FileContent::Trust),
+                (at("ca-signer.crt"), FileContent::Certificate),
+                (at("ca.key"), FileContent::Key),
+            ]
+        );
+    }
 
     #[test]
     fn every_row_has_a_file_and_no_file_is_there_twice() {

@@ -9,8 +9,8 @@ use super::files::{self, Privacy};
 use super::held::{self, Paths};
 use super::parallel;
 use super::report::{Change, Ensured, EntryFailure};
-use super::rotation;
 use super::unsigned::{key_pair, secret, ssh_key, usable};
+use super::{key_rotation, rotation};
 use crate::authority::require_room;
 use crate::authority_spec::SpecField;
 use crate::entry::{Entry, EntryId, Item};
@@ -141,8 +141,10 @@ impl Work<'_> {
         Ok((ensured, writes))
     }
     fn one(&self, entry: &Entry, paths: &Paths) -> Result<Done, Error> {
-        if let (Item::Authority { .. }, true) = (entry.item(), self.recovers) {
-            rotation::recover(paths)?;
+        match entry.item() {
+            Item::Authority { .. } if self.recovers => rotation::recover(paths)?,
+            Item::KeyPair if self.recovers => key_rotation::recover(paths)?,
+            _ => {}
         }
         match entry.item() {
             Item::Authority { issuer: None, spec } => self.root(entry, paths, spec),

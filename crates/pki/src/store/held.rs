@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::files::{self, Privacy};
-use super::rotation;
+use super::{key_rotation, rotation};
 use crate::entry::{CHAIN, Entry, Item};
-use crate::material::{Held, SecretText, Trusted};
+use crate::material::{Held, SecretText, Trusted, Verified};
 use crate::{Authority, Certificate, Error, Identity, Material, Plan, PrivateKey, Secret, SshKey};
 
 /// Where an entry's files are.
@@ -130,6 +130,12 @@ pub(crate) fn is_named_by_serial(root: &Path, certificate: &Certificate) -> bool
             .is_ok_and(|all| all.iter().any(|(_, path)| names(path).unwrap_or(false)))
 }
 
+/// A key pair, with what signatures are verified by beside it.
+pub(crate) fn verified(key: PrivateKey, paths: &Paths) -> Result<Held, Error> {
+    let beside = key_rotation::verified_beside(paths, &key)?;
+    Ok(Held::KeyPair(Verified { key, beside }))
+}
+
 /// What the store holds of `entry`; `None` if it is not all there.
 pub(crate) fn load(
     entry: &Entry,
@@ -167,7 +173,10 @@ pub(crate) fn load(
                 .with_chain(chain);
             Some(Held::Identity(identity))
         }
-        Item::KeyPair => paths.read_key()?.map(Held::KeyPair),
+        Item::KeyPair => match paths.read_key()? {
+            Some(key) => Some(verified(key, paths)?),
+            None => None,
+        },
         Item::Secret(form) => paths
             .read_secret(*form)?
             .map(|text| Held::Secret(SecretText(text))),

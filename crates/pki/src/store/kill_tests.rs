@@ -57,6 +57,7 @@ enum Job {
     Renew,
     NewKeys,
     Rotate,
+    RotateKeyPair,
     Import,
     RenewAuthority,
 }
@@ -98,6 +99,14 @@ fn do_job(job: Job, folder: &Path) {
             store.switch_rotation(&plan, "ca", now()).unwrap();
             store.finish_rotation(&plan, "ca").unwrap();
         }
+        Job::RotateKeyPair => {
+            let plan = plan(&["a"]);
+            if store.rotation(&plan, "sa").unwrap() == super::Rotation::Idle {
+                store.start_rotation(&plan, "sa", now()).unwrap();
+            }
+            store.switch_rotation(&plan, "sa", now()).unwrap();
+            store.finish_rotation(&plan, "sa").unwrap();
+        }
         Job::Import => {
             let plan = plan_of_import(folder);
             store
@@ -123,6 +132,7 @@ fn child() {
         "NewKeys" => Job::NewKeys,
         "Import" => Job::Import,
         "RenewAuthority" => Job::RenewAuthority,
+        "RotateKeyPair" => Job::RotateKeyPair,
         _ => Job::Rotate,
     };
     do_job(job, Path::new(&folder));
@@ -200,10 +210,10 @@ fn check(job: Job, folder: &Path, at: usize) {
     };
     match job {
         // These go on where they were.
-        Job::Rotate | Job::Import => do_job(job, folder),
+        Job::Rotate | Job::RotateKeyPair | Job::Import => do_job(job, folder),
         _ => drop(store.ensure(&wanted, now()).unwrap()),
     }
-    if !matches!(job, Job::Rotate) {
+    if !matches!(job, Job::Rotate | Job::RotateKeyPair) {
         // Keys that were there are still there.
         let after = keys(folder);
         for (path, key) in &before {
@@ -254,6 +264,11 @@ fn a_change_of_keys_survives() {
 #[test]
 fn a_rotation_survives() {
     killed_at_each_step(Job::Rotate, 12);
+}
+
+#[test]
+fn a_rotation_of_a_key_pair_survives() {
+    killed_at_each_step(Job::RotateKeyPair, 10);
 }
 
 #[test]

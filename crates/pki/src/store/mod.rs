@@ -19,6 +19,7 @@
 //! | `web.crt`, `web.key` | a certificate |
 //! | `web.fullchain.crt` | where there are authorities between it and its root: it and they, as a server sends them |
 //! | `sa.pub`, `sa.key` | a key pair |
+//! | `sa.next.key`, `sa.previous.pub` | while it changes, see [`Store::start_rotation`] |
 //! | `id.pub`, `id` | a key of ssh |
 //! | `token.secret` | a secret |
 //!
@@ -50,6 +51,7 @@ mod done;
 mod ensure;
 mod files;
 mod held;
+mod key_rotation;
 #[cfg(test)]
 mod kill_tests;
 mod lists;
@@ -201,18 +203,21 @@ impl Store {
         rotation::import(&self.root, authority_of(plan, id)?, authority)
     }
 
-    /// How far the change of the authority `id` to another key has come.
+    /// How far the change of the authority or key pair `id` to another key has come.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] when `plan` has no such authority.
+    /// [`Error::NotFound`] when `plan` has neither.
     pub fn rotation(&self, plan: &Plan, id: &str) -> Result<Rotation, Error> {
         let _lock = lock::Lock::shared(&self.root)?;
+        if let Some(pair) = self.paths_of_key_pair(plan, id) {
+            return Ok(key_rotation::state(&pair));
+        }
         rotation::state(&self.paths_of_authority(plan, id)?)
     }
 
     /// First of three steps to another key: makes the coming authority, so that it can be trusted beside the old one
-    /// ([`Material::trust_pem`] holds both) before anything is signed by it.
+    /// ([`Material::trust_pem`] holds both) before anything is signed by it. Of a key pair, makes the coming one, to verify by.
     ///
     /// Deploy that trust everywhere and restart what reads it only once, as etcd does; then
     /// [`Store::switch_rotation`].
@@ -223,6 +228,9 @@ impl Store {
     pub fn start_rotation(&self, plan: &Plan, id: &str, now: SystemTime) -> Result<(), Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
         batch::sweep(&self.root, plan)?;
+        if let Some(pair) = self.paths_of_key_pair(plan, id) {
+            return key_rotation::start(&pair, id);
+        }
         rotation::start(plan, &self.paths_of_authority(plan, id)?, id, now)
     }
 
@@ -246,6 +254,10 @@ impl Store {
     ) -> Result<Ensured, Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
         batch::sweep(&self.root, plan)?;
+        if let Some(pair) = self.paths_of_key_pair(plan, id) {
+            key_rotation::switch(&pair, id)?;
+            return ensure::ensure(&self.root, plan, now, &|_| None, OnFailure::Stop);
+        }
         let paths = self.paths_of_authority(plan, id)?;
         if let Some(next) = rotation::next_of(&paths, id)? {
             // All that follows is tried before anything is touched.
@@ -264,7 +276,22 @@ impl Store {
     /// [`Error::NotFound`] when the second step was not taken.
     pub fn finish_rotation(&self, plan: &Plan, id: &str) -> Result<(), Error> {
         let _lock = lock::Lock::exclusive(&self.root)?;
+        if let Some(pair) = self.paths_of_key_pair(plan, id) {
+            return key_rotation::finish(&pair, id);
+        }
         rotation::finish(&self.paths_of_authority(plan, id)?, id)
+    }
+
+    /// The authority that is to take the place of `id`, between the first step and the second: what it issues shows who
+    /// trusts it already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when `plan` has no such authority; [`Error::Mismatch`] when its certificate and key do not belong
+    /// together.
+    pub fn coming_authority(&self, plan: &Plan, id: &str) -> Result<Option<Authority>, Error> {
+        let _lock = lock::Lock::shared(&self.root)?;
+        rotation::coming_authority(&self.paths_of_authority(plan, id)?)
     }
 
     /// Revokes certificates of the authority `id`, and returns its new list, which is kept as `ID.crl`: what that file held
@@ -298,6 +325,11 @@ impl Store {
     pub fn revocation_list(&self, plan: &Plan, id: &str) -> Result<Option<RevocationList>, Error> {
         let _lock = lock::Lock::shared(&self.root)?;
         lists::read(&lists::path(&self.paths_of_authority(plan, id)?))
+    }
+
+    fn paths_of_key_pair(&self, plan: &Plan, id: &str) -> Option<held::Paths> {
+        let entry = plan.entry(id)?;
+        matches!(entry.item(), Item::KeyPair).then(|| held::Paths::of(&self.root, entry))
     }
 
     fn paths_of_authority(&self, plan: &Plan, id: &str) -> Result<held::Paths, Error> {

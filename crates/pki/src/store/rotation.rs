@@ -82,10 +82,11 @@ pub(crate) fn trusted_beside(paths: &Paths) -> Result<Vec<Certificate>, Error> {
 
 pub(crate) fn state(paths: &Paths) -> Result<Rotation, Error> {
     let extra = Extra::of(paths);
-    Ok(if extra.next_certificate.exists() {
-        Rotation::Started
-    } else if extra.previous.exists() {
+    // The old certificate is set aside first of all: from then on there is only forward.
+    Ok(if extra.previous.exists() {
         Rotation::Switched
+    } else if extra.next_certificate.exists() {
+        Rotation::Started
     } else {
         Rotation::Idle
     })
@@ -332,7 +333,7 @@ fn public(path: &Path, certificate: &Certificate, verb: Verb) -> Write {
     write(path, text.as_bytes(), Privacy::Public, verb)
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     match fs::rename(from, to) {
         // Done by the run that was interrupted.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -341,9 +342,14 @@ fn rename(from: &Path, to: &Path) -> Result<(), Error> {
     batch::sync_folder_of(to)
 }
 
-fn not_found(what: &'static str, id: &str) -> Error {
+pub(crate) fn not_found(what: &'static str, id: &str) -> Error {
     Error::NotFound {
         what,
         name: id.to_owned(),
     }
+}
+
+/// The coming authority, while the old one signs.
+pub(crate) fn coming_authority(paths: &Paths) -> Result<Option<Authority>, Error> {
+    coming(&Extra::of(paths))
 }

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::batch::Verb;
 use super::done::Done;
-use super::held::Paths;
+use super::held::{self, Paths};
 use crate::entry::Entry;
 use crate::material::{Held, SecretText};
 use crate::{Error, PrivateKey, PublicKey, Reason, Secret, SshKey};
@@ -18,7 +18,7 @@ pub(super) fn key_pair(entry: &Entry, paths: &Paths) -> Result<Done, Error> {
                 let subject = entry.id().to_string();
                 return Err(Error::Mismatch { subject }.in_file(path));
             }
-            return Ok(Done::unchanged(Held::KeyPair(key)));
+            return Ok(Done::unchanged(held::verified(key, paths)?));
         }
         (None, Some((path, _))) => return Err(paths.key_missing(path)),
         (key, None) => key,
@@ -26,7 +26,7 @@ pub(super) fn key_pair(entry: &Entry, paths: &Paths) -> Result<Done, Error> {
     let (key, reason) = usable(key)?;
     let public = key.public_key().to_pem();
     let private = (reason == Reason::Missing).then(|| key.to_pkcs8_pem());
-    let held = Held::KeyPair(key);
+    let held = held::verified(key, paths)?;
     Ok(Done::made(
         held,
         reason,
