@@ -28,6 +28,9 @@ pub(crate) const BALANCERS_CA_FILE: &str = "/etc/haproxy/k8s-ca.crt";
 /// Where kubelets look for a certificate before they have renewed theirs.
 const KUBELET_PAIR: &str = "/var/lib/kubelet/pki/kubelet-client-caravan.pem";
 
+/// Where controller managers have the certificate that they sign with: what is trusted has several while the authority changes.
+const SIGNER_FILE: &str = "/etc/kubernetes/pki/ca-signer.crt";
+
 /// What no machine can make for itself; kubeadm makes the rest from the authorities.
 const MADE_BEFORE: [Credential; 6] = [
     Credential::ServiceAccount,
@@ -63,7 +66,8 @@ pub fn pki_cluster(lab: &Lab) -> Result<Cluster, Error> {
     let mut cluster = Cluster::new(&lab.api_endpoint().to_string())?
         .with_service_addresses([lab.kubernetes_service_ip().into()])
         .with_dns_domain(DnsName::try_from(lab.cluster_domain())?)
-        .with_kubelet_pair(KUBELET_PAIR);
+        .with_kubelet_pair(KUBELET_PAIR)
+        .with_signer_file(SIGNER_FILE);
     // Of later minors, none is pinned whose kubeadm needs it.
     if lab.kubernetes().minor < 36 {
         cluster = cluster.with_kubelet_client_group();

@@ -286,6 +286,7 @@ pub(crate) const FILES: &[FileRow] = &[
     row!(lab "etc/kubernetes/patches/kube-scheduler0+strategic.yaml", 0o644, On::Nodes, "kubeadm: changes to the scheduler's static pod"),
     row!(Pki "etc/kubernetes/pki/apiserver-etcd-client.crt", "API servers, as etcd's clients; the same on all masters"),
     row!(Pki "etc/kubernetes/pki/apiserver-etcd-client.key", "API servers, as etcd's clients; the same on all masters"),
+    row!(Pki "etc/kubernetes/pki/ca-signer.crt", "the controller manager signs with it: one certificate, whatever is trusted; on masters alone"),
     row!(Pki "etc/kubernetes/pki/ca.crt", "everybody who talks to the API"),
     row!(Pki "etc/kubernetes/pki/ca.key", "kubeadm and the controller manager sign with it; on masters alone"),
     row!(Pki "etc/kubernetes/pki/etcd/ca.crt", "API servers: the CA that etcd's members have their certificates from"),

@@ -9,6 +9,7 @@ mod golden;
 mod labs;
 mod libvirt;
 mod names;
+mod renewal;
 mod scale;
 mod scripts;
 mod trust;

@@ -20,7 +20,7 @@ fn counts(lab: &Lab, store: &Store) -> BTreeMap<String, usize> {
     for machine in lab.machines() {
         for file in renderer.guest_files(machine).unwrap() {
             let name = file.path.rsplit('/').next().unwrap_or_default();
-            if name.ends_with("ca.crt") {
+            if name.ends_with("ca.crt") || name == "ca-signer.crt" {
                 let place = format!("{} {}", machine.role.word(), file.path);
                 let count = file.content.matches("BEGIN CERTIFICATE").count();
                 let before = counts.insert(place, count);
@@ -38,10 +38,11 @@ fn whoever_judges_by_an_authority_trusts_both_keys() {
     let store = Store::open(folder.path().join("pki")).unwrap();
     let (plan, now) = (pki_plan(&lab).unwrap(), SystemTime::now());
     store.ensure(&plan, now).unwrap();
-    // The controller manager signs with `ca.crt` of its machine and refuses two certificates there.
+    // The controller manager refuses two certificates where it signs.
     let expect = |kubernetes: usize, front_proxy: usize, etcd: usize| {
         let places = [
-            ("control-plane /etc/kubernetes/pki/ca.crt", 1),
+            ("control-plane /etc/kubernetes/pki/ca-signer.crt", 1),
+            ("control-plane /etc/kubernetes/pki/ca.crt", kubernetes),
             ("control-plane /etc/kubernetes/pki/etcd/ca.crt", etcd),
             (
                 "control-plane /etc/kubernetes/pki/front-proxy-ca.crt",
