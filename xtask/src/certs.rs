@@ -1,4 +1,5 @@
-//! `cargo xtask certs`: `list`, what is there and when it ends; `renew`, what ends soon is made anew; `check`, what pkilint,
+//! `cargo xtask certs`: `list`, what is there and when it ends; `renew`, what ends soon is made anew; `rotate`,
+//! another authority takes the place of one; `check`, what pkilint,
 //! OpenSSL and kubeadm would say of a lab's store, and what is wrong with what machines have and servers show.
 
 use std::time::SystemTime;
@@ -18,6 +19,8 @@ use crate::show::screen::Screen;
 use crate::show::table;
 use crate::{kubeconfig, software};
 
+mod rotate;
+
 /// Runs the verb.
 pub(crate) fn run(
     flags: &flags::Certs,
@@ -27,6 +30,7 @@ pub(crate) fn run(
     match &flags.action {
         flags::CertsAction::List(flags) => list(flags, workspace),
         flags::CertsAction::Renew(flags) => renew(flags, workspace, screen),
+        flags::CertsAction::Rotate(flags) => rotate::run(flags, workspace, screen),
         flags::CertsAction::Check(flags) => check(flags, workspace),
     }
 }

@@ -13,7 +13,7 @@ use caravan_lifecycle::ProviderChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 
-pub(crate) use self::certs::{Certs, CertsAction, CertsCheck, CertsList, CertsRenew};
+pub(crate) use self::certs::{Certs, CertsAction, CertsCheck, CertsList, CertsRenew, CertsRotate};
 pub(crate) use self::daily::{
     ClusterTool, Completion, Images, Kubeconfig, Load, Logs, New, Ssh, Version,
 };

@@ -49,6 +49,7 @@ pub struct Client {
     limit: Duration,
     deadline: Option<Duration>,
     way: NetworkWay,
+    header: String,
 }
 
 impl Client {
@@ -77,6 +78,7 @@ impl Client {
             limit: LIMIT,
             deadline: None,
             way: NetworkWay::default(),
+            header: String::new(),
         };
         // Found out now and not in the middle of an attempt.
         client.config()?;
@@ -104,6 +106,15 @@ impl Client {
     pub fn by(self, way: &NetworkWay) -> Self {
         Self {
             way: way.clone(),
+            ..self
+        }
+    }
+
+    /// The same, with one more header in each request.
+    #[must_use]
+    pub fn with_header(self, name: &str, value: &str) -> Self {
+        Self {
+            header: format!("{name}: {value}\r\n"),
             ..self
         }
     }
@@ -164,7 +175,7 @@ impl Client {
         let (mut connection, _) = self.prepare(server).map_err(|error| error.to_string())?;
         let mut stream = Stream::new(&mut connection, &mut socket);
         stream
-            .write_all(request(server, path).as_bytes())
+            .write_all(request(server, path, &self.header).as_bytes())
             .and_then(|()| stream.flush())
             .map_err(told)?;
         stream.sock.limit_reads(Some(look)).map_err(told)?;
@@ -214,7 +225,11 @@ impl Client {
             Err(error) => End::Unreachable(error.to_string()),
             Ok(()) => {
                 let mut stream = Stream::new(&mut connection, &mut socket);
-                match talk(&mut stream, server, path, self.limit) {
+                match talk(
+                    &mut stream,
+                    &request(server, path, &self.header),
+                    self.limit,
+                ) {
                     Ok(end) => end,
                     Err(error) => end_of(&error),
                 }
@@ -245,10 +260,13 @@ pub fn plain(way: &NetworkWay, address: SocketAddrV4, path: &str, limit: Duratio
         Ok(socket) => socket,
         Err(why) => return End::Unreachable(why),
     };
-    match socket
-        .limit(limit)
-        .and_then(|()| talk(&mut socket, IpAddr::V4(*address.ip()), path, limit))
-    {
+    match socket.limit(limit).and_then(|()| {
+        talk(
+            &mut socket,
+            &request(IpAddr::V4(*address.ip()), path, ""),
+            limit,
+        )
+    }) {
         Ok(end) => end,
         Err(error) => end_of(&error),
     }
@@ -288,18 +306,13 @@ impl Socket for UnixStream {
 }
 
 /// HTTP/1.0: the answer comes in one piece and ends with the connection.
-fn request(server: IpAddr, path: &str) -> String {
-    format!("GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n")
+fn request(server: IpAddr, path: &str, header: &str) -> String {
+    format!("GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n{header}\r\n")
 }
 
 /// Sends one request and reads the answer.
-fn talk(
-    stream: &mut (impl Read + Write),
-    server: IpAddr,
-    path: &str,
-    limit: Duration,
-) -> io::Result<End> {
-    stream.write_all(request(server, path).as_bytes())?;
+fn talk(stream: &mut (impl Read + Write), request: &str, limit: Duration) -> io::Result<End> {
+    stream.write_all(request.as_bytes())?;
     stream.flush()?;
     let began = Instant::now();
     let mut answer = Vec::new();

@@ -33,7 +33,8 @@ done
 exit 0
 "#;
 
-/// Writes a file beside its place, and gives it its name there, if its content is another.
+/// Writes a file beside its place, and gives it its name there, if its content is another. It has the time that it has in its
+/// machine's archive, which is unpacked again where files differ from it.
 const BRING: &str = r#"
 set -euo pipefail
 umask 077
@@ -45,6 +46,7 @@ bring() {
         return
     fi
     chmod "$2" "$1.new"
+    touch --date @0 "$1.new"
     sync "$1.new"
     mv --force "$1.new" "$1"
     echo "$1"

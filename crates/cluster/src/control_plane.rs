@@ -37,6 +37,8 @@ pub enum RenewalScope {
     Due,
     /// All.
     All,
+    /// Nothing; but whom it trusts is another one than when it was started, and it has to read that.
+    Follow,
     /// All, of a cluster that lets nobody in any more, so that nobody is asked.
     Rescue,
 }
@@ -47,6 +49,7 @@ impl RenewalScope {
         match self {
             Self::Due => "due",
             Self::All => "all",
+            Self::Follow => "follow",
             Self::Rescue => "rescue",
         }
     }

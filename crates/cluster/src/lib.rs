@@ -14,7 +14,8 @@
 //! | [`control_plane`] | how does it stop, start, and say what it is? |
 //! | [`status`] | what is, within three seconds, even with half of it dead? |
 //! | [`vip`] | who has the virtual address? |
-//! | [`certificates`] | which certificates do machines have, and which do servers show? |
+//! | [`certificates`], [`rotation`] | which certificates do machines have, which do servers show, and whom do they let in? |
+//! | [`tokens`] | which keys sign and verify service account tokens, and where are those? |
 //! | [`kube`], [`etcd`], [`attempt`], [`facts`] | what do servers and machines answer? |
 //!
 //! What the lab is comes from [`caravan_lab::Lab`]; the keys to it come from the caller, as [`Access`].
@@ -37,8 +38,10 @@ pub mod marks;
 pub mod parallel;
 pub mod phase;
 pub mod ready;
+pub mod rotation;
 pub mod status;
 pub mod timeline;
+pub mod tokens;
 mod until;
 pub mod verify;
 pub mod vip;

@@ -74,6 +74,11 @@ impl LabDir {
         self.root.join("operation.json")
     }
 
+    /// A client of the certificate authority that a rotation under way is to end, certificate and key; or a token of the key.
+    pub fn retiring(&self) -> PathBuf {
+        self.root.join("retiring.pem")
+    }
+
     /// The store of keys and certificates.
     pub fn pki(&self) -> PathBuf {
         self.root.join(state::PKI)
@@ -287,6 +292,7 @@ mod tests {
             dir.choices(),
             dir.cluster(),
             dir.operation(),
+            dir.retiring(),
             dir.pki(),
             dir.ssh(),
             dir.vagrant_home(),

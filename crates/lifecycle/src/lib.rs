@@ -17,6 +17,7 @@
 //! | [`lab_secrets`] | what may not be shown? |
 //! | [`support`] | what does somebody need who is to find out what is wrong? |
 //! | [`certificates`], [`renew`] | which are there, when do they end, who uses them, and how are they made anew? |
+//! | [`rotate`] | how does another certificate authority take the place of one, while the lab goes on? |
 //! | [`snapshots`], [`restore`] | which copies of its data are on this computer, and how does it get back what one has? |
 //! | [`events`], [`LabRun`] | who is told meanwhile, and what is kept of it? |
 //!
@@ -59,6 +60,7 @@ pub mod reach;
 pub mod renew;
 pub mod replace;
 pub mod restore;
+pub mod rotate;
 pub mod settings;
 pub mod snapshots;
 pub mod software;

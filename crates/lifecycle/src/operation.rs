@@ -130,13 +130,14 @@ impl OperationRecord {
         }
     }
 
-    /// Forgets what is under way, as it is done, and returns it.
+    /// Forgets what is under way, as `up` has done the rest of it, and returns it; what only its own verb can end stays.
     ///
     /// # Errors
     ///
     /// [`Error::Read`], [`Error::Write`].
     pub fn end(dir: &LabDir) -> Result<Option<Self>, Error> {
-        let open = Self::read(dir)?;
+        let own = [crate::restore::VERB, crate::rotate::VERB];
+        let open = Self::read(dir)?.filter(|open| !own.contains(&open.verb.as_str()));
         if open.is_some() {
             Self::forget(dir)?;
         }
@@ -240,6 +241,23 @@ mod tests {
         OperationRecord::spare(&dir, &["workerone", "etcdone"]).expect("written");
         let left = OperationRecord::read(&dir).expect("read").expect("there");
         assert_eq!(left.machines, ["etcdtwo"]);
+    }
+
+    #[test]
+    fn up_ends_what_it_can_do_the_rest_of() {
+        let (_workspace, dir, lab) = world();
+        let machine = lab.machine("etcdtwo").expect("there");
+        for (verb, ends) in [
+            ("replace", true),
+            (crate::restore::VERB, false),
+            (crate::rotate::VERB, false),
+        ] {
+            let meant = OperationRecord::begin(verb, machine, &dir).expect("begun");
+            meant.write(&dir).expect("written");
+            let ended = OperationRecord::end(&dir).expect("read");
+            assert_eq!(ended.is_some(), ends, "{verb}");
+            assert_eq!(dir.operation().exists(), !ends, "{verb}");
+        }
     }
 
     #[test]

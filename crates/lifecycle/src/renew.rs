@@ -98,7 +98,8 @@ impl Renewal<'_> {
         if let Some(open) = OperationRecord::read(&self.target.dir)? {
             return Err(Error::open(&self.target.name, &open));
         }
-        let machines = self.machines()?;
+        self.target.hold_all_run(self.lab)?;
+        let machines: Vec<&Machine> = self.lab.machines().iter().collect();
         run.step("check", || self.hold_fits(&machines))?;
         let mut outcome = RenewalOutcome {
             entries: run.step("store", || self.renew_store())?,
@@ -195,21 +196,6 @@ impl Renewal<'_> {
         Ok(named
             .map(|path| format!("{}:{path}", machine.name))
             .collect())
-    }
-
-    /// The machines of the lab, all of which must run: one that is not reached would come back with what has ended.
-    fn machines(&self) -> Result<Vec<&Machine>, Error> {
-        let running = self.target.running()?;
-        let machines = self.lab.machines().iter();
-        let down = machines.filter(|it| !running.contains(&it.name));
-        let down: Vec<String> = down.map(|it| it.name.clone()).collect();
-        match down.is_empty() {
-            true => Ok(self.lab.machines().iter().collect()),
-            false => Err(Error::from(CertificatesError::NotAllRun {
-                lab: self.target.name.clone(),
-                machines: down,
-            })),
-        }
     }
 
     /// Makes the certificates of the store anew that are chosen, each with its key, so that one file alone changes where it

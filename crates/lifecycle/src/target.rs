@@ -11,8 +11,8 @@ use caravan_vagrant::ssh::{Remote, Ssh};
 
 use crate::workspace::is_label;
 use crate::{
-    Error, LabChoices, LabComputers, LabDir, LabProviders, SilentComputer, Workspace, machines,
-    reach,
+    CertificatesError, Error, LabChoices, LabComputers, LabDir, LabProviders, SilentComputer,
+    Workspace, machines, reach,
 };
 
 /// A lab that a verb is about, as far as it is known: its file may be gone, its machines may be.
@@ -138,6 +138,24 @@ impl LabTarget {
     pub fn running(&self) -> Result<BTreeSet<String>, Error> {
         let running = self.machines()?.into_iter().filter(FoundMachine::runs);
         Ok(running.map(|machine| machine.name).collect())
+    }
+
+    /// Holds that all machines of `lab`, which this is, run: one that does not would come back with what is not so any more.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificatesError::NotAllRun`], [`Error::Vagrant`].
+    pub fn hold_all_run(&self, lab: &Lab) -> Result<(), Error> {
+        let running = self.running()?;
+        let down = (lab.machines().iter()).filter(|it| !running.contains(&it.name));
+        let down: Vec<String> = down.map(|it| it.name.clone()).collect();
+        match down.is_empty() {
+            true => Ok(()),
+            false => Err(Error::from(CertificatesError::NotAllRun {
+                lab: self.name.clone(),
+                machines: down,
+            })),
+        }
     }
 
     /// Its machines that are there, by name, on the computers that answer, and the computers that do not.

@@ -414,9 +414,9 @@ pub fn hold_no_operation(lab: &Lab, dir: &LabDir, wanted: &[&Machine]) -> Result
     let Some(open) = OperationRecord::read(dir)? else {
         return Ok(());
     };
-    if open.verb == crate::restore::VERB {
-        // Machines that it lacks may be started: etcd does not start there before all members have the restored data. The
-        // lab as a whole is brought back by the restoration alone.
+    if [crate::restore::VERB, crate::rotate::VERB].contains(&open.verb.as_str()) {
+        // Machines that it lacks may be started: etcd does not start there before all members have the restored data, and a
+        // rotation waits for all machines before it goes on. The lab as a whole is brought back by these alone.
         return match wanted.len() < lab.machines().len() {
             true => Ok(()),
             false => Err(Error::open(lab.name(), &open)),

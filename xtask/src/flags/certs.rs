@@ -1,5 +1,7 @@
 //! What `certs` is told.
 
+use caravan_lifecycle::rotate::RotatedSigner;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCompleter;
 
@@ -17,6 +19,8 @@ pub(crate) enum CertsAction {
     List(CertsList),
     /// Make certificates anew that end soon, while the lab goes on
     Renew(CertsRenew),
+    /// Have another key take the place of what signs, while the lab goes on: a certificate authority, or the key of tokens
+    Rotate(CertsRotate),
     /// Judge every certificate of a lab: by the rules of X.509, etcd and kubeadm here, and by what machines and servers show
     Check(CertsCheck),
 }
@@ -42,6 +46,26 @@ pub(crate) struct CertsRenew {
     /// Rescue a lab whose certificates have ended, as after a year of rest; the API is away until then
     #[arg(long, conflicts_with = "all")]
     pub(crate) expired: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CertsRotate {
+    /// The lab
+    #[arg(add = ArgValueCompleter::new(lab_names))]
+    pub(crate) lab: String,
+    /// What signs: etcd's authority, the cluster's, its front proxy's, or the key of service account tokens
+    #[arg(value_parser = rotated_signers())]
+    pub(crate) signer: String,
+    /// Say what would be done, step by step, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+fn rotated_signers() -> PossibleValuesParser {
+    RotatedSigner::ALL.map(RotatedSigner::name).into()
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ mod pod_networks;
 mod reading;
 mod replace;
 mod report;
+mod rotate;
 mod settings;
 mod setup;
 mod virtualbox;

@@ -1,8 +1,10 @@
 //! What can be wrong where certificates are looked after.
 
+use std::path::PathBuf;
+
 use super::listed;
 
-/// Why certificates are not renewed, or not seen to be.
+/// Why certificates or authorities are not renewed, or not seen to be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificatesError {
@@ -28,6 +30,16 @@ pub enum CertificatesError {
         /// Those that do not.
         machines: Vec<String>,
     },
+    /// A machine has not what was issued anew.
+    #[error("`{path}` of `{machine}` is not what the lab's store has")]
+    NotReissued {
+        /// The lab.
+        lab: String,
+        /// The machine.
+        machine: String,
+        /// The file.
+        path: String,
+    },
     /// A machine did not tell what it was asked.
     #[error("{why}")]
     NotHeard {
@@ -39,6 +51,24 @@ pub enum CertificatesError {
     NotServed {
         /// The machine.
         machine: String,
+    },
+    /// A controller manager signs with what everybody trusts by, which is to hold two certificates.
+    #[error(
+        "the controller manager of `{machine}` signs with `/etc/kubernetes/pki/ca.crt`, as labs of earlier versions have it, and would end with two certificates there"
+    )]
+    SignsWithTrust {
+        /// The lab.
+        lab: String,
+        /// The machine.
+        machine: String,
+    },
+    /// What tells the one that signed before from the new one, which has its name, is gone.
+    #[error("`{}` is gone, which tells what signed in lab `{lab}` before the rotation from what is to sign after it", path.display())]
+    RetiringLost {
+        /// The lab.
+        lab: String,
+        /// The file.
+        path: PathBuf,
     },
 }
 
@@ -52,7 +82,20 @@ impl CertificatesError {
             Self::NoneHasEnded { lab } => Some(format!(
                 "`{tool} certs renew {lab}` makes those anew that end soon, while the lab goes on"
             )),
-            Self::NotAllRun { lab, .. } => Some(format!("`{tool} up {lab}` starts them")),
+            Self::NotAllRun { lab, machines } => Some(format!(
+                "`{tool} up {lab} {}` starts {}",
+                machines.join(" "),
+                if machines.len() == 1 { "it" } else { "them" }
+            )),
+            Self::NotReissued { lab, machine, .. } => Some(format!(
+                "run the same command again, which brings it there; `{tool} logs {lab} {machine}` shows more"
+            )),
+            Self::SignsWithTrust { lab, .. } => Some(format!(
+                "`{tool} up {lab}` gives it a file of its own to sign with"
+            )),
+            Self::RetiringLost { lab, .. } => Some(format!(
+                "put the file back, or, where both are trusted alike, `rm .lab/{lab}/operation.json` gives the rotation up, and `{tool} certs rotate {lab} SIGNER` begins another one"
+            )),
             _ => None,
         }
     }

@@ -57,6 +57,7 @@ pub(super) fn of_verb(verb: &str) -> &str {
     match verb {
         "drill" => "the drill",
         crate::restore::VERB => "the restoration",
+        crate::rotate::VERB => "the rotation",
         "replace" => "the replacement",
         other => other,
     }
