@@ -16,6 +16,7 @@ mod renewal;
 mod requester;
 mod story;
 mod tool;
+mod users;
 mod writer;
 
 pub use asker::Asker;
@@ -35,4 +36,5 @@ pub use story::{
     runs_virtual_machines,
 };
 pub use tool::{Ended, Tool};
+pub use users::{Seen, Users};
 pub use writer::Writer;
