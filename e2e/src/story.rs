@@ -31,6 +31,7 @@ pub fn on_a_clean_host(story: impl FnOnce(&Tool)) {
             "e2e-apps",
             "e2e-settings",
             "e2e-data",
+            "e2e-checkpoint",
         ] {
             if tool.state(lab).exists() {
                 tool.run(&["destroy", lab, "--yes"]);
@@ -53,7 +54,7 @@ pub fn runs_long() -> bool {
 
 /// Whether a lab of the stories has load balancers.
 fn has_balancers(lab: &str) -> bool {
-    !["external-etcd", "e2e-flannel", "e2e-apps"].contains(&lab)
+    !["external-etcd", "e2e-flannel", "e2e-apps", "e2e-checkpoint"].contains(&lab)
 }
 
 /// Whether stories run in virtual machines: where KVM can be used, or with `CARAVAN_E2E_EMULATED=1`, since emulated ones take

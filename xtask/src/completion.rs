@@ -5,12 +5,13 @@
 
 use std::ffi::OsStr;
 
-use caravan_lifecycle::{LabTarget, Workspace};
+use caravan_lifecycle::{LabTarget, Workspace, checkpoints};
 use clap::{CommandFactory as _, ValueEnum as _};
 use clap_complete::CompleteEnv;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::Shells;
 
+use crate::environment;
 use crate::error::{Error, PROGRAM};
 use crate::exit::Exit;
 use crate::flags::{self, Flags};
@@ -48,7 +49,7 @@ pub(crate) fn run(flags: &flags::Completion, screen: &Screen) -> Result<Exit, Er
 
 /// The labs whose names begin like this.
 pub(crate) fn lab_names(begin: &OsStr) -> Vec<CompletionCandidate> {
-    let Ok(workspace) = crate::workspace() else {
+    let Ok(workspace) = environment::workspace() else {
         return Vec::new();
     };
     candidates(labs(&workspace), begin)
@@ -56,7 +57,15 @@ pub(crate) fn lab_names(begin: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The machines whose names begin like this, of the lab that stands before them, else of all labs.
 pub(crate) fn machine_names(begin: &OsStr) -> Vec<CompletionCandidate> {
-    let Ok(workspace) = crate::workspace() else {
+    of_labs(begin, machines)
+}
+
+/// What `names` says of the lab that stands before, else of all labs.
+fn of_labs(
+    begin: &OsStr,
+    names: impl Fn(&Workspace, &str) -> Vec<String>,
+) -> Vec<CompletionCandidate> {
+    let Ok(workspace) = environment::workspace() else {
         return Vec::new();
     };
     let labs = labs(&workspace);
@@ -67,13 +76,20 @@ pub(crate) fn machine_names(begin: &OsStr) -> Vec<CompletionCandidate> {
         .cloned()
         .collect();
     let meant = if named.is_empty() { labs } else { named };
-    let machines = meant.iter().flat_map(|lab| machines(&workspace, lab));
-    candidates(machines.collect(), begin)
+    let found = meant.iter().flat_map(|lab| names(&workspace, lab));
+    candidates(found.collect(), begin)
+}
+
+/// The checkpoints whose names begin like this, of the lab that stands before them, else of all labs.
+pub(crate) fn checkpoint_names(begin: &OsStr) -> Vec<CompletionCandidate> {
+    of_labs(begin, |workspace, lab| {
+        checkpoints::names(&workspace.state(lab))
+    })
 }
 
 /// Labs, and machines where no lab stands before.
 pub(crate) fn lab_or_machine_names(begin: &OsStr) -> Vec<CompletionCandidate> {
-    let Ok(workspace) = crate::workspace() else {
+    let Ok(workspace) = environment::workspace() else {
         return Vec::new();
     };
     let labs = labs(&workspace);

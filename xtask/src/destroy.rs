@@ -10,7 +10,7 @@ use caravan_lifecycle::destroy::{
 };
 use caravan_lifecycle::halt::{chosen, hold_all_reached, left, named};
 use caravan_lifecycle::{
-    LabLock, LabRun, LabTarget, Workspace, data, listed, outcome_of, vagrant_at_work,
+    LabLock, LabRun, LabTarget, Workspace, checkpoints, data, listed, outcome_of, vagrant_at_work,
 };
 use caravan_process::interrupt;
 use caravan_vagrant::engine::Volume;
@@ -171,7 +171,20 @@ fn question(
         true => format!(
             "destroy {what} of lab `{lab}`? etcd loses its majority, and the cluster all that is stored in it"
         ),
+        false if names.is_empty() => format!(
+            "destroy {what} of lab `{lab}`?{}",
+            kept(checkpoints::names(&target.dir).len())
+        ),
         false => format!("destroy {what} of lab `{lab}`?"),
+    }
+}
+
+/// What is said of checkpoints, which lie in the lab's state.
+fn kept(checkpoints: usize) -> String {
+    match checkpoints {
+        0 => String::new(),
+        1 => " Its checkpoint goes with it".to_owned(),
+        count => format!(" Its {count} checkpoints go with it"),
     }
 }
 

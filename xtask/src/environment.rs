@@ -4,6 +4,9 @@ use std::env;
 use std::path::PathBuf;
 
 use caravan_bundle::{Cache, DownloadSettings, Proxy};
+use caravan_lifecycle::Workspace;
+
+use crate::error::Error;
 
 /// The cache at [`cache_folder`].
 ///
@@ -32,6 +35,19 @@ pub(crate) fn download_settings() -> DownloadSettings {
 /// The step after which a test wants this program to be killed: `$CARAVAN_KILL_AFTER`.
 pub(crate) fn kill_after() -> Option<String> {
     set("CARAVAN_KILL_AFTER")
+}
+
+/// The folder that `CARAVAN_ROOT` names, else the nearest one, from the current folder upward, that holds `labs/`.
+pub(crate) fn workspace() -> Result<Workspace, Error> {
+    if let Some(root) = env::var_os("CARAVAN_ROOT") {
+        let root = PathBuf::from(root);
+        return match root.join("labs").is_dir() {
+            true => Ok(Workspace::at(root)),
+            false => Err(Error::NoWorkspace { from: root }),
+        };
+    }
+    let from = env::current_dir().unwrap_or_default();
+    Workspace::near(&from).ok_or(Error::NoWorkspace { from })
 }
 
 /// The value of a variable; an empty one counts as none.

@@ -1,6 +1,7 @@
 //! The command line. Every word of it is here; what a verb does is in the file of its name.
 
 mod certs;
+pub(crate) mod checkpoint;
 mod daily;
 mod day_two;
 pub(crate) mod etcd;
@@ -99,6 +100,8 @@ pub(crate) enum Verb {
     Report(Report),
     /// Look after a lab's etcd: its members, copies of its data, and the way back to one
     Etcd(etcd::Etcd),
+    /// Keep all of a lab that is halted as it is, and put it back
+    Checkpoint(checkpoint::Checkpoint),
     /// Look after a lab's certificates
     Certs(Certs),
     /// Show what a lab makes, what would change, and what each failure costs

@@ -4,6 +4,7 @@ mod bake;
 mod bench;
 mod bundle;
 mod certs;
+mod checkpoint;
 mod completion;
 mod destroy;
 mod doctor;
@@ -37,7 +38,6 @@ mod verify;
 mod version;
 mod way_in;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::error::Error;
@@ -71,7 +71,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
     }
     let workspace = match flags.verb {
         Verb::Version(_) | Verb::Completion(_) => Workspace::at(""),
-        _ => workspace()?,
+        _ => environment::workspace()?,
     };
     match flags.verb {
         Verb::Version(version) => version::run(&version),
@@ -90,6 +90,7 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Drill(drill) => drill::run(&drill, &workspace, &screen),
         Verb::Status(status) => status::run(&status, &workspace),
         Verb::Etcd(etcd) => etcd::run(&etcd, &workspace, &screen),
+        Verb::Checkpoint(checkpoint) => checkpoint::run(&checkpoint, &workspace, &screen),
         Verb::Certs(certs) => certs::run(&certs, &workspace, &screen),
         Verb::Verify(verify) => verify::run(&verify, &workspace, &screen),
         Verb::Report(report) => report::run(&report, &workspace, &screen),
@@ -104,17 +105,4 @@ fn run(flags: Flags) -> Result<Exit, Error> {
         Verb::Plan(plan) => plan::run(&plan, &workspace, &screen),
         Verb::Bench(bench) => bench::run(&bench, &workspace, flags.quiet),
     }
-}
-
-/// The folder that `CARAVAN_ROOT` names, else the nearest one, from the current folder upward, that holds `labs/`.
-fn workspace() -> Result<Workspace, Error> {
-    if let Some(root) = std::env::var_os("CARAVAN_ROOT") {
-        let root = PathBuf::from(root);
-        return match root.join("labs").is_dir() {
-            true => Ok(Workspace::at(root)),
-            false => Err(Error::NoWorkspace { from: root }),
-        };
-    }
-    let from = std::env::current_dir().unwrap_or_default();
-    Workspace::near(&from).ok_or(Error::NoWorkspace { from })
 }

@@ -172,10 +172,16 @@ struct ChosenAddress {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct PrintedMount {
+pub(crate) struct PrintedMount {
     r#type: String,
     #[serde(default)]
     name: String,
+}
+
+/// The names of the volumes among `mounts`.
+pub(crate) fn volumes(mounts: Vec<PrintedMount>) -> Vec<String> {
+    let volumes = mounts.into_iter().filter(|mount| mount.r#type == "volume");
+    volumes.map(|mount| mount.name).collect()
 }
 
 impl From<PrintedContainer> for Container {
@@ -195,12 +201,7 @@ impl From<PrintedContainer> for Container {
             image: printed.config.image,
             created: printed.created,
             ip,
-            volumes: printed
-                .mounts
-                .into_iter()
-                .filter(|mount| mount.r#type == "volume")
-                .map(|mount| mount.name)
-                .collect(),
+            volumes: volumes(printed.mounts),
         }
     }
 }

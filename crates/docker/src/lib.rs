@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod image;
 mod inspect;
+mod layer;
 mod remove;
 
 pub use cli::DockerCli;
@@ -20,3 +21,4 @@ pub use engine::{DockerVersion, EngineInfo, ServerComponent, ServerVersion};
 pub use error::{Error, is_down, is_forbidden, is_gone};
 pub use image::EngineImage;
 pub use inspect::{Container, Network, NetworkMember, Volume};
+pub use layer::ContainerLayer;

@@ -1,5 +1,7 @@
 //! What a lab's folder of state holds beside a folder for each server, whose names must therefore be others.
 
+/// All of the lab as it was once.
+pub const CHECKPOINTS: &str = "checkpoints";
 /// What was given to the machines that exist.
 pub const DEPLOYED: &str = "deployed";
 /// What drills have seen.
@@ -22,6 +24,16 @@ pub const SSH: &str = "ssh";
 pub const TIMELINE: &str = "timeline";
 
 /// All names that a server could have as well; one with a dot is no server's.
-pub const NAMES: [&str; 10] = [
-    DEPLOYED, DRILLS, IMAGES, KUBECONFIG, LOCK, LOGS, PKI, SNAPSHOTS, SSH, TIMELINE,
+pub const NAMES: [&str; 11] = [
+    CHECKPOINTS,
+    DEPLOYED,
+    DRILLS,
+    IMAGES,
+    KUBECONFIG,
+    LOCK,
+    LOGS,
+    PKI,
+    SNAPSHOTS,
+    SSH,
+    TIMELINE,
 ];

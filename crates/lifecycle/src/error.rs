@@ -1,6 +1,7 @@
 //! What can go wrong with a lab, and what to do about it.
 
 mod certificates;
+mod checkpoints;
 mod hint;
 mod kind;
 mod snapshots;
@@ -16,6 +17,7 @@ use caravan_vagrant::engine::Conflict;
 pub use caravan_lab::listed;
 
 pub use self::certificates::CertificatesError;
+pub use self::checkpoints::{CheckpointError, CheckpointFault};
 pub use self::hint::{hint_of_file, nearest};
 pub use self::snapshots::SnapshotError;
 pub use self::stuck::StuckMachine;
@@ -391,6 +393,9 @@ pub enum Error {
     /// Certificates that are looked after.
     #[error(transparent)]
     Certificates(#[from] CertificatesError),
+    /// Checkpoints of a whole lab.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// Snapshots and restorations.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),

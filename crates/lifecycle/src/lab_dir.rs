@@ -206,6 +206,11 @@ impl LabDir {
         self.root.join(state::SNAPSHOTS)
     }
 
+    /// The folder of checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join(state::CHECKPOINTS)
+    }
+
     /// The folder of timelines.
     pub fn timelines(&self) -> PathBuf {
         self.root.join(state::TIMELINE)
@@ -304,6 +309,7 @@ mod tests {
             dir.drills(),
             dir.images(),
             dir.snapshots(),
+            dir.checkpoints(),
             dir.logs(),
         ];
         for part in parts {

@@ -18,6 +18,7 @@
 //! | [`support`] | what does somebody need who is to find out what is wrong? |
 //! | [`certificates`], [`renew`] | which are there, when do they end, who uses them, and how are they made anew? |
 //! | [`rotate`] | how does another certificate authority take the place of one, while the lab goes on? |
+//! | [`checkpoints`] | how is all of it kept as it is, and put back? |
 //! | [`snapshots`], [`restore`] | which copies of its data are on this computer, and how does it get back what one has? |
 //! | [`events`], [`LabRun`] | who is told meanwhile, and what is kept of it? |
 //!
@@ -45,6 +46,7 @@ mod target;
 mod workspace;
 
 pub mod certificates;
+pub mod checkpoints;
 pub mod data;
 pub mod deliver;
 pub mod destroy;
@@ -72,8 +74,8 @@ pub use choices::{ChoiceRequest, ImageRequest, LabChoices, ProviderChoice};
 pub use cluster_record::ClusterRecord;
 pub use computers::LabComputers;
 pub use error::{
-    CertificatesError, Error, RefusedLabFile, SnapshotError, StuckMachine, hint_of_file, listed,
-    nearest,
+    CertificatesError, CheckpointError, CheckpointFault, Error, RefusedLabFile, SnapshotError,
+    StuckMachine, hint_of_file, listed, nearest,
 };
 pub use image_record::{ImageRecord, KeptImage};
 pub use keys::{Keys, context};

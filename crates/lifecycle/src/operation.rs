@@ -130,14 +130,23 @@ impl OperationRecord {
         }
     }
 
+    /// Whether only its own verb can end it: `up` cannot do the rest.
+    pub fn ends_by_its_own_verb(&self) -> bool {
+        let own = [
+            crate::restore::VERB,
+            crate::checkpoints::VERB,
+            crate::rotate::VERB,
+        ];
+        own.contains(&self.verb.as_str())
+    }
+
     /// Forgets what is under way, as `up` has done the rest of it, and returns it; what only its own verb can end stays.
     ///
     /// # Errors
     ///
     /// [`Error::Read`], [`Error::Write`].
     pub fn end(dir: &LabDir) -> Result<Option<Self>, Error> {
-        let own = [crate::restore::VERB, crate::rotate::VERB];
-        let open = Self::read(dir)?.filter(|open| !own.contains(&open.verb.as_str()));
+        let open = Self::read(dir)?.filter(|open| !open.ends_by_its_own_verb());
         if open.is_some() {
             Self::forget(dir)?;
         }
@@ -251,6 +260,7 @@ mod tests {
             ("replace", true),
             (crate::restore::VERB, false),
             (crate::rotate::VERB, false),
+            (crate::checkpoints::VERB, false),
         ] {
             let meant = OperationRecord::begin(verb, machine, &dir).expect("begun");
             meant.write(&dir).expect("written");

@@ -229,7 +229,7 @@ pub fn take_for(
 }
 
 /// Has the folder's names on the disk: a file that is synced and has no name there is lost.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

@@ -414,7 +414,11 @@ pub fn hold_no_operation(lab: &Lab, dir: &LabDir, wanted: &[&Machine]) -> Result
     let Some(open) = OperationRecord::read(dir)? else {
         return Ok(());
     };
-    if [crate::restore::VERB, crate::rotate::VERB].contains(&open.verb.as_str()) {
+    if open.verb == crate::checkpoints::VERB {
+        // What machines have written is being put back, and no machine may write meanwhile.
+        return Err(Error::open(lab.name(), &open));
+    }
+    if open.ends_by_its_own_verb() {
         // Machines that it lacks may be started: etcd does not start there before all members have the restored data, and a
         // rotation waits for all machines before it goes on. The lab as a whole is brought back by these alone.
         return match wanted.len() < lab.machines().len() {

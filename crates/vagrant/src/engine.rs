@@ -18,6 +18,7 @@ use crate::{Error, MachineState};
 
 mod conflict;
 mod host;
+mod parts;
 mod remove;
 
 pub(crate) use conflict::route_conflicts;

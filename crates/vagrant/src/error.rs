@@ -75,6 +75,33 @@ pub enum Error {
         /// The names of those containers.
         containers: Vec<String>,
     },
+    /// The container engine does not tell where it keeps what containers have written.
+    #[error(
+        "the container engine does not say where it keeps what machines have written{}",
+        by(driver)
+    )]
+    NoLayers {
+        /// Its storage driver; empty where it keeps that in containerd's store.
+        driver: String,
+    },
+    /// Something was not done to parts of machines.
+    #[error("cannot do `{verb}` to {part}: {said}")]
+    Part {
+        /// What was to be done.
+        verb: &'static str,
+        /// The parts, such as `etcdone.root`.
+        part: String,
+        /// What is wrong, in the words of whoever was to do it.
+        said: String,
+    },
+    /// A machine has a volume that is not known to be the lab's.
+    #[error("`{machine}` has a volume `{volume}`, which has no label of the lab")]
+    StrangeVolume {
+        /// The machine.
+        machine: String,
+        /// The volume.
+        volume: String,
+    },
     /// What a machine was to be given could not be read here.
     #[error("cannot read what `{address}` was to be given")]
     Source {
@@ -148,6 +175,13 @@ pub enum Error {
     VirtualBoxRefuses(Box<Refusal>),
 }
 
+fn by(driver: &str) -> String {
+    match driver {
+        "" => " in containerd's store".to_owned(),
+        driver => format!(" by its storage driver `{driver}`"),
+    }
+}
+
 /// Whether libvirt is there and does not let this user in: it asks for a password by polkit, or its socket is closed to them.
 fn is_forbidden(said: &str) -> bool {
     ["Permission denied", "authentication"]
@@ -207,6 +241,12 @@ impl Error {
                 "see for yourself: `cd {} && {command}`",
                 shell::path(dir)
             )),
+            Self::NoLayers { .. } => Some(format!(
+                "`{tool} etcd snapshot LAB --out FOLDER` keeps what etcd has; with `overlay2` as its storage driver (`docker info`) the engine says it"
+            )),
+            Self::StrangeVolume { machine, .. } => Some(format!(
+                "`{tool} destroy LAB {machine}`, then `up`: it is made anew, with volumes of the lab"
+            )),
             Self::TooOld { .. } => Some(format!(
                 "`{tool} setup` installs what is missing or too old"
             )),
@@ -215,6 +255,7 @@ impl Error {
             | Self::Libvirt { .. }
             | Self::NotReached { .. }
             | Self::Forward { .. }
+            | Self::Part { .. }
             | Self::Routes { .. }
             | Self::Source { .. } => None,
         }

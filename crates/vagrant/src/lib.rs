@@ -7,6 +7,7 @@
 //! | [`engine`] | which containers, networks and volumes are labelled as a lab's, without the seconds that Vagrant takes? |
 //! | [`libvirt`] | which domains, networks and disks are labelled as a lab's, likewise? |
 //! | [`notes`] | what does Vagrant believe of machines that the engine was asked to stop or remove? |
+//! | [`parts`] | what do halted machines consist of, and how is that copied and put back? |
 //! | [`provider`] | which machines exist, and how do they start, stop and go, whatever runs them? |
 //! | [`routes`] | where does this computer send packets, by all its routing tables? |
 //! | [`ssh`] | how is a machine reached? |
@@ -24,6 +25,7 @@ pub mod engine;
 pub mod libvirt;
 pub mod notes;
 pub mod output;
+pub mod parts;
 pub mod provider;
 pub mod routes;
 pub mod ssh;

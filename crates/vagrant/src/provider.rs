@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::engine::{Conflict, Removed, Volume};
 use crate::output::VagrantOutputLine;
+use crate::parts::PartStore;
 use crate::{Error, MachineState, Up, Vagrant};
 
 mod containers;
@@ -259,6 +260,15 @@ pub trait MachineProvider: Send + Sync {
     ///
     /// As [`MachineProvider::machines`].
     fn disks(&self) -> Result<Option<PathBuf>, Error>;
+
+    /// What halted machines of the lab consist of; none where that is the hypervisor's own, and kept by its own means alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`MachineProvider::machines`], [`Error::NoLayers`], [`Error::StrangeVolume`].
+    fn parts(&self, _lab: &str) -> Result<Option<Box<dyn PartStore>>, Error> {
+        Ok(None)
+    }
 
     /// Removes volumes by name, with all that is in them. No machine may use them.
     ///

@@ -4,7 +4,7 @@ use caravan_cluster::etcd::maintenance::DefragOutcome;
 use caravan_cluster::etcd::report::MembersReport;
 use caravan_lifecycle::snapshots::Snapshot;
 
-use super::table;
+use super::table::{self, mib};
 
 /// How many snapshots are listed.
 const SHOWN: usize = 10;
@@ -112,9 +112,4 @@ pub(crate) fn defragmented(outcome: &DefragOutcome) -> String {
             .map(|alarm| format!("ended: {alarm}")),
     );
     lines.join("\n")
-}
-
-/// Bytes, for people.
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }

@@ -5,6 +5,11 @@ use caravan_cluster::timeline::{PhaseOutcome, RUN, Timeline, seconds};
 pub(crate) use caravan_screen::table::{plain, text};
 use comfy_table::{Cell, CellAlignment};
 
+/// Bytes, for people.
+pub(crate) fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
 /// What the run did for the whole lab, one row per step, then each machine's phases in one row.
 pub(crate) fn steps(timeline: &Timeline) -> String {
     let mut table = plain(&["step", "from", "took"]);

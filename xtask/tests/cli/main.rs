@@ -4,6 +4,7 @@
 
 mod add_ons;
 mod bad_input;
+mod checkpoint;
 mod computers;
 mod daily;
 mod drill;

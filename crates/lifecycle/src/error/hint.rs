@@ -46,6 +46,7 @@ impl Error {
             }),
             Self::Cluster(error) => error.hint(tool),
             Self::Certificates(error) => error.hint(tool),
+            Self::Checkpoint(error) => error.hint(tool),
             Self::Snapshot(error) => error.hint(tool),
             Self::ClusterLost { lab, kept, .. } => Some(format!(
                 "`{tool} up {lab} --new-cluster` removes what is left and makes a new, empty cluster{}",
@@ -77,6 +78,10 @@ impl Error {
             Self::NoTarget { lab, .. } => Some(format!("`{tool} status {lab}` shows who does what; `{tool} plan {lab}` what it can be without")),
             Self::NotJoined { lab, machine } => Some(format!(
                 "`{tool} logs {lab} {machine}` shows what it waits for; `{tool} replace {lab} {machine}` goes on"
+            )),
+            Self::OperationOpen { lab, verb, machine, .. } if verb == crate::checkpoints::VERB => Some(format!(
+                "`{tool} {verb} {lab} {machine}` goes on with it; `{tool} {verb} {lab} --give-up` returns to what was there \
+                 before, until all machines have what was saved"
             )),
             Self::OperationOpen { lab, verb, machine, .. } => Some(format!(
                 "`{tool} {verb} {lab} {machine}` goes on with it; `{tool} up {lab} MACHINE...` starts others that are halted"

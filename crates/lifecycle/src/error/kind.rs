@@ -1,6 +1,6 @@
 //! What kind of error it is, for whoever decides what to do next.
 
-use super::{Error, SnapshotError};
+use super::{CheckpointError, Error, SnapshotError};
 use crate::OperationRecord;
 
 impl Error {
@@ -29,6 +29,12 @@ impl Error {
                 | Self::NoSuchServer { .. }
                 | Self::Snapshot(
                     SnapshotError::NoSuch { .. } | SnapshotError::NoRestoration { .. }
+                )
+                | Self::Checkpoint(
+                    CheckpointError::Exists { .. }
+                        | CheckpointError::Name { .. }
+                        | CheckpointError::NoSuch { .. }
+                        | CheckpointError::NotUnderWay { .. }
                 )
                 | Self::NoneOnServer { .. }
         )

@@ -56,7 +56,7 @@ pub(super) fn indented<T: fmt::Display>(lines: &[T]) -> String {
 pub(super) fn of_verb(verb: &str) -> &str {
     match verb {
         "drill" => "the drill",
-        crate::restore::VERB => "the restoration",
+        crate::restore::VERB | crate::checkpoints::VERB => "the restoration",
         crate::rotate::VERB => "the rotation",
         "replace" => "the replacement",
         other => other,

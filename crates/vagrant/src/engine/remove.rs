@@ -34,6 +34,7 @@ impl DockerMachines {
     /// [`Error::Docker`], [`Error::NetworkInUse`] and [`Error::Process`]: what was removed until then is gone.
     pub fn remove_leftovers(&self, lab: &str) -> Result<Removed, Error> {
         let containers = self.machines(Some(lab))?;
+        self.end_part_helpers(lab)?;
         self.remove_containers(containers.iter().map(|it| it.id.as_str()))?;
         let networks = self.networks_of(lab)?;
         // The lab's own containers are gone, so whoever is still there is somebody else's.

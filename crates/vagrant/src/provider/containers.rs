@@ -14,6 +14,7 @@ use super::{
     if_installed, in_projects, sorted,
 };
 use crate::engine::{Conflict, Container, DockerMachines, Removed, Volume};
+use crate::parts::PartStore;
 use crate::{Error, MachineState, Vagrant, notes};
 
 /// Machines that a container engine runs.
@@ -138,6 +139,10 @@ impl MachineProvider for Containers {
     fn disks(&self) -> Result<Option<PathBuf>, Error> {
         let info = DockerCli::find()?.info()?;
         Ok(info.is_here().then_some(info.root))
+    }
+
+    fn parts(&self, lab: &str) -> Result<Option<Box<dyn PartStore>>, Error> {
+        self.engine()?.parts(lab).map(Some)
     }
 
     fn remove_volumes(&self, names: &[&str]) -> Result<(), Error> {
