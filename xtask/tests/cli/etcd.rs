@@ -156,38 +156,13 @@ fn other_operations_are_refused_meanwhile() {
         );
     }
     let world = with_snapshot();
-    world.write(
-        ".lab/small/operation.json",
-        r#"{"verb":"replace","machine":"etcdone","host_keys":[],"since":"2026-11-21T12:00:00Z"}"#,
-    );
-    let ended = world.run(&["etcd", "restore", "small", "latest", "--dry-run"]);
-    assert_eq!(ended.status, Some(1));
-    assert!(
-        ended
-            .stderr
-            .contains("the replacement of `etcdone` has been under way"),
-        "{}",
-        ended.stderr
-    );
+    world.assert_refused_beside_a_replacement(&["etcd", "restore", "small", "latest", "--dry-run"]);
 }
 
 #[test]
 fn status_tells_what_is_under_way_and_what_goes_on_with_it() {
     let world = under_way();
-    for (machine, server) in [
-        ("etcdone", "server2"),
-        ("masterone", "server1"),
-        ("workerone", "server2"),
-    ] {
-        world.has_machine(machine, server, "exited");
-    }
-    let ended = world.run(&["status", "small"]);
-    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    assert!(
-        ended.stdout.contains(
-            "`cargo xtask etcd restore small small-20261121T120000Z-4711` goes on with it"
-        ),
-        "{}",
-        ended.stdout
+    world.assert_under_way(
+        "`cargo xtask etcd restore small small-20261121T120000Z-4711` goes on with it",
     );
 }

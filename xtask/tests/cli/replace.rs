@@ -136,22 +136,9 @@ fn up_does_not_start_a_machine_that_is_to_go() {
 #[test]
 fn status_tells_what_is_under_way_and_what_goes_on_with_it() {
     let world = under_way();
-    for (machine, server) in [
-        ("etcdone", "server2"),
-        ("masterone", "server1"),
-        ("workerone", "server2"),
-    ] {
-        world.has_machine(machine, server, "exited");
-    }
-    let ended = world.run(&["status", "small"]);
-    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    assert!(
-        ended.stdout.contains(
-            "the replacement of `etcdone` has been under way in lab `small` since 2026-11-21T12:00:00Z: `cargo xtask replace \
-             small etcdone` goes on with it"
-        ),
-        "{}",
-        ended.stdout
+    world.assert_under_way(
+        "the replacement of `etcdone` has been under way in lab `small` since 2026-11-21T12:00:00Z: `cargo xtask replace \
+         small etcdone` goes on with it",
     );
 }
 

@@ -126,38 +126,17 @@ fn other_operations_are_refused_meanwhile() {
     }
     assert!(world.path(".lab/small/operation.json").exists());
     let world = made();
-    world.write(
-        ".lab/small/operation.json",
-        r#"{"verb":"replace","machine":"etcdone","host_keys":[],"since":"2026-11-21T12:00:00Z"}"#,
-    );
-    let ended = world.run(&["certs", "rotate", "small", "etcd-ca", "--dry-run"]);
-    assert_eq!(ended.status, Some(1));
-    assert!(
-        ended
-            .stderr
-            .contains("the replacement of `etcdone` has been under way"),
-        "{}",
-        ended.stderr
-    );
+    world.assert_refused_beside_a_replacement(&[
+        "certs",
+        "rotate",
+        "small",
+        "etcd-ca",
+        "--dry-run",
+    ]);
 }
 
 #[test]
 fn status_tells_what_is_under_way_and_what_goes_on_with_it() {
     let world = under_way();
-    for (machine, server) in [
-        ("etcdone", "server2"),
-        ("masterone", "server1"),
-        ("workerone", "server2"),
-    ] {
-        world.has_machine(machine, server, "exited");
-    }
-    let ended = world.run(&["status", "small"]);
-    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
-    assert!(
-        ended
-            .stdout
-            .contains("`cargo xtask certs rotate small etcd-ca` goes on with it"),
-        "{}",
-        ended.stdout
-    );
+    world.assert_under_way("`cargo xtask certs rotate small etcd-ca` goes on with it");
 }

@@ -136,6 +136,37 @@ impl World {
         self.write(&format!(".lab/small/deployed/machines/{name}/etc/x"), "");
     }
 
+    /// All machines of the lab, made long ago and halted.
+    pub(crate) fn has_all_halted(&self) {
+        for (machine, server) in [
+            ("etcdone", "server2"),
+            ("masterone", "server1"),
+            ("workerone", "server2"),
+        ] {
+            self.has_machine(machine, server, "exited");
+        }
+    }
+
+    /// Holds that `status` says what is under way, in these words.
+    pub(crate) fn assert_under_way(&self, words: &str) {
+        self.has_all_halted();
+        let ended = self.run(&["status", "small"]);
+        assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+        assert!(ended.stdout.contains(words), "{}", ended.stdout);
+    }
+
+    /// Holds that `args` are refused while a machine is being replaced.
+    pub(crate) fn assert_refused_beside_a_replacement(&self, args: &[&str]) {
+        self.write(
+            ".lab/small/operation.json",
+            r#"{"verb":"replace","machine":"etcdone","host_keys":[],"since":"2026-11-21T12:00:00Z"}"#,
+        );
+        let ended = self.run(args);
+        assert_eq!(ended.status, Some(1));
+        let words = "the replacement of `etcdone` has been under way";
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+
     /// Lists the lab's machines in Vagrant's index, beside one of somebody else's; returns the index.
     pub(crate) fn remembers_machines(&self) -> PathBuf {
         let entry = |name: &str, project: &Path| serde_json::json!({"name": name, "vagrantfile_path": project, "state": "running"});
