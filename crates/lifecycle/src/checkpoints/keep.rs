@@ -1,7 +1,7 @@
 //! Which checkpoints there are: listed, found, removed, and whether one is whole.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -195,15 +195,11 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 /// The size of a file in bytes, and its SHA-256.
 fn sum_of(path: &Path) -> io::Result<(u64, String)> {
-    let mut source = File::open(path)?;
     let mut sum = Summing::new(io::sink());
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match source.read(&mut chunk)? {
-            0 => break,
-            count => sum.write_all(&chunk[..count])?,
-        }
-    }
+    io::copy(
+        &mut BufReader::with_capacity(CHUNK, File::open(path)?),
+        &mut sum,
+    )?;
     let (_, bytes, sha256) = sum.end();
     Ok((bytes, sha256))
 }
