@@ -51,6 +51,7 @@ fn fake(files: &[(&str, &str)]) -> (TempDir, Ssh) {
         unknown_host: UnknownHost::Refuse,
         through: None,
         connect_seconds: CONNECT_SECONDS,
+        connect_attempts: 1,
         pace: Pace::USUAL,
         shared: None,
     };

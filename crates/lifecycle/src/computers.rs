@@ -175,6 +175,9 @@ fn server_computer(host: &str, dir: &LabDir) -> SshComputer {
             through: None,
             // It is there, and may be busy making machines.
             connect_seconds: 3 * CONNECT_SECONDS,
+            // A link that comes back carries nothing for some seconds, and the kernel gives an address that does not answer up
+            // after three.
+            connect_attempts: 4,
             pace: Pace::USUAL,
             shared: shared_folder(),
         },

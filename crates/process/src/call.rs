@@ -197,6 +197,21 @@ impl Call {
     ///
     /// [`Error::NotStarted`] and [`Error::TimedOut`].
     pub fn binary_output(self) -> Result<BinaryOutput, Error> {
+        let Some(computer) = self.program.computer() else {
+            return self.captured();
+        };
+        let output = computer.reached(|| self.captured())?;
+        if output.status == Some(127) {
+            return Err(Error::NotFoundThere {
+                program: self.program.name().to_owned(),
+                host: computer.destination().to_owned(),
+            });
+        }
+        Ok(output)
+    }
+
+    /// What the program printed, or the ssh that starts it.
+    fn captured(&self) -> Result<BinaryOutput, Error> {
         let expression = match &self.stdout {
             None => self.expression().stdout_capture(),
             Some(path) => self.expression().stdout_path(path),
@@ -205,19 +220,19 @@ impl Call {
             .stderr_capture()
             .unchecked()
             .start()
-            .map_err(|source| Error::not_started(&self, source))?;
+            .map_err(|source| Error::not_started(self, source))?;
         let ended = match self.timeout {
             None => Some(
                 handle
                     .wait()
-                    .map_err(|source| Error::not_started(&self, source))?,
+                    .map_err(|source| Error::not_started(self, source))?,
             ),
             Some(limit) => handle
                 .wait_timeout(limit)
-                .map_err(|source| Error::not_started(&self, source))?,
+                .map_err(|source| Error::not_started(self, source))?,
         };
         match ended {
-            Some(output) => self.judged(BinaryOutput {
+            Some(output) => Ok(BinaryOutput {
                 stdout: output.stdout.clone(),
                 stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
                 status: output.status.code(),
@@ -299,18 +314,6 @@ impl Call {
         words.push(self.program.name().to_owned());
         words.extend(self.args.iter().map(|arg| text(arg)));
         words
-    }
-
-    /// What a program of another computer printed, unless it was ssh that ended, or there is no such program.
-    fn judged(&self, output: BinaryOutput) -> Result<BinaryOutput, Error> {
-        match (self.program.computer(), output.status) {
-            (Some(computer), Some(255)) => Err(computer.not_reached(&output.stderr)),
-            (Some(computer), Some(127)) => Err(Error::NotFoundThere {
-                program: self.program.name().to_owned(),
-                host: computer.destination().to_owned(),
-            }),
-            _ => Ok(output),
-        }
     }
 
     fn settle(&self, mut expression: Expression) -> Expression {

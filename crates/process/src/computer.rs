@@ -257,12 +257,9 @@ impl Computer {
     }
 
     fn binary(&self, call: Call) -> Result<BinaryOutput, Error> {
-        let output = call.binary_output()?;
         match self {
-            Self::Ssh(computer) if output.status == Some(255) => {
-                Err(computer.not_reached(&output.stderr))
-            }
-            _ => Ok(output),
+            Self::Ssh(computer) => computer.reached(|| call.clone().binary_output()),
+            Self::Here => call.binary_output(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Computers that are reached over ssh: one place where an `ssh` command is put together.
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::{Call, Error, Pace, Program, shell};
+use crate::{BinaryOutput, Call, Error, Pace, Program, interrupt, shell};
 
 mod forward;
 mod known_hosts;
@@ -18,6 +20,12 @@ pub const CONNECT_SECONDS: u8 = 4;
 /// After how many seconds of silence a computer is asked whether it is still there; the connection ends when it does not
 /// answer three times.
 const ALIVE_SECONDS: u8 = 2;
+
+/// How long after a connection that was not made another one is tried.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How ssh begins to say that a connection was not made: nothing has been started at its other end.
+const NOT_CONNECTED: &str = "ssh: connect to host ";
 
 /// The user's own lists of host keys, after another one.
 const USERS_KNOWN_HOSTS: &str = " ~/.ssh/known_hosts ~/.ssh/known_hosts2";
@@ -53,6 +61,9 @@ pub struct SshAccess {
     /// How long a connection and its key exchange may take, in seconds, at the usual pace: [`CONNECT_SECONDS`], or more for a
     /// computer that is known to be there and may be busy.
     pub connect_seconds: u8,
+    /// How often a connection is tried within that time when it is refused or no way leads there: more than once for a computer
+    /// that is known to be there, whose link may just have come back.
+    pub connect_attempts: u8,
     /// How fast it is.
     pub pace: Pace,
     /// The folder of sockets by which all that goes to it shares one connection, where it is to: a login costs tenths of a
@@ -126,6 +137,34 @@ impl SshComputer {
         Error::NotReached {
             host: self.destination.clone(),
             said: said.join("; "),
+        }
+    }
+
+    /// What a program there printed, which `run` starts by one of this computer's calls. While connections are refused, or no
+    /// way leads there, it is started again, as [`SshAccess::connect_attempts`] allows. Not by ssh's own `ConnectionAttempts`:
+    /// each of those may take the whole time for a connection, so four to a computer that is silent took 51 s instead of 12.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReached`], [`Error::HostKey`], and those of `run`.
+    pub(crate) fn reached(
+        &self,
+        mut run: impl FnMut() -> Result<BinaryOutput, Error>,
+    ) -> Result<BinaryOutput, Error> {
+        let seconds = self.access.pace.seconds(self.access.connect_seconds);
+        let until = Instant::now() + Duration::from_secs(seconds.into());
+        let mut attempts = self.access.connect_attempts;
+        loop {
+            let output = run()?;
+            if output.status != Some(255) {
+                return Ok(output);
+            }
+            attempts = attempts.saturating_sub(1);
+            let may_come = output.stderr.starts_with(NOT_CONNECTED) && Instant::now() < until;
+            if attempts == 0 || !may_come || interrupt::raised() {
+                return Err(self.not_reached(&output.stderr));
+            }
+            thread::sleep(AGAIN);
         }
     }
 

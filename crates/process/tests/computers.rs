@@ -25,6 +25,7 @@ fn over_ssh() -> (TempDir, Computer) {
         unknown_host: UnknownHost::Refuse,
         through: None,
         connect_seconds: CONNECT_SECONDS,
+        connect_attempts: 3,
         pace: Pace::USUAL,
         shared: None,
     };
@@ -228,6 +229,34 @@ fn a_connection_that_ends_early_leaves_the_file_that_was_there() {
     );
     assert_eq!(fs::read(&path).expect("read"), b"old");
     assert_eq!(names(folder.path()), ["file"]);
+}
+
+#[test]
+fn a_link_that_comes_back_is_waited_for() {
+    let (played, computer) = over_ssh();
+    let refuse = |times: &str| fs::write(played.path().join("refused"), times).expect("written");
+    let calls =
+        || fs::read_to_string(played.path().join("pids")).map_or(0, |it| it.lines().count());
+    refuse("2");
+    let output = computer.run(&["cat"], "said", LIMIT).expect("reached");
+    assert_eq!((output.stdout.as_str(), calls()), ("said", 3));
+    refuse("2");
+    let program = computer.program("sh").expect("found");
+    assert_eq!(calls(), 6);
+    refuse("3");
+    let error = program.call(["-c", "true"]).run().expect_err("refused");
+    assert!(
+        matches!(&error, Error::NotReached { said, .. } if said.ends_with("No route to host")),
+        "{error:?}"
+    );
+    assert_eq!(calls(), 9);
+    // What has been started there may have done its work: it is not started twice.
+    let output = computer.run(&["sh", "-c", "echo x >&2; exit 255"], "", LIMIT);
+    assert!(
+        matches!(output, Err(Error::NotReached { .. })),
+        "{output:?}"
+    );
+    assert_eq!(calls(), 10);
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn over_ssh() -> (TempDir, Computer) {
         unknown_host: UnknownHost::Refuse,
         through: None,
         connect_seconds: CONNECT_SECONDS,
+        connect_attempts: 1,
         pace: Pace::USUAL,
         shared: None,
     };

@@ -126,6 +126,8 @@ impl Ssh {
             unknown_host: UnknownHost::Accept,
             through: through.cloned().map(Box::new),
             connect_seconds: self.connect_seconds,
+            // Who waits for a machine asks again, and looks at more than its port meanwhile.
+            connect_attempts: 1,
             pace: self.pace,
             shared: None,
         };

@@ -28,6 +28,7 @@ impl World {
             unknown_host: UnknownHost::Refuse,
             through: None,
             connect_seconds: CONNECT_SECONDS,
+            connect_attempts: 1,
             pace: Pace::USUAL,
             shared: None,
         };

@@ -380,6 +380,7 @@ mod tests {
             unknown_host: UnknownHost::Refuse,
             through: None,
             connect_seconds: CONNECT_SECONDS,
+            connect_attempts: 1,
             pace: Pace::USUAL,
             shared: None,
         };
