@@ -8,7 +8,7 @@ use serde_json::Value;
 use ureq::http::Method;
 
 use crate::until::pause;
-use crate::web::{BEFORE_AGAIN, Server, TRIES};
+use crate::web::{Server, TRIES, before_again};
 use crate::{Access, Error};
 
 /// How many requests [`Api::ensure`] makes at most that are not answered.
@@ -174,7 +174,7 @@ impl Api {
             match self.create(path, object) {
                 Err(Error::Unreachable { .. }) if unanswered + 1 < CREATE_TRIES => {
                     unanswered += 1;
-                    pause(BEFORE_AGAIN)?;
+                    pause(before_again(unanswered))?;
                 }
                 Err(error) if unanswered > 0 && error.is_status(409) => {
                     return self.get(&format!("{path}/{}", text(&object["metadata"]["name"])));

@@ -14,11 +14,14 @@ use crate::until::pause;
 use crate::way::{NetworkWay, WayConnector};
 use crate::{Error, Pair};
 
-/// How many times something is asked at most that gets no answer.
-pub(crate) const TRIES: u32 = 3;
+/// How many times something is asked at most that gets no answer: with the pauses in between, whose sum is 4.5 s, longer than a
+/// load balancer takes for finding out again that a server lives.
+pub(crate) const TRIES: u32 = 5;
 
-/// How long is waited before it is asked again.
-pub(crate) const BEFORE_AGAIN: Duration = Duration::from_millis(300);
+/// How long is waited before something is asked again that has been asked so many times.
+pub(crate) fn before_again(asked: u32) -> Duration {
+    Duration::from_millis(300) * 2_u32.saturating_pow(asked.saturating_sub(1))
+}
 
 /// Whether a connection was there and ended before the answer did.
 fn is_cut(error: &ureq::Error) -> bool {
@@ -105,15 +108,16 @@ impl Server {
         content_type: &str,
         body: Option<&Value>,
     ) -> Result<(u16, String), Error> {
-        let mut left = match *method == Method::GET {
+        let tries = match *method == Method::GET {
             true => self.reads,
             false => 1,
         };
+        let mut asked = 0;
         loop {
-            left -= 1;
+            asked += 1;
             match self.send_once(method, path, content_type, body) {
-                Err(Error::Unreachable { source, .. }) if left > 0 && is_cut(&source) => {
-                    pause(BEFORE_AGAIN)?;
+                Err(Error::Unreachable { source, .. }) if asked < tries && is_cut(&source) => {
+                    pause(before_again(asked))?;
                 }
                 answer => return answer,
             }
