@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use caravan_lab::{Lab, Server};
 use caravan_process::{
@@ -19,6 +19,9 @@ use crate::{LabDir, SilentComputer};
 
 /// How long a computer may take to tell where its user's folder is.
 const QUESTION: Duration = Duration::from_secs(60);
+
+/// For how long a computer that was not reached counts as such: who asks it several things one after the other waits once.
+const SILENT: Duration = Duration::from_secs(30);
 
 /// Where labs lie on another computer, below its user's folder.
 const LABS_THERE: &str = ".local/share/caravan";
@@ -36,7 +39,20 @@ pub struct LabComputers {
     by_host: BTreeMap<String, Computer>,
     /// The servers on each, by name.
     servers: BTreeMap<String, Vec<String>>,
-    homes: Arc<Mutex<BTreeMap<String, PathBuf>>>,
+    homes: AskedHomes,
+}
+
+/// Where the users' folders of computers are, as far as they were asked: what is asked of a lab's computers one after the
+/// other shares it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AskedHomes(Arc<Mutex<BTreeMap<String, AskedHome>>>);
+
+/// Where the user's folder of a computer is, as far as the computer told.
+#[derive(Debug, Clone)]
+enum AskedHome {
+    At(PathBuf),
+    /// It was not reached, at that time, and what ssh said.
+    Silent(Instant, String),
 }
 
 impl LabComputers {
@@ -65,8 +81,15 @@ impl LabComputers {
             lab: lab.name().to_owned(),
             by_host,
             servers,
-            homes: Arc::default(),
+            homes: AskedHomes::default(),
         }
+    }
+
+    /// The same, which know what was asked before.
+    #[must_use]
+    pub(crate) fn with_homes(self, homes: &AskedHomes) -> Self {
+        let homes = homes.clone();
+        Self { homes, ..self }
     }
 
     /// The computers, as the lab file names them, each with the lab's servers on it.
@@ -140,13 +163,28 @@ impl LabComputers {
     }
 
     fn home(&self, host: &str) -> Result<PathBuf, caravan_process::Error> {
-        let known = |homes: &BTreeMap<String, PathBuf>| homes.get(host).cloned();
-        if let Some(home) = self.homes.lock().ok().and_then(|homes| known(&homes)) {
-            return Ok(home);
-        }
+        let asked = |homes: &BTreeMap<String, AskedHome>| homes.get(host).cloned();
         let computer = self.computer(Some(host));
+        match self.homes.0.lock().ok().and_then(|homes| asked(&homes)) {
+            Some(AskedHome::At(home)) => return Ok(home),
+            Some(AskedHome::Silent(at, said)) if at.elapsed() < SILENT => {
+                return Err(caravan_process::Error::NotReached {
+                    host: host.to_owned(),
+                    said,
+                });
+            }
+            _ => {}
+        }
         // A session begins in the user's folder, whatever `HOME` says.
-        let output = computer.run(&["pwd", "-P"], "", QUESTION)?;
+        let output = match computer.run(&["pwd", "-P"], "", QUESTION) {
+            Err(error) => {
+                if let caravan_process::Error::NotReached { said, .. } = &error {
+                    self.note(host, AskedHome::Silent(Instant::now(), said.clone()));
+                }
+                return Err(error);
+            }
+            Ok(output) => output,
+        };
         let home = PathBuf::from(output.stdout.trim_end_matches('\n'));
         if !output.success() || !home.is_absolute() {
             return Err(caravan_process::Error::Get {
@@ -155,10 +193,14 @@ impl LabComputers {
                 said: output.stderr.trim().to_owned(),
             });
         }
-        if let Ok(mut homes) = self.homes.lock() {
-            homes.insert(host.to_owned(), home.clone());
-        }
+        self.note(host, AskedHome::At(home.clone()));
         Ok(home)
+    }
+
+    fn note(&self, host: &str, home: AskedHome) {
+        if let Ok(mut homes) = self.homes.0.lock() {
+            homes.insert(host.to_owned(), home);
+        }
     }
 }
 
