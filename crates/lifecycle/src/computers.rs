@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,13 +39,13 @@ pub struct LabComputers {
     by_host: BTreeMap<String, Computer>,
     /// The servers on each, by name.
     servers: BTreeMap<String, Vec<String>>,
-    homes: AskedHomes,
+    /// The lab's state.
+    state: PathBuf,
 }
 
-/// Where the users' folders of computers are, as far as they were asked: what is asked of a lab's computers one after the
-/// other shares it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct AskedHomes(Arc<Mutex<BTreeMap<String, AskedHome>>>);
+/// What this process was told by computers that it asked where their user's folder is, by the state of the lab whose they are
+/// and by host: a verb makes itself several [`LabComputers`], and each computer is asked once.
+static ASKED_HOMES: Mutex<BTreeMap<(PathBuf, String), AskedHome>> = Mutex::new(BTreeMap::new());
 
 /// Where the user's folder of a computer is, as far as the computer told.
 #[derive(Debug, Clone)]
@@ -81,15 +81,8 @@ impl LabComputers {
             lab: lab.name().to_owned(),
             by_host,
             servers,
-            homes: AskedHomes::default(),
+            state: dir.root().to_owned(),
         }
-    }
-
-    /// The same, which know what was asked before.
-    #[must_use]
-    pub(crate) fn with_homes(self, homes: &AskedHomes) -> Self {
-        let homes = homes.clone();
-        Self { homes, ..self }
     }
 
     /// The computers, as the lab file names them, each with the lab's servers on it.
@@ -163,9 +156,15 @@ impl LabComputers {
     }
 
     fn home(&self, host: &str) -> Result<PathBuf, caravan_process::Error> {
-        let asked = |homes: &BTreeMap<String, AskedHome>| homes.get(host).cloned();
-        let computer = self.computer(Some(host));
-        match self.homes.0.lock().ok().and_then(|homes| asked(&homes)) {
+        let key = (self.state.clone(), host.to_owned());
+        let note = |asked: AskedHome| {
+            if let Ok(mut homes) = ASKED_HOMES.lock() {
+                homes.insert(key.clone(), asked);
+            }
+        };
+        let homes = ASKED_HOMES.lock();
+        let asked = homes.ok().and_then(|homes| homes.get(&key).cloned());
+        match asked {
             Some(AskedHome::At(home)) => return Ok(home),
             Some(AskedHome::Silent(at, said)) if at.elapsed() < SILENT => {
                 return Err(caravan_process::Error::NotReached {
@@ -175,16 +174,13 @@ impl LabComputers {
             }
             _ => {}
         }
+        let computer = self.computer(Some(host));
         // A session begins in the user's folder, whatever `HOME` says.
-        let output = match computer.run(&["pwd", "-P"], "", QUESTION) {
-            Err(error) => {
-                if let caravan_process::Error::NotReached { said, .. } = &error {
-                    self.note(host, AskedHome::Silent(Instant::now(), said.clone()));
-                }
-                return Err(error);
-            }
-            Ok(output) => output,
-        };
+        let answer = computer.run(&["pwd", "-P"], "", QUESTION);
+        if let Err(caravan_process::Error::NotReached { said, .. }) = &answer {
+            note(AskedHome::Silent(Instant::now(), said.clone()));
+        }
+        let output = answer?;
         let home = PathBuf::from(output.stdout.trim_end_matches('\n'));
         if !output.success() || !home.is_absolute() {
             return Err(caravan_process::Error::Get {
@@ -193,14 +189,8 @@ impl LabComputers {
                 said: output.stderr.trim().to_owned(),
             });
         }
-        self.note(host, AskedHome::At(home.clone()));
+        note(AskedHome::At(home.clone()));
         Ok(home)
-    }
-
-    fn note(&self, host: &str, home: AskedHome) {
-        if let Ok(mut homes) = self.homes.0.lock() {
-            homes.insert(host.to_owned(), home);
-        }
     }
 }
 
@@ -217,8 +207,8 @@ fn server_computer(host: &str, dir: &LabDir) -> SshComputer {
             through: None,
             // It is there, and may be busy making machines.
             connect_seconds: 3 * CONNECT_SECONDS,
-            // A link that comes back carries nothing for some seconds, and the kernel gives an address that does not answer up
-            // after three.
+            // A link that comes back carries nothing for some seconds, and the kernel gives up an address that has not answered
+            // for three.
             connect_attempts: 4,
             pace: Pace::USUAL,
             shared: shared_folder(),

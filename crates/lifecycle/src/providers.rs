@@ -1,7 +1,6 @@
 //! What runs the machines of one lab: each server's group has its own provider, and a lab may have several.
 
 mod harm;
-mod silence;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -13,10 +12,6 @@ use caravan_process::Computer;
 use caravan_vagrant::engine::{Conflict, Removed, Volume};
 use caravan_vagrant::provider::{FoundMachine, LabProjects, LineListener, MachineProvider};
 
-pub use silence::SilentComputer;
-use silence::is_silence;
-
-use crate::computers::AskedHomes;
 use crate::{Error, LabChoices, LabComputers, LabDir, machines};
 
 /// The providers of one lab, which are asked as one.
@@ -42,6 +37,26 @@ struct ServerPlace {
     kind: Provider,
     /// The computer, as the lab file names it; none for this one.
     host: Option<String>,
+}
+
+/// A computer of a lab's servers that does not answer.
+#[derive(Debug)]
+pub struct SilentComputer {
+    /// As the lab file names it.
+    pub host: String,
+    /// The lab's servers on it.
+    pub servers: Vec<String>,
+    /// Why.
+    pub error: caravan_process::Error,
+}
+
+/// Whether an error says that a computer does not answer, or not us.
+fn is_silence(error: &caravan_process::Error) -> bool {
+    use caravan_process::Error as E;
+    matches!(
+        error,
+        E::NotReached { .. } | E::HostKey { .. } | E::TimedOut { .. } | E::NotStarted { .. }
+    )
 }
 
 /// What runs machines of the lab on this computer, by what runs them on each server.
@@ -132,13 +147,6 @@ impl LabProviders {
             by_server,
             computers,
         }
-    }
-
-    /// The same, which know what the lab's computers were asked before.
-    #[must_use]
-    pub(crate) fn with_homes(self, homes: &AskedHomes) -> Self {
-        let computers = self.computers.with_homes(homes);
-        Self { computers, ..self }
     }
 
     /// The computers of the lab's servers.

@@ -9,7 +9,6 @@ use caravan_vagrant::engine::Volume;
 use caravan_vagrant::provider::FoundMachine;
 use caravan_vagrant::ssh::{Remote, Ssh};
 
-use crate::computers::AskedHomes;
 use crate::workspace::is_label;
 use crate::{
     CertificatesError, Error, LabChoices, LabComputers, LabDir, LabProviders, SilentComputer,
@@ -28,8 +27,6 @@ pub struct LabTarget {
     lab: Option<Lab>,
     /// What has something that carries the lab's label, asked once and only where nothing was chosen.
     labelled: OnceLock<BTreeSet<Provider>>,
-    /// What its computers were asked.
-    homes: AskedHomes,
 }
 
 impl LabTarget {
@@ -58,7 +55,6 @@ impl LabTarget {
             dir,
             lab,
             labelled: OnceLock::new(),
-            homes: AskedHomes::default(),
         })
     }
 
@@ -78,7 +74,6 @@ impl LabTarget {
             dir,
             lab: None,
             labelled: OnceLock::new(),
-            homes: AskedHomes::default(),
         })
     }
 
@@ -105,20 +100,19 @@ impl LabTarget {
             self.labelled
                 .get_or_init(|| machines::kinds_with(&self.name))
         };
-        let providers = match (&self.lab, &self.choices) {
+        match (&self.lab, &self.choices) {
             (Some(lab), Some(choices)) => LabProviders::of(lab, choices, &self.dir),
             (None, Some(choices)) => LabProviders::of_choices(choices),
             (Some(lab), None) => LabProviders::of_file_and(lab, &self.dir, labelled()),
             (None, None) => LabProviders::of_kinds(labelled().clone()),
-        };
-        providers.with_homes(&self.homes)
+        }
     }
 
     /// The computers of its servers, as far as is known.
     pub fn computers(&self) -> LabComputers {
         let known = self.lab.as_ref();
         known.map_or_else(LabComputers::default, |lab| {
-            LabComputers::of(lab, &self.dir).with_homes(&self.homes)
+            LabComputers::of(lab, &self.dir)
         })
     }
 

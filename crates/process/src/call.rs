@@ -161,8 +161,8 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::NotStarted`], [`Error::TimedOut`], and [`Error::Failed`] for any exit status but 0, or
-    /// [`Error::Interrupted`] where the user has asked to stop.
+    /// Those of [`Call::binary_output`], and [`Error::Failed`] for any exit status but 0, or [`Error::Interrupted`] where the
+    /// user has asked to stop.
     pub fn run(self) -> Result<Output, Error> {
         let output = self.clone().output()?;
         if output.success() {
@@ -186,7 +186,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::NotStarted`] and [`Error::TimedOut`].
+    /// As [`Call::binary_output`].
     pub fn output(self) -> Result<Output, Error> {
         self.binary_output().map(Output::from)
     }
@@ -195,7 +195,8 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// [`Error::NotStarted`] and [`Error::TimedOut`].
+    /// [`Error::NotStarted`] and [`Error::TimedOut`]; of a program of another computer also [`Error::NotReached`],
+    /// [`Error::HostKey`] and [`Error::NotFoundThere`].
     pub fn binary_output(self) -> Result<BinaryOutput, Error> {
         let Some(computer) = self.program.computer() else {
             return self.captured();
@@ -211,7 +212,7 @@ impl Call {
     }
 
     /// What the program printed, or the ssh that starts it.
-    fn captured(&self) -> Result<BinaryOutput, Error> {
+    pub(crate) fn captured(&self) -> Result<BinaryOutput, Error> {
         let expression = match &self.stdout {
             None => self.expression().stdout_capture(),
             Some(path) => self.expression().stdout_path(path),

@@ -258,7 +258,7 @@ impl Computer {
 
     fn binary(&self, call: Call) -> Result<BinaryOutput, Error> {
         match self {
-            Self::Ssh(computer) => computer.reached(|| call.clone().binary_output()),
+            Self::Ssh(computer) => computer.reached(|| call.captured()),
             Self::Here => call.binary_output(),
         }
     }

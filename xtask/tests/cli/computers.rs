@@ -128,13 +128,15 @@ fn a_computer_that_does_not_answer_is_named_and_the_others_are_worked_on() {
         hint: `ssh ssh://me@two` shows more; what was done on the others stays, and the same command goes on from there
     "#]]
     .assert_eq(&shown(&ended));
-    // Whoever halts waits for it once.
-    world.calls();
-    let ended = world.run(&["halt", "small"]);
-    assert_eq!(ended.status, Some(1));
-    let calls = world.calls();
-    let asked = calls.lines().filter(|it| it.starts_with("ssh to two,"));
-    assert_eq!(asked.count(), 4, "{calls}");
+    // Whoever halts or looks waits for it once.
+    for (verb, status) in [("halt", 1), ("status", 3)] {
+        world.calls();
+        let ended = world.run(&[verb, "small"]);
+        assert_eq!(ended.status, Some(status), "{verb}");
+        let calls = world.calls();
+        let asked = calls.lines().filter(|it| it.starts_with("ssh to two,"));
+        assert_eq!(asked.count(), 4, "{verb}: {calls}");
+    }
 }
 
 #[test]
